@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command ``zynq-lstm``: finds the verbs, and turns errors into one line and an exit code.
+
+A verb is a module of this folder with an attribute ``command`` (a :class:`click.Command`); its
+name is the module's, with ``-`` for ``_``. Verb modules are imported to list them, so
+**a verb module imports TensorFlow, Keras, hls4ml, cocotb and matplotlib inside its functions,
+never at its top**; ``tests/test_cli.py`` checks that.
+
+Exit codes: 0 success, 1 a defect or a check that failed (the verb says which), 2 bad input or
+usage, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import difflib
+import errno
+import importlib
+import os
+import pkgutil
+import sys
+import traceback
+from collections.abc import Sequence
+
+import click
+
+import scripts
+from models.errors import UserError
+
+PROG = "zynq-lstm"
+_NOT_VERBS = frozenset({"main", "bootstrap"})
+
+
+def version() -> str:
+    """The installed version of this project."""
+    from importlib.metadata import version as installed
+
+    return installed(PROG)
+
+
+def _print_version(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
+    if value and not ctx.resilient_parsing:
+        click.echo(f"{PROG} {version()}")
+        ctx.exit()
+
+
+class VerbGroup(click.Group):
+    """A click group whose commands are the modules of the package ``scripts``."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        names = [
+            module.name
+            for module in pkgutil.iter_modules(scripts.__path__)
+            if not module.name.startswith("_") and module.name not in _NOT_VERBS
+        ]
+        return sorted(n.replace("_", "-") for n in names if self._load(n) is not None)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name.startswith("_") or cmd_name in _NOT_VERBS:
+            return None
+        return self._load(cmd_name.replace("-", "_"))
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and not args[0].startswith("-") and self.get_command(ctx, args[0]) is None:
+            raise click.UsageError(_unknown_verb(args[0], self.list_commands(ctx)), ctx)
+        return super().resolve_command(ctx, args)
+
+    @staticmethod
+    def _load(module_name: str) -> click.Command | None:
+        if not module_name.isidentifier():
+            return None
+        qualified = f"{scripts.__name__}.{module_name}"
+        try:
+            module = importlib.import_module(qualified)
+        except ModuleNotFoundError as error:
+            if error.name == qualified:
+                return None  # no such verb; a verb's own missing import is not hidden
+            raise
+        command = getattr(module, "command", None)
+        return command if isinstance(command, click.Command) else None
+
+
+def _unknown_verb(name: str, known: list[str]) -> str:
+    near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+    if near:
+        return f"no verb '{name}'; did you mean {' or '.join(near)}?"
+    return f"no verb '{name}'; the verbs are {', '.join(known)}"
+
+
+@click.group(cls=VerbGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_print_version,
+    help="Print the version and leave.",
+)
+@click.option("--traceback", is_flag=True, help="Show where an error came from.")
+@click.pass_context
+def cli(ctx: click.Context, traceback: bool) -> None:
+    """Train, quantize, convert and simulate a character-level LSTM for a Zynq-7020."""
+    ctx.obj = {"traceback": traceback}
+
+
+def _quiet_tensorflow() -> None:
+    """Keep TensorFlow's start-up messages from the user, who can do nothing about them."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _os_error_text(error: OSError) -> str:
+    reason = error.strerror or _one_line(str(error)) or type(error).__name__
+    names = [os.fspath(n) for n in (error.filename, error.filename2) if isinstance(n, (str, bytes))]
+    where = " -> ".join(n if isinstance(n, str) else os.fsdecode(n) for n in names)
+    return f"{where}: {reason}" if where else reason
+
+
+def _fail(message: str) -> int:
+    print(f"{PROG}: error: {_one_line(message)}", file=sys.stderr)
+    return 2
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one verb; returns the exit code (see the module's docstring)."""
+    args = list(sys.argv[1:] if argv is None else argv)
+    show_traceback = "--traceback" in args[: _first_verb(args)]
+    _quiet_tensorflow()
+    try:
+        result = cli.main(args=args, prog_name=PROG, standalone_mode=False)
+        return result if isinstance(result, int) else 0
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show()
+        return 2
+    except click.UsageError as error:
+        path = error.ctx.command_path if error.ctx else PROG
+        return _fail(f"{error.format_message()} (see '{path} --help')")
+    except click.ClickException as error:
+        return _fail(error.format_message())
+    except (click.Abort, KeyboardInterrupt):
+        print(f"{PROG}: interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        # The reader went away (| head): nothing more to say, and nothing to say it to.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + 13
+    except UserError as error:
+        if show_traceback:
+            traceback.print_exc()
+        return _fail(str(error))
+    except OSError as error:
+        if show_traceback:
+            traceback.print_exc()
+        if error.errno == errno.EPIPE:
+            return 128 + 13
+        return _fail(_os_error_text(error))
+
+
+def _first_verb(args: list[str]) -> int:
+    return next((i for i, arg in enumerate(args) if not arg.startswith("-")), len(args))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
