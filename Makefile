@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: Apache-2.0
+# Needs Debian's python3, python3-venv, g++, make and perl; the rest comes from requirements.lock.
+
+PYTHON ?= python3
+# How many tests run at once.
+JOBS ?= 2
+# More options for a verb or for pytest: make train ARGS="--epochs 2", make test ARGS="-k cli"
+ARGS ?=
+
+BIN := .venv/bin
+# No path or startup file of the caller's reaches the project's Python.
+unexport PYTHONPATH PYTHONHOME PYTHONSTARTUP
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test train lint docs lock venv clean distclean
+
+help: ## what there is to make
+	@echo "make TARGET, where TARGET is"
+	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  \1\t\2/p' Makefile | expand -t 14
+
+demo: venv ## convert, simulate and compare the shipped network; print what the RTL writes
+	@$(BIN)/zynq-lstm demo $(ARGS)
+
+test: venv ## every check and every test, with results in build/test/junit.xml
+	@$(MAKE) --no-print-directory lint
+	@mkdir -p build/test
+	$(BIN)/python -m pytest -n $(JOBS) --junit-xml=build/test/junit.xml $(ARGS)
+
+train: venv ## train the float and the quantized network from the text
+	@$(BIN)/zynq-lstm train $(ARGS)
+
+lint: venv ## ruff's checks and format
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+docs: venv ## draw the pictures of the documentation anew
+	@$(BIN)/python docs/flow.py
+
+venv: ## the virtual environment .venv, from the lock files
+	@$(PYTHON) scripts/bootstrap.py --need g++ make perl
+
+# uv is used here only: it resolves for every Python at once.
+UV_VERSION := 0.13.8
+COMPILE = build/lock/bin/uv pip compile --no-config --quiet --generate-hashes \
+  --python-version 3.10 --no-emit-index-url --no-annotate --no-header
+
+lock: ## resolve requirements.lock anew (ARGS=--upgrade takes new versions)
+	@test -x build/lock/bin/uv || { $(PYTHON) -m venv build/lock && \
+	  build/lock/bin/pip install --quiet uv==$(UV_VERSION); }
+	$(COMPILE) --universal --extra dev $(ARGS) pyproject.toml requirements.in -o requirements.lock
+	$(COMPILE) --no-deps $(ARGS) requirements-nodeps.in -o requirements-nodeps.lock
+
+clean: ## remove what was built; the environment stays
+	rm -rf build .pytest_cache .ruff_cache .mypy_cache .hypothesis
+	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
+
+distclean: clean ## and the environment
+	rm -rf .venv zynq_lstm.egg-info

@@ -1,0 +1,261 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Make the project's virtual environment from its lock files (not a verb: make runs it).
+
+``python3 scripts/bootstrap.py`` installs what ``requirements.lock`` and
+``requirements-nodeps.lock`` pin, every file checked by its SHA-256, and the project itself in
+development mode. It needs nothing but Python's standard library, and any Python 3 can read it, so
+that an unsuitable one gets a sentence and not a syntax error.
+
+* A second run with the same locks, Python and folder installs nothing.
+* After an interrupted run the next one goes on: what was downloaded is in pip's cache, what was
+  installed stays, a half-installed package is installed again, a half-made environment is remade.
+* Two runs at once: the second waits.
+"""
+
+import argparse
+import fcntl
+import hashlib
+import json
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+OLDEST, NEWEST = (3, 10), (3, 13)
+ROOT = Path(__file__).resolve().parent.parent
+LOCK = "requirements.lock"
+NODEPS_LOCK = "requirements-nodeps.lock"
+STAMP = "installed.json"
+# Needed to build the few packages that PyPI has as source only, and this project itself.
+BUILD_TOOLS = ("setuptools", "wheel")
+BIG_DOWNLOAD_MB = 4.0
+
+
+class SetupError(Exception):
+    """What the person at the terminal can mend, in one line."""
+
+
+def check_machine(commands):
+    """Raise :class:`SetupError` unless this Python and this machine can run the project."""
+    if not OLDEST <= sys.version_info[:2] <= NEWEST:
+        raise SetupError(
+            "Python {}.{} to {}.{} is needed, {} is {}; choose another: make PYTHON=...".format(
+                *OLDEST, *NEWEST, sys.executable, platform.python_version()
+            )
+        )
+    if (sys.platform, platform.machine()) != ("linux", "x86_64"):
+        raise SetupError(
+            f"the lock is for linux x86_64, this is {sys.platform} {platform.machine()}; "
+            "try 'pip install -e .[dev]' in an environment of your own"
+        )
+    try:
+        import ensurepip  # noqa: F401
+        import venv  # noqa: F401
+    except ImportError:
+        raise SetupError(
+            f"{sys.executable} cannot make virtual environments; "
+            "on Debian: apt-get install python3-venv"
+        ) from None
+    missing = [c for c in commands if shutil.which(c) is None]
+    if missing:
+        raise SetupError("not found: {0}; on Debian: apt-get install {0}".format(" ".join(missing)))
+
+
+def wanted_state(venv):
+    """What the stamp of a finished environment says; any difference means work to do."""
+    dependencies = hashlib.sha256()
+    for name in (LOCK, NODEPS_LOCK):
+        dependencies.update((ROOT / name).read_bytes())
+    return {
+        "dependencies": dependencies.hexdigest(),
+        "project": hashlib.sha256((ROOT / "pyproject.toml").read_bytes()).hexdigest(),
+        "python": platform.python_version(),
+        "base": os.path.realpath(sys.executable),
+        "folder": str(venv),
+    }
+
+
+def read_stamp(venv):
+    try:
+        state = json.loads((venv / STAMP).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return state if isinstance(state, dict) else {}
+
+
+def write_stamp(venv, state):
+    """Write the stamp in one step, so that a half-written one is never seen."""
+    temporary = venv / (STAMP + ".part")
+    temporary.write_text(json.dumps(state, indent=2) + "\n", encoding="utf-8")
+    temporary.replace(venv / STAMP)
+
+
+def works(venv):
+    """Whether the environment's Python starts and has the version of this one, and has pip."""
+    code = "import pip, platform; print(platform.python_version())"
+    try:
+        done = subprocess.run(
+            [str(venv / "bin" / "python"), "-c", code],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            check=False,
+        )
+    except OSError:
+        return False
+    return done.stdout.decode().strip() == platform.python_version()
+
+
+def make_environment(venv):
+    if venv.exists():
+        if not (venv / "pyvenv.cfg").exists() and any(venv.iterdir()):
+            raise SetupError(f"{venv} is not a virtual environment; move it away")
+        say("remaking", venv.name)
+        shutil.rmtree(venv)
+    else:
+        say("making", venv.name)
+    subprocess.run([sys.executable, "-m", "venv", str(venv)], check=True)
+
+
+def remove_half_installed(venv):
+    """Take away the metadata of packages whose installation was cut short.
+
+    pip writes a package's RECORD last; metadata without it (or files that RECORD names and that
+    are not there) would make pip believe that the package is installed.
+    """
+    for info in venv.glob("lib/python3*/site-packages/*.dist-info"):
+        record = info / "RECORD"
+        lines = record.read_text(encoding="utf-8").splitlines() if record.exists() else []
+        names = [line.rsplit(",", 2)[0].strip('"') for line in lines]
+        if not names or not all((info.parent / n).exists() for n in names if ".pyc" not in n):
+            say("installing again:", info.name[: -len(".dist-info")])
+            shutil.rmtree(info)
+
+
+def say(*words):
+    print("setup:", *words, flush=True)
+
+
+def pip(venv, arguments, total=0):
+    """Run pip with its output cut down to lines that a person can follow."""
+    command = [str(venv / "bin" / "python"), "-m", "pip", "install"]
+    command += ["--disable-pip-version-check", "--no-input", "--progress-bar", "off"]
+    environment = dict(os.environ, PYTHONUNBUFFERED="1", PIP_REQUIRE_VIRTUALENV="0")
+    # A path set by the caller would be seen as installed packages.
+    environment.pop("PYTHONPATH", None)
+    environment.pop("PYTHONHOME", None)
+    process = subprocess.Popen(
+        command + arguments,
+        cwd=str(ROOT),
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        universal_newlines=True,
+        errors="replace",
+    )
+    said, seen = [], 0
+    for line in process.stdout:
+        said.append(line)
+        seen += line.startswith(("Collecting ", "Requirement already satisfied: "))
+        text = progress_line(line, seen, total)
+        if text:
+            say(text)
+    if process.wait() != 0:
+        sys.stderr.write("".join(said[-25:]))
+        raise SetupError("pip could not install this (its last lines are above); run make again")
+
+
+def progress_line(line, seen, total):
+    """What to show for a line of pip's output, or nothing."""
+    match = re.match(r"\s+(Downloading|Using cached) (\S+) \(([\d.]+) (MB|kB|GB|bytes)\)", line)
+    if match:
+        size = float(match.group(3)) * {"MB": 1, "GB": 1000}.get(match.group(4), 0)
+        if size < BIG_DOWNLOAD_MB:
+            return ""
+        name = match.group(2).rsplit("/", 1)[-1].split("-")[0]
+        verb = "downloading" if match.group(1) == "Downloading" else "from the cache:"
+        count = f"[{seen}/{total}] " if total else ""
+        return f"{count}{verb} {name}, {match.group(3)} {match.group(4)}"
+    if line.startswith("Installing collected packages"):
+        return "unpacking {} packages".format(line.count(",") + 1)
+    return ""
+
+
+def requirement_blocks(text):
+    """The requirements of a lock file, each with its hashes, by name."""
+    blocks = re.split(r"(?m)^(?=[A-Za-z0-9])", text)
+    return [(b.split("==")[0].strip(), b) for b in blocks if "==" in b]
+
+
+def install_dependencies(venv):
+    text = (ROOT / LOCK).read_text(encoding="utf-8")
+    blocks = requirement_blocks(text)
+    hashed = ["--require-hashes", "--no-build-isolation"]
+    with tempfile.TemporaryDirectory() as folder:
+        tools = Path(folder) / "build-tools.txt"
+        tools.write_text("".join(b for n, b in blocks if n in BUILD_TOOLS), encoding="utf-8")
+        pip(venv, [*hashed, "-r", str(tools)])
+    # --no-deps: the lock is complete, and pip has nothing to work out.
+    pip(venv, [*hashed, "--no-deps", "-r", LOCK], total=len({n for n, _ in blocks}))
+    pip(venv, [*hashed, "--no-deps", "-r", NODEPS_LOCK])
+
+
+def install_project(venv):
+    pip(venv, ["--no-deps", "--no-build-isolation", "--editable", "."])
+
+
+def set_up(venv, commands):
+    """Bring the environment to the state that the lock files ask for; True if there was work."""
+    check_machine(commands)
+    wanted, found = wanted_state(venv), read_stamp(venv)
+    if found == wanted and (venv / "bin" / "python").exists():
+        return False
+    same_base = all(found.get(k) in (None, wanted[k]) for k in ("python", "base", "folder"))
+    if not (same_base and works(venv)):
+        make_environment(venv)
+        found = {}
+    if found.get("dependencies") != wanted["dependencies"]:
+        remove_half_installed(venv)
+        say(f"installing the packages of {LOCK}, each checked by its SHA-256")
+        install_dependencies(venv)
+    install_project(venv)
+    write_stamp(venv, wanted)
+    return True
+
+
+def main():
+    parser = argparse.ArgumentParser(description="Make the virtual environment of this project.")
+    parser.add_argument("--venv", type=Path, default=ROOT / ".venv", help="folder to make it in")
+    parser.add_argument("--need", nargs="*", default=[], metavar="COMMAND", help="must be on PATH")
+    arguments = parser.parse_args()
+    venv = Path(os.path.abspath(str(arguments.venv)))  # noqa: PTH100 - keep a link as it is named
+    start = time.monotonic()
+    handle = os.open(str(ROOT), os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            say("waiting for another make to finish setting up")
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        if set_up(venv, arguments.need):
+            say(f"done in {time.monotonic() - start:.0f} s")
+    except (SetupError, OSError) as error:
+        print(f"setup: error: {error}", file=sys.stderr)
+        return 2
+    except subprocess.CalledProcessError as error:
+        print("setup: error: {} failed".format(" ".join(error.cmd)), file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("setup: interrupted; run make again to go on", file=sys.stderr)
+        return 130
+    finally:
+        os.close(handle)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
