@@ -32,7 +32,7 @@ LOCK = "requirements.lock"
 NODEPS_LOCK = "requirements-nodeps.lock"
 STAMP = "installed.json"
 # Needed to build the few packages that PyPI has as source only, and this project itself.
-BUILD_TOOLS = ("setuptools", "wheel")
+BUILD_TOOLS = ("setuptools", "wheel", "packaging")
 BIG_DOWNLOAD_MB = 4.0
 
 
@@ -194,14 +194,14 @@ def requirement_blocks(text):
 def install_dependencies(venv):
     text = (ROOT / LOCK).read_text(encoding="utf-8")
     blocks = requirement_blocks(text)
-    hashed = ["--require-hashes", "--no-build-isolation"]
+    # --no-deps: the lock is complete, and pip has nothing to work out.
+    hashed = ["--require-hashes", "--no-deps", "--no-build-isolation"]
     with tempfile.TemporaryDirectory() as folder:
         tools = Path(folder) / "build-tools.txt"
         tools.write_text("".join(b for n, b in blocks if n in BUILD_TOOLS), encoding="utf-8")
         pip(venv, [*hashed, "-r", str(tools)])
-    # --no-deps: the lock is complete, and pip has nothing to work out.
-    pip(venv, [*hashed, "--no-deps", "-r", LOCK], total=len({n for n, _ in blocks}))
-    pip(venv, [*hashed, "--no-deps", "-r", NODEPS_LOCK])
+    pip(venv, [*hashed, "-r", LOCK], total=len({n for n, _ in blocks}))
+    pip(venv, [*hashed, "-r", NODEPS_LOCK])
 
 
 def install_project(venv):
