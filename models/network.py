@@ -1,0 +1,201 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The frozen integer network: what the reference, the HLS C++ and the RTL are all made from."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.errors import UserError
+from models.spec import NetworkSpec
+from models.store import content_hash, load_tensors, save_tensors
+from sim.fixed import FixedFormat, Raw
+
+KIND = "integer network"
+
+TABLES = ("sigmoid", "tanh", "tanh_c")
+
+
+@dataclass(frozen=True, eq=False)
+class IntegerNetwork:
+    """Integers, formats, tables and vocabulary of a quantized network; validated and read-only.
+
+    Args:
+        spec: shape and formats.
+        vocabulary: the characters by code, ``spec.vocabulary`` different ones.
+        arrays: raw values by name. ``layers.K.W`` (inputs, 4 units), ``layers.K.U`` (units, 4 units),
+            ``layers.K.b`` (4 units,), columns in blocks of :data:`models.spec.GATES`;
+            ``layers.K.sigmoid``, ``layers.K.tanh`` (2**z.bits,), ``layers.K.tanh_c`` (2**ct.bits,);
+            ``output.W`` (units, vocabulary), ``output.b`` (vocabulary,).
+
+    Raises:
+        UserError: naming the array and what is wrong with it.
+    """
+
+    spec: NetworkSpec
+    vocabulary: str
+    arrays: Mapping[str, Raw]
+
+    def __post_init__(self) -> None:
+        if len(self.vocabulary) != self.spec.vocabulary:
+            raise UserError(
+                f"vocabulary has {len(self.vocabulary)} characters, the spec says {self.spec.vocabulary}"
+            )
+        if len(set(self.vocabulary)) != len(self.vocabulary):
+            raise UserError("vocabulary holds a character twice")
+        expected = _expected_arrays(self.spec)
+        for name in [*expected, *self.arrays]:
+            if name not in self.arrays:
+                raise UserError(f"array {name!r} is missing")
+            if name not in expected:
+                raise UserError(f"unknown array {name!r}; legal are {', '.join(expected)}")
+        frozen = {}
+        for name, (shape, fmt) in expected.items():
+            array = np.asarray(self.arrays[name])
+            if array.shape != shape:
+                raise UserError(f"array {name!r} has shape {array.shape}, must be {shape}")
+            if not np.issubdtype(array.dtype, np.integer):
+                raise UserError(f"array {name!r} must hold integers, got {array.dtype}")
+            if not fmt.contains(array):
+                raise UserError(
+                    f"array {name!r} holds {int(array.min())}..{int(array.max())}, outside {fmt} "
+                    f"({fmt.min_raw}..{fmt.max_raw})"
+                )
+            frozen[name] = array.astype(np.int64)
+            frozen[name].flags.writeable = False
+        object.__setattr__(self, "arrays", frozen)
+        for index in range(len(self.spec.layers)):
+            low, high = self.accumulator_range(index)
+            if max(-low, high) >= 1 << 52:
+                raise UserError(
+                    f"layers[{index}]: accumulator reaches 2**52, beyond what is exact in float64"
+                )
+
+    @classmethod
+    def from_weights(
+        cls, spec: NetworkSpec, vocabulary: str, weights: Mapping[str, NDArray[Any]]
+    ) -> IntegerNetwork:
+        """Add the activation tables, which the formats define, to raw weights."""
+        tables = {
+            f"layers.{k}.{name}": getattr(layer.formats, f"{name}_table")()
+            for k, layer in enumerate(spec.layers)
+            for name in TABLES
+        }
+        return cls(spec, vocabulary, {**weights, **tables})
+
+    def layer(self, index: int) -> dict[str, Raw]:
+        """The arrays of one layer by short name: W, U, b, sigmoid, tanh, tanh_c."""
+        prefix = f"layers.{index}."
+        return {name.removeprefix(prefix): a for name, a in self.arrays.items() if name.startswith(prefix)}
+
+    def h_range(self, index: int) -> tuple[int, int]:
+        """Smallest and largest raw h that layer ``index`` can produce, from its tables; holds 0."""
+        layer, fmt = self.layer(index), self.spec.layers[index].formats
+        corners = np.outer(
+            [layer["sigmoid"].min(), layer["sigmoid"].max()],
+            [layer["tanh_c"].min(), layer["tanh_c"].max()],
+        )
+        h = fmt.h.requantize(corners, fmt.gate.frac + fmt.tc.frac)
+        return min(0, int(h.min())), max(0, int(h.max()))
+
+    def accumulator_range(self, index: int) -> tuple[int, int]:
+        """Proven bounds of every partial sum of layer ``index``'s x.W + h.U + b, in any order.
+
+        Raw values at ``spec.accumulator_frac(index)``. Each term's own range is taken to hold 0, so that
+        the bounds cover every subset of the terms and not only the final sum.
+        """
+        layer, fmt = self.layer(index), self.spec.layers[index].formats
+        frac = self.spec.accumulator_frac(index)
+        low, high = _product_range(layer["U"], *self.h_range(index), frac - fmt.U.frac - fmt.h.frac)
+        shift = frac - fmt.W.frac - self.spec.input_frac(index)
+        if index:
+            w_low, w_high = _product_range(layer["W"], *self.h_range(index - 1), shift)
+        else:  # one row of W
+            w_low = np.minimum(layer["W"].min(axis=0), 0) << shift
+            w_high = np.maximum(layer["W"].max(axis=0), 0) << shift
+        bias = layer["b"] << (frac - fmt.b.frac)
+        low, high = low + w_low + np.minimum(bias, 0), high + w_high + np.maximum(bias, 0)
+        return int(low.min()), int(high.max())
+
+    def output_accumulator_range(self) -> tuple[int, int]:
+        """The same for the output layer's h.W + b, at ``spec.output_accumulator_frac()``."""
+        last, out = len(self.spec.layers) - 1, self.spec.output
+        frac = self.spec.output_accumulator_frac()
+        shift = frac - out.W.frac - self.spec.layers[last].formats.h.frac
+        low, high = _product_range(self.arrays["output.W"], *self.h_range(last), shift)
+        bias = self.arrays["output.b"] << (frac - out.b.frac)
+        return int((low + np.minimum(bias, 0)).min()), int((high + np.maximum(bias, 0)).max())
+
+    @cached_property
+    def sha256(self) -> str:
+        """Content hash of the file: integers, formats, tables and vocabulary."""
+        return content_hash(*self._content())
+
+    @cached_property
+    def identity(self) -> str:
+        """SHA-256 of what is computed, without the vocabulary: the hash in the RTL's registers."""
+        spec = self.spec.to_dict() | {"preset": ""}
+        return hashlib.sha256(content_hash(self._narrow(), spec).encode()).hexdigest()
+
+    def save(self, path: Path | str) -> str:
+        """Write one file, atomically; returns its content hash."""
+        return save_tensors(path, *self._content())
+
+    @classmethod
+    def load(cls, path: Path | str) -> IntegerNetwork:
+        """Read what :meth:`save` wrote.
+
+        Raises:
+            UserError: naming the file, if it is missing, truncated, altered, or holds something else.
+        """
+        tensors, metadata = load_tensors(path)
+        if metadata.get("kind") != KIND:
+            raise UserError(f"{path}: holds a {metadata.get('kind', 'file')!r}, not an {KIND}")
+        try:
+            return cls(NetworkSpec.from_dict(metadata["spec"]), str(metadata["vocabulary"]), tensors)
+        except KeyError as error:
+            raise UserError(f"{path}: key {error} is missing in its header") from None
+        except UserError as error:
+            raise UserError(f"{path}: {error}") from None
+
+    def _content(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+        return self._narrow(), {
+            "kind": KIND,
+            "spec": self.spec.to_dict(),
+            "vocabulary": self.vocabulary,
+        }
+
+    def _narrow(self) -> dict[str, NDArray[Any]]:
+        """The arrays in the smallest integer type that holds their format."""
+        expected = _expected_arrays(self.spec)
+        return {name: a.astype(_dtype(expected[name][1])) for name, a in self.arrays.items()}
+
+
+def _expected_arrays(spec: NetworkSpec) -> dict[str, tuple[tuple[int, ...], FixedFormat]]:
+    """Shape and format of every array of a network with this spec."""
+    shapes, formats = spec.weight_shapes(), spec.weight_formats()
+    expected = {name: (shapes[name], formats[name]) for name in shapes}
+    for k, layer in enumerate(spec.layers):
+        fmt = layer.formats
+        expected[f"layers.{k}.sigmoid"] = ((1 << fmt.z.bits,), fmt.gate)
+        expected[f"layers.{k}.tanh"] = ((1 << fmt.z.bits,), fmt.g)
+        expected[f"layers.{k}.tanh_c"] = ((1 << fmt.ct.bits,), fmt.tc)
+    return expected
+
+
+def _product_range(weights: Raw, low: int, high: int, shift: int) -> tuple[Raw, Raw]:
+    """Per column, bounds of any subset sum of weights[k] * h[k] << shift with h in low..high (holding 0)."""
+    ends = np.stack([weights * low, weights * high])
+    return ends.min(axis=0).sum(axis=0) << shift, ends.max(axis=0).sum(axis=0) << shift
+
+
+def _dtype(fmt: FixedFormat) -> np.dtype[Any]:
+    kind = "int" if fmt.signed else "uint"
+    return np.dtype(f"{kind}{next(n for n in (8, 16, 32) if fmt.bits <= n)}")

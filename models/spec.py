@@ -1,0 +1,339 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The one description of a network's shape and of the format of every signal in it.
+
+The equations are those of Gers, Schmidhuber and Cummins (2000), "Learning to Forget"; where each
+format applies, and in what order, is the contract of ``docs/numerics.md``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.errors import UserError
+from sim.fixed import FixedFormat, Overflow, Raw
+
+#: The gate order, stated here only: column block k of W, U and b (each ``units`` wide) is GATES[k].
+#: It is Keras' order, where g is called c.
+GATES = ("i", "f", "g", "o")
+
+MAX_LAYERS, MAX_UNITS, MAX_VOCABULARY = 4, 512, 256
+MAX_TABLE_BITS = 14  # an activation table of more entries than 2**14 fills no sensible block RAM
+
+Function = Callable[[NDArray[np.float64]], NDArray[np.float64]]
+
+
+def sigmoid(x: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The logistic function in a form that cannot overflow."""
+    return 0.5 * (1.0 + np.tanh(0.5 * x))
+
+
+@dataclass(frozen=True)
+class LstmFormats:
+    """Formats of one LSTM layer."""
+
+    W: FixedFormat  # kernel (inputs, 4 units)
+    U: FixedFormat  # recurrent kernel (units, 4 units)
+    b: FixedFormat  # bias (4 units,)
+    z: FixedFormat  # the four pre-activations; indexes the gates' tables
+    gate: FixedFormat  # i, f, o
+    g: FixedFormat  # candidate
+    c: FixedFormat  # cell state
+    ct: FixedFormat  # c as the tanh table sees it
+    tc: FixedFormat  # tanh(c)
+    h: FixedFormat  # hidden state, and input of the layer above
+
+    def __post_init__(self) -> None:
+        for name in ("z", "ct"):
+            fmt: FixedFormat = getattr(self, name)
+            if fmt.bits > MAX_TABLE_BITS:
+                raise UserError(
+                    f"format {name}: {fmt} would need a table of 2**{fmt.bits} entries; "
+                    f"at most {MAX_TABLE_BITS} bits are possible"
+                )
+
+    def sigmoid_table(self) -> Raw:
+        """Gate values (format ``gate``) by raw z; see :func:`activation_table`."""
+        return activation_table(sigmoid, self.z, self.gate)
+
+    def tanh_table(self) -> Raw:
+        """Candidate values (format ``g``) by raw z."""
+        return activation_table(np.tanh, self.z, self.g)
+
+    def tanh_c_table(self) -> Raw:
+        """tanh(c) (format ``tc``) by raw ct."""
+        return activation_table(np.tanh, self.ct, self.tc)
+
+
+@dataclass(frozen=True)
+class DenseFormats:
+    """Formats of the output layer."""
+
+    W: FixedFormat  # kernel (units, vocabulary)
+    b: FixedFormat  # bias (vocabulary,)
+    logits: FixedFormat
+
+
+@dataclass(frozen=True)
+class LstmLayer:
+    units: int
+    formats: LstmFormats
+
+
+@dataclass(frozen=True)
+class NetworkSpec:
+    """Shape and formats of a character-level LSTM network.
+
+    Raises:
+        UserError: naming the field, its value and what is legal.
+    """
+
+    preset: str  # where the formats came from; informative
+    vocabulary: int
+    layers: tuple[LstmLayer, ...]
+    output: DenseFormats
+
+    def __post_init__(self) -> None:
+        _in_range("vocabulary", self.vocabulary, 2, MAX_VOCABULARY)
+        _in_range("number of layers", len(self.layers), 1, MAX_LAYERS)
+        for index, layer in enumerate(self.layers):
+            _in_range(f"layers[{index}].units", layer.units, 1, MAX_UNITS)
+
+    def inputs(self, index: int) -> int:
+        """Width of layer ``index``'s input: the one-hot vocabulary, or the units below."""
+        return self.layers[index - 1].units if index else self.vocabulary
+
+    def input_frac(self, index: int) -> int:
+        """Fraction bits of layer ``index``'s input; a one-hot input is the integer 1."""
+        return self.layers[index - 1].formats.h.frac if index else 0
+
+    def accumulator_frac(self, index: int) -> int:
+        """Fraction bits at which layer ``index`` sums x.W + h.U + b without loss."""
+        fmt = self.layers[index].formats
+        return max(fmt.W.frac + self.input_frac(index), fmt.U.frac + fmt.h.frac, fmt.b.frac)
+
+    def output_accumulator_frac(self) -> int:
+        """Fraction bits at which the output layer sums h.W + b without loss."""
+        return max(self.output.W.frac + self.layers[-1].formats.h.frac, self.output.b.frac)
+
+    def macs_per_character(self) -> int:
+        """Multiply-accumulates for one character; the first layer's one-hot product is a look-up."""
+        recurrent = sum(4 * layer.units**2 for layer in self.layers)
+        between = sum(4 * a.units * b.units for a, b in zip(self.layers, self.layers[1:], strict=False))
+        return recurrent + between + self.layers[-1].units * self.vocabulary
+
+    def weight_formats(self) -> dict[str, FixedFormat]:
+        """Format of every weight array by the name that it has in every file and dictionary."""
+        named = {
+            f"layers.{k}.{name}": getattr(layer.formats, name)
+            for k, layer in enumerate(self.layers)
+            for name in ("W", "U", "b")
+        }
+        return named | {"output.W": self.output.W, "output.b": self.output.b}
+
+    def weight_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Shape of every weight array, by the same names."""
+        shapes: dict[str, tuple[int, ...]] = {}
+        for k, layer in enumerate(self.layers):
+            columns = len(GATES) * layer.units
+            shapes[f"layers.{k}.W"] = (self.inputs(k), columns)
+            shapes[f"layers.{k}.U"] = (layer.units, columns)
+            shapes[f"layers.{k}.b"] = (columns,)
+        shapes["output.W"] = (self.layers[-1].units, self.vocabulary)
+        shapes["output.b"] = (self.vocabulary,)
+        return shapes
+
+    def with_weight_formats(self, formats: Mapping[str, FixedFormat]) -> NetworkSpec:
+        """The same spec with other formats for the named weight arrays."""
+        unknown = set(formats) - set(self.weight_formats())
+        if unknown:
+            raise UserError(
+                f"unknown weight array {sorted(unknown)[0]!r}; legal are {', '.join(self.weight_formats())}"
+            )
+        layers = tuple(
+            dataclasses.replace(
+                layer,
+                formats=dataclasses.replace(
+                    layer.formats,
+                    **{n: formats[f"layers.{k}.{n}"] for n in "WUb" if f"layers.{k}.{n}" in formats},
+                ),
+            )
+            for k, layer in enumerate(self.layers)
+        )
+        output = dataclasses.replace(
+            self.output, **{n: formats[f"output.{n}"] for n in "Wb" if f"output.{n}" in formats}
+        )
+        return dataclasses.replace(self, layers=layers, output=output)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON data; :meth:`from_dict` reads it back."""
+        return {
+            "preset": self.preset,
+            "vocabulary": self.vocabulary,
+            "layers": [{"units": x.units, "formats": _formats_to_dict(x.formats)} for x in self.layers],
+            "output": _formats_to_dict(self.output),
+        }
+
+    @classmethod
+    def from_dict(cls, data: Any) -> NetworkSpec:
+        """Check and read plain data.
+
+        Raises:
+            UserError: naming an unknown or missing key, a wrong type or an illegal value.
+        """
+        data = _object(data, "spec", ("preset", "vocabulary", "layers", "output"))
+        if not isinstance(data["layers"], (list, tuple)):
+            raise UserError(f"spec: layers must be a list, got {type(data['layers']).__name__}")
+        layers = []
+        for k, item in enumerate(data["layers"]):
+            item = _object(item, f"spec.layers[{k}]", ("units", "formats"))
+            formats = formats_from_dict(LstmFormats, item["formats"], f"spec.layers[{k}].formats")
+            layers.append(LstmLayer(item["units"], formats))
+        output = formats_from_dict(DenseFormats, data["output"], "spec.output")
+        return cls(str(data["preset"]), data["vocabulary"], tuple(layers), output)
+
+
+def activation_table(function: Function, index: FixedFormat, result: FixedFormat) -> Raw:
+    """``result.quantize(function(value))`` for every value of ``index``.
+
+    Entry k belongs to the raw value whose two's complement bits read as the unsigned number k,
+    as a memory would be addressed; shape (2**index.bits,). Use :func:`table_address`.
+    """
+    address = np.arange(1 << index.bits, dtype=np.int64)
+    raw = np.where(address > index.max_raw, address - (1 << index.bits), address)
+    return result.quantize(function(index.to_real(raw)))
+
+
+def table_address(raw: NDArray[Any], index: FixedFormat) -> NDArray[Any]:
+    """Where the raw value of format ``index`` stands in an activation table."""
+    return raw & ((1 << index.bits) - 1)
+
+
+def _formats(text: Mapping[str, str]) -> dict[str, FixedFormat]:
+    return {name: FixedFormat.parse(value) for name, value in text.items()}
+
+
+_ACTIVATIONS_8 = {
+    "b": "ap_fixed<16,4>",
+    "z": "ap_fixed<10,4>",
+    "gate": "ap_ufixed<8,0>",
+    "g": "ap_fixed<8,1>",
+    "c": "ap_fixed<16,5>",
+    "ct": "ap_fixed<10,3>",
+    "tc": "ap_fixed<8,1>",
+    "h": "ap_fixed<8,1>",
+}
+_Q8_8 = "ap_fixed<16,8>"
+_Q4_8 = "ap_fixed<12,4>"  # Q8.8 clipped to +-8, where both tables have long been flat
+
+#: Formats by preset. Weights are symmetric (never -2**(bits-1)), which the packed multipliers need;
+#: the binary point of W and U is a starting point, :func:`fit_weight_formats` moves it.
+PRESETS: Mapping[str, tuple[LstmFormats, DenseFormats]] = {
+    name: (
+        LstmFormats(**_formats({"W": weights, "U": weights, **rest})),
+        DenseFormats(**_formats({"W": output, "b": rest["b"], "logits": logits})),
+    )
+    for name, weights, output, logits, rest in (
+        (
+            "w8a8",
+            "ap_fixed<8,2,AP_RND_CONV,AP_SAT_SYM>",
+            "ap_fixed<8,2,AP_RND_CONV,AP_SAT_SYM>",
+            "ap_fixed<16,6>",
+            _ACTIVATIONS_8,
+        ),
+        (
+            "w4a8",
+            "ap_fixed<4,2,AP_RND_CONV,AP_SAT_SYM>",
+            "ap_fixed<4,2,AP_RND_CONV,AP_SAT_SYM>",
+            "ap_fixed<16,6>",
+            _ACTIVATIONS_8,
+        ),
+        (
+            "q8.8",
+            "ap_fixed<16,8,AP_RND_CONV,AP_SAT_SYM>",
+            "ap_fixed<16,8,AP_RND_CONV,AP_SAT_SYM>",
+            _Q8_8,
+            dict.fromkeys(("b", "gate", "g", "c", "tc", "h"), _Q8_8) | dict.fromkeys(("z", "ct"), _Q4_8),
+        ),
+    )
+}
+
+DEFAULT_PRESET = "w8a8"
+
+
+def network_spec(
+    preset: str = DEFAULT_PRESET, *, vocabulary: int, units: int = 128, layers: int = 2
+) -> NetworkSpec:
+    """A spec of ``layers`` equal layers with a preset's formats.
+
+    Raises:
+        UserError: for an unknown preset (naming the legal ones) or an illegal shape.
+    """
+    if preset not in PRESETS:
+        raise UserError(f"unknown preset {preset!r}; legal are {', '.join(PRESETS)}")
+    lstm, dense = PRESETS[preset]
+    return NetworkSpec(preset, vocabulary, (LstmLayer(units, lstm),) * layers, dense)
+
+
+def fit_weight_formats(spec: NetworkSpec, weights: Mapping[str, NDArray[Any]]) -> NetworkSpec:
+    """Move the binary point of every W and U to where rounding these weights errs least (squared).
+
+    A preset of full-range formats (``q8.8``) keeps its binary points: they are its definition.
+
+    Args:
+        weights: float arrays by the names of :meth:`NetworkSpec.weight_formats`.
+    """
+    if spec.preset == "q8.8":
+        return spec
+    fitted = {}
+    for name, fmt in spec.weight_formats().items():
+        if name.endswith(".b"):
+            continue
+        array = np.asarray(weights[name], np.float64)
+        candidates = [dataclasses.replace(fmt, integer=integer) for integer in range(-3, 5)]
+        errors = [np.square(c.to_real(c.quantize(array)) - array).sum() for c in candidates]
+        fitted[name] = candidates[int(np.argmin(errors))]
+    return spec.with_weight_formats(fitted)
+
+
+def formats_from_dict(cls: type[Any], data: Any, where: str) -> Any:
+    """Read :class:`LstmFormats` or :class:`DenseFormats` from format strings by field name."""
+    data = _object(data, where, tuple(field.name for field in dataclasses.fields(cls)))
+    formats = {}
+    for name, text in data.items():
+        try:
+            formats[name] = FixedFormat.parse(text)
+        except (TypeError, ValueError) as error:
+            raise UserError(f"{where}.{name}: {error}") from None
+    return cls(**formats)
+
+
+def _formats_to_dict(formats: LstmFormats | DenseFormats) -> dict[str, str]:
+    return {f.name: str(getattr(formats, f.name)) for f in dataclasses.fields(formats)}
+
+
+def _object(data: Any, where: str, keys: tuple[str, ...]) -> dict[str, Any]:
+    if not isinstance(data, dict):
+        raise UserError(f"{where}: must be an object with keys {', '.join(keys)}, got {type(data).__name__}")
+    for key in data:
+        if key not in keys:
+            raise UserError(f"{where}: unknown key {key!r}; legal are {', '.join(keys)}")
+    for key in keys:
+        if key not in data:
+            raise UserError(f"{where}: key {key!r} is missing")
+    return data
+
+
+def _in_range(what: str, value: Any, low: int, high: int) -> None:
+    if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
+        raise UserError(f"{what} must be a whole number from {low} to {high}, got {value!r}")
+
+
+def symmetric(fmt: FixedFormat) -> bool:
+    """Whether the format has no value without a negative (what packed multipliers need)."""
+    return fmt.overflow is Overflow.AP_SAT_SYM

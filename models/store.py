@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One kind of file for checkpoints and networks: safetensors with a JSON header of ours.
+
+safetensors holds raw arrays behind a JSON index: nothing in it is executed on loading, and memory is
+bounded by the file's size. What we add: a format version, a SHA-256 over all content, atomic writing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load as safetensors_load
+from safetensors.numpy import save as safetensors_save
+
+from models.errors import UserError
+
+Tensors = Mapping[str, NDArray[Any]]
+
+FORMAT_VERSION = "1"
+
+
+@contextlib.contextmanager
+def atomic_path(path: Path | str) -> Iterator[Path]:
+    """A temporary file beside ``path`` that replaces it when the block ends well, and vanishes if not."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+    os.close(handle)
+    part = Path(name)
+    try:
+        yield part
+        with part.open("rb") as written:
+            os.fsync(written.fileno())
+        part.chmod(0o666 & ~_umask())
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def write_text(path: Path | str, text: str) -> None:
+    """Write a whole text file atomically."""
+    with atomic_path(path) as part:
+        part.write_text(text, encoding="utf-8")
+
+
+def content_hash(tensors: Tensors, metadata: Mapping[str, Any]) -> str:
+    """SHA-256 over names, dtypes, shapes and bytes of all arrays, and the metadata as canonical JSON."""
+    digest = hashlib.sha256(_canonical(metadata).encode())
+    for name in sorted(tensors):
+        array = np.ascontiguousarray(tensors[name])
+        digest.update(f"\n{name} {array.dtype.str} {array.shape}\n".encode())
+        digest.update(array.tobytes())
+    return digest.hexdigest()
+
+
+def save_tensors(path: Path | str, tensors: Tensors, metadata: Mapping[str, Any]) -> str:
+    """Write arrays and JSON metadata to one file, atomically; returns the content hash."""
+    arrays = {name: np.ascontiguousarray(array) for name, array in tensors.items()}
+    sha256 = content_hash(arrays, metadata)
+    header = {"version": FORMAT_VERSION, "sha256": sha256, "metadata": _canonical(metadata)}
+    with atomic_path(path) as part:
+        part.write_bytes(safetensors_save(arrays, header))
+    return sha256
+
+
+def load_tensors(path: Path | str) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+    """Read a file that :func:`save_tensors` wrote.
+
+    Raises:
+        UserError: if the file is missing, truncated, altered, or of another kind or version.
+    """
+    path = Path(path)
+    try:
+        blob = path.read_bytes()
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file") from None
+    except IsADirectoryError:
+        raise UserError(f"{path}: is a folder, not a file") from None
+    try:
+        tensors = safetensors_load(blob)
+        size = int.from_bytes(blob[:8], "little")
+        header = json.loads(blob[8 : 8 + size])["__metadata__"]
+        version, sha256 = header["version"], header["sha256"]
+        metadata = json.loads(header["metadata"])
+        if not isinstance(metadata, dict):
+            raise TypeError("metadata is not an object")
+    except (SafetensorError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
+        raise UserError(
+            f"{path}: not a zynq-lstm file, or truncated; make it again or fetch it again"
+        ) from None
+    if version != FORMAT_VERSION:
+        raise UserError(f"{path}: file version {version!r}, this zynq-lstm reads version {FORMAT_VERSION!r}")
+    if content_hash(tensors, metadata) != sha256:
+        raise UserError(f"{path}: content does not match its hash; the file was altered or damaged")
+    return tensors, metadata
+
+
+def _canonical(metadata: Mapping[str, Any]) -> str:
+    return json.dumps(metadata, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
