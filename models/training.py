@@ -1,0 +1,331 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Truncated back-propagation through time over one long text, exactly resumable.
+
+The training text is read as B parallel streams. A step takes T characters of each, starts from the
+state that the step before left, and stops the gradient there. An epoch is one pass over the text;
+it starts from a zero state, and at another place of the (circular) text than the epoch before, so
+that the cuts between streams and chunks move.
+
+Everything a step does follows from its number, the seed and the checkpoint, so a run that was
+killed and resumed ends with the same weights, bit for bit, as one that was not.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models import float_lstm
+from models.errors import UserError
+from models.float_lstm import tf
+from models.store import load_tensors, save_tensors
+
+CHECKPOINT_KIND = "training checkpoint"
+ADAM_BETA1, ADAM_BETA2, ADAM_EPSILON = 0.9, 0.999, 1e-8
+
+
+class TrainingDiverged(UserError):
+    """The loss or the gradient stopped being a number."""
+
+
+@dataclass(frozen=True)
+class TrainingOptions:
+    """How to train; every field is part of what makes a run reproducible."""
+
+    epochs: float = 15.0
+    batch: int = 128  # B: the fastest on two cores (docs/training.md)
+    steps: int = 64  # T: half of 128 gives twice the updates an epoch at 7% less speed
+    learning_rate: float = 5e-3  # the highest value of the schedule
+    final_learning_rate: float = 1e-5
+    warm_up: int = 200  # updates
+    clip: float = 1.0  # global norm of the gradient
+    dropout: float = 0.0  # 4.5 M characters and 0.3 M weights: the network underfits
+    seed: int = 1
+
+    def __post_init__(self) -> None:
+        for name, low, high in (
+            ("epochs", 0.0, 10_000.0),
+            ("batch", 1, 4096),
+            ("steps", 1, 4096),
+            ("learning_rate", 0.0, 10.0),
+            ("final_learning_rate", 0.0, 10.0),
+            ("warm_up", 0, 1_000_000),
+            ("clip", 1e-6, 1e6),
+            ("dropout", 0.0, 0.9),
+            ("seed", 0, 2**31 - 1),
+        ):
+            value = getattr(self, name)
+            if not low <= value <= high:
+                raise UserError(f"{name} is {value}; it must be from {low} to {high}")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Which characters each step sees."""
+
+    length: int  # characters of the training text
+    batch: int
+    steps: int
+    seed: int
+
+    def __post_init__(self) -> None:
+        needed = self.batch * (self.steps + 1)
+        if self.length < needed:
+            raise UserError(
+                f"the training text has {self.length} characters, shorter than one batch of "
+                f"sequences: {self.batch} x ({self.steps} + 1) = {needed}; "
+                "use a longer text, or a smaller --batch or --steps"
+            )
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Steps until every stream has reached the next one's start."""
+        return max(1, self.length // self.batch // self.steps)
+
+    def indices(self, step: int) -> NDArray[np.int64]:
+        """Where the characters of ``step`` stand in the text, and the one after: (T + 1, B)."""
+        epoch, chunk = divmod(step, self.steps_per_epoch)
+        shift = int(np.random.default_rng((self.seed, epoch)).integers(self.length)) if epoch else 0
+        starts = np.arange(self.batch) * (self.length // self.batch)
+        position = chunk * self.steps + np.arange(self.steps + 1)
+        return (shift + position[:, None] + starts) % self.length
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What a training run reports after each step."""
+
+    step: int
+    total: int
+    loss: float  # nats a character, this step
+    smooth: float  # the same, averaged over the last steps
+    learning_rate: float
+    gradient_norm: float
+    characters_per_second: float
+    seconds_left: float
+
+    @property
+    def bits_per_character(self) -> float:
+        """The averaged training loss in bits."""
+        return self.smooth / math.log(2)
+
+
+def initialise(model: Any, seed: int) -> None:
+    """Set a float model's weights from the seed: Glorot W, orthogonal U, forget bias 1."""
+    rng = np.random.default_rng(seed)
+
+    def glorot(rows: int, columns: int) -> NDArray[np.float64]:
+        limit = math.sqrt(6 / (rows + columns))
+        return rng.uniform(-limit, limit, (rows, columns))
+
+    for layer in float_lstm.recurrent_layers(model):
+        units = layer.units
+        gates = []
+        for _ in range(4):
+            q, r = np.linalg.qr(rng.standard_normal((units, units)))
+            gates.append(q * np.sign(np.diag(r)))
+        bias = np.zeros(4 * units)
+        bias[units : 2 * units] = 1  # f starts open (Gers, Schmidhuber, Cummins 2000)
+        kernel = glorot(layer.input_size, 4 * units)
+        layer.set_weights([kernel, np.concatenate(gates, axis=1), bias])
+    dense = model.get_layer("logits")
+    rows, columns = dense.kernel.shape
+    dense.set_weights([glorot(rows, columns), np.zeros(columns)])
+
+
+def weight_names(model: Any) -> list[str]:
+    """Names of the model's trainable weights, in order: ``lstm1.kernel`` and so on."""
+    return [
+        f"{layer.name}.{weight.name}" for layer in model.layers for weight in layer.trainable_weights
+    ]
+
+
+class Trainer:
+    """Trains a float or a quantized model.
+
+    Args:
+        model: from ``build_float`` (weights already set) or ``build_quantized``.
+        codes: the training text.
+        options: how.
+        identity: what the checkpoint is of (network, corpus); a resumed run must have the same.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        codes: NDArray[np.uint8],
+        options: TrainingOptions,
+        identity: Mapping[str, Any],
+    ) -> None:
+        self.model = model
+        self.codes = codes
+        self.options = options
+        self.identity = {**identity, "options": dataclasses.asdict(options)}
+        self.plan = Plan(len(codes), options.batch, options.steps, options.seed)
+        self.total = max(1, round(options.epochs * self.plan.steps_per_epoch))
+        self.step = 0
+        self.names = weight_names(model)
+        self.weights = [weight.value for weight in model.trainable_weights]
+        self.first = [tf.Variable(tf.zeros_like(w)) for w in self.weights]
+        self.second = [tf.Variable(tf.zeros_like(w)) for w in self.weights]
+        self.states = float_lstm.zero_state(model, options.batch)
+        self._update = tf.function(self._update_eagerly, jit_compile=True)
+
+    def learning_rate(self, step: int) -> float:
+        """Linear warm-up, then half a cosine down to the final rate."""
+        o = self.options
+        if step < o.warm_up:
+            return o.learning_rate * (step + 1) / (o.warm_up + 1)
+        done = min(1.0, (step - o.warm_up) / max(1, self.total - o.warm_up))
+        low = min(o.final_learning_rate, o.learning_rate)
+        return low + (o.learning_rate - low) * 0.5 * (1 + math.cos(math.pi * done))
+
+    def _update_eagerly(self, codes: Any, states: Any, rate: Any, number: Any, seed: Any) -> Any:
+        # number: this update's, from 1, as float32, for Adam's bias correction
+        weights = self.weights
+        with tf.GradientTape() as tape:
+            logits, after = float_lstm.forward(
+                self.model, codes[:-1], states, self.options.dropout, seed
+            )
+            loss = tf.reduce_mean(
+                tf.nn.sparse_softmax_cross_entropy_with_logits(
+                    tf.reshape(codes[1:], (-1,)), tf.reshape(logits, (-1, logits.shape[2]))
+                )
+            )
+        gradients = tape.gradient(loss, weights)
+        norm = tf.sqrt(tf.add_n([tf.reduce_sum(tf.square(g)) for g in gradients]))
+        scale = tf.minimum(1.0, self.options.clip / (norm + 1e-12))
+        # Adam (Kingma and Ba 2015)
+        correction1 = 1 - tf.pow(ADAM_BETA1, number)
+        correction2 = 1 - tf.pow(ADAM_BETA2, number)
+        for weight, gradient, m, v in zip(
+            weights, gradients, self.first, self.second, strict=True
+        ):
+            gradient = gradient * scale
+            m.assign(ADAM_BETA1 * m + (1 - ADAM_BETA1) * gradient)
+            v.assign(ADAM_BETA2 * v + (1 - ADAM_BETA2) * tf.square(gradient))
+            weight.assign_sub(
+                rate * (m / correction1) / (tf.sqrt(v / correction2) + ADAM_EPSILON)
+            )
+        return loss, norm, after
+
+    def run(
+        self,
+        checkpoint: Path | None = None,
+        seconds_between: float = 60.0,
+        report: Callable[[Progress], None] | None = None,
+        each_epoch: Callable[[int], None] | None = None,
+    ) -> None:
+        """Train from the current step to the last.
+
+        Args:
+            checkpoint: where to save, every ``seconds_between`` seconds and at the end.
+            report: called after each step.
+            each_epoch: called with the number of epochs done, after each.
+
+        Raises:
+            TrainingDiverged: the loss or the gradient is not finite; the last checkpoint stays.
+        """
+        started = saved = time.monotonic()
+        first = self.step
+        smooth = None
+        per_step = self.options.batch * self.options.steps
+        while self.step < self.total:
+            step = self.step
+            if step % self.plan.steps_per_epoch == 0:
+                self.states = float_lstm.zero_state(self.model, self.options.batch)
+            rate = self.learning_rate(step)
+            loss_tensor, norm_tensor, states = self._update(
+                tf.constant(self.codes[self.plan.indices(step)].astype(np.int32)),
+                self.states,
+                tf.constant(rate, tf.float32),
+                tf.constant(step + 1, tf.float32),
+                tf.constant([self.options.seed, step], tf.int32),
+            )
+            loss, norm = float(loss_tensor), float(norm_tensor)
+            if not (math.isfinite(loss) and math.isfinite(norm)):
+                kept = f"; {checkpoint} holds the last good step" if checkpoint else ""
+                raise TrainingDiverged(
+                    f"training diverged at step {step + 1}: loss {loss}, gradient norm {norm}{kept}; "
+                    "use a lower --learning-rate"
+                )
+            self.states = states
+            self.step = step + 1
+            smooth = loss if smooth is None else smooth + 0.02 * (loss - smooth)
+            now = time.monotonic()
+            if report:
+                speed = (self.step - first) * per_step / (now - started)
+                left = (self.total - self.step) * per_step / speed
+                report(Progress(self.step, self.total, loss, smooth, rate, norm, speed, left))
+            if checkpoint and (self.step == self.total or now - saved >= seconds_between):
+                self.save(checkpoint)
+                saved = now
+            if each_epoch and self.step % self.plan.steps_per_epoch == 0:
+                each_epoch(self.step // self.plan.steps_per_epoch)
+
+    def save(self, path: Path) -> None:
+        """Write weights, Adam's moments, the carried state and the step, atomically."""
+        tensors: dict[str, NDArray[Any]] = {}
+        for name, weight, m, v in zip(
+            self.names, self.weights, self.first, self.second, strict=True
+        ):
+            tensors[f"weights.{name}"] = weight.numpy()
+            tensors[f"first.{name}"] = m.numpy()
+            tensors[f"second.{name}"] = v.numpy()
+        for index, (h, c) in enumerate(self.states):
+            tensors[f"state.{index}.h"] = np.asarray(h)
+            tensors[f"state.{index}.c"] = np.asarray(c)
+        epoch, chunk = divmod(self.step, self.plan.steps_per_epoch)
+        metadata = {
+            "kind": CHECKPOINT_KIND,
+            "step": self.step,
+            "epoch": epoch,
+            "position": chunk * self.options.steps,
+            "identity": self.identity,
+        }
+        save_tensors(path, tensors, metadata)
+
+    def restore(self, path: Path) -> None:
+        """Continue from what :meth:`save` wrote.
+
+        Raises:
+            UserError: the file is damaged, or of a run with another network, corpus or options.
+        """
+        tensors, metadata = load_tensors(path)
+        if metadata.get("kind") != CHECKPOINT_KIND:
+            raise UserError(f"{path}: holds a {metadata.get('kind')!r}, not a {CHECKPOINT_KIND}")
+        difference = _first_difference(metadata["identity"], self.identity)
+        if difference:
+            raise UserError(
+                f"{path}: is of another run ({difference}); "
+                "resume with the same options, or start anew without --resume"
+            )
+        for name, weight, m, v in zip(
+            self.names, self.weights, self.first, self.second, strict=True
+        ):
+            weight.assign(tensors[f"weights.{name}"])
+            m.assign(tensors[f"first.{name}"])
+            v.assign(tensors[f"second.{name}"])
+        self.states = [
+            (tf.constant(tensors[f"state.{k}.h"]), tf.constant(tensors[f"state.{k}.c"]))
+            for k in range(len(self.states))
+        ]
+        self.step = metadata["step"]
+
+
+def _first_difference(old: Any, new: Any, where: str = "") -> str | None:
+    if isinstance(old, dict) and isinstance(new, dict):
+        for key in sorted(old.keys() | new.keys()):
+            found = _first_difference(old.get(key), new.get(key), f"{where}.{key}" if where else key)
+            if found:
+                return found
+        return None
+    return None if old == new else f"{where}: {str(old)[:40]!r} there, {str(new)[:40]!r} here"
