@@ -11,8 +11,10 @@ Shapes: T steps, B streams, H units, V characters.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
+from models.checkpoint import Checkpoint
 from models.quiet import import_tensorflow
 
 tf = import_tensorflow()
@@ -195,6 +197,31 @@ def build_float(
         )(x)
     logits = keras.layers.Dense(vocabulary, name="logits")(x)
     return keras.Model(codes, logits, name="float_lstm")
+
+
+def load_weights(model: keras.Model, weights: Mapping[str, Any]) -> None:
+    """Set a model's weights from arrays by the names ``layers.K.W``, ``output.b`` and so on."""
+    for index, layer in enumerate(recurrent_layers(model)):
+        layer.set_weights([weights[f"layers.{index}.{name}"] for name in ("W", "U", "b")])
+    model.get_layer("logits").set_weights([weights["output.W"], weights["output.b"]])
+
+
+def read_weights(model: keras.Model) -> dict[str, Any]:
+    """The model's weights as float32 arrays, by the same names."""
+    arrays = {}
+    for index, layer in enumerate(recurrent_layers(model)):
+        for name, array in zip(("W", "U", "b"), layer.get_weights(), strict=True):
+            arrays[f"layers.{index}.{name}"] = array
+    for name, array in zip(("W", "b"), model.get_layer("logits").get_weights(), strict=True):
+        arrays[f"output.{name}"] = array
+    return arrays
+
+
+def float_model(checkpoint: Checkpoint) -> keras.Model:
+    """The float model with a checkpoint's weights (of a quantized one: before quantization)."""
+    model = build_float(checkpoint.layers, checkpoint.units, len(checkpoint.vocabulary))
+    load_weights(model, checkpoint.weights)
+    return model
 
 
 def recurrent_layers(model: keras.Model) -> list[Any]:

@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Trained weights as one file: float weights, vocabulary, formats if quantized, training record.
+
+The weights of a quantized network are kept as the floats that training moves (its "latent" weights);
+``models.freeze`` turns them into integers.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.errors import UserError
+from models.spec import NetworkSpec, network_spec
+from models.store import content_hash, load_tensors, save_tensors
+
+FLOAT, QUANTIZED = "float network", "quantized network"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Trained weights.
+
+    Args:
+        vocabulary: the characters in code order.
+        weights: float32 arrays by the names of :meth:`NetworkSpec.weight_formats`.
+        spec: formats of a quantized network; ``None`` for a float one.
+        corpus: name, characters, vocabulary size and SHA-256 of what it was trained on.
+        record: how it was trained; informative.
+
+    Raises:
+        UserError: naming the array and what is wrong with it.
+    """
+
+    vocabulary: str
+    weights: Mapping[str, NDArray[Any]] = field(repr=False)
+    spec: NetworkSpec | None = None
+    corpus: Mapping[str, Any] = field(default_factory=dict)
+    record: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+    def __post_init__(self) -> None:
+        layers = sum(name.endswith(".U") for name in self.weights)
+        first = np.asarray(self.weights.get("layers.0.U", np.zeros((0, 0))))
+        shapes = (
+            self.spec
+            or network_spec(
+                vocabulary=len(self.vocabulary), units=first.shape[0], layers=layers
+            )
+        ).weight_shapes()
+        for name in [*shapes, *self.weights]:
+            if name not in self.weights:
+                raise UserError(f"array {name!r} is missing")
+            if name not in shapes:
+                raise UserError(f"unknown array {name!r}; legal are {', '.join(shapes)}")
+            array = np.asarray(self.weights[name])
+            if array.shape != shapes[name]:
+                raise UserError(f"array {name!r} has shape {array.shape}, must be {shapes[name]}")
+            if not np.isfinite(array).all():
+                raise UserError(f"array {name!r} holds a value that is not finite")
+
+    @property
+    def layers(self) -> int:
+        """Number of LSTM layers."""
+        return sum(name.endswith(".U") for name in self.weights)
+
+    @property
+    def units(self) -> int:
+        """Units of the first layer (all are equal in a float network)."""
+        return int(self.weights["layers.0.U"].shape[0])
+
+    @property
+    def sha256(self) -> str:
+        """Hash of the weights, whatever is told about them."""
+        return content_hash(self.weights, {})
+
+    def save(self, path: Path | str) -> str:
+        """Write one file, atomically; returns its content hash."""
+        metadata: dict[str, Any] = {
+            "kind": QUANTIZED if self.spec else FLOAT,
+            "vocabulary": self.vocabulary,
+            "corpus": dict(self.corpus),
+            "record": dict(self.record),
+        }
+        if self.spec:
+            metadata["spec"] = self.spec.to_dict()
+        return save_tensors(path, self.weights, metadata)
+
+    @classmethod
+    def load(cls, path: Path | str) -> Checkpoint:
+        """Read what :meth:`save` wrote.
+
+        Raises:
+            UserError: naming the file, if it is missing, truncated, altered, or holds something else.
+        """
+        tensors, metadata = load_tensors(path)
+        kind = metadata.get("kind")
+        if kind not in (FLOAT, QUANTIZED):
+            raise UserError(f"{path}: holds a {kind or 'file'!r}, not a {FLOAT} or {QUANTIZED}")
+        try:
+            spec = NetworkSpec.from_dict(metadata["spec"]) if kind == QUANTIZED else None
+            return cls(
+                str(metadata["vocabulary"]), tensors, spec, metadata["corpus"], metadata["record"]
+            )
+        except KeyError as error:
+            raise UserError(f"{path}: key {error} is missing in its header") from None
+        except UserError as error:
+            raise UserError(f"{path}: {error}") from None
+
+    def with_record(self, record: Mapping[str, Any]) -> Checkpoint:
+        """The same with another record."""
+        return dataclasses.replace(self, record=record)
+
+
+def shipped(name: str, corpus: str = "shakespeare") -> Path:
+    """Path of a checkpoint that comes with the package: ``float`` or ``w8a8``.
+
+    Raises:
+        UserError: there is no such one; names those there are.
+    """
+    folder = Path(__file__).parent / "checkpoints"
+    path = folder / f"{corpus}-{name}.safetensors"
+    if not path.is_file():
+        known = ", ".join(sorted(p.stem for p in folder.glob("*.safetensors"))) or "none"
+        raise UserError(f"no shipped checkpoint {path.stem!r}; there are: {known}")
+    return path

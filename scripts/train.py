@@ -1,0 +1,286 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``zynq-lstm train``: the float network from a text, then the quantized one from the float one."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import platform
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from models.checkpoint import Checkpoint
+from models.corpus import CORPORA, MAX_VOCABULARY, Corpus, load_corpus
+from models.errors import UserError
+from models.evaluate import METRIC
+from models.spec import DEFAULT_PRESET, PRESETS
+from models.store import write_text
+
+if TYPE_CHECKING:
+    from models.training import Progress, Trainer, TrainingOptions
+
+# Defaults of the two stages where they differ; the reasons are in docs/training.md.
+FLOAT_EPOCHS, FLOAT_LEARNING_RATE = 12.0, 1e-2
+QUANTIZED_EPOCHS, QUANTIZED_LEARNING_RATE = 6.0, 2e-3
+
+
+@click.command(name="train")
+@click.option("--corpus", "corpus_name", type=click.Choice(CORPORA), default=CORPORA[0], show_default=True)
+@click.option("--corpus-file", type=click.Path(path_type=Path), help="Any UTF-8 text instead.")
+@click.option(
+    "--stage",
+    type=click.Choice(("all", "float", "quantized")),
+    default="all",
+    show_default=True,
+    help="'quantized' starts from the run folder's float network, or from --float-checkpoint.",
+)
+@click.option("--preset", type=click.Choice(tuple(PRESETS)), default=DEFAULT_PRESET, show_default=True)
+@click.option("--float-checkpoint", type=click.Path(path_type=Path), help="Float network to quantize.")
+@click.option("--layers", default=2, show_default=True, help="LSTM layers.")
+@click.option("--units", default=128, show_default=True, help="Units of each layer.")
+@click.option("--epochs", default=FLOAT_EPOCHS, show_default=True, help="Of float training.")
+@click.option("--quantized-epochs", default=QUANTIZED_EPOCHS, show_default=True, help="Of quantized training.")
+@click.option("--batch", default=64, show_default=True, help="Parallel streams.")
+@click.option("--steps", default=64, show_default=True, help="Characters between truncations.")
+@click.option("--learning-rate", default=FLOAT_LEARNING_RATE, show_default=True, help="Highest rate, float.")
+@click.option("--quantized-learning-rate", default=QUANTIZED_LEARNING_RATE, show_default=True, help="Highest rate, quantized.")
+@click.option("--dropout", default=0.0, show_default=True, help="Between layers, float training only.")
+@click.option("--clip", default=1.0, show_default=True, help="Global norm of the gradient.")
+@click.option("--seed", default=1, show_default=True)
+@click.option("--run-dir", type=click.Path(path_type=Path), default=Path("build/train"), show_default=True, help="Where results, checkpoints and TensorBoard logs go.")
+@click.option("--resume", is_flag=True, help="Continue exactly where the last checkpoint is.")
+@click.option("--overwrite", is_flag=True, help="Start anew over the run folder's results.")
+@click.option("--checkpoint-seconds", default=60.0, show_default=True, help="Time between checkpoints.")
+def command(
+    corpus_name: str, corpus_file: Path | None, stage: str, preset: str, **options: Any
+) -> None:
+    """Train the float network, then the quantized one (quantization-aware, from its weights).
+
+    Results in the run folder: NAME-float and NAME-PRESET, each as .safetensors (the weights) and
+    .json (the training record), and logs for TensorBoard.
+    """
+    corpus = load_corpus(corpus_name, corpus_file)
+    if len(corpus.vocabulary) > MAX_VOCABULARY:
+        raise UserError(f"{corpus.name}: the vocabulary has more than {MAX_VOCABULARY} characters")
+    run_dir: Path = options["run_dir"]
+    name = Path(corpus.name).stem
+    float_path = run_dir / f"{name}-float.safetensors"
+    if stage in ("all", "float"):
+        _train_float(corpus, float_path, options)
+    if stage in ("all", "quantized"):
+        source = options["float_checkpoint"] or float_path
+        if not source.is_file():
+            raise UserError(f"{source}: no such file; run 'zynq-lstm train --stage float' first")
+        _train_quantized(corpus, source, preset, run_dir / f"{name}-{preset}.safetensors", options)
+
+
+def _train_float(corpus: Corpus, path: Path, options: dict[str, Any]) -> None:
+    from models import float_lstm, training
+
+    chosen = training.TrainingOptions(
+        epochs=options["epochs"],
+        learning_rate=options["learning_rate"],
+        dropout=options["dropout"],
+        **_shared(options),
+    )
+    codes = corpus.split().train
+    training.Plan(len(codes), chosen.batch, chosen.steps, chosen.seed)  # before the model is built
+    model = float_lstm.build_float(options["layers"], options["units"], len(corpus.vocabulary))
+    training.initialise(model, chosen.seed)
+    identity = {
+        "network": {"layers": options["layers"], "units": options["units"]},
+        "corpus": corpus.sha256,
+    }
+    trainer = training.Trainer(model, codes, chosen, identity)
+    _run("float", trainer, corpus, path, chosen, options)
+
+
+def _train_quantized(
+    corpus: Corpus, source: Path, preset: str, path: Path, options: dict[str, Any]
+) -> None:
+    from models import quantized, training
+
+    chosen = training.TrainingOptions(
+        epochs=options["quantized_epochs"],
+        learning_rate=options["quantized_learning_rate"],
+        **_shared(options),
+    )
+    codes = corpus.split().train
+    training.Plan(len(codes), chosen.batch, chosen.steps, chosen.seed)
+    start = Checkpoint.load(source)
+    if start.vocabulary != corpus.vocabulary:
+        raise UserError(f"{source}: was trained with another vocabulary than {corpus.name}'s")
+    checkpoint = quantized.quantize(start, preset)
+    model = quantized.quantized_model(checkpoint)
+    assert checkpoint.spec is not None
+    identity = {"spec": checkpoint.spec.to_dict(), "from": start.sha256, "corpus": corpus.sha256}
+    trainer = training.Trainer(model, codes, chosen, identity)
+    _run(preset, trainer, corpus, path, chosen, options, checkpoint)
+
+
+def _shared(options: dict[str, Any]) -> dict[str, Any]:
+    return {key: options[key] for key in ("batch", "steps", "clip", "seed")}
+
+
+def _run(
+    stage: str,
+    trainer: Trainer,
+    corpus: Corpus,
+    path: Path,
+    chosen: TrainingOptions,
+    options: dict[str, Any],
+    quantized: Checkpoint | None = None,
+) -> None:
+    """Train one stage to its end, evaluate it, write its weights and its record."""
+    from rich.console import Console
+
+    from models.evaluate import estimate_keras, evaluate_keras
+    from models.float_lstm import read_weights, tf
+
+    console = Console()
+    folder = options["run_dir"] / path.stem
+    state = folder / "training.safetensors"
+    if state.exists():
+        if options["resume"]:
+            trainer.restore(state)
+            console.print(f"{stage}: resumed at step {trainer.step} of {trainer.total}")
+            if trainer.step == trainer.total and path.exists():
+                return
+        elif not options["overwrite"]:
+            raise UserError(
+                f"{folder}: holds a training run; continue it with --resume, start anew with "
+                "--overwrite, or choose another --run-dir"
+            )
+    folder.mkdir(parents=True, exist_ok=True)
+    split = corpus.split()
+    writer = tf.summary.create_file_writer(str(folder / "logs"))
+
+    def log(values: dict[str, float], step: int) -> None:
+        with writer.as_default():
+            for key, value in values.items():
+                tf.summary.scalar(key, value, step=step)
+
+    with _progress_bar(console, stage, trainer) as show:
+
+        def report(progress: Progress) -> None:
+            show(progress)
+            if progress.step % 10 == 0:
+                log(
+                    {
+                        "train/bits_per_character": progress.bits_per_character,
+                        "train/learning_rate": progress.learning_rate,
+                        "train/gradient_norm": progress.gradient_norm,
+                        "train/characters_per_second": progress.characters_per_second,
+                    },
+                    progress.step,
+                )
+
+        def each_epoch(epoch: int) -> None:
+            estimate = estimate_keras(trainer.model, split.validation)
+            log({"validation/bits_per_character_estimate": estimate}, trainer.step)
+            writer.flush()
+            console.print(
+                f"{stage}: epoch {epoch}, validation {estimate:.4f} BPC (estimate, 64 streams)"
+            )
+
+        trainer.run(state, options["checkpoint_seconds"], report, each_epoch)
+    console.print(f"{stage}: evaluating ({METRIC})")
+    bits = {
+        part: evaluate_keras(trainer.model, split.part(part), f"the {part} split")
+        for part in ("validation", "test")
+    }
+    record = {
+        "stage": stage,
+        "command": _command_line(),
+        "corpus": {
+            "name": corpus.name,
+            "characters": len(corpus),
+            "vocabulary": len(corpus.vocabulary),
+            "sha256": corpus.sha256,
+        },
+        "bits_per_character": bits,
+        "metric": METRIC,
+        "options": dataclasses.asdict(chosen),
+        "updates": trainer.total,
+        "minutes": round(trainer.seconds / 60, 1),
+        "versions": _versions(),
+    }
+    weights = read_weights(trainer.model)
+    result = Checkpoint(
+        corpus.vocabulary,
+        weights,
+        quantized.spec if quantized else None,
+        record["corpus"],
+        record,
+    )
+    result.save(path)
+    if result.spec:
+        record["spec"] = result.spec.to_dict()
+    write_text(path.with_suffix(".json"), json.dumps(record, indent=1, ensure_ascii=False) + "\n")
+    console.print(
+        f"{stage}: {bits['validation']:.4f} BPC validation, {bits['test']:.4f} BPC test "
+        f"({METRIC}); wrote {path}"
+    )
+
+
+class _progress_bar:
+    """Loss, BPC, speed and time left, on a terminal as a bar, elsewhere as a line now and then."""
+
+    def __init__(self, console: Any, stage: str, trainer: Trainer) -> None:
+        self.console, self.stage, self.trainer = console, stage, trainer
+
+    def __enter__(self) -> Callable[[Progress], None]:
+        from rich.progress import BarColumn, Progress, TextColumn
+
+        self.bar = None
+        self.shown = time.monotonic()
+        if self.console.is_terminal:
+            self.bar = Progress(
+                TextColumn(self.stage),
+                BarColumn(),
+                TextColumn("{task.completed}/{task.total} {task.fields[figures]}"),
+                console=self.console,
+            )
+            self.task = self.bar.add_task(
+                "", total=self.trainer.total, completed=self.trainer.step, figures="compiling"
+            )
+            self.bar.start()
+        return self.show
+
+    def show(self, p: Progress) -> None:
+        figures = (
+            f"loss {p.smooth:.4f}  BPC {p.bits_per_character:.4f}  "
+            f"{p.characters_per_second:,.0f} characters/s  {_duration(p.seconds_left)} left"
+        )
+        if self.bar:
+            self.bar.update(self.task, completed=p.step, figures=figures)
+        elif time.monotonic() - self.shown >= 30:
+            self.shown = time.monotonic()
+            self.console.print(f"{self.stage}: {p.step}/{p.total}  {figures}", soft_wrap=True)
+
+    def __exit__(self, *_: object) -> None:
+        if self.bar:
+            self.bar.stop()
+
+
+def _duration(seconds: float) -> str:
+    minutes, seconds = divmod(round(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02d}:{seconds:02d}"
+
+
+def _command_line() -> str:
+    """The command as a person would type it, without what only says where to and how often."""
+    arguments = [a for a in sys.argv[1:] if a not in ("--resume", "--overwrite")]
+    return " ".join(["zynq-lstm", *arguments])
+
+
+def _versions() -> dict[str, str]:
+    from importlib.metadata import version
+
+    names = ("zynq-lstm", "tensorflow", "keras", "qkeras-v3", "numpy")
+    return {"python": platform.python_version(), **{name: version(name) for name in names}}
