@@ -58,8 +58,7 @@ def check_machine(commands):
         import venv  # noqa: F401
     except ImportError:
         raise SetupError(
-            f"{sys.executable} cannot make virtual environments; "
-            "on Debian: apt-get install python3-venv"
+            f"{sys.executable} cannot make virtual environments; on Debian: apt-get install python3-venv"
         ) from None
     missing = [c for c in commands if shutil.which(c) is None]
     if missing:

@@ -3,8 +3,8 @@
 
 A verb is a module of this folder with an attribute ``command`` (a :class:`click.Command`); its
 name is the module's, with ``-`` for ``_``. Verb modules are imported to list them, so
-**a verb module imports TensorFlow, Keras, hls4ml, cocotb and matplotlib inside its functions,
-never at its top**; ``tests/test_cli.py`` checks that.
+**a verb module imports TensorFlow (through :mod:`models.quiet`), Keras, hls4ml, cocotb and
+matplotlib inside its functions, never at its top**; ``tests/test_cli.py`` checks that.
 
 Exit codes: 0 success, 1 a defect or a check that failed (the verb says which), 2 bad input or
 usage, 130 interrupted.
@@ -82,6 +82,8 @@ class VerbGroup(click.Group):
 
 
 def _unknown_verb(name: str, known: list[str]) -> str:
+    if not known:
+        return f"no verb '{name}'"
     near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
     if near:
         return f"no verb '{name}'; did you mean {' or '.join(near)}?"
@@ -104,12 +106,6 @@ def cli(ctx: click.Context, traceback: bool) -> None:
     ctx.obj = {"traceback": traceback}
 
 
-def _quiet_tensorflow() -> None:
-    """Keep TensorFlow's start-up messages from the user, who can do nothing about them."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
-
-
 def _one_line(text: str) -> str:
     return " ".join(text.split())
 
@@ -130,9 +126,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one verb; returns the exit code (see the module's docstring)."""
     args = list(sys.argv[1:] if argv is None else argv)
     show_traceback = "--traceback" in args[: _first_verb(args)]
-    _quiet_tensorflow()
     try:
         result = cli.main(args=args, prog_name=PROG, standalone_mode=False)
+        sys.stdout.flush()  # here a closed pipe can still be told from a defect
         return result if isinstance(result, int) else 0
     except click.exceptions.NoArgsIsHelpError as error:
         error.show()

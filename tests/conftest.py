@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
+# As models.quiet sets them: a test may be the first to import TensorFlow.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("MPLBACKEND", "Agg")
 

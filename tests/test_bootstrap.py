@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Setting up the environment: what is refused, what is skipped, what is done again."""
+
+from __future__ import annotations
+
+import json
+import sys
+import sysconfig
+from pathlib import Path
+
+import pytest
+
+from scripts import bootstrap
+
+
+@pytest.mark.parametrize("number", [(3, 9, 18), (3, 14, 0), (2, 7, 18)])
+def test_an_unsuitable_python_is_refused(number, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(sys, "version_info", number)
+    with pytest.raises(bootstrap.SetupError, match=r"Python 3\.10 to 3\.13 is needed"):
+        bootstrap.check_machine([])
+
+
+def test_another_platform_is_refused(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(bootstrap.platform, "machine", lambda: "aarch64")
+    with pytest.raises(bootstrap.SetupError, match="linux aarch64"):
+        bootstrap.check_machine([])
+
+
+def test_missing_commands_are_named():
+    with pytest.raises(bootstrap.SetupError, match="not found: no-such-command; on Debian"):
+        bootstrap.check_machine(["python3", "no-such-command"])
+
+
+@pytest.fixture
+def steps(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Replace the slow steps by notes of what was asked for."""
+    done: list[str] = []
+
+    def make_environment(venv: Path) -> None:
+        done.append("environment")
+        (venv / "bin").mkdir(parents=True, exist_ok=True)
+        (venv / "bin" / "python").touch()
+
+    monkeypatch.setattr(bootstrap, "check_machine", lambda _commands: None)
+    monkeypatch.setattr(bootstrap, "make_environment", make_environment)
+    monkeypatch.setattr(bootstrap, "works", lambda venv: (venv / "bin" / "python").exists())
+    monkeypatch.setattr(bootstrap, "install_dependencies", lambda _venv: done.append("dependencies"))
+    monkeypatch.setattr(bootstrap, "install_project", lambda _venv: done.append("project"))
+    return done
+
+
+def test_a_second_run_does_nothing(steps: list[str], tmp_path: Path):
+    assert bootstrap.set_up(tmp_path, [])
+    assert steps == ["environment", "dependencies", "project"]
+    assert not bootstrap.set_up(tmp_path, [])
+    assert len(steps) == 3
+
+
+def test_an_interrupted_run_goes_on_where_it_was(steps: list[str], tmp_path: Path, monkeypatch):
+    def interrupted(_venv: Path) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(bootstrap, "install_dependencies", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            bootstrap.set_up(tmp_path, [])
+    assert steps == ["environment"]
+    assert bootstrap.set_up(tmp_path, [])
+    assert steps == ["environment", "dependencies", "project"]
+
+
+@pytest.mark.parametrize(
+    "changed, redone",
+    [
+        ("dependencies", ["dependencies", "project"]),
+        ("project", ["project"]),
+        ("python", ["environment", "dependencies", "project"]),
+        ("folder", ["environment", "dependencies", "project"]),
+    ],
+)
+def test_only_what_changed_is_done_again(changed, redone, steps: list[str], tmp_path: Path):
+    bootstrap.set_up(tmp_path, [])
+    steps.clear()
+    stamp = tmp_path / bootstrap.STAMP
+    stamp.write_text(json.dumps({**json.loads(stamp.read_text()), changed: "other"}))
+    assert bootstrap.set_up(tmp_path, [])
+    assert steps == redone
+
+
+def test_a_broken_environment_is_made_again(steps: list[str], tmp_path: Path):
+    bootstrap.set_up(tmp_path, [])
+    steps.clear()
+    (tmp_path / "bin" / "python").unlink()
+    assert bootstrap.set_up(tmp_path, [])
+    assert steps == ["environment", "dependencies", "project"]
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "null"])
+def test_an_unreadable_stamp_counts_as_none(text: str, tmp_path: Path):
+    (tmp_path / bootstrap.STAMP).write_text(text)
+    assert bootstrap.read_stamp(tmp_path) == {}
+
+
+def test_a_folder_that_is_no_environment_is_left_alone(tmp_path: Path):
+    (tmp_path / "mine.txt").touch()
+    with pytest.raises(bootstrap.SetupError, match="is not a virtual environment"):
+        bootstrap.make_environment(tmp_path)
+    assert (tmp_path / "mine.txt").exists()
+
+
+def package(venv: Path, name: str, *, record: bool = True, files: bool = True) -> Path:
+    site = venv / "lib" / "python3.11" / "site-packages"
+    info = site / f"{name}-1.0.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").touch()
+    if files:
+        (site / f"{name}.py").touch()
+    if record:
+        lines = [f"{name}.py,sha256=x,1", f"__pycache__/{name}.cpython-311.pyc,,", ""]
+        (info / "RECORD").write_text("\n".join(lines))
+    return info
+
+
+def test_half_installed_packages_are_found(tmp_path: Path):
+    whole = package(tmp_path, "whole")
+    no_record = package(tmp_path, "no_record", record=False)
+    no_file = package(tmp_path, "no_file", files=False)
+    bootstrap.remove_half_installed(tmp_path)
+    assert whole.exists()
+    assert not no_record.exists()
+    assert not no_file.exists()
+
+
+def test_the_installed_environment_is_whole(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(
+        bootstrap.shutil, "rmtree", lambda path: pytest.fail(f"{path} counts as half-installed")
+    )
+    site = Path(sysconfig.get_paths()["purelib"])
+    bootstrap.remove_half_installed(site.parent.parent.parent)
+
+
+def test_progress_shows_large_downloads_only():
+    large = "  Downloading tensorflow-2.21.0-cp311-cp311-manylinux_2_27_x86_64.whl (572.4 MB)\n"
+    cached = "  Using cached numpy-2.4.6-cp311-cp311-manylinux_2_27_x86_64.whl (16.9 MB)\n"
+    small = "  Downloading click-8.5.1-py3-none-any.whl (110 kB)\n"
+    assert bootstrap.progress_line(large, 3, 9) == "[3/9] downloading tensorflow, 572.4 MB"
+    assert bootstrap.progress_line(cached, 4, 9) == "[4/9] from the cache: numpy, 16.9 MB"
+    assert bootstrap.progress_line(small, 5, 9) == ""
+    assert bootstrap.progress_line("Collecting numpy\n", 5, 9) == ""
+
+
+def test_the_lock_is_read_requirement_by_requirement():
+    text = "a==1 \\\n    --hash=sha256:00\nb==2 ; python_version < '3.11' \\\n    --hash=sha256:11\n"
+    blocks = bootstrap.requirement_blocks(text)
+    assert [name for name, _ in blocks] == ["a", "b"]
+    assert "".join(block for _, block in blocks) == text
+    names = {n for n, _ in bootstrap.requirement_blocks((bootstrap.ROOT / "requirements.lock").read_text())}
+    assert set(bootstrap.BUILD_TOOLS) <= names

@@ -1,0 +1,201 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command ``zynq-lstm``: verbs, exit codes, and errors in one line."""
+
+from __future__ import annotations
+
+import errno
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+
+import scripts
+from models.errors import UserError
+from scripts import main as cli_main
+
+HEAVY = ("tensorflow", "keras", "qkeras", "hls4ml", "cocotb", "pyosys", "matplotlib", "scipy")
+
+
+def run_module(*args: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "scripts", *args],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+        cwd=Path(scripts.__file__).parent.parent,
+    )
+
+
+def verb_names() -> list[str]:
+    return cli_main.cli.list_commands(click.Context(cli_main.cli))
+
+
+@pytest.fixture
+def verb(monkeypatch: pytest.MonkeyPatch):
+    """Give the command a verb 'probe' whose body is the callable passed in."""
+
+    def install(body) -> None:
+        @click.command()
+        def command() -> None:
+            body()
+
+        get_command = cli_main.VerbGroup.get_command
+        monkeypatch.setattr(
+            cli_main.VerbGroup,
+            "get_command",
+            lambda self, ctx, name: command if name == "probe" else get_command(self, ctx, name),
+        )
+
+    return install
+
+
+def assert_one_line_error(text: str, *, contains: str) -> None:
+    assert text.startswith("zynq-lstm: error: ")
+    assert text.count("\n") == 1, text
+    assert contains in text
+
+
+def test_help_is_quick_quiet_and_imports_nothing_heavy():
+    code = (
+        "import sys; from scripts.main import main; status = main(['--help']); "
+        f"heavy = [m for m in {HEAVY!r} if m in sys.modules]; "
+        "print('heavy:', heavy); sys.exit(status)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+        cwd=Path(scripts.__file__).parent.parent,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    assert done.stdout.endswith("heavy: []\n")
+
+
+def test_every_verb_is_listed_with_a_summary():
+    names = verb_names()
+    assert names == sorted(names)
+    assert not {"main", "bootstrap"} & set(names)
+    listed = run_module("--help").stdout
+    for name in names:
+        assert re.search(rf"^  {name} +\S", listed, re.M), f"{name} has no summary"
+
+
+@pytest.mark.parametrize("name", verb_names())
+def test_every_verb_explains_itself(name: str, capsys: pytest.CaptureFixture[str]):
+    assert cli_main.main([name, "--help"]) == 0
+    captured = capsys.readouterr()
+    assert captured.out.startswith(f"Usage: zynq-lstm {name}")
+    assert captured.err == ""
+
+
+def test_version():
+    done = run_module("--version")
+    assert done.returncode == 0
+    assert re.fullmatch(r"zynq-lstm \d+\.\d+\.\d+\S*\n", done.stdout)
+
+
+def test_without_a_verb_the_help_is_shown(capsys: pytest.CaptureFixture[str]):
+    assert cli_main.main([]) == 2
+    captured = capsys.readouterr()
+    assert "Usage: zynq-lstm" in captured.out + captured.err
+
+
+def test_unknown_verb_names_near_ones(capsys: pytest.CaptureFixture[str], monkeypatch):
+    monkeypatch.setattr(cli_main.VerbGroup, "list_commands", lambda *_: ["evaluate", "train"])
+    assert cli_main.main(["evalute"]) == 2
+    assert_one_line_error(capsys.readouterr().err, contains="no verb 'evalute'; did you mean evaluate?")
+    assert cli_main.main(["xyzzy"]) == 2
+    assert_one_line_error(capsys.readouterr().err, contains="the verbs are evaluate, train")
+
+
+@pytest.mark.parametrize("name", ["main", "bootstrap", "__main__", "..", "", "os"])
+def test_modules_that_are_no_verbs_are_not_run(name: str, capsys: pytest.CaptureFixture[str]):
+    assert cli_main.main([name]) == 2
+    assert_one_line_error(capsys.readouterr().err, contains=f"no verb '{name}'")
+
+
+def test_unknown_option_is_one_line(capsys: pytest.CaptureFixture[str]):
+    assert cli_main.main(["--bogus"]) == 2
+    assert_one_line_error(capsys.readouterr().err, contains="--bogus")
+
+
+def test_user_error_is_one_line_and_exit_code_2(verb, capsys: pytest.CaptureFixture[str]):
+    def body() -> None:
+        raise UserError("in.txt: not UTF-8\nat offset 7")
+
+    verb(body)
+    assert cli_main.main(["probe"]) == 2
+    assert_one_line_error(capsys.readouterr().err, contains="in.txt: not UTF-8 at offset 7")
+
+
+def test_traceback_on_request(verb, capsys: pytest.CaptureFixture[str]):
+    def body() -> None:
+        raise UserError("wrong")
+
+    verb(body)
+    assert cli_main.main(["--traceback", "probe"]) == 2
+    assert "Traceback" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "error, said",
+    [
+        (OSError(errno.ENOSPC, "No space left on device", "build/a.npz"), "build/a.npz: No space"),
+        (PermissionError(errno.EACCES, "Permission denied", "build"), "build: Permission denied"),
+        (FileNotFoundError(errno.ENOENT, "No such file or directory", b"x"), "x: No such file"),
+        (OSError("odd"), "odd"),
+    ],
+)
+def test_os_error_names_the_file(error, said, verb, capsys: pytest.CaptureFixture[str]):
+    def body() -> None:
+        raise error
+
+    verb(body)
+    assert cli_main.main(["probe"]) == 2
+    assert_one_line_error(capsys.readouterr().err, contains=said)
+
+
+def test_a_defect_is_not_hidden(verb):
+    def body() -> None:
+        raise ZeroDivisionError
+
+    verb(body)
+    with pytest.raises(ZeroDivisionError):
+        cli_main.main(["probe"])
+
+
+def test_interrupt_is_130_without_a_traceback(verb, capsys: pytest.CaptureFixture[str]):
+    def body() -> None:
+        raise KeyboardInterrupt
+
+    verb(body)
+    assert cli_main.main(["probe"]) == 130
+    assert capsys.readouterr().err.strip() == "zynq-lstm: interrupted"
+
+
+def test_a_verb_can_choose_its_exit_code(verb):
+    def body() -> None:
+        click.get_current_context().exit(1)
+
+    verb(body)
+    assert cli_main.main(["probe"]) == 1
+
+
+def test_closed_pipe_is_no_error():
+    done = subprocess.run(
+        f"'{sys.executable}' -m scripts --help | true",
+        shell=True,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+        cwd=Path(scripts.__file__).parent.parent,
+    )
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The repository itself: locks, licences, versions, and nothing of anyone's machine in it."""
+
+from __future__ import annotations
+
+import re
+import runpy
+import subprocess
+from importlib.metadata import entry_points, version
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+SOURCE_SUFFIXES = {".py", ".sv", ".svh", ".v", ".vh", ".h", ".hpp", ".cpp", ".tcl"}
+LOCKS = ["requirements.lock", "requirements-nodeps.lock"]
+# Spelt in pieces, so that this file doesn't hold what it looks for.
+REGISTRIES = ["py" + "pi.org", "python" + "hosted.org", "index" + "-url", "find" + "-links"]
+
+
+def tracked_files() -> list[Path]:
+    done = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        pytest.skip("not a git work tree")
+    paths = [ROOT / name for name in done.stdout.split("\0") if name]
+    return [p for p in paths if p.is_file()]
+
+
+def text_of(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        return ""
+
+
+def lock_blocks(name: str) -> list[str]:
+    text = (ROOT / name).read_text(encoding="utf-8")
+    return re.split(r"(?m)^(?=[^\s])", text)[1:]
+
+
+@pytest.mark.parametrize("name", LOCKS)
+def test_every_locked_requirement_is_pinned_and_hashed(name: str):
+    blocks = lock_blocks(name)
+    assert blocks
+    for block in blocks:
+        first, *hashes = [line.rstrip("\\").strip() for line in block.splitlines()]
+        assert re.fullmatch(r"[a-z0-9._-]+==[A-Za-z0-9.+!_-]+( ; .+)?", first), first
+        assert hashes, f"{first} has no hash"
+        for line in hashes:
+            assert re.fullmatch(r"--hash=sha256:[0-9a-f]{64}", line), f"{first}: {line}"
+
+
+@pytest.mark.parametrize("name", [*LOCKS, "requirements.in", "pyproject.toml", "Makefile"])
+def test_no_address_of_a_package_index(name: str):
+    text = (ROOT / name).read_text(encoding="utf-8").replace("--no-emit-index-url", "")
+    found = [word for word in [*REGISTRIES, "file:", "git+"] if word in text]
+    assert not found, f"{name} names {found}"
+
+
+def test_every_requirement_is_in_the_lock():
+    locked = {b.split("==")[0] for b in lock_blocks("requirements.lock")}
+    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    wanted = re.findall(r'(?m)^    "([A-Za-z0-9._-]+)(?=[=><])[^"]*",', text)
+    assert len(wanted) > 15
+    assert {w.lower() for w in wanted} <= locked
+
+
+def test_no_path_or_address_of_a_machine():
+    # A slash that begins a path: not part of a longer path, address or file name.
+    homes = "|".join(["wo" + "rk", "ro" + "ot", "ho" + "me", "tmp/" + "dev", "Us" + "ers"])
+    pattern = re.compile(rf"(?<![\w.}})/-])/(?:{homes})/|{'|'.join(map(re.escape, REGISTRIES[:2]))}")
+    found = [
+        f"{path.relative_to(ROOT)}: {match.group()}"
+        for path in tracked_files()
+        for match in pattern.finditer(text_of(path))
+    ]
+    assert not found
+
+
+def test_every_source_file_states_its_licence():
+    missing = [
+        str(path.relative_to(ROOT))
+        for path in tracked_files()
+        if path.suffix in SOURCE_SUFFIXES
+        and not any("SPDX-License-Identifier: Apache-2.0" in line for line in text_of(path).splitlines()[:3])
+    ]
+    assert not missing
+
+
+def test_every_python_file_compiles():
+    for path in tracked_files():
+        if path.suffix == ".py":
+            compile(path.read_bytes(), str(path), "exec")
+
+
+def test_no_file_is_larger_than_a_few_megabytes():
+    large = {p.name: p.stat().st_size for p in tracked_files() if p.stat().st_size > 5_000_000}
+    assert not large
+
+
+def test_the_version_is_the_same_everywhere():
+    stated = re.search(r'(?m)^version = "(.+)"$', (ROOT / "pyproject.toml").read_text())
+    newest = re.search(r"(?m)^## \[?([0-9][^\] ]*)", (ROOT / "CHANGELOG.md").read_text())
+    assert stated and newest
+    assert stated.group(1) == newest.group(1) == version("zynq-lstm")
+
+
+def test_the_openrtl_backend_is_announced_to_hls4ml():
+    (point,) = [p for p in entry_points(group="hls4ml.backends") if p.name == "OpenRTL"]
+    assert point.value == "hls.plugin:register"
+
+
+def test_continuous_integration_runs_what_a_person_runs():
+    script = ROOT / ".ci" / "run"
+    assert script.stat().st_mode & 0o111, "not executable"
+    assert script.read_text().rstrip().endswith("make test")
+
+
+def test_the_picture_of_the_flow_is_the_drawn_one():
+    drawn = runpy.run_path(str(ROOT / "docs" / "flow.py"))["draw"]()
+    assert (ROOT / "docs" / "flow.svg").read_text(encoding="utf-8") == drawn, "run make docs"
+
+
+def test_links_in_the_documents_lead_somewhere():
+    broken = []
+    for path in tracked_files():
+        if path.suffix == ".md":
+            for target in re.findall(r"\]\(([^)#\s]+)", text_of(path)):
+                if "://" not in target and not (path.parent / target).exists():
+                    broken.append(f"{path.relative_to(ROOT)}: {target}")
+    assert not broken
