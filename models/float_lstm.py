@@ -46,7 +46,56 @@ def project(x: Any, kernel: Any) -> Any:
     return tf.reshape(flat, (steps, streams, kernel.shape[1]))
 
 
-def _array(steps: int, shape: tuple[int, ...], dtype: Any) -> Any:
+def outer_sum(x: Any, y: Any) -> Any:
+    """Sum of the outer products over steps and streams: (T, B, M), (T, B, N) -> (M, N)."""
+    return tf.matmul(
+        tf.reshape(x, (-1, x.shape[2])), tf.reshape(y, (-1, y.shape[2])), transpose_a=True
+    )
+
+
+def backward_scan(
+    dh_out: Any,
+    recurrent_kernel: Any,
+    gates: Any,
+    slopes: Any,
+    cells: Any,
+    tanh_c: Any,
+    tanh_c_slopes: Any,
+    pass_c: Any = None,
+) -> Any:
+    """The gradient with respect to the pre-activations z, back through T steps.
+
+    Args:
+        dh_out: gradient with respect to each step's h from above, (T, B, H).
+        recurrent_kernel: U, (H, 4H).
+        gates: i, f, g, o of each step, (T, B, 4H).
+        slopes: the derivative of each gate with respect to its z, (T, B, 4H).
+        cells: c before each step, (T, B, H).
+        tanh_c, tanh_c_slopes: tanh(c) after each step and its derivative, (T, B, H).
+        pass_c: 0 where c saturated, (T, B, H).
+    """
+    steps, streams, units = dh_out.shape
+
+    def back(t: Any, dh: Any, dc: Any, dz_all: Any) -> tuple[Any, ...]:
+        i, f, g, o = tf.split(gates[t], 4, axis=1)
+        dh = dh_out[t] + dh
+        dc = dc + dh * o * tanh_c_slopes[t]
+        if pass_c is not None:
+            dc = dc * pass_c[t]
+        dz = slopes[t] * tf.concat([dc * g, dc * cells[t], dc * i, dh * tanh_c[t]], axis=1)
+        return t - 1, tf.matmul(dz, recurrent_kernel, transpose_b=True), dc * f, dz_all.write(t, dz)
+
+    zeros = tf.zeros((streams, units), dh_out.dtype)
+    return tf.while_loop(
+        lambda t, *_: t >= 0,
+        back,
+        (steps - 1, zeros, zeros, step_array(steps, (streams, 4 * units), dh_out.dtype)),
+        maximum_iterations=steps,
+    )[-1].stack()
+
+
+def step_array(steps: int, shape: tuple[int, ...], dtype: Any) -> Any:
+    """Room for one tensor of this shape a step."""
     return tf.TensorArray(dtype, steps, element_shape=shape)
 
 
@@ -80,9 +129,9 @@ def lstm_scan(inputs: Any, recurrent_kernel: Any, h0: Any, c0: Any) -> Any:
         0,
         h0,
         c0,
-        _array(steps, (streams, width), dtype),
-        _array(steps + 1, (streams, units), dtype).write(0, c0),
-        _array(steps + 1, (streams, units), dtype).write(0, h0),
+        step_array(steps, (streams, width), dtype),
+        step_array(steps + 1, (streams, units), dtype).write(0, c0),
+        step_array(steps + 1, (streams, units), dtype).write(0, h0),
     )
     _, h, c, *arrays = tf.while_loop(
         lambda t, *_: t < steps, step, start, maximum_iterations=steps
@@ -90,34 +139,14 @@ def lstm_scan(inputs: Any, recurrent_kernel: Any, h0: Any, c0: Any) -> Any:
     gates, cells, hidden = (array.stack() for array in arrays)
 
     def gradient(dh_out: Any, _dh: Any, _dc: Any) -> tuple[Any, ...]:
+        i, f, g, o = tf.split(gates, 4, axis=2)
+        slopes = tf.concat([i * (1 - i), f * (1 - f), 1 - g * g, o * (1 - o)], axis=2)
         tanh_c = tf.tanh(cells[1:])
-
-        def back(t: Any, dh: Any, dc: Any, dz_all: Any) -> tuple[Any, ...]:
-            i, f, g, o = tf.split(gates[t], 4, axis=1)
-            dh = dh_out[t] + dh
-            dc = dc + dh * o * (1 - tanh_c[t] ** 2)
-            dz = tf.concat(
-                [
-                    dc * g * i * (1 - i),
-                    dc * cells[t] * f * (1 - f),
-                    dc * i * (1 - g * g),
-                    dh * tanh_c[t] * o * (1 - o),
-                ],
-                axis=1,
-            )
-            return t - 1, tf.matmul(dz, recurrent_kernel, transpose_b=True), dc * f, dz_all.write(t, dz)
-
-        zeros = tf.zeros((streams, units), dtype)
-        dz = tf.while_loop(
-            lambda t, *_: t >= 0,
-            back,
-            (steps - 1, zeros, zeros, _array(steps, (streams, width), dtype)),
-            maximum_iterations=steps,
-        )[-1].stack()
-        du = tf.matmul(
-            tf.reshape(hidden[:-1], (-1, units)), tf.reshape(dz, (-1, width)), transpose_a=True
+        dz = backward_scan(
+            dh_out, recurrent_kernel, gates, slopes, cells[:-1], tanh_c, 1 - tanh_c**2
         )
-        return dz, du, zeros, zeros
+        zeros = tf.zeros((streams, units), dtype)
+        return dz, outer_sum(hidden[:-1], dz), zeros, zeros
 
     return (hidden[1:], h, c), gradient
 
@@ -156,12 +185,15 @@ class FloatLSTM(keras.layers.Layer):
         hidden, h, c = lstm_scan(inputs, tf.convert_to_tensor(self.recurrent_kernel), *state)
         return hidden, (h, c)
 
+    def zero_state(self, streams: Any) -> State:
+        """The state before the first character."""
+        zeros = tf.zeros((streams, self.units), self.compute_dtype)
+        return zeros, zeros
+
     def call(self, inputs: Any) -> Any:
         """h of every step from a zero state, batch first: (B, T) or (B, T, M) -> (B, T, H)."""
         x = tf.transpose(inputs, (1, 0) if self.one_hot else (1, 0, 2))
-        zeros = tf.zeros((tf.shape(x)[1], self.units), self.compute_dtype)
-        zeros.set_shape((inputs.shape[0], self.units))
-        hidden, _ = self.scan(x, (zeros, zeros))
+        hidden, _ = self.scan(x, self.zero_state(tf.shape(x)[1]))
         return tf.transpose(hidden, (1, 0, 2))
 
     def compute_output_shape(self, input_shape: Any) -> tuple[Any, ...]:
@@ -231,13 +263,7 @@ def recurrent_layers(model: keras.Model) -> list[Any]:
 
 def zero_state(model: keras.Model, streams: int) -> list[State]:
     """The state before the first character, for each layer."""
-    return [
-        (
-            tf.zeros((streams, layer.units), layer.compute_dtype),
-            tf.zeros((streams, layer.units), layer.compute_dtype),
-        )
-        for layer in recurrent_layers(model)
-    ]
+    return [layer.zero_state(streams) for layer in recurrent_layers(model)]
 
 
 def forward(
