@@ -113,10 +113,10 @@ class IntegerNetwork:
         """
         layer, fmt = self.layer(index), self.spec.layers[index].formats
         frac = self.spec.accumulator_frac(index)
-        low, high = _product_range(layer["U"], *self.h_range(index), frac - fmt.U.frac - fmt.h.frac)
+        low, high = product_range(layer["U"], *self.h_range(index), frac - fmt.U.frac - fmt.h.frac)
         shift = frac - fmt.W.frac - self.spec.input_frac(index)
         if index:
-            w_low, w_high = _product_range(layer["W"], *self.h_range(index - 1), shift)
+            w_low, w_high = product_range(layer["W"], *self.h_range(index - 1), shift)
         else:  # one row of W
             w_low = np.minimum(layer["W"].min(axis=0), 0) << shift
             w_high = np.maximum(layer["W"].max(axis=0), 0) << shift
@@ -129,7 +129,7 @@ class IntegerNetwork:
         last, out = len(self.spec.layers) - 1, self.spec.output
         frac = self.spec.output_accumulator_frac()
         shift = frac - out.W.frac - self.spec.layers[last].formats.h.frac
-        low, high = _product_range(self.arrays["output.W"], *self.h_range(last), shift)
+        low, high = product_range(self.arrays["output.W"], *self.h_range(last), shift)
         bias = self.arrays["output.b"] << (frac - out.b.frac)
         return int((low + np.minimum(bias, 0)).min()), int((high + np.maximum(bias, 0)).max())
 
@@ -190,7 +190,7 @@ def _expected_arrays(spec: NetworkSpec) -> dict[str, tuple[tuple[int, ...], Fixe
     return expected
 
 
-def _product_range(weights: Raw, low: int, high: int, shift: int) -> tuple[Raw, Raw]:
+def product_range(weights: Raw, low: int, high: int, shift: int = 0) -> tuple[Raw, Raw]:
     """Per column, bounds of any subset sum of weights[k] * h[k] << shift with h in low..high (holding 0)."""
     ends = np.stack([weights * low, weights * high])
     return ends.min(axis=0).sum(axis=0) << shift, ends.max(axis=0).sum(axis=0) << shift

@@ -1,0 +1,253 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every width, shift and bound of the RTL, derived from a network and an array; nothing is chosen twice."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from hls.schedule import Array, Schedule, schedule
+from models.errors import UserError
+from models.network import IntegerNetwork, product_range
+from models.spec import LstmFormats, symmetric
+from sim.fixed import FixedFormat, Overflow, Rounding, signed_bits
+
+#: Signals whose formats all layers share, since one gate pipeline serves them.
+SHARED_SIGNALS = ("z", "gate", "g", "c", "ct", "tc", "h")
+PACKED_BITS = 8  # widest factors of which a DSP48E1 multiplies two pairs
+
+
+def default_array(network: IntegerNetwork, dsp: int = 208) -> Array:
+    """The array of at most ``dsp`` DSP48E1 for this network's widths.
+
+    Raises:
+        UserError: if not even one unit's four sums fit.
+    """
+    depth, pack = 4, 2 if packable(network) else 1
+    group = dsp * pack // (4 * depth)
+    if group < 1:
+        raise UserError(f"an array needs at least {4 * depth // pack} DSPs, got {dsp}")
+    widest = max(layer.units for layer in network.spec.layers)
+    group = min(group, widest)
+    segments = -(-group // 9)
+    return Array(group, depth, pack, -(-group // segments))
+
+
+def packable(network: IntegerNetwork) -> bool:
+    """Whether two products fit one DSP48E1: narrow symmetric weights, narrow activations."""
+    spec = network.spec
+    weights = [fmt for name, fmt in spec.weight_formats().items() if _in_array(name)]
+    return all(fmt.bits <= PACKED_BITS and symmetric(fmt) for fmt in weights) and all(
+        layer.formats.h.bits <= PACKED_BITS for layer in spec.layers
+    )
+
+
+@dataclass(frozen=True)
+class Design:
+    """An engine for one network.
+
+    Raises:
+        UserError: naming what the RTL does not support, and what it does.
+    """
+
+    network: IntegerNetwork
+    array: Array
+
+    def __post_init__(self) -> None:
+        spec = self.network.spec
+        if spec.vocabulary > 256:
+            raise UserError(f"vocabulary of {spec.vocabulary}: the character stream is 8 bits wide")
+        first = spec.layers[0].formats
+        for k, layer in enumerate(spec.layers):
+            for name in SHARED_SIGNALS:
+                fmt: FixedFormat = getattr(layer.formats, name)
+                shared: FixedFormat = getattr(first, name)
+                if fmt != shared:
+                    raise UserError(
+                        f"layers[{k}] has {name} in {fmt}, layers[0] in {shared}: all layers share one gate "
+                        f"pipeline in the RTL; give them the same formats (those of W, U, b may differ)"
+                    )
+        for name in ("z", "c", "ct", "h"):
+            self._check_signal(name, getattr(first, name))
+        for name in ("g", "tc"):
+            if not getattr(first, name).signed:
+                raise UserError(f"format {name}: must be signed in the RTL, got {getattr(first, name)}")
+        self._check_signal("logits", spec.output.logits)
+        if spec.output.logits.bits > 16:
+            raise UserError(f"format logits: at most 16 bits in the RTL, got {spec.output.logits}")
+        if self.array.pack == 2 and not packable(self.network):
+            raise UserError(
+                f"two products a DSP need symmetric weights (AP_SAT_SYM) and h of at most {PACKED_BITS} bits; "
+                "use pack=1"
+            )
+
+    @staticmethod
+    def _check_signal(name: str, fmt: FixedFormat) -> None:
+        if (
+            not fmt.signed
+            or fmt.overflow is not Overflow.AP_SAT
+            or fmt.rounding not in (Rounding.AP_RND, Rounding.AP_TRN)
+        ):
+            raise UserError(
+                f"format {name}: the RTL has signed formats with AP_RND or AP_TRN, and AP_SAT; got {fmt}"
+            )
+
+    @cached_property
+    def schedule(self) -> Schedule:
+        return schedule(self.network.spec, self.array)
+
+    @property
+    def formats(self) -> LstmFormats:
+        """The formats that all layers share (W, U, b excepted)."""
+        return self.network.spec.layers[0].formats
+
+    @cached_property
+    def weight_bits(self) -> int:
+        formats = self.network.spec.weight_formats()
+        return max(fmt.bits for name, fmt in formats.items() if _in_array(name))
+
+    @cached_property
+    def sum_bits(self) -> int:
+        """Width of an accumulator: the widest proven range of any product, at its own binary point."""
+        network, last = self.network, len(self.network.spec.layers) - 1
+        ranges = []
+        for k in range(len(network.spec.layers)):
+            layer = network.layer(k)
+            ranges.append(product_range(layer["U"], *network.h_range(k)))
+            if k:
+                ranges.append(product_range(layer["W"], *network.h_range(k - 1)))
+        ranges.append(product_range(network.arrays["output.W"], *network.h_range(last)))
+        return max(signed_bits(int(low.min()), int(high.max())) for low, high in ranges)
+
+    @cached_property
+    def sum_frac(self) -> int:
+        """Common fraction bits of all layers' U part + x part + b."""
+        spec = self.network.spec
+        return max(spec.accumulator_frac(k) for k in range(len(spec.layers)))
+
+    @cached_property
+    def z_sum_bits(self) -> int:
+        """Width of U part + x part + b at :attr:`sum_frac`, from the proven range."""
+        network = self.network
+        widths = []
+        for k in range(len(network.spec.layers)):
+            low, high = network.accumulator_range(k)
+            shift = self.sum_frac - network.spec.accumulator_frac(k)
+            widths.append(signed_bits(low << shift, high << shift))
+        return max(widths)
+
+    @cached_property
+    def bias(self) -> list[np.ndarray]:
+        """Biases of each layer at :attr:`sum_frac`, (4 units,)."""
+        layers = self.network.spec.layers
+        return [
+            self.network.layer(k)["b"] << (self.sum_frac - layer.formats.b.frac)
+            for k, layer in enumerate(layers)
+        ]
+
+    @cached_property
+    def output_bias(self) -> np.ndarray:
+        spec = self.network.spec
+        return self.network.arrays["output.b"] << (spec.output_accumulator_frac() - spec.output.b.frac)
+
+    def parameters(self) -> dict[str, int | str]:
+        """The parameters of lstm_engine.sv; a string is a Verilog literal."""
+        network, spec, fmt, array = self.network, self.network.spec, self.formats, self.array
+        units = [layer.units for layer in spec.layers]
+        gate_bits = fmt.gate.bits + (not fmt.gate.signed)
+        c_frac = fmt.gate.frac + max(fmt.c.frac, fmt.g.frac)
+        u_shift = [self.sum_frac - x.formats.U.frac - x.formats.h.frac for x in spec.layers]
+        x_shift = [self.sum_frac - x.formats.W.frac - spec.input_frac(k) for k, x in enumerate(spec.layers)]
+        output_frac = spec.output_accumulator_frac()
+        items = max(self.units, -(-spec.vocabulary // 4))
+        return {
+            "LAYERS": len(units),
+            "UNITS": self.units,
+            "FIRST_UNITS": units[0],
+            "VOCABULARY": spec.vocabulary,
+            "ROWS": sum(self.rows),
+            "UNIT_BASE": _packed(self.unit_base, 16),
+            "ROW_BASE": _packed(self.row_base, 16),
+            "GROUP_UNITS": array.group_units,
+            "SEGMENT_UNITS": array.segment_units,
+            "DEPTH": array.depth,
+            "PACK": array.pack,
+            "WEIGHT_BITS": self.weight_bits,
+            "SUM_BITS": self.sum_bits,
+            "WORDS": self.schedule.words,
+            "JOBS": len(self.schedule.jobs),
+            "STEP_BITS": self.step_bits,
+            "COUNT_BITS": _bits(array.group_units - 1),
+            "ITEM_BITS": _bits(items - 1),
+            "X_WEIGHT_BITS": spec.layers[0].formats.W.bits,
+            "Z_SUM_BITS": self.z_sum_bits,
+            "BIAS_BITS": max(signed_bits(int(b.min()), int(b.max())) for b in self.bias),
+            "U_SHIFT": _packed(u_shift, 8),
+            "X_SHIFT": _packed(x_shift, 8),
+            "Z_SHIFT": self.sum_frac - fmt.z.frac,
+            "Z_BITS": fmt.z.bits,
+            "GATE_BITS": gate_bits,
+            "G_BITS": fmt.g.bits,
+            "C_BITS": fmt.c.bits,
+            "FC_SHIFT": c_frac - fmt.gate.frac - fmt.c.frac,
+            "IG_SHIFT": c_frac - fmt.gate.frac - fmt.g.frac,
+            "C_SHIFT": c_frac - fmt.c.frac,
+            "CT_SHIFT": fmt.c.frac - fmt.ct.frac,
+            "CT_BITS": fmt.ct.bits,
+            "TC_BITS": fmt.tc.bits,
+            "H_SHIFT": fmt.gate.frac + fmt.tc.frac - fmt.h.frac,
+            "H_BITS": fmt.h.bits,
+            **{f"{n.upper()}_HALF": _half(getattr(fmt, n)) for n in ("z", "c", "ct", "h")},
+            "OUTPUT_BIAS_BITS": signed_bits(int(self.output_bias.min()), int(self.output_bias.max())),
+            "OUTPUT_TOTAL_BITS": signed_bits(*network.output_accumulator_range()),
+            "OUTPUT_SHIFT": output_frac - spec.output.W.frac - spec.layers[-1].formats.h.frac,
+            "LOGIT_SHIFT": output_frac - spec.output.logits.frac,
+            "LOGIT_HALF": _half(spec.output.logits),
+            "LOGIT_BITS": spec.output.logits.bits,
+            "IDENTITY": f"256'h{network.identity}",
+        }
+
+    @cached_property
+    def units(self) -> int:
+        """Units of all layers."""
+        return sum(layer.units for layer in self.network.spec.layers)
+
+    @cached_property
+    def unit_base(self) -> list[int]:
+        """Number of each layer's first unit, all layers numbered through."""
+        sizes = [layer.units for layer in self.network.spec.layers]
+        return [sum(sizes[:k]) for k in range(len(sizes))]
+
+    @cached_property
+    def rows(self) -> list[int]:
+        """Rows that each layer's h takes in the hidden buffer."""
+        return [-(-layer.units // self.array.depth) for layer in self.network.spec.layers]
+
+    @cached_property
+    def row_base(self) -> list[int]:
+        return [sum(self.rows[:k]) for k in range(len(self.rows))]
+
+    @cached_property
+    def step_bits(self) -> int:
+        return _bits(max(job.cycles for job in self.schedule.jobs) - 1)
+
+
+def _in_array(name: str) -> bool:
+    """Whether a weight array is multiplied in the array: not the look-up of layer 0, not biases."""
+    return name != "layers.0.W" and not name.endswith(".b")
+
+
+def _bits(value: int) -> int:
+    return max(1, value.bit_length())
+
+
+def _half(fmt: FixedFormat) -> int:
+    return int(fmt.rounding is Rounding.AP_RND)
+
+
+def _packed(values: list[int], width: int) -> str:
+    """A Verilog literal of equal fields, the first in the low bits."""
+    number = sum(value << (width * k) for k, value in enumerate(values))
+    return f"{width * len(values)}'h{number:x}"

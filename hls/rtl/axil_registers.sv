@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: Apache-2.0
+// AXI4-Lite control and status registers; the map is hls/registers.py, which writes the include file.
+// A write to an unmapped or read-only address, and a read of an unmapped one, is answered with SLVERR and
+// changes nothing. One transaction of each kind at a time; a read answers 2 cycles after its address.
+module axil_registers #(
+    parameter logic [255:0] IDENTITY = '0,
+    parameter logic [31:0]  SHAPE = '0,
+    parameter logic [31:0]  ARRAY = '0
+) (
+    input  logic        clk_i,
+    input  logic        rst_i,
+    input  logic        s_axil_awvalid,
+    output logic        s_axil_awready,
+    input  logic [7:0]  s_axil_awaddr,
+    input  logic [2:0]  s_axil_awprot,
+    input  logic        s_axil_wvalid,
+    output logic        s_axil_wready,
+    input  logic [31:0] s_axil_wdata,
+    input  logic [3:0]  s_axil_wstrb,
+    output logic        s_axil_bvalid,
+    input  logic        s_axil_bready,
+    output logic [1:0]  s_axil_bresp,
+    input  logic        s_axil_arvalid,
+    output logic        s_axil_arready,
+    input  logic [7:0]  s_axil_araddr,
+    input  logic [2:0]  s_axil_arprot,
+    output logic        s_axil_rvalid,
+    input  logic        s_axil_rready,
+    output logic [31:0] s_axil_rdata,
+    output logic [1:0]  s_axil_rresp,
+    // engine
+    output logic        generate_o,
+    output logic        auto_reset_o,
+    output logic [31:0] length_o,
+    output logic        reset_state_o,
+    output logic        stop_o,
+    input  logic        busy_i,
+    input  logic        generating_i,
+    input  logic        accepted_i,
+    input  logic        bad_code_i
+);
+  `include "zynq_lstm_registers.svh"
+  localparam logic [1:0] OKAY = 2'b00, SLVERR = 2'b10;
+
+  logic unused;
+  assign unused = ^{s_axil_awprot, s_axil_arprot, s_axil_awaddr[1:0], s_axil_araddr[1:0]};
+
+  // ---- write: address and data are taken in either order, then done in one cycle
+  logic have_address_q, have_data_q, write, write_mapped, clear;
+  logic [5:0] write_word_q;
+  logic [31:0] data_q, mask;
+  logic [3:0] strobe_q;
+  assign s_axil_awready = !have_address_q;
+  assign s_axil_wready = !have_data_q;
+  assign write = have_address_q && have_data_q && !s_axil_bvalid;
+  assign mask = {{8{strobe_q[3]}}, {8{strobe_q[2]}}, {8{strobe_q[1]}}, {8{strobe_q[0]}}};
+  assign write_mapped = write_word_q == REG_CONTROL || write_word_q == REG_MODE
+      || write_word_q == REG_LENGTH || write_word_q == REG_ERRORS;
+
+  logic [31:0] control;
+  assign control = write && write_word_q == REG_CONTROL ? data_q & mask : '0;
+  assign reset_state_o = control[CONTROL_RESET_STATE];
+  assign stop_o = control[CONTROL_STOP];
+  assign clear = control[CONTROL_CLEAR_COUNTERS];
+
+  logic bad_code_q;
+  logic [31:0] error_count_q, characters_q, cycles_high_q;
+  logic [63:0] cycles_q;
+  always_ff @(posedge clk_i) begin
+    if (rst_i) begin
+      have_address_q <= 1'b0;
+      have_data_q <= 1'b0;
+      s_axil_bvalid <= 1'b0;
+      generate_o <= 1'b0;
+      auto_reset_o <= 1'b0;
+      length_o <= '0;
+      bad_code_q <= 1'b0;
+      error_count_q <= '0;
+      characters_q <= '0;
+      cycles_q <= '0;
+    end else begin
+      if (s_axil_awvalid && s_axil_awready) have_address_q <= 1'b1;
+      if (s_axil_wvalid && s_axil_wready) have_data_q <= 1'b1;
+      if (write) begin
+        have_address_q <= 1'b0;
+        have_data_q <= 1'b0;
+        s_axil_bvalid <= 1'b1;
+        if (write_word_q == REG_MODE && mask[0])
+          {auto_reset_o, generate_o} <= {data_q[MODE_AUTO_RESET], data_q[MODE_GENERATE]};
+        if (write_word_q == REG_LENGTH) length_o <= (length_o & ~mask) | (data_q & mask);
+        if (write_word_q == REG_ERRORS && data_q[ERRORS_BAD_CODE] && mask[0]) bad_code_q <= 1'b0;
+      end else if (s_axil_bready) s_axil_bvalid <= 1'b0;
+
+      if (bad_code_i) bad_code_q <= 1'b1;
+      if (clear) begin
+        error_count_q <= '0;
+        characters_q <= '0;
+        cycles_q <= '0;
+      end else begin
+        error_count_q <= error_count_q + 32'(bad_code_i && error_count_q != '1);
+        characters_q <= characters_q + 32'(accepted_i);
+        cycles_q <= cycles_q + 64'(busy_i);
+      end
+    end
+    if (s_axil_awvalid && s_axil_awready) write_word_q <= s_axil_awaddr[7:2];
+    if (s_axil_wvalid && s_axil_wready) {data_q, strobe_q} <= {s_axil_wdata, s_axil_wstrb};
+    if (write) s_axil_bresp <= write_mapped ? OKAY : SLVERR;
+  end
+
+  // ---- read
+  logic reading_q, read_mapped;
+  logic [5:0] read_word_q;
+  logic [31:0] read_data;
+  assign s_axil_arready = !reading_q && !s_axil_rvalid;
+  always_comb begin
+    read_mapped = 1'b1;
+    case (read_word_q)
+      REG_ID: read_data = ID;
+      REG_VERSION: read_data = VERSION;
+      REG_CONTROL: read_data = '0;
+      REG_STATUS: read_data = 32'({generating_i, busy_i});
+      REG_MODE: read_data = 32'({auto_reset_o, generate_o});
+      REG_LENGTH: read_data = length_o;
+      REG_ERRORS: read_data = 32'(bad_code_q);
+      REG_ERROR_COUNT: read_data = error_count_q;
+      REG_CHARACTERS: read_data = characters_q;
+      REG_CYCLES_LOW: read_data = cycles_q[31:0];
+      REG_CYCLES_HIGH: read_data = cycles_high_q;
+      REG_SHAPE: read_data = SHAPE;
+      REG_ARRAY: read_data = ARRAY;
+      default: begin
+        read_mapped = read_word_q[5:3] == REG_IDENTITY[5:3];
+        read_data = read_mapped ? IDENTITY[{read_word_q[2:0], 5'd0}+:32] : '0;
+      end
+    endcase
+  end
+  always_ff @(posedge clk_i) begin
+    if (rst_i) begin
+      reading_q <= 1'b0;
+      s_axil_rvalid <= 1'b0;
+    end else begin
+      reading_q <= s_axil_arvalid && s_axil_arready;
+      if (reading_q) s_axil_rvalid <= 1'b1;
+      else if (s_axil_rready) s_axil_rvalid <= 1'b0;
+    end
+    if (s_axil_arvalid && s_axil_arready) read_word_q <= s_axil_araddr[7:2];
+    if (reading_q) begin
+      s_axil_rdata <= read_data;
+      s_axil_rresp <= read_mapped ? OKAY : SLVERR;
+      // The two halves of the cycle count belong together: reading the low one keeps the high one.
+      if (read_word_q == REG_CYCLES_LOW) cycles_high_q <= cycles_q[63:32];
+    end
+  end
+endmodule

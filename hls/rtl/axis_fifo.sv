@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+// Output buffer: words in without back-pressure (the writer watches room_o), AXI4-Stream out, registered.
+module axis_fifo #(
+    parameter int unsigned WIDTH   = 64,
+    parameter int unsigned DEPTH   = 64,  // a power of two
+    parameter int unsigned RESERVE = 27   // room_o: at least this many words are free
+) (
+    input  logic             clk_i,
+    input  logic             rst_i,
+    input  logic             write_i,
+    input  logic [WIDTH-1:0] data_i,
+    input  logic             last_i,
+    output logic             room_o,
+    output logic             empty_o,
+    output logic             m_axis_tvalid,
+    input  logic             m_axis_tready,
+    output logic [WIDTH-1:0] m_axis_tdata,
+    output logic             m_axis_tlast
+);
+  localparam int unsigned ADDRESS_BITS = $clog2(DEPTH);
+  if (DEPTH != 1 << ADDRESS_BITS || RESERVE > DEPTH) begin : gen_bad_depth
+    $error("%m: DEPTH must be a power of two, and RESERVE not above it");
+  end
+
+  logic [ADDRESS_BITS-1:0] write_at_q, read_at_q;
+  logic [ADDRESS_BITS:0] count_q;
+  logic [WIDTH:0] read_data;
+  logic load;
+  assign load = count_q != '0 && (!m_axis_tvalid || m_axis_tready);
+  lut_ram #(
+      .WIDTH(WIDTH + 1),
+      .DEPTH(DEPTH)
+  ) u_words (
+      .clk_i,
+      .write_i,
+      .write_address_i(write_at_q),
+      .write_data_i   ({last_i, data_i}),
+      .read_address_i (read_at_q),
+      .read_data_o    (read_data)
+  );
+
+  always_ff @(posedge clk_i) begin
+    if (rst_i) begin
+      write_at_q <= '0;
+      read_at_q <= '0;
+      count_q <= '0;
+      room_o <= 1'b0;
+      m_axis_tvalid <= 1'b0;
+    end else begin
+      write_at_q <= write_at_q + ADDRESS_BITS'(write_i);
+      read_at_q <= read_at_q + ADDRESS_BITS'(load);
+      count_q <= count_q + (ADDRESS_BITS + 1)'(write_i) - (ADDRESS_BITS + 1)'(load);
+      room_o <= count_q <= (ADDRESS_BITS + 1)'(DEPTH - RESERVE);
+      if (load) m_axis_tvalid <= 1'b1;
+      else if (m_axis_tready) m_axis_tvalid <= 1'b0;
+    end
+    if (load) {m_axis_tlast, m_axis_tdata} <= read_data;
+  end
+  assign empty_o = count_q == '0 && !m_axis_tvalid;
+endmodule

@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0
+// Which character is next, and the start of its first layer.
+//
+// Score:    every character of s_axis, logits of each go out.
+// Generate: the characters of s_axis up to TLAST prime the state; then LENGTH characters are sampled, each
+//           the input of the next, and go out. With LENGTH 0 the state is only primed.
+// A mode holds for a whole sequence (up to TLAST). A code outside the vocabulary counts as code 0, and is
+// reported. A requested state reset takes effect at the next character from s_axis.
+//
+// A character starts layer 0 unit by unit, as the sums h(t-1).U of layer 0 are finished (credits).
+module character_control #(
+    parameter int unsigned VOCABULARY = 90,
+    parameter int unsigned UNITS = 128,       // of layer 0
+    parameter int unsigned UNIT_BITS = 8,     // of a unit's number over all layers
+    parameter int unsigned ROW_ADDRESS_BITS = 14,
+    parameter int unsigned CODE_BITS = 7
+) (
+    input  logic                        clk_i,
+    input  logic                        rst_i,
+    input  logic                        s_axis_tvalid,
+    output logic                        s_axis_tready,
+    input  logic [7:0]                  s_axis_tdata,
+    input  logic                        s_axis_tlast,
+    // configuration
+    input  logic                        generate_i,
+    input  logic                        auto_reset_i,
+    input  logic [31:0]                 length_i,
+    input  logic                        reset_state_i,
+    input  logic                        stop_i,
+    // events for the registers
+    output logic                        accepted_o,
+    output logic                        bad_code_o,
+    output logic                        busy_o,
+    output logic                        generating_o,
+    // layer 0
+    input  logic                        credit_i,
+    input  logic                        grant_i,
+    output logic                        start_o,
+    output logic [UNIT_BITS-1:0]        unit_o,
+    output logic                        unit_last_o,
+    output logic                        fresh_o,
+    output logic                        phase_o,
+    output logic [ROW_ADDRESS_BITS-1:0] row_address_o,
+    // what becomes of the character in phase 0 and 1
+    output logic [1:0]                  fresh_by_phase_o,
+    output logic [1:0]                  score_by_phase_o,
+    output logic [1:0]                  sample_by_phase_o,
+    output logic [1:0]                  last_by_phase_o,
+    // the output layer's answer to the character last finished
+    input  logic                        finished_i,
+    input  logic                        sampled_i,
+    input  logic [CODE_BITS-1:0]        code_i,
+    output logic                        sampled_last_o
+);
+  localparam int unsigned CREDIT_BITS = $clog2(UNITS + 1);
+
+  typedef enum logic {FEED, SAMPLE} state_e;
+  state_e state_q;
+  logic in_sequence_q, generate_q, reset_pending_q, stop_q;
+  logic [31:0] left_q;
+
+  logic x_valid_q, x_first_q, x_score_q, x_sample_q, x_last_q;
+  logic [CREDIT_BITS-1:0] credits_q;
+  logic [1:0] in_flight_q;
+  logic accept, generate_now, bad_code, again, done;
+
+  assign s_axis_tready = state_q == FEED && !x_valid_q && in_flight_q != 2'd3;
+  assign accept = s_axis_tvalid && s_axis_tready;
+  assign accepted_o = accept || again;
+  assign bad_code = 9'(s_axis_tdata) >= 9'(VOCABULARY);
+  assign bad_code_o = accept && bad_code;
+  assign generate_now = in_sequence_q ? generate_q : generate_i;
+  assign sampled_last_o = left_q == 32'd1 || stop_q;
+  assign again = sampled_i && !sampled_last_o;
+  assign start_o = x_valid_q && credits_q != '0 && grant_i;
+  assign done = start_o && unit_last_o;
+  assign unit_last_o = unit_o == UNIT_BITS'(UNITS - 1);
+  assign generating_o = state_q == SAMPLE;
+  assign busy_o = in_flight_q != '0 || generating_o;
+
+  always_ff @(posedge clk_i) begin
+    if (rst_i) begin
+      state_q <= FEED;
+      in_sequence_q <= 1'b0;
+      generate_q <= 1'b0;
+      reset_pending_q <= 1'b1;
+      stop_q <= 1'b0;
+      x_valid_q <= 1'b0;
+      x_first_q <= 1'b0;
+      phase_o <= 1'b0;
+      unit_o <= '0;
+      credits_q <= CREDIT_BITS'(UNITS);
+      in_flight_q <= '0;
+    end else begin
+      in_flight_q <= in_flight_q + 2'(accepted_o) - 2'(finished_i);
+      credits_q <= credits_q + CREDIT_BITS'(credit_i) - CREDIT_BITS'(start_o);
+      if (accept) begin
+        in_sequence_q <= !s_axis_tlast;
+        generate_q <= generate_now;
+        reset_pending_q <= reset_state_i;
+        if (generate_now && s_axis_tlast && length_i != '0) state_q <= SAMPLE;
+      end else if (reset_state_i) reset_pending_q <= 1'b1;
+
+      if (sampled_i && sampled_last_o) state_q <= FEED;
+      stop_q <= state_q == SAMPLE && !(sampled_i && sampled_last_o) && (stop_q || stop_i);
+
+      if (accepted_o) begin
+        x_valid_q <= 1'b1;
+        x_first_q <= 1'b1;
+      end else if (start_o) begin
+        x_valid_q <= !done;
+        x_first_q <= 1'b0;
+      end
+      if (start_o) unit_o <= done ? '0 : unit_o + 1'b1;
+      if (done) phase_o <= ~phase_o;
+    end
+
+    if (accept) begin
+      left_q <= length_i;
+      fresh_o <= reset_pending_q || (auto_reset_i && !in_sequence_q);
+      row_address_o <= bad_code ? '0 : ROW_ADDRESS_BITS'(s_axis_tdata);
+      {x_score_q, x_sample_q, x_last_q} <=
+          {!generate_now, generate_now && s_axis_tlast && length_i != '0, s_axis_tlast};
+    end else if (again) begin
+      left_q <= left_q - 1'b1;
+      fresh_o <= 1'b0;
+      row_address_o <= ROW_ADDRESS_BITS'(code_i);
+      {x_score_q, x_sample_q, x_last_q} <= 3'b010;
+    end else if (start_o) begin
+      row_address_o <= row_address_o + ROW_ADDRESS_BITS'(VOCABULARY);
+    end
+
+    // Kept until the same phase starts again, by when this character has left the output layer.
+    if (start_o && x_first_q) begin
+      fresh_by_phase_o[phase_o] <= fresh_o;
+      score_by_phase_o[phase_o] <= x_score_q;
+      sample_by_phase_o[phase_o] <= x_sample_q;
+      last_by_phase_o[phase_o] <= x_last_q;
+    end
+  end
+endmodule

@@ -1,0 +1,281 @@
+// SPDX-License-Identifier: Apache-2.0
+// From sums to the new state, one unit a cycle:
+//   z = round(U part + x part + b), gates by table, c = round(f c + i g), h = round(o tanh(c)).
+// docs/numerics.md is the contract. The sums of h(t-1).U wait in a memory here; the x part (one row of W
+// for the first layer, finished sums of W.h for the others) comes with the unit.
+//
+// Units of all layers are numbered through; `fresh` takes the state before as zero.
+// Latency 24 from start_i to write_o, throughput 1. A unit must not start again before it has finished.
+module gate_pipeline #(
+    parameter int unsigned LAYERS = 2,
+    parameter int unsigned UNITS = 256,        // of all layers
+    parameter int unsigned SUM_BITS = 24,      // of a finished sum
+    parameter int unsigned X_BITS = 24,        // of an x part, as it comes
+    parameter int unsigned Z_SUM_BITS = 26,    // of U part + x part + b, aligned
+    parameter int unsigned BIAS_BITS = 20,     // aligned
+    parameter logic [LAYERS*8-1:0] U_SHIFT = '0,  // left shift that aligns layer k's U part
+    parameter logic [LAYERS*8-1:0] X_SHIFT = '0,
+    parameter int Z_SHIFT = 8,                 // fraction bits dropped to z
+    parameter int unsigned Z_BITS = 10,
+    parameter int unsigned GATE_BITS = 9,      // signed, so one more than an unsigned format's
+    parameter int unsigned G_BITS = 8,
+    parameter int unsigned C_BITS = 16,
+    parameter int unsigned FC_SHIFT = 0,       // left shifts that align f c and i g
+    parameter int unsigned IG_SHIFT = 4,
+    parameter int C_SHIFT = 8,                 // fraction bits dropped to c
+    parameter int CT_SHIFT = 4,                // and to ct
+    parameter int unsigned CT_BITS = 10,
+    parameter int unsigned TC_BITS = 8,
+    parameter int H_SHIFT = 8,
+    parameter int unsigned H_BITS = 8,
+    parameter bit Z_HALF = 1'b1,               // round by AP_RND, else AP_TRN
+    parameter bit C_HALF = 1'b1,
+    parameter bit CT_HALF = 1'b1,
+    parameter bit H_HALF = 1'b1,
+    localparam int unsigned UNIT_BITS = UNITS > 1 ? $clog2(UNITS) : 1,
+    localparam int unsigned LAYER_BITS = 2
+) (
+    input  logic                  clk_i,
+    input  logic                  rst_i,
+    // U parts, as they are finished
+    input  logic                  store_i,
+    input  logic [UNIT_BITS-1:0]  store_unit_i,
+    input  logic [4*SUM_BITS-1:0] store_sums_i,
+    // a unit starts; its x part follows 2 cycles later
+    input  logic                  start_i,
+    input  logic [LAYER_BITS-1:0] layer_i,
+    input  logic [UNIT_BITS-1:0]  unit_i,
+    input  logic                  fresh_i,
+    input  logic                  phase_i,
+    input  logic                  last_i,     // the layer's last unit
+    input  logic [4*X_BITS-1:0]   x_part_i,
+    // the new hidden state
+    output logic                  write_o,
+    output logic [LAYER_BITS-1:0] write_layer_o,
+    output logic [UNIT_BITS-1:0]  write_unit_o,
+    output logic                  write_phase_o,
+    output logic                  write_last_o,
+    output logic [H_BITS-1:0]     write_h_o
+);
+  localparam int unsigned FC_BITS = GATE_BITS + C_BITS;
+  localparam int unsigned IG_BITS = GATE_BITS + G_BITS;
+  localparam int unsigned C_SUM_BITS =
+      1 + (FC_BITS + FC_SHIFT > IG_BITS + IG_SHIFT ? FC_BITS + FC_SHIFT : IG_BITS + IG_SHIFT);
+
+  // ---- cycles 0 to 2: read the waiting U part and the bias
+  logic [4*SUM_BITS-1:0] u_part;
+  logic [4*BIAS_BITS-1:0] bias;
+  ram #(
+      .WIDTH(4 * SUM_BITS),
+      .DEPTH(UNITS)
+  ) u_sums (
+      .clk_i,
+      .write_i        (store_i),
+      .write_address_i(store_unit_i),
+      .write_data_i   (store_sums_i),
+      .read_address_i (unit_i),
+      .read_data_o    (u_part)
+  );
+  rom #(
+      .WIDTH(4 * BIAS_BITS),
+      .DEPTH(UNITS),
+      .FILE ("bias.mem")
+  ) u_bias (
+      .clk_i,
+      .address_i(unit_i),
+      .data_o   (bias)
+  );
+  logic [LAYER_BITS-1:0] layer_2;
+  logic fresh_2, fresh_9;
+  delay #(
+      .WIDTH (LAYER_BITS + 1),
+      .CYCLES(2)
+  ) u_layer (
+      .clk_i,
+      .data_i({layer_i, fresh_i}),
+      .data_o({layer_2, fresh_2})
+  );
+
+  // ---- cycles 3 to 7: align, sum, round to z; 8 and 9: the tables
+  logic [4*Z_BITS-1:0] z;
+  for (genvar k = 0; k < 4; k++) begin : gen_z
+    logic signed [Z_SUM_BITS-1:0] u_aligned, x_aligned, u_3_q, x_3_q, b_3_q, b_4_q, sum_4_q, sum_5_q;
+    always_comb begin
+      u_aligned = '0;
+      x_aligned = '0;
+      for (int l = 0; l < int'(LAYERS); l++) begin
+        if (layer_2 == LAYER_BITS'(l)) begin
+          u_aligned = Z_SUM_BITS'($signed(u_part[k*SUM_BITS+:SUM_BITS])) <<< U_SHIFT[l*8+:8];
+          x_aligned = Z_SUM_BITS'($signed(x_part_i[k*X_BITS+:X_BITS])) <<< X_SHIFT[l*8+:8];
+        end
+      end
+    end
+    always_ff @(posedge clk_i) begin
+      u_3_q <= fresh_2 ? '0 : u_aligned;
+      x_3_q <= x_aligned;
+      b_3_q <= Z_SUM_BITS'($signed(bias[k*BIAS_BITS+:BIAS_BITS]));
+      sum_4_q <= u_3_q + x_3_q;
+      b_4_q <= b_3_q;
+      sum_5_q <= sum_4_q + b_4_q;
+    end
+    round_saturate #(
+        .IN_BITS  (Z_SUM_BITS),
+        .SHIFT    (Z_SHIFT),
+        .OUT_BITS (Z_BITS),
+        .HALF     (Z_HALF),
+        .MIN_VALUE(-(1 << (Z_BITS - 1))),
+        .MAX_VALUE((1 << (Z_BITS - 1)) - 1)
+    ) u_round (
+        .clk_i,
+        .data_i(sum_5_q),
+        .data_o(z[k*Z_BITS+:Z_BITS])
+    );
+  end
+
+  // Gate order i, f, g, o (models/spec.py); gate values are signed here, also those of unsigned formats.
+  logic signed [GATE_BITS-1:0] gate_i, gate_f, gate_o, gate_o_20;
+  logic signed [G_BITS-1:0] gate_g;
+  rom #(.WIDTH(GATE_BITS), .DEPTH(1 << Z_BITS), .FILE("sigmoid.mem")) u_table_i (
+      .clk_i, .address_i(z[0*Z_BITS+:Z_BITS]), .data_o(gate_i));
+  rom #(.WIDTH(GATE_BITS), .DEPTH(1 << Z_BITS), .FILE("sigmoid.mem")) u_table_f (
+      .clk_i, .address_i(z[1*Z_BITS+:Z_BITS]), .data_o(gate_f));
+  rom #(.WIDTH(G_BITS), .DEPTH(1 << Z_BITS), .FILE("tanh.mem")) u_table_g (
+      .clk_i, .address_i(z[2*Z_BITS+:Z_BITS]), .data_o(gate_g));
+  rom #(.WIDTH(GATE_BITS), .DEPTH(1 << Z_BITS), .FILE("sigmoid.mem")) u_table_o (
+      .clk_i, .address_i(z[3*Z_BITS+:Z_BITS]), .data_o(gate_o));
+
+  // ---- the unit's number and flags beside all that
+  logic [UNIT_BITS-1:0] unit_7, unit_15;
+  logic valid_15;
+  delay #(.WIDTH(UNIT_BITS), .CYCLES(7)) u_unit_7 (.clk_i, .data_i(unit_i), .data_o(unit_7));
+  delay #(.WIDTH(UNIT_BITS), .CYCLES(8)) u_unit_15 (.clk_i, .data_i(unit_7), .data_o(unit_15));
+  delay #(.WIDTH(1), .CYCLES(7)) u_fresh (.clk_i, .data_i(fresh_2), .data_o(fresh_9));
+  delay_flag #(.CYCLES(15)) u_valid_15 (.clk_i, .rst_i, .data_i(start_i), .data_o(valid_15));
+  delay_flag #(.CYCLES(9)) u_valid_24 (.clk_i, .rst_i, .data_i(valid_15), .data_o(write_o));
+  delay #(
+      .WIDTH (LAYER_BITS + UNIT_BITS + 2),
+      .CYCLES(24)
+  ) u_tag (
+      .clk_i,
+      .data_i({layer_i, unit_i, phase_i, last_i}),
+      .data_o({write_layer_o, write_unit_o, write_phase_o, write_last_o})
+  );
+
+  // ---- cycles 10 to 15: c (operands, product and sum are the DSP48E1's registers)
+  logic [C_BITS-1:0] c_before, c_after;
+  ram #(
+      .WIDTH(C_BITS),
+      .DEPTH(UNITS)
+  ) u_c (
+      .clk_i,
+      .write_i        (valid_15),
+      .write_address_i(unit_15),
+      .write_data_i   (c_after),
+      .read_address_i (unit_7),
+      .read_data_o    (c_before)
+  );
+  logic signed [GATE_BITS-1:0] f_10_q, i_10_q;
+  logic signed [C_BITS-1:0] c_10_q;
+  logic signed [G_BITS-1:0] g_10_q;
+  logic signed [FC_BITS-1:0] fc_11_q, fc_12_q;
+  logic signed [IG_BITS-1:0] ig_11_q, ig_12_q;
+  logic signed [C_SUM_BITS-1:0] sum_13_q;
+  always_ff @(posedge clk_i) begin
+    f_10_q <= gate_f;
+    c_10_q <= fresh_9 ? '0 : c_before;
+    i_10_q <= gate_i;
+    g_10_q <= gate_g;
+    fc_11_q <= f_10_q * c_10_q;
+    ig_11_q <= i_10_q * g_10_q;
+    fc_12_q <= fc_11_q;
+    ig_12_q <= ig_11_q;
+    sum_13_q <= (C_SUM_BITS'(fc_12_q) <<< FC_SHIFT) + (C_SUM_BITS'(ig_12_q) <<< IG_SHIFT);
+  end
+  round_saturate #(
+      .IN_BITS  (C_SUM_BITS),
+      .SHIFT    (C_SHIFT),
+      .OUT_BITS (C_BITS),
+      .HALF     (C_HALF),
+      .MIN_VALUE(-(1 << (C_BITS - 1))),
+      .MAX_VALUE((1 << (C_BITS - 1)) - 1)
+  ) u_round_c (
+      .clk_i,
+      .data_i(sum_13_q),
+      .data_o(c_after)
+  );
+
+  // ---- cycles 16 to 19: tanh(c); 20 to 24: h
+  logic [CT_BITS-1:0] ct;
+  logic [TC_BITS-1:0] tc;
+  round_saturate #(
+      .IN_BITS  (C_BITS),
+      .SHIFT    (CT_SHIFT),
+      .OUT_BITS (CT_BITS),
+      .HALF     (CT_HALF),
+      .MIN_VALUE(-(1 << (CT_BITS - 1))),
+      .MAX_VALUE((1 << (CT_BITS - 1)) - 1)
+  ) u_round_ct (
+      .clk_i,
+      .data_i(c_after),
+      .data_o(ct)
+  );
+  rom #(.WIDTH(TC_BITS), .DEPTH(1 << CT_BITS), .FILE("tanh_c.mem")) u_table_tc (
+      .clk_i, .address_i(ct), .data_o(tc));
+  delay #(.WIDTH(GATE_BITS), .CYCLES(11)) u_o (.clk_i, .data_i(gate_o), .data_o(gate_o_20));
+
+  logic signed [TC_BITS-1:0] tc_20_q;
+  logic signed [GATE_BITS+TC_BITS-1:0] h_21_q, h_22_q;
+  always_ff @(posedge clk_i) begin
+    tc_20_q <= tc;
+    h_21_q <= gate_o_20 * tc_20_q;
+    h_22_q <= h_21_q;
+  end
+  round_saturate #(
+      .IN_BITS  (GATE_BITS + TC_BITS),
+      .SHIFT    (H_SHIFT),
+      .OUT_BITS (H_BITS),
+      .HALF     (H_HALF),
+      .MIN_VALUE(-(1 << (H_BITS - 1))),
+      .MAX_VALUE((1 << (H_BITS - 1)) - 1)
+  ) u_round_h (
+      .clk_i,
+      .data_i(h_22_q),
+      .data_o(write_h_o)
+  );
+
+`ifdef ZYNQ_LSTM_TRACE
+  // Everything about a unit in one line, in the cycle in which its h is written.
+  logic [4*Z_BITS-1:0] z_24;
+  logic [4*16-1:0] gates_24;
+  logic [C_BITS-1:0] c_24;
+  logic [CT_BITS-1:0] ct_24;
+  logic [TC_BITS-1:0] tc_24;
+  logic [4*16-1:0] z_words;
+  delay #(.WIDTH(4 * Z_BITS), .CYCLES(17)) u_z_24 (.clk_i, .data_i(z), .data_o(z_24));
+  delay #(.WIDTH(4 * 16), .CYCLES(15)) u_gates_24 (
+      .clk_i, .data_i({16'(gate_i), 16'(gate_f), 16'(gate_g), 16'(gate_o)}), .data_o(gates_24));
+  delay #(.WIDTH(C_BITS), .CYCLES(9)) u_c_24 (.clk_i, .data_i(c_after), .data_o(c_24));
+  delay #(.WIDTH(CT_BITS), .CYCLES(7)) u_ct_24 (.clk_i, .data_i(ct), .data_o(ct_24));
+  delay #(.WIDTH(TC_BITS), .CYCLES(5)) u_tc_24 (.clk_i, .data_i(tc), .data_o(tc_24));
+  for (genvar k = 0; k < 4; k++) begin : gen_z_word
+    assign z_words[(3-k)*16+:16] = 16'($signed(z_24[k*Z_BITS+:Z_BITS]));
+  end
+  trace_monitor #(
+      .WORDS(13),
+      .NAME ("trace_units")
+  ) u_trace (
+      .clk_i,
+      .valid_i(write_o),
+      .flush_i(write_last_o),
+      .words_i({
+        16'(write_unit_o),
+        z_words,
+        gates_24,
+        16'($signed(c_24)),
+        16'($signed(ct_24)),
+        16'($signed(tc_24)),
+        16'($signed(write_h_o))
+      })
+  );
+`endif
+endmodule

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+// The hidden states of all layers, twice: the gate pipeline writes those of one character while the
+// multiply-accumulate array may still read those of the character before (phase 0 and 1 in turn).
+// Written one unit at a time; read LANES units at a time (a row). Unit u of a layer is lane u % LANES of
+// row base + u / LANES. Read latency 2 from the row address.
+module hidden_buffer #(
+    parameter int unsigned LANES = 4,
+    parameter int unsigned WIDTH = 8,
+    parameter int unsigned ROWS  = 64,  // of one phase
+    localparam int unsigned ROW_BITS = ROWS > 1 ? $clog2(ROWS) : 1,
+    localparam int unsigned LANE_BITS = LANES > 1 ? $clog2(LANES) : 1
+) (
+    input  logic                   clk_i,
+    input  logic                   write_i,
+    input  logic                   write_phase_i,
+    input  logic [ROW_BITS-1:0]    write_row_i,
+    input  logic [LANE_BITS-1:0]   write_lane_i,
+    input  logic [WIDTH-1:0]       write_data_i,
+    input  logic                   read_phase_i,
+    input  logic [ROW_BITS-1:0]    read_row_i,
+    output logic [LANES*WIDTH-1:0] read_data_o
+);
+  logic [ROW_BITS:0] read_address_q;
+  logic [LANES*WIDTH-1:0] read_data;
+  for (genvar k = 0; k < LANES; k++) begin : gen_lane
+    lut_ram #(
+        .WIDTH(WIDTH),
+        .DEPTH(2 << ROW_BITS)
+    ) u_lane (
+        .clk_i,
+        .write_i        (write_i && write_lane_i == LANE_BITS'(k)),
+        .write_address_i({write_phase_i, write_row_i}),
+        .write_data_i,
+        .read_address_i (read_address_q),
+        .read_data_o    (read_data[k*WIDTH+:WIDTH])
+    );
+  end
+  always_ff @(posedge clk_i) begin
+    read_address_q <= {read_phase_i, read_row_i};
+    read_data_o <= read_data;
+  end
+endmodule

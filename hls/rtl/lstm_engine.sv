@@ -1,0 +1,447 @@
+// SPDX-License-Identifier: Apache-2.0
+// A quantized character-level LSTM network: character codes in, logits or characters out.
+//
+//   s_axis   8-bit character codes; TLAST ends a sequence
+//   m_axis   score: each character's logits, four a beat from code 0 on, positions behind the vocabulary
+//            hold the lowest value; TLAST with the last beat of a sequence.
+//            generate: one sampled code a beat, in the low bits; TLAST with the last one.
+//   s_axil   registers (hls/registers.py)
+//
+// Parameters, schedule and memories come from hls/generate.py, which writes the instance of this module.
+module lstm_engine #(
+    parameter int unsigned LAYERS = 2,
+    parameter int unsigned UNITS = 256,           // of all layers
+    parameter int unsigned FIRST_UNITS = 128,     // of layer 0
+    parameter int unsigned VOCABULARY = 90,
+    parameter int unsigned ROWS = 64,             // of the hidden buffer, one phase
+    parameter logic [LAYERS*16-1:0] UNIT_BASE = '0,  // number of layer k's first unit
+    parameter logic [LAYERS*16-1:0] ROW_BASE = '0,   // row of layer k's first unit
+    parameter int unsigned GROUP_UNITS = 26,
+    parameter int unsigned SEGMENT_UNITS = 9,
+    parameter int unsigned DEPTH = 4,
+    parameter int unsigned PACK = 2,
+    parameter int unsigned WEIGHT_BITS = 8,
+    parameter int unsigned SUM_BITS = 24,
+    parameter int unsigned WORDS = 512,           // of weight memory
+    parameter int unsigned JOBS = 16,
+    parameter int unsigned STEP_BITS = 6,
+    parameter int unsigned COUNT_BITS = 5,
+    parameter int unsigned ITEM_BITS = 8,         // of a unit's number, or an output word's
+    parameter int unsigned X_WEIGHT_BITS = 8,     // of layer 0's W
+    parameter int unsigned Z_SUM_BITS = 26,
+    parameter int unsigned BIAS_BITS = 20,
+    parameter logic [LAYERS*8-1:0] U_SHIFT = '0,
+    parameter logic [LAYERS*8-1:0] X_SHIFT = '0,
+    parameter int Z_SHIFT = 8,
+    parameter int unsigned Z_BITS = 10,
+    parameter int unsigned GATE_BITS = 9,
+    parameter int unsigned G_BITS = 8,
+    parameter int unsigned C_BITS = 16,
+    parameter int unsigned FC_SHIFT = 0,
+    parameter int unsigned IG_SHIFT = 4,
+    parameter int C_SHIFT = 8,
+    parameter int CT_SHIFT = 4,
+    parameter int unsigned CT_BITS = 10,
+    parameter int unsigned TC_BITS = 8,
+    parameter int H_SHIFT = 8,
+    parameter int unsigned H_BITS = 8,
+    parameter bit Z_HALF = 1'b1,
+    parameter bit C_HALF = 1'b1,
+    parameter bit CT_HALF = 1'b1,
+    parameter bit H_HALF = 1'b1,
+    parameter int unsigned OUTPUT_BIAS_BITS = 20,
+    parameter int unsigned OUTPUT_TOTAL_BITS = 26,
+    parameter int unsigned OUTPUT_SHIFT = 0,
+    parameter int LOGIT_SHIFT = 3,
+    parameter bit LOGIT_HALF = 1'b1,
+    parameter int unsigned LOGIT_BITS = 16,
+    parameter logic [255:0] IDENTITY = '0
+) (
+    input  logic        clk_i,
+    input  logic        rst_i,
+    input  logic        s_axis_tvalid,
+    output logic        s_axis_tready,
+    input  logic [7:0]  s_axis_tdata,
+    input  logic        s_axis_tlast,
+    output logic        m_axis_tvalid,
+    input  logic        m_axis_tready,
+    output logic [63:0] m_axis_tdata,
+    output logic        m_axis_tlast,
+    input  logic        s_axil_awvalid,
+    output logic        s_axil_awready,
+    input  logic [7:0]  s_axil_awaddr,
+    input  logic [2:0]  s_axil_awprot,
+    input  logic        s_axil_wvalid,
+    output logic        s_axil_wready,
+    input  logic [31:0] s_axil_wdata,
+    input  logic [3:0]  s_axil_wstrb,
+    output logic        s_axil_bvalid,
+    input  logic        s_axil_bready,
+    output logic [1:0]  s_axil_bresp,
+    input  logic        s_axil_arvalid,
+    output logic        s_axil_arready,
+    input  logic [7:0]  s_axil_araddr,
+    input  logic [2:0]  s_axil_arprot,
+    output logic        s_axil_rvalid,
+    input  logic        s_axil_rready,
+    output logic [31:0] s_axil_rdata,
+    output logic [1:0]  s_axil_rresp
+);
+  localparam int unsigned LAYER_BITS = 2;
+  localparam int unsigned ADDRESS_BITS = WORDS > 1 ? $clog2(WORDS) : 1;
+  localparam int unsigned ROW_BITS = ROWS > 1 ? $clog2(ROWS) : 1;
+  localparam int unsigned LANE_BITS = DEPTH > 1 ? $clog2(DEPTH) : 1;
+  localparam int unsigned UNIT_BITS = UNITS > 1 ? $clog2(UNITS) : 1;
+  localparam int unsigned OUTPUT_WORDS = (VOCABULARY + 3) / 4;
+  localparam int unsigned WORD_BITS = OUTPUT_WORDS > 1 ? $clog2(OUTPUT_WORDS) : 1;
+  localparam int unsigned CODE_BITS = WORD_BITS + 2;
+  localparam int unsigned X_ROWS = VOCABULARY * FIRST_UNITS;
+  localparam int unsigned X_ADDRESS_BITS = $clog2(X_ROWS);
+  localparam int unsigned X_BITS = X_WEIGHT_BITS > SUM_BITS ? X_WEIGHT_BITS : SUM_BITS;
+  localparam int unsigned FIFO_DEPTH = 2 << WORD_BITS;
+
+  // What a job's sums are for (hls/schedule.py).
+  localparam logic [1:0] TO_U = 2'd0, TO_X = 2'd1, TO_OUTPUT = 2'd2;
+  // {phase, destination, layer, layer's last group, number of the first unit or word}
+  localparam int unsigned TAG_BITS = 2 + LAYER_BITS + 1 + ITEM_BITS;
+
+  if (LOGIT_BITS > 16) begin : gen_bad_logits
+    $error("%m: LOGIT_BITS must be at most 16, a quarter of an m_axis beat");
+  end
+
+  // ---- characters
+  logic generate_mode, auto_reset, reset_state, stop, accepted, bad_code, busy, generating;
+  logic [31:0] length;
+  logic x_start, x_fresh, x_phase, x_last, x_grant, credit;
+  logic [UNIT_BITS-1:0] x_unit;
+  logic [X_ADDRESS_BITS-1:0] x_row_address;
+  logic [1:0] fresh_by_phase, score_by_phase, sample_by_phase, last_by_phase;
+  logic character_valid, sampled, sampled_last;
+  logic [CODE_BITS-1:0] character;
+  character_control #(
+      .VOCABULARY      (VOCABULARY),
+      .UNITS           (FIRST_UNITS),
+      .UNIT_BITS       (UNIT_BITS),
+      .ROW_ADDRESS_BITS(X_ADDRESS_BITS),
+      .CODE_BITS       (CODE_BITS)
+  ) u_characters (
+      .clk_i,
+      .rst_i,
+      .s_axis_tvalid,
+      .s_axis_tready,
+      .s_axis_tdata,
+      .s_axis_tlast,
+      .generate_i       (generate_mode),
+      .auto_reset_i     (auto_reset),
+      .length_i         (length),
+      .reset_state_i    (reset_state),
+      .stop_i           (stop),
+      .accepted_o       (accepted),
+      .bad_code_o       (bad_code),
+      .busy_o           (busy),
+      .generating_o     (generating),
+      .credit_i         (credit),
+      .grant_i          (x_grant),
+      .start_o          (x_start),
+      .unit_o           (x_unit),
+      .unit_last_o      (x_last),
+      .fresh_o          (x_fresh),
+      .phase_o          (x_phase),
+      .row_address_o    (x_row_address),
+      .fresh_by_phase_o (fresh_by_phase),
+      .score_by_phase_o (score_by_phase),
+      .sample_by_phase_o(sample_by_phase),
+      .last_by_phase_o  (last_by_phase),
+      .finished_i       (character_valid),
+      .sampled_i        (sampled),
+      .code_i           (character),
+      .sampled_last_o   (sampled_last)
+  );
+
+  // ---- multiply-accumulate array
+  logic [LAYERS*2-1:0] finished_q;
+  logic room, room_taken, step_valid, step_first, step_last, step_phase;
+  logic [ADDRESS_BITS-1:0] step_address;
+  logic [ROW_BITS-1:0] step_row;
+  logic [TAG_BITS-1:0] step_tag;
+  logic [COUNT_BITS-1:0] step_count;
+  logic [DEPTH*H_BITS-1:0] activations;
+  mac_sequencer #(
+      .LAYERS    (LAYERS),
+      .JOBS      (JOBS),
+      .WORDS     (WORDS),
+      .ROW_BITS  (ROW_BITS),
+      .STEP_BITS (STEP_BITS),
+      .TAG_BITS  (TAG_BITS),
+      .COUNT_BITS(COUNT_BITS)
+  ) u_sequencer (
+      .clk_i,
+      .rst_i,
+      .finished_i  (finished_q),
+      .room_i      (room),
+      .room_taken_o(room_taken),
+      .address_o   (step_address),
+      .valid_o     (step_valid),
+      .first_o     (step_first),
+      .last_o      (step_last),
+      .tag_o       (step_tag),
+      .count_o     (step_count),
+      .phase_o     (step_phase),
+      .row_o       (step_row)
+  );
+
+  logic sums_valid, sums_last;
+  logic [TAG_BITS:0] sums_tag;
+  logic [COUNT_BITS-1:0] sums_index;
+  logic [4*SUM_BITS-1:0] sums;
+  mac_array #(
+      .GROUP_UNITS    (GROUP_UNITS),
+      .SEGMENT_UNITS  (SEGMENT_UNITS),
+      .DEPTH          (DEPTH),
+      .PACK           (PACK),
+      .WEIGHT_BITS    (WEIGHT_BITS),
+      .ACTIVATION_BITS(H_BITS),
+      .SUM_BITS       (SUM_BITS),
+      .WORDS          (WORDS),
+      .TAG_BITS       (TAG_BITS + 1),
+      .COUNT_BITS     (COUNT_BITS)
+  ) u_array (
+      .clk_i,
+      .rst_i,
+      .address_i    (step_address),
+      .valid_i      (step_valid),
+      .first_i      (step_first),
+      .last_i       (step_last),
+      .tag_i        ({step_phase, step_tag}),
+      .count_i      (step_count),
+      .activations_i(activations),
+      .unit_valid_o (sums_valid),
+      .unit_tag_o   (sums_tag),
+      .unit_index_o (sums_index),
+      .unit_last_o  (sums_last),
+      .unit_o       (sums)
+  );
+  logic sums_phase, sums_final;
+  logic [1:0] sums_to;
+  logic [LAYER_BITS-1:0] sums_layer;
+  logic [ITEM_BITS-1:0] sums_first, sums_item;
+  assign {sums_phase, sums_to, sums_layer, sums_final, sums_first} = sums_tag;
+  assign sums_item = sums_first + ITEM_BITS'(sums_index);
+  assign credit = sums_valid && sums_to == TO_U && sums_layer == '0;
+
+  // ---- gates; finished sums go first, they cannot wait
+  logic sums_to_gates, write_h, write_phase, write_last;
+  logic [LAYER_BITS-1:0] write_layer, start_layer_2;
+  logic [UNIT_BITS-1:0] write_unit;
+  logic [H_BITS-1:0] write_value;
+  logic [4*X_BITS-1:0] x_part;
+  logic [4*SUM_BITS-1:0] sums_2;
+  logic [4*X_WEIGHT_BITS-1:0] x_row;
+  assign sums_to_gates = sums_valid && sums_to == TO_X;
+  assign x_grant = !sums_to_gates;
+  rom #(
+      .WIDTH(4 * X_WEIGHT_BITS),
+      .DEPTH(X_ROWS),
+      .FILE ("rows.mem")
+  ) u_rows (
+      .clk_i,
+      .address_i(x_row_address),
+      .data_o   (x_row)
+  );
+  delay #(
+      .WIDTH (4 * SUM_BITS + LAYER_BITS),
+      .CYCLES(2)
+  ) u_x_part (
+      .clk_i,
+      .data_i({sums, sums_to_gates ? sums_layer : LAYER_BITS'(0)}),
+      .data_o({sums_2, start_layer_2})
+  );
+  for (genvar k = 0; k < 4; k++) begin : gen_x_part
+    assign x_part[k*X_BITS+:X_BITS] = start_layer_2 == '0
+        ? X_BITS'($signed(x_row[k*X_WEIGHT_BITS+:X_WEIGHT_BITS]))
+        : X_BITS'($signed(sums_2[k*SUM_BITS+:SUM_BITS]));
+  end
+  gate_pipeline #(
+      .LAYERS    (LAYERS),
+      .UNITS     (UNITS),
+      .SUM_BITS  (SUM_BITS),
+      .X_BITS    (X_BITS),
+      .Z_SUM_BITS(Z_SUM_BITS),
+      .BIAS_BITS (BIAS_BITS),
+      .U_SHIFT   (U_SHIFT),
+      .X_SHIFT   (X_SHIFT),
+      .Z_SHIFT   (Z_SHIFT),
+      .Z_BITS    (Z_BITS),
+      .GATE_BITS (GATE_BITS),
+      .G_BITS    (G_BITS),
+      .C_BITS    (C_BITS),
+      .FC_SHIFT  (FC_SHIFT),
+      .IG_SHIFT  (IG_SHIFT),
+      .C_SHIFT   (C_SHIFT),
+      .CT_SHIFT  (CT_SHIFT),
+      .CT_BITS   (CT_BITS),
+      .TC_BITS   (TC_BITS),
+      .H_SHIFT   (H_SHIFT),
+      .H_BITS    (H_BITS),
+      .Z_HALF    (Z_HALF),
+      .C_HALF    (C_HALF),
+      .CT_HALF   (CT_HALF),
+      .H_HALF    (H_HALF)
+  ) u_gates (
+      .clk_i,
+      .rst_i,
+      .store_i      (sums_valid && sums_to == TO_U),
+      .store_unit_i (UNIT_BITS'(sums_item)),
+      .store_sums_i (sums),
+      .start_i      (sums_to_gates || x_start),
+      .layer_i      (sums_to_gates ? sums_layer : '0),
+      .unit_i       (sums_to_gates ? UNIT_BITS'(sums_item) : x_unit),
+      .fresh_i      (sums_to_gates ? fresh_by_phase[sums_phase] : x_fresh),
+      .phase_i      (sums_to_gates ? sums_phase : x_phase),
+      .last_i       (sums_to_gates ? sums_final && sums_last : x_last),
+      .x_part_i     (x_part),
+      .write_o      (write_h),
+      .write_layer_o(write_layer),
+      .write_unit_o (write_unit),
+      .write_phase_o(write_phase),
+      .write_last_o (write_last),
+      .write_h_o    (write_value)
+  );
+
+  // ---- hidden states: unit's place within its layer, a cycle before it is written
+  logic write_q, write_phase_q, write_last_q;
+  logic [LAYER_BITS-1:0] write_layer_q;
+  logic [H_BITS-1:0] write_value_q;
+  logic [15:0] write_place_q, unit_base, row_base;
+  always_comb begin
+    unit_base = '0;
+    row_base = '0;
+    for (int k = 0; k < int'(LAYERS); k++) begin
+      if (write_layer == LAYER_BITS'(k)) unit_base = UNIT_BASE[16*k+:16];
+      if (write_layer_q == LAYER_BITS'(k)) row_base = ROW_BASE[16*k+:16];
+    end
+  end
+  always_ff @(posedge clk_i) begin
+    write_place_q <= 16'(write_unit) - unit_base;
+    {write_layer_q, write_phase_q, write_value_q} <= {write_layer, write_phase, write_value};
+    if (rst_i) begin
+      write_q <= 1'b0;
+      write_last_q <= 1'b0;
+      finished_q <= '0;
+    end else begin
+      write_q <= write_h;
+      write_last_q <= write_h && write_last;
+      for (int k = 0; k < int'(LAYERS); k++) begin
+        if (write_last_q && write_layer_q == LAYER_BITS'(k))
+          finished_q[2*k+:2] <= finished_q[2*k+:2] + 2'd1;
+      end
+    end
+  end
+  hidden_buffer #(
+      .LANES(DEPTH),
+      .WIDTH(H_BITS),
+      .ROWS (ROWS)
+  ) u_hidden (
+      .clk_i,
+      .write_i      (write_q),
+      .write_phase_i(write_phase_q),
+      .write_row_i  (ROW_BITS'(row_base + write_place_q / 16'(DEPTH))),
+      .write_lane_i (LANE_BITS'(write_place_q % 16'(DEPTH))),
+      .write_data_i (write_value_q),
+      .read_phase_i (step_phase),
+      .read_row_i   (step_row),
+      .read_data_o  (activations)
+  );
+
+  // ---- output layer and output buffer
+  logic logits_valid, logits_last, room_free, room_pending_q, output_phase_q, fifo_empty;
+  logic [4*LOGIT_BITS-1:0] logits;
+  logic [63:0] logits_beat;
+  output_layer #(
+      .VOCABULARY (VOCABULARY),
+      .SUM_BITS   (SUM_BITS),
+      .BIAS_BITS  (OUTPUT_BIAS_BITS),
+      .TOTAL_BITS (OUTPUT_TOTAL_BITS),
+      .SUM_SHIFT  (OUTPUT_SHIFT),
+      .LOGIT_SHIFT(LOGIT_SHIFT),
+      .LOGIT_HALF (LOGIT_HALF),
+      .LOGIT_BITS (LOGIT_BITS)
+  ) u_output (
+      .clk_i,
+      .rst_i,
+      .valid_i          (sums_valid && sums_to == TO_OUTPUT),
+      .word_i           (WORD_BITS'(sums_item)),
+      .sums_i           (sums),
+      .logits_valid_o   (logits_valid),
+      .logits_last_o    (logits_last),
+      .logits_o         (logits),
+      .character_valid_o(character_valid),
+      .character_o      (character)
+  );
+  assign sampled = character_valid && sample_by_phase[output_phase_q];
+  assign room = room_free && !room_pending_q;
+  always_ff @(posedge clk_i) begin
+    // One character's logits are on their way at a time: room is counted in whole characters.
+    if (rst_i) room_pending_q <= 1'b0;
+    else if (room_taken) room_pending_q <= 1'b1;
+    else if (character_valid) room_pending_q <= 1'b0;
+    if (sums_valid && sums_to == TO_OUTPUT) output_phase_q <= sums_phase;
+  end
+  for (genvar k = 0; k < 4; k++) begin : gen_beat
+    assign logits_beat[16*k+:16] = 16'($signed(logits[k*LOGIT_BITS+:LOGIT_BITS]));
+  end
+  axis_fifo #(
+      .WIDTH  (64),
+      .DEPTH  (FIFO_DEPTH),
+      .RESERVE(OUTPUT_WORDS + 1)
+  ) u_fifo (
+      .clk_i,
+      .rst_i,
+      .write_i(sampled || (logits_valid && score_by_phase[output_phase_q])),
+      .data_i (sampled ? 64'(character) : logits_beat),
+      .last_i (sampled ? sampled_last : logits_last && last_by_phase[output_phase_q]),
+      .room_o (room_free),
+      .empty_o(fifo_empty),
+      .m_axis_tvalid,
+      .m_axis_tready,
+      .m_axis_tdata,
+      .m_axis_tlast
+  );
+
+  axil_registers #(
+      .IDENTITY(IDENTITY),
+      .SHAPE   ({8'(LAYERS), 12'(FIRST_UNITS), 12'(VOCABULARY)}),
+      .ARRAY   ({16'(GROUP_UNITS * 4 * DEPTH), 8'(PACK), 8'(DEPTH)})
+  ) u_registers (
+      .clk_i,
+      .rst_i,
+      .s_axil_awvalid,
+      .s_axil_awready,
+      .s_axil_awaddr,
+      .s_axil_awprot,
+      .s_axil_wvalid,
+      .s_axil_wready,
+      .s_axil_wdata,
+      .s_axil_wstrb,
+      .s_axil_bvalid,
+      .s_axil_bready,
+      .s_axil_bresp,
+      .s_axil_arvalid,
+      .s_axil_arready,
+      .s_axil_araddr,
+      .s_axil_arprot,
+      .s_axil_rvalid,
+      .s_axil_rready,
+      .s_axil_rdata,
+      .s_axil_rresp,
+      .generate_o   (generate_mode),
+      .auto_reset_o (auto_reset),
+      .length_o     (length),
+      .reset_state_o(reset_state),
+      .stop_o       (stop),
+      .busy_i       (busy || !fifo_empty),
+      .generating_i (generating),
+      .accepted_i   (accepted),
+      .bad_code_i   (bad_code)
+  );
+endmodule

@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0
+// The multiply-accumulate array: GROUP_UNITS units of four sums, in segments that hand control and
+// activations on from one to the next, a register each, so that no net reaches all multipliers.
+// After a job's last step the sums leave one unit a cycle, with the job's tag, in the order of units.
+//
+// Latency from the control bundle with last_i to the first unit: DEPTH + SEGMENTS + 6; then COUNT cycles.
+// Two bundles with last_i must be GROUP_UNITS + SEGMENTS cycles apart or more (the schedule sees to it).
+// Segment s reads its weights from weights_ss.mem, s in two digits.
+module mac_array #(
+    parameter int unsigned GROUP_UNITS = 26,
+    parameter int unsigned SEGMENT_UNITS = 9,
+    parameter int unsigned DEPTH = 4,
+    parameter int unsigned PACK = 2,
+    parameter int unsigned WEIGHT_BITS = 8,
+    parameter int unsigned ACTIVATION_BITS = 8,
+    parameter int unsigned SUM_BITS = 24,
+    parameter int unsigned WORDS = 512,
+    parameter int unsigned TAG_BITS = 8,
+    parameter int unsigned COUNT_BITS = 5,
+    localparam int unsigned ADDRESS_BITS = WORDS > 1 ? $clog2(WORDS) : 1,
+    localparam int unsigned UNIT_BITS = 4 * SUM_BITS
+) (
+    input  logic                             clk_i,
+    input  logic                             rst_i,
+    // control bundle, cycle 0
+    input  logic [ADDRESS_BITS-1:0]          address_i,
+    input  logic                             valid_i,
+    input  logic                             first_i,
+    input  logic                             last_i,
+    input  logic [TAG_BITS-1:0]              tag_i,     // with last_i
+    input  logic [COUNT_BITS-1:0]            count_i,   // with last_i: units that leave, less one
+    // activations of the bundle, cycle 2
+    input  logic [DEPTH*ACTIVATION_BITS-1:0] activations_i,
+    // finished sums
+    output logic                             unit_valid_o,
+    output logic [TAG_BITS-1:0]              unit_tag_o,
+    output logic [COUNT_BITS-1:0]            unit_index_o,
+    output logic                             unit_last_o,
+    output logic [UNIT_BITS-1:0]             unit_o
+);
+  localparam int unsigned SEGMENTS = (GROUP_UNITS + SEGMENT_UNITS - 1) / SEGMENT_UNITS;
+  localparam int unsigned CONTROL_BITS = ADDRESS_BITS + 2;
+
+  logic shift;
+  logic [(SEGMENTS+1)*UNIT_BITS-1:0] links;
+  logic [SEGMENTS-1:0] valids;
+  logic [SEGMENTS*CONTROL_BITS-1:0] controls;
+  logic [SEGMENTS*DEPTH*ACTIVATION_BITS-1:0] activations;
+  assign links[SEGMENTS*UNIT_BITS+:UNIT_BITS] = '0;
+
+  // Segment s sees everything s cycles later.
+  assign valids[0] = valid_i;
+  assign controls[CONTROL_BITS-1:0] = {address_i, first_i, last_i};
+  assign activations[DEPTH*ACTIVATION_BITS-1:0] = activations_i;
+  if (SEGMENTS > 1) begin : gen_hops
+    always_ff @(posedge clk_i) begin
+      if (rst_i) valids[SEGMENTS-1:1] <= '0;
+      else valids[SEGMENTS-1:1] <= valids[SEGMENTS-2:0];
+      controls[SEGMENTS*CONTROL_BITS-1:CONTROL_BITS] <= controls[(SEGMENTS-1)*CONTROL_BITS-1:0];
+      activations[SEGMENTS*DEPTH*ACTIVATION_BITS-1:DEPTH*ACTIVATION_BITS] <=
+          activations[(SEGMENTS-1)*DEPTH*ACTIVATION_BITS-1:0];
+    end
+  end
+
+  for (genvar s = 0; s < SEGMENTS; s++) begin : gen_segment
+    localparam int unsigned LEFT = GROUP_UNITS - s * SEGMENT_UNITS;
+    localparam int unsigned UNITS = LEFT < SEGMENT_UNITS ? LEFT : SEGMENT_UNITS;
+    localparam int unsigned CONTROL = s * CONTROL_BITS;
+
+    mac_segment #(
+        .UNITS          (UNITS),
+        .DEPTH          (DEPTH),
+        .PACK           (PACK),
+        .WEIGHT_BITS    (WEIGHT_BITS),
+        .ACTIVATION_BITS(ACTIVATION_BITS),
+        .SUM_BITS       (SUM_BITS),
+        .WORDS          (WORDS),
+        .FILE           ({"weights_", 8'(48 + s / 10), 8'(48 + s % 10), ".mem"})
+    ) u_segment (
+        .clk_i,
+        .rst_i,
+        .address_i    (controls[CONTROL+2+:ADDRESS_BITS]),
+        .valid_i      (valids[s]),
+        .first_i      (controls[CONTROL+1]),
+        .last_i       (controls[CONTROL] && valids[s]),
+        .activations_i(activations[s*DEPTH*ACTIVATION_BITS+:DEPTH*ACTIVATION_BITS]),
+        .shift_i      (shift),
+        .unit_i       (links[(s+1)*UNIT_BITS+:UNIT_BITS]),
+        .unit_o       (links[s*UNIT_BITS+:UNIT_BITS])
+    );
+  end
+
+  // The last segment has loaded its sums when `loaded` is set: all units then stand in the register.
+  logic loaded;
+  logic [TAG_BITS-1:0] tag;
+  logic [COUNT_BITS-1:0] count, left_q;
+  delay_flag #(
+      .CYCLES(DEPTH + SEGMENTS + 5)
+  ) u_loaded (
+      .clk_i,
+      .rst_i,
+      .data_i(last_i && valid_i),
+      .data_o(loaded)
+  );
+  delay #(
+      .WIDTH (TAG_BITS + COUNT_BITS),
+      .CYCLES(DEPTH + SEGMENTS + 5)
+  ) u_tag (
+      .clk_i,
+      .data_i({tag_i, count_i}),
+      .data_o({tag, count})
+  );
+
+  always_ff @(posedge clk_i) begin
+    if (rst_i) unit_valid_o <= 1'b0;
+    else if (loaded) unit_valid_o <= 1'b1;
+    else if (left_q == '0) unit_valid_o <= 1'b0;
+
+    if (loaded) begin
+      unit_tag_o <= tag;
+      unit_index_o <= '0;
+      left_q <= count;
+    end else begin
+      unit_index_o <= unit_index_o + 1'b1;
+      left_q <= left_q - COUNT_BITS'(left_q != '0);
+    end
+  end
+  assign shift = unit_valid_o;
+  assign unit_o = links[UNIT_BITS-1:0];
+  assign unit_last_o = left_q == '0;
+endmodule

@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+// A share of the multiply-accumulate array: its weights, its chains, their accumulators, and its part of
+// the shift register through which finished sums leave.
+//
+// Serves UNITS units of four sums each. With PACK = 2 a DSP48E1 makes two products that share the
+// activation (8-bit weights w1, w0 as w1 * 2^17 + w0; see docs/architecture.md): chain 2u yields sums 0
+// and 1 of unit u, chain 2u+1 sums 2 and 3. With PACK = 1 chain 4u+k yields sum k.
+//
+// Timing: the control bundle comes in cycle 0, its activations in cycle 2; accumulators hold the result
+// DEPTH + 5 cycles after the bundle with last_i, and are loaded into the shift register one cycle later.
+module mac_segment #(
+    parameter int unsigned UNITS = 9,
+    parameter int unsigned DEPTH = 4,
+    parameter int unsigned PACK = 2,
+    parameter int unsigned WEIGHT_BITS = 8,
+    parameter int unsigned ACTIVATION_BITS = 8,
+    parameter int unsigned SUM_BITS = 24,
+    parameter int unsigned WORDS = 512,
+    parameter FILE = "",
+    localparam int unsigned ADDRESS_BITS = WORDS > 1 ? $clog2(WORDS) : 1,
+    localparam int unsigned UNIT_BITS = 4 * SUM_BITS
+) (
+    input  logic                             clk_i,
+    input  logic                             rst_i,
+    input  logic [ADDRESS_BITS-1:0]          address_i,
+    input  logic                             valid_i,
+    input  logic                             first_i,
+    input  logic                             last_i,
+    input  logic [DEPTH*ACTIVATION_BITS-1:0] activations_i,
+    input  logic                             shift_i,
+    input  logic [UNIT_BITS-1:0]             unit_i,
+    output logic [UNIT_BITS-1:0]             unit_o
+);
+  localparam int unsigned CHAINS = UNITS * 4 / PACK;
+  localparam int unsigned CHAIN_WORD = DEPTH * PACK * WEIGHT_BITS;
+  // Position of the upper product in a packed word: four products of 8 x 8 bits fit the 17 bits below it.
+  localparam int unsigned FIELD = 17;
+  localparam int unsigned FACTOR_BITS = PACK == 2 ? FIELD + WEIGHT_BITS : WEIGHT_BITS;
+  localparam int unsigned CHAIN_BITS = FACTOR_BITS + ACTIVATION_BITS + $clog2(DEPTH) + 1;
+
+  if (PACK != 1 && PACK != 2) begin : gen_bad_pack
+    $error("%m: PACK must be 1 or 2");
+  end
+  if (PACK == 2 && (WEIGHT_BITS > 8 || ACTIVATION_BITS > 8 || DEPTH > 4)) begin : gen_bad_packing
+    $error("%m: two products a DSP48E1 need at most 8-bit weights and activations, and chains of at most 4");
+  end
+
+  logic [CHAINS*CHAIN_WORD-1:0] word;
+  rom #(
+      .WIDTH(CHAINS * CHAIN_WORD),
+      .DEPTH(WORDS),
+      .FILE (FILE)
+  ) u_weights (
+      .clk_i,
+      .address_i,
+      .data_o(word)
+  );
+
+  // Activation j meets its multiplier j cycles after activation 0.
+  logic [DEPTH*ACTIVATION_BITS-1:0] activations;
+  for (genvar j = 0; j < DEPTH; j++) begin : gen_skew
+    delay #(
+        .WIDTH (ACTIVATION_BITS),
+        .CYCLES(j)
+    ) u_skew (
+        .clk_i,
+        .data_i(activations_i[j*ACTIVATION_BITS+:ACTIVATION_BITS]),
+        .data_o(activations[j*ACTIVATION_BITS+:ACTIVATION_BITS])
+    );
+  end
+
+  // valid and first meet the chain's result; last comes a cycle later, with the finished accumulator.
+  logic valid, first, last;
+  delay_flag #(
+      .WIDTH (2),
+      .CYCLES(DEPTH + 4)
+  ) u_valid (
+      .clk_i,
+      .rst_i,
+      .data_i({valid_i, first_i}),
+      .data_o({valid, first})
+  );
+  delay_flag #(
+      .CYCLES(DEPTH + 5)
+  ) u_last (
+      .clk_i,
+      .rst_i,
+      .data_i(last_i),
+      .data_o(last)
+  );
+
+  logic [UNITS*UNIT_BITS-1:0] sums;
+  for (genvar n = 0; n < CHAINS; n++) begin : gen_chain
+    logic [DEPTH*FACTOR_BITS-1:0] factors;
+    logic signed [CHAIN_BITS-1:0] result;
+    for (genvar j = 0; j < DEPTH; j++) begin : gen_factor
+      localparam int unsigned AT = (n * DEPTH + j) * PACK * WEIGHT_BITS;
+      if (PACK == 2) begin : gen_packed
+        // The memory holds w1 - (w0 < 0) above w0, so that w1 * 2^17 + w0 is wiring only.
+        assign factors[j*FACTOR_BITS+:FACTOR_BITS] = {
+          word[AT+WEIGHT_BITS+:WEIGHT_BITS],
+          {(FIELD - WEIGHT_BITS) {word[AT+WEIGHT_BITS-1]}},
+          word[AT+:WEIGHT_BITS]
+        };
+      end else begin : gen_single
+        assign factors[j*FACTOR_BITS+:FACTOR_BITS] = word[AT+:WEIGHT_BITS];
+      end
+    end
+
+    mac_chain #(
+        .DEPTH          (DEPTH),
+        .WEIGHT_BITS    (FACTOR_BITS),
+        .ACTIVATION_BITS(ACTIVATION_BITS),
+        .SUM_BITS       (CHAIN_BITS),
+        // Half of the upper field's unit: the upper field is then right as it stands, whatever the
+        // sign of the lower one, and the lower one's sign bit comes out inverted.
+        .OFFSET         (PACK == 2 ? 1 << (FIELD - 1) : 0)
+    ) u_chain (
+        .clk_i,
+        .weights_i    (factors),
+        .activations_i(activations),
+        .sum_o        (result)
+    );
+
+    for (genvar k = 0; k < PACK; k++) begin : gen_sum
+      logic signed [SUM_BITS-1:0] term, sum_q;
+      if (PACK == 1) begin : gen_whole
+        assign term = SUM_BITS'(result);
+      end else if (k == 1) begin : gen_upper
+        assign term = SUM_BITS'($signed(result[CHAIN_BITS-1:FIELD]));
+      end else begin : gen_lower
+        assign term = SUM_BITS'($signed({~result[FIELD-1], result[FIELD-2:0]}));
+      end
+      always_ff @(posedge clk_i) begin
+        if (valid) sum_q <= (first ? '0 : sum_q) + term;
+      end
+      assign sums[(n*PACK+k)*SUM_BITS+:SUM_BITS] = sum_q;
+    end
+  end
+
+  logic [UNITS*UNIT_BITS-1:0] drain_q;
+  always_ff @(posedge clk_i) begin
+    if (last) drain_q <= sums;
+    else if (shift_i) drain_q <= (UNITS * UNIT_BITS)'({unit_i, drain_q} >> UNIT_BITS);
+  end
+  assign unit_o = drain_q[UNIT_BITS-1:0];
+endmodule

