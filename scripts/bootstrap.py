@@ -7,8 +7,8 @@ development mode. It needs nothing but Python's standard library, and any Python
 that an unsuitable one gets a sentence and not a syntax error.
 
 * A second run with the same locks, Python and folder installs nothing.
-* After an interrupted run the next one goes on: what was downloaded is in pip's cache, what was
-  installed stays, a half-installed package is installed again, a half-made environment is remade.
+* After an interrupted run the next one goes on: what was installed stays, a half-installed package
+  is installed again, a half-made environment is remade.
 * Two runs at once: the second waits.
 """
 
@@ -34,6 +34,9 @@ STAMP = "installed.json"
 # Needed to build the few packages that PyPI has as source only, and this project itself.
 BUILD_TOOLS = ("setuptools", "wheel", "packaging")
 BIG_DOWNLOAD_MB = 4.0
+# How many packages one call of pip installs: an interruption loses at most these, whether or not
+# pip's cache may keep what was downloaded.
+BATCH = 12
 
 
 class SetupError(Exception):
@@ -139,8 +142,11 @@ def say(*words):
     print("setup:", *words, flush=True)
 
 
-def pip(venv, arguments, total=0):
-    """Run pip with its output cut down to lines that a person can follow."""
+def pip(venv, arguments, seen=0, total=0):
+    """Run pip with its output cut down to lines that a person can follow.
+
+    ``seen`` of ``total`` packages were done before; returns how many are done now.
+    """
     command = [str(venv / "bin" / "python"), "-m", "pip", "install"]
     command += ["--disable-pip-version-check", "--no-input", "--progress-bar", "off"]
     environment = dict(os.environ, PYTHONUNBUFFERED="1", PIP_REQUIRE_VIRTUALENV="0")
@@ -156,7 +162,7 @@ def pip(venv, arguments, total=0):
         universal_newlines=True,
         errors="replace",
     )
-    said, seen = [], 0
+    said = []
     for line in process.stdout:
         said.append(line)
         seen += line.startswith(("Collecting ", "Requirement already satisfied: "))
@@ -166,6 +172,7 @@ def pip(venv, arguments, total=0):
     if process.wait() != 0:
         sys.stderr.write("".join(said[-25:]))
         raise SetupError("pip could not install this (its last lines are above); run make again")
+    return seen
 
 
 def progress_line(line, seen, total):
@@ -195,11 +202,15 @@ def install_dependencies(venv):
     blocks = requirement_blocks(text)
     # --no-deps: the lock is complete, and pip has nothing to work out.
     hashed = ["--require-hashes", "--no-deps", "--no-build-isolation"]
+    total, done = len({n for n, _ in blocks}), 0
+    tools = [block for block in blocks if block[0] in BUILD_TOOLS]
+    others = [block for block in blocks if block[0] not in BUILD_TOOLS]
+    batches = [tools] + [others[i : i + BATCH] for i in range(0, len(others), BATCH)]
     with tempfile.TemporaryDirectory() as folder:
-        tools = Path(folder) / "build-tools.txt"
-        tools.write_text("".join(b for n, b in blocks if n in BUILD_TOOLS), encoding="utf-8")
-        pip(venv, [*hashed, "-r", str(tools)])
-    pip(venv, [*hashed, "-r", LOCK], total=len({n for n, _ in blocks}))
+        for batch in batches:
+            part = Path(folder) / "part.txt"
+            part.write_text("".join(text for _, text in batch), encoding="utf-8")
+            done = pip(venv, [*hashed, "-r", str(part)], done, total)
     pip(venv, [*hashed, "-r", NODEPS_LOCK])
 
 
