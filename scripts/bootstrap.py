@@ -186,7 +186,7 @@ def progress_line(line, seen, total):
         verb = "downloading" if match.group(1) == "Downloading" else "from the cache:"
         count = f"[{seen}/{total}] " if total else ""
         return f"{count}{verb} {name}, {match.group(3)} {match.group(4)}"
-    if line.startswith("Installing collected packages"):
+    if line.startswith("Installing collected packages") and "," in line:
         return "unpacking {} packages".format(line.count(",") + 1)
     return ""
 
