@@ -219,7 +219,7 @@ def _formats(text: Mapping[str, str]) -> dict[str, FixedFormat]:
 
 
 _ACTIVATIONS_8 = {
-    "b": "ap_fixed<16,4>",
+    "b": "ap_fixed<16,4,AP_RND_CONV,AP_SAT_SYM>",
     "z": "ap_fixed<10,4>",
     "gate": "ap_ufixed<8,0>",
     "g": "ap_fixed<8,1>",
@@ -258,7 +258,9 @@ PRESETS: Mapping[str, tuple[LstmFormats, DenseFormats]] = {
             "ap_fixed<16,8,AP_RND_CONV,AP_SAT_SYM>",
             "ap_fixed<16,8,AP_RND_CONV,AP_SAT_SYM>",
             _Q8_8,
-            dict.fromkeys(("b", "gate", "g", "c", "tc", "h"), _Q8_8) | dict.fromkeys(("z", "ct"), _Q4_8),
+            dict.fromkeys(("gate", "g", "c", "tc", "h"), _Q8_8)
+            | dict.fromkeys(("z", "ct"), _Q4_8)
+            | {"b": "ap_fixed<16,8,AP_RND_CONV,AP_SAT_SYM>"},
         ),
     )
 }

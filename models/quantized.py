@@ -1,0 +1,687 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The quantized network: Keras layers whose forward pass is the hardware's arithmetic.
+
+The layers derive from QKeras' and use its quantizers for weights. The recurrence is our own,
+because QLSTM leaves out what hardware must do: it has one type for h and c, computes its
+activations in float and rounds nothing in between. Here every signal has the format that the spec
+says, activations are look-ups in the very tables that the hardware holds, and every product and
+sum in between is exact (``docs/numerics.md``).
+
+Signals are real numbers on their format's grid. Exactness: a sum is exact in a float type if every
+partial sum, counted in units of the finest binary point involved, stays below 2**24 (float32) or
+2**53 (float64). :func:`check_exact` proves that from the actual weights.
+
+Gradients are straight-through: rounding passes them, saturation stops them, a table look-up has
+the derivative of the real sigmoid or tanh at the rounded pre-activation.
+
+Shapes: T steps, B streams, H units, V characters.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.checkpoint import Checkpoint
+from models.errors import UserError
+from models.float_lstm import (
+    PACKAGE,
+    State,
+    backward_scan,
+    load_weights,
+    outer_sum,
+    project,
+    recurrent_layers,
+    select_rows,
+    step_array,
+    tf,
+)
+from models.freeze import arithmetic_bounds, freeze_weights
+from models.network import IntegerNetwork
+from models.quiet import import_qkeras
+from models.spec import (
+    DEFAULT_PRESET,
+    GATES,
+    DenseFormats,
+    LstmFormats,
+    NetworkSpec,
+    fit_weight_formats,
+    formats_from_dict,
+    network_spec,
+)
+from sim.fixed import FixedFormat, Overflow, Rounding
+from sim.reference import State as RawState
+
+import_qkeras()
+import keras  # noqa: E402  (after TensorFlow's messages are out of the way)
+from qkeras.base_quantizer import BaseQuantizer  # noqa: E402
+from qkeras.qlayers import QDense  # noqa: E402
+from qkeras.qrecurrent import QLSTM, QLSTMCell  # noqa: E402
+from qkeras.quantizers import quantized_bits  # noqa: E402
+
+EXACT_BITS = {"float32": 24, "float64": 53}
+"""Integers up to 2**n in magnitude are exact."""
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class fixed(BaseQuantizer):  # noqa: N801  (QKeras names quantizers so)
+    """QKeras quantizer for signals: a fixed-point format with the hardware's rounding.
+
+    QKeras' own quantizers round ties to even; a hardware rounder adds half and drops bits, so ties
+    go up (AP_RND).
+
+    Args:
+        format: a :class:`FixedFormat` or its text, as ``ap_fixed<8,1>``.
+    """
+
+    def __init__(self, format: FixedFormat | str) -> None:
+        super().__init__()
+        self.format = FixedFormat.parse(format) if isinstance(format, str) else format
+        if (
+            self.format.rounding is Rounding.AP_RND_CONV
+            or self.format.overflow is Overflow.AP_WRAP
+        ):
+            raise UserError(f"a signal must round by AP_RND or AP_TRN and saturate: {self.format}")
+
+    def raw(self, x: Any) -> Any:
+        """Raw integers as floats; no gradient."""
+        half = 0.5 if self.format.rounding is Rounding.AP_RND else 0.0
+        scaled = tf.floor(x * 2.0**self.format.frac + half)
+        return tf.clip_by_value(scaled, float(self.format.min_raw), float(self.format.max_raw))
+
+    def __call__(self, x: Any) -> Any:
+        """The nearest value of the format; the gradient passes unless it saturates."""
+        fmt = self.format
+
+        @tf.custom_gradient
+        def quantize(value: Any) -> Any:
+            def gradient(upstream: Any) -> Any:
+                low, high = (float(v) for v in fmt.to_real([fmt.min_raw, fmt.max_raw]))
+                inside = (value >= low) & (value <= high)
+                return tf.where(inside, upstream, tf.zeros_like(upstream))
+
+            return self.raw(value) * fmt.lsb, gradient
+
+        return quantize(tf.convert_to_tensor(x))
+
+    def __str__(self) -> str:
+        return f"fixed({self.format})"
+
+    def max(self) -> float:
+        return float(self.format.to_real(self.format.max_raw))
+
+    def min(self) -> float:
+        return float(self.format.to_real(self.format.min_raw))
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> fixed:
+        return cls(**config)
+
+    def get_config(self) -> dict[str, Any]:
+        return {"format": str(self.format)}
+
+
+def weight_quantizer(fmt: FixedFormat) -> quantized_bits:
+    """The QKeras quantizer whose values are those of a symmetric weight format.
+
+    Raises:
+        UserError: the format isn't symmetric with ties to even, which is what QKeras does.
+    """
+    if (
+        not fmt.signed
+        or fmt.rounding is not Rounding.AP_RND_CONV
+        or fmt.overflow is not Overflow.AP_SAT_SYM
+    ):
+        raise UserError(
+            f"a weight format must be signed with AP_RND_CONV and AP_SAT_SYM, got {fmt}"
+        )
+    # QKeras doesn't count the sign bit among the integer bits. alpha=1.0: no scale beside 2**k.
+    return quantized_bits(fmt.bits, fmt.integer - 1, symmetric=1, keep_negative=True, alpha=1.0)
+
+
+def quantize_weight(quantizer: quantized_bits, fmt: FixedFormat, weight: Any) -> Any:
+    """``quantizer(weight)``, exactly on the grid.
+
+    QKeras returns ``x + (xq - x)`` to pass the gradient, which in floating point misses xq by a
+    rounding error.
+    """
+
+    @tf.custom_gradient
+    def snap(value: Any) -> Any:
+        return tf.round(value * 2.0**fmt.frac) * fmt.lsb, lambda upstream: upstream
+
+    return snap(quantizer(tf.convert_to_tensor(weight)))
+
+
+class QuantizedLSTMCell(QLSTMCell):
+    """One LSTM layer's weights and the arithmetic of one time step.
+
+    Args:
+        units: H.
+        formats: of every signal and weight.
+        arithmetic: float type of the sums, ``float32`` or ``float64``.
+    """
+
+    def __init__(
+        self, units: int, formats: LstmFormats, arithmetic: str = "float32", **kwargs: Any
+    ) -> None:
+        if arithmetic not in EXACT_BITS:
+            raise UserError(f"arithmetic must be {' or '.join(EXACT_BITS)}, got {arithmetic!r}")
+        super().__init__(
+            units,
+            activation=None,  # tables instead
+            recurrent_activation=None,
+            kernel_quantizer=weight_quantizer(formats.W),
+            recurrent_quantizer=weight_quantizer(formats.U),
+            bias_quantizer=weight_quantizer(formats.b),
+            kernel_initializer="zeros",
+            recurrent_initializer="zeros",
+            unit_forget_bias=False,
+            kernel_constraint=None,
+            recurrent_constraint=None,
+            bias_constraint=None,
+            **kwargs,
+        )
+        self.formats = formats
+        self.arithmetic = arithmetic
+        self.q_z, self.q_c, self.q_ct, self.q_h = (
+            fixed(getattr(formats, name)) for name in ("z", "c", "ct", "h")
+        )
+        # Real values by address; address 0 is the lowest index, so that a raw index needs only an
+        # offset. The tanh table stands behind the sigmoid table: one look-up for all four gates.
+        sigmoid = formats.gate.to_real(np.roll(formats.sigmoid_table(), -formats.z.min_raw))
+        tanh = formats.g.to_real(np.roll(formats.tanh_table(), -formats.z.min_raw))
+        self._gate_table = np.concatenate([sigmoid, tanh]).astype(arithmetic)
+        self._gate_offset = np.repeat(
+            [len(sigmoid) * (gate == "g") - formats.z.min_raw for gate in GATES], units
+        ).astype(np.int32)
+        self._tanh_c_table = formats.tc.to_real(
+            np.roll(formats.tanh_c_table(), -formats.ct.min_raw)
+        ).astype(arithmetic)
+
+    def quantized_weights(self) -> tuple[Any, Any, Any]:
+        """W, U, b on their formats' grids, in the arithmetic's float type."""
+        return tuple(
+            tf.cast(quantize_weight(quantizer, fmt, weight), self.arithmetic)
+            for quantizer, fmt, weight in (
+                (self.kernel_quantizer_internal, self.formats.W, self.kernel),
+                (self.recurrent_quantizer_internal, self.formats.U, self.recurrent_kernel),
+                (self.bias_quantizer_internal, self.formats.b, self.bias),
+            )
+        )
+
+    def step(self, a: Any, c: Any) -> tuple[Any, ...]:
+        """What follows the sum ``a = x.W + h(t-1).U + b``: (B, 4H), (B, H) -> all signals.
+
+        Returns:
+            raw z (B, 4H), the four gates (B, 4H), c, raw ct, tc and h (B, H); reals unless raw.
+        """
+        z = self.q_z.raw(a)
+        gates = tf.gather(self._gate_table, tf.cast(z, tf.int32) + self._gate_offset)
+        i, f, g, o = tf.split(gates, 4, axis=1)
+        c = self.q_c.raw(f * c + i * g) * self.formats.c.lsb
+        ct = self.q_ct.raw(c)
+        tc = tf.gather(self._tanh_c_table, tf.cast(ct, tf.int32) - self.formats.ct.min_raw)
+        h = self.q_h.raw(o * tc) * self.formats.h.lsb
+        return z, gates, c, ct, tc, h
+
+    def call(self, inputs: Any, states: Any, training: bool = False) -> tuple[Any, list[Any]]:
+        """One step for ``keras.layers.RNN``; for inference, the gradient doesn't go through it."""
+        kernel, recurrent, bias = self.quantized_weights()
+        h, c = (tf.cast(s, self.arithmetic) for s in states)
+        a = tf.matmul(tf.cast(inputs, self.arithmetic), kernel) + tf.matmul(h, recurrent) + bias
+        *_, c, _, _, h = self.step(a, c)
+        return h, [h, c]
+
+    def recurrence(self, inputs: Any, recurrent_kernel: Any, h0: Any, c0: Any) -> dict[str, Any]:
+        """All signals of T steps, each (T, B, width); ``c`` and ``h`` start with those before.
+
+        Args:
+            inputs: x.W + b, (T, B, 4H).
+            recurrent_kernel: quantized U.
+            h0, c0: (B, H).
+        """
+        steps, streams, width = inputs.shape
+        units = width // 4
+        kinds = {"z": width, "gates": width, "c": units, "ct": units, "tc": units, "h": units}
+
+        def step(t: Any, h: Any, c: Any, *arrays: Any) -> tuple[Any, ...]:
+            signals = self.step(inputs[t] + tf.matmul(h, recurrent_kernel), c)
+            _, _, c, _, _, h = signals
+            written = (
+                array.write(t + (name in "ch"), value)
+                for name, array, value in zip(kinds, arrays, signals, strict=True)
+            )
+            return t + 1, h, c, *written
+
+        arrays = {
+            name: step_array(steps + (name in "ch"), (streams, size), inputs.dtype)
+            for name, size in kinds.items()
+        }
+        arrays["c"] = arrays["c"].write(0, c0)
+        arrays["h"] = arrays["h"].write(0, h0)
+        ended = tf.while_loop(
+            lambda t, *_: t < steps,
+            step,
+            (0, h0, c0, *arrays.values()),
+            maximum_iterations=steps,
+        )
+        return {name: array.stack() for name, array in zip(kinds, ended[3:], strict=True)}
+
+    def differentiable_scan(self, inputs: Any, recurrent_kernel: Any, h0: Any, c0: Any) -> Any:
+        """h of every step, and h and c after the last; gradients stop at h0 and c0."""
+
+        @tf.custom_gradient
+        def scan(inputs: Any, recurrent_kernel: Any) -> Any:
+            s = self.recurrence(inputs, recurrent_kernel, h0, c0)
+
+            def gradient(dh_out: Any, _dh: Any, _dc: Any) -> tuple[Any, Any]:
+                dz = backward_scan(
+                    dh_out,
+                    recurrent_kernel,
+                    s["gates"],
+                    self._gate_slopes(s["z"]),
+                    s["c"][:-1],
+                    s["tc"],
+                    _tanh_slope(s["ct"], self.formats.ct),
+                    _unsaturated(s["c"][1:] * 2.0**self.formats.c.frac, self.formats.c),
+                )
+                return dz, outer_sum(s["h"][:-1], dz)
+
+            return (s["h"][1:], s["h"][-1], s["c"][-1]), gradient
+
+        return scan(inputs, recurrent_kernel)
+
+    def _gate_slopes(self, z: Any) -> Any:
+        """Derivatives of the real functions at the rounded z; 0 where z saturated."""
+        real = z * self.formats.z.lsb
+        parts = tf.split(real, 4, axis=2)
+        slopes = []
+        for gate, part in zip(GATES, parts, strict=True):
+            if gate == "g":
+                slopes.append(1 - tf.tanh(part) ** 2)
+            else:
+                value = tf.sigmoid(part)
+                slopes.append(value * (1 - value))
+        return tf.concat(slopes, axis=2) * _unsaturated(z, self.formats.z)
+
+    def get_config(self) -> dict[str, Any]:
+        """What :meth:`from_config` needs."""
+        return {
+            "name": self.name,
+            "units": self.units,
+            "formats": _formats_config(self.formats),
+            "arithmetic": self.arithmetic,
+        }
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> QuantizedLSTMCell:
+        formats = formats_from_dict(LstmFormats, config["formats"], "formats")
+        return cls(**{**config, "formats": formats})
+
+
+keras.saving.register_keras_serializable(package=PACKAGE)(QuantizedLSTMCell)
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class QuantizedLSTM(QLSTM):
+    """An LSTM layer in the hardware's arithmetic; returns h of every step from a zero state.
+
+    Args:
+        units: H.
+        input_size: rows of the kernel W: the vocabulary's size, or the units of the layer below.
+        formats: of every signal and weight.
+        one_hot: the input is character codes (B, T) instead of h (B, T, input_size).
+        arithmetic: float type of the sums, ``float32`` or ``float64``.
+    """
+
+    def __init__(
+        self,
+        units: int,
+        input_size: int,
+        formats: LstmFormats,
+        one_hot: bool = False,
+        arithmetic: str = "float32",
+        **kwargs: Any,
+    ) -> None:
+        unknown = set(kwargs) - {"name", "dtype", "trainable"}
+        if unknown:
+            raise UserError(
+                f"QuantizedLSTM: unknown option {sorted(unknown)[0]!r}; it has units, input_size, "
+                "formats, one_hot, arithmetic, name and trainable"
+            )
+        # Not QLSTM's own constructor, which would make a stock cell.
+        keras.layers.RNN.__init__(
+            self, QuantizedLSTMCell(units, formats, arithmetic), return_sequences=True, **kwargs
+        )
+        self.input_spec = None
+        self.input_size = input_size
+        self.one_hot = one_hot
+
+    @property
+    def units(self) -> int:
+        """H."""
+        return self.cell.units
+
+    @property
+    def formats(self) -> LstmFormats:
+        """Formats of every signal and weight."""
+        return self.cell.formats
+
+    @property
+    def arithmetic(self) -> str:
+        """Float type of the sums."""
+        return self.cell.arithmetic
+
+    def build(self, input_shape: Any) -> None:
+        """Create the latent W (input_size, 4H), U (H, 4H) and b (4H)."""
+        if not self.one_hot and input_shape[-1] != self.input_size:
+            raise UserError(
+                f"layer {self.name}: input has {input_shape[-1]} columns, input_size is "
+                f"{self.input_size}"
+            )
+        self.cell.build((None, self.input_size))
+        self.built = True
+
+    def zero_state(self, streams: Any) -> State:
+        """The state before the first character."""
+        zeros = tf.zeros((streams, self.units), self.arithmetic)
+        return zeros, zeros
+
+    def sums(self, x: Any) -> tuple[Any, Any]:
+        """x.W + b of every step (T, B, 4H), and the quantized U."""
+        kernel, recurrent_kernel, bias = self.cell.quantized_weights()
+        if self.one_hot:
+            return select_rows(kernel, x) + bias, recurrent_kernel
+        return project(tf.cast(x, self.arithmetic), kernel) + bias, recurrent_kernel
+
+    def scan(self, x: Any, state: State) -> tuple[Any, State]:
+        """h of every step and the state after the last: (T, B) or (T, B, M) -> (T, B, H)."""
+        hidden, h, c = self.cell.differentiable_scan(*self.sums(x), *state)
+        return hidden, (h, c)
+
+    def call(self, sequences: Any, training: bool = False) -> Any:
+        """h of every step from a zero state, batch first: (B, T) or (B, T, M) -> (B, T, H)."""
+        x = tf.transpose(sequences, (1, 0) if self.one_hot else (1, 0, 2))
+        hidden, _ = self.scan(x, self.zero_state(tf.shape(x)[1]))
+        return tf.cast(tf.transpose(hidden, (1, 0, 2)), self.compute_dtype)
+
+    def compute_output_shape(self, input_shape: Any, *_: Any) -> tuple[Any, ...]:
+        """(B, T, H)."""
+        return (input_shape[0], input_shape[1], self.units)
+
+    def integer_weights(self) -> dict[str, NDArray[np.int64]]:
+        """Raw W, U and b."""
+        return {
+            name: _raw(value, getattr(self.formats, name))
+            for name, value in zip("WUb", self.cell.quantized_weights(), strict=True)
+        }
+
+    def get_config(self) -> dict[str, Any]:
+        """What :meth:`from_config` needs."""
+        return {
+            "name": self.name,
+            "trainable": self.trainable,
+            "units": self.units,
+            "input_size": self.input_size,
+            "formats": _formats_config(self.formats),
+            "one_hot": self.one_hot,
+            "arithmetic": self.arithmetic,
+        }
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> QuantizedLSTM:
+        formats = formats_from_dict(LstmFormats, config["formats"], "formats")
+        return cls(**{**config, "formats": formats})
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class QuantizedDense(QDense):
+    """The output layer: ``logits = q(h.W + b)``.
+
+    Args:
+        units: V.
+        formats: of W, b and the logits.
+        arithmetic: float type of the sums, ``float32`` or ``float64``.
+    """
+
+    def __init__(
+        self, units: int, formats: DenseFormats, arithmetic: str = "float32", **kwargs: Any
+    ) -> None:
+        if arithmetic not in EXACT_BITS:
+            raise UserError(f"arithmetic must be {' or '.join(EXACT_BITS)}, got {arithmetic!r}")
+        super().__init__(
+            units,
+            kernel_quantizer=weight_quantizer(formats.W),
+            bias_quantizer=weight_quantizer(formats.b),
+            kernel_initializer="zeros",
+            **kwargs,
+        )
+        self.formats = formats
+        self.arithmetic = arithmetic
+        self.logits_quantizer = fixed(formats.logits)
+
+    def quantized_weights(self) -> tuple[Any, Any]:
+        """W and b on their formats' grids, in the arithmetic's float type."""
+        return tuple(
+            tf.cast(quantize_weight(quantizer, fmt, weight), self.arithmetic)
+            for quantizer, fmt, weight in (
+                (self.kernel_quantizer_internal, self.formats.W, self.kernel),
+                (self.bias_quantizer_internal, self.formats.b, self.bias),
+            )
+        )
+
+    def call(self, inputs: Any, training: bool = False) -> Any:
+        """(..., H) -> (..., V)."""
+        kernel, bias = self.quantized_weights()
+        logits = project(tf.cast(inputs, self.arithmetic), kernel) + bias
+        return tf.cast(self.logits_quantizer(logits), self.compute_dtype)
+
+    def integer_weights(self) -> dict[str, NDArray[np.int64]]:
+        """Raw W and b."""
+        return {
+            name: _raw(value, getattr(self.formats, name))
+            for name, value in zip("Wb", self.quantized_weights(), strict=True)
+        }
+
+    def get_config(self) -> dict[str, Any]:
+        """What :meth:`from_config` needs."""
+        return {
+            "name": self.name,
+            "trainable": self.trainable,
+            "units": self.units,
+            "formats": _formats_config(self.formats),
+            "arithmetic": self.arithmetic,
+        }
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> QuantizedDense:
+        formats = formats_from_dict(DenseFormats, config["formats"], "formats")
+        return cls(**{**config, "formats": formats})
+
+
+def build_quantized(
+    spec: NetworkSpec,
+    time_steps: int = 1,
+    batch: int | None = None,
+    arithmetic: Mapping[str, str] | None = None,
+) -> keras.Model:
+    """A quantized model with zero weights: codes (B, T) int32 -> logits (B, T, V).
+
+    Args:
+        spec: shape and formats.
+        time_steps, batch: the shape that calling the Keras model itself takes.
+        arithmetic: float type of each layer's sums by layer name; float64 where not given.
+    """
+    chosen = dict(arithmetic or {})
+    x = codes = keras.Input((time_steps,), batch_size=batch, dtype="int32", name="codes")
+    for index, layer in enumerate(spec.layers):
+        name = f"lstm{index + 1}"
+        x = QuantizedLSTM(
+            layer.units,
+            spec.inputs(index),
+            layer.formats,
+            one_hot=not index,
+            arithmetic=chosen.get(name, "float64"),
+            name=name,
+        )(x)
+    logits = QuantizedDense(
+        spec.vocabulary, spec.output, chosen.get("logits", "float64"), name="logits"
+    )(x)
+    return keras.Model(codes, logits, name="quantized_lstm")
+
+
+def quantize(checkpoint: Checkpoint, preset: str = DEFAULT_PRESET) -> Checkpoint:
+    """A float checkpoint's weights with a preset's formats, binary points fitted to the weights."""
+    spec = network_spec(
+        preset,
+        vocabulary=len(checkpoint.vocabulary),
+        units=checkpoint.units,
+        layers=checkpoint.layers,
+    )
+    spec = fit_weight_formats(spec, checkpoint.weights)
+    return dataclasses.replace(checkpoint, spec=spec, record={})
+
+
+def quantized_model(
+    checkpoint: Checkpoint, time_steps: int = 1, batch: int | None = None
+) -> keras.Model:
+    """The model with a quantized checkpoint's weights.
+
+    Sums run in float32 where the weights leave a factor of two below what is exact in it, which is
+    the room that further training has, and else in float64.
+
+    Raises:
+        UserError: the checkpoint is of a float network, or no float type is exact.
+    """
+    spec = _spec_of(checkpoint)
+    network = IntegerNetwork.from_weights(
+        spec, checkpoint.vocabulary, freeze_weights(spec, checkpoint.weights)
+    )
+    arithmetic = {
+        name: "float32" if bound <= 1 << EXACT_BITS["float32"] else "float64"
+        for name, bound in arithmetic_bounds(network, margin=2).items()
+    }
+    model = build_quantized(spec, time_steps, batch, arithmetic)
+    load_weights(model, checkpoint.weights)
+    check_exact(model)
+    return model
+
+
+def spec_of_model(model: keras.Model, preset: str = "") -> NetworkSpec:
+    """Shape and formats of a quantized model."""
+    from models.spec import LstmLayer
+
+    dense = model.get_layer("logits")
+    layers = tuple(LstmLayer(layer.units, layer.formats) for layer in recurrent_layers(model))
+    return NetworkSpec(preset, dense.units, layers, dense.formats)
+
+
+def integer_weights(model: keras.Model) -> dict[str, NDArray[np.int64]]:
+    """Raw weights of a quantized model by the names ``layers.K.W``, ``output.b`` and so on."""
+    arrays = {}
+    for index, layer in enumerate(recurrent_layers(model)):
+        arrays |= {f"layers.{index}.{n}": a for n, a in layer.integer_weights().items()}
+    dense = model.get_layer("logits").integer_weights()
+    return arrays | {f"output.{name}": array for name, array in dense.items()}
+
+
+def check_exact(model: keras.Model) -> None:
+    """Prove from the model's weights that its sums are exact.
+
+    Raises:
+        UserError: naming the layer, the bound and the float type.
+    """
+    spec = spec_of_model(model)
+    names = "".join(map(chr, range(spec.vocabulary)))  # any: only the weights matter
+    network = IntegerNetwork.from_weights(spec, names, integer_weights(model))
+    for name, bound in arithmetic_bounds(network).items():
+        arithmetic = model.get_layer(name).arithmetic
+        if bound > 1 << EXACT_BITS[arithmetic]:
+            raise UserError(
+                f"layer {name}: sums reach {bound}, above the 2**{EXACT_BITS[arithmetic]} up to "
+                f"which {arithmetic} is exact"
+            )
+
+
+def trace(
+    model: keras.Model, codes: NDArray[np.integer], state: RawState | None = None
+) -> dict[str, NDArray[np.int64]]:
+    """Every signal as raw integers, named and shaped as the reference's trace.
+
+    Args:
+        model: a quantized model.
+        codes: (T,) for one stream or (B, T).
+        state: raw h and c before the first character; zero if not given.
+    """
+    codes = np.asarray(codes)
+    check_exact(model)
+    steps = tf.constant(np.atleast_2d(codes).T.astype(np.int32))
+
+    def shaped(array: Any, fmt: FixedFormat, scale: float) -> NDArray[np.int64]:
+        raw = np.asarray(np.asarray(array, np.float64) * scale)
+        integers = raw.astype(np.int64)
+        assert np.array_equal(integers, raw), f"a value is off the grid of {fmt}"
+        integers = np.moveaxis(integers, 0, 1)
+        return integers[0] if codes.ndim == 1 else integers
+
+    signals: dict[str, NDArray[np.int64]] = {}
+    x: Any = steps
+    for index, layer in enumerate(recurrent_layers(model)):
+        fmt = layer.formats
+        if state is None:
+            h0, c0 = layer.zero_state(steps.shape[1])
+        else:
+            h0, c0 = (
+                tf.constant(f.to_real(value), layer.arithmetic)
+                for f, value in ((fmt.h, state.h[index]), (fmt.c, state.c[index]))
+            )
+        run = tf.function(lambda x, h, c, layer=layer: layer.cell.recurrence(*layer.sums(x), h, c))
+        values = run(x, h0, c0)
+        x = values["h"][1:]
+        gates = np.split(np.asarray(values["gates"]), 4, axis=2)
+        reals = dict(zip(GATES, gates, strict=True)) | {
+            "c": values["c"][1:],
+            "tc": values["tc"],
+            "h": x,
+        }
+        prefix = f"layers.{index}."
+        for name in ("z", *GATES, "c", "ct", "tc", "h"):
+            f = getattr(fmt, "gate" if name in "ifo" else name)
+            if name in ("z", "ct"):
+                signals[prefix + name] = shaped(values[name], f, 1.0)
+            else:
+                signals[prefix + name] = shaped(reals[name], f, 2.0**f.frac)
+    dense = model.get_layer("logits")
+    signals["logits"] = shaped(dense(x), dense.formats.logits, 2.0**dense.formats.logits.frac)
+    return signals
+
+
+def _spec_of(checkpoint: Checkpoint) -> NetworkSpec:
+    if checkpoint.spec is None:
+        raise UserError("the checkpoint is of a float network; quantize it first")
+    return checkpoint.spec
+
+
+def _raw(value: Any, fmt: FixedFormat) -> NDArray[np.int64]:
+    raw = np.asarray(value, np.float64) * 2.0**fmt.frac
+    integers = raw.astype(np.int64)
+    assert np.array_equal(integers, raw), f"a weight is off the grid of {fmt}"
+    return integers
+
+
+def _formats_config(formats: LstmFormats | DenseFormats) -> dict[str, str]:
+    return {f.name: str(getattr(formats, f.name)) for f in dataclasses.fields(formats)}
+
+
+def _unsaturated(raw: Any, fmt: FixedFormat) -> Any:
+    """1 where a raw signal is inside its format's bounds, 0 on them."""
+    return tf.cast((raw > fmt.min_raw) & (raw < fmt.max_raw), raw.dtype)
+
+
+def _tanh_slope(raw: Any, fmt: FixedFormat) -> Any:
+    return (1 - tf.tanh(raw * fmt.lsb) ** 2) * _unsaturated(raw, fmt)
