@@ -12,7 +12,7 @@ BIN := .venv/bin
 unexport PYTHONPATH PYTHONHOME PYTHONSTARTUP
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test train lint docs lock venv clean distclean
+.PHONY: help demo test train lint types docs lock venv clean distclean
 
 help: ## what there is to make
 	@echo "make TARGET, where TARGET is"
@@ -24,7 +24,8 @@ demo: venv ## convert, simulate and compare the shipped network; print what the 
 test: venv ## every check and every test, with results in build/test/junit.xml
 	@$(MAKE) --no-print-directory lint
 	@mkdir -p build/test
-	$(BIN)/python -m pytest -n $(JOBS) --junit-xml=build/test/junit.xml $(ARGS)
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile \
+	  --junit-xml=build/test/junit.xml $(ARGS)
 
 train: venv ## train the float and the quantized network from the text
 	@$(BIN)/zynq-lstm train $(ARGS)
@@ -32,6 +33,9 @@ train: venv ## train the float and the quantized network from the text
 lint: venv ## ruff's checks and format
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+types: venv ## mypy's checks
+	$(BIN)/mypy
 
 docs: venv ## draw the pictures of the documentation anew
 	@$(BIN)/python docs/flow.py

@@ -3,14 +3,16 @@
 
 ``python3 scripts/bootstrap.py`` installs what ``requirements.lock`` and
 ``requirements-nodeps.lock`` pin, every file checked by its SHA-256, and the project itself in
-development mode. It needs nothing but Python's standard library, and any Python 3 can read it, so
-that an unsuitable one gets a sentence and not a syntax error.
+development mode. It needs nothing but Python's standard library, and Python 3.7 can read it, so
+that an older one gets a sentence and not a syntax error.
 
 * A second run with the same locks, Python and folder installs nothing.
 * After an interrupted run the next one goes on: what was installed stays, a half-installed package
   is installed again, a half-made environment is remade.
 * Two runs at once: the second waits.
 """
+
+from __future__ import annotations
 
 import argparse
 import fcntl
@@ -43,7 +45,7 @@ class SetupError(Exception):
     """What the person at the terminal can mend, in one line."""
 
 
-def check_machine(commands):
+def check_machine(commands: list[str]) -> None:
     """Raise :class:`SetupError` unless this Python and this machine can run the project."""
     if not OLDEST <= sys.version_info[:2] <= NEWEST:
         raise SetupError(
@@ -68,7 +70,7 @@ def check_machine(commands):
         raise SetupError("not found: {0}; on Debian: apt-get install {0}".format(" ".join(missing)))
 
 
-def wanted_state(venv):
+def wanted_state(venv: Path) -> dict[str, str]:
     """What the stamp of a finished environment says; any difference means work to do."""
     dependencies = hashlib.sha256()
     for name in (LOCK, NODEPS_LOCK):
@@ -82,7 +84,7 @@ def wanted_state(venv):
     }
 
 
-def read_stamp(venv):
+def read_stamp(venv: Path) -> dict[str, str]:
     try:
         state = json.loads((venv / STAMP).read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -90,14 +92,14 @@ def read_stamp(venv):
     return state if isinstance(state, dict) else {}
 
 
-def write_stamp(venv, state):
+def write_stamp(venv: Path, state: dict[str, str]) -> None:
     """Write the stamp in one step, so that a half-written one is never seen."""
     temporary = venv / (STAMP + ".part")
     temporary.write_text(json.dumps(state, indent=2) + "\n", encoding="utf-8")
     temporary.replace(venv / STAMP)
 
 
-def works(venv):
+def works(venv: Path) -> bool:
     """Whether the environment's Python starts and has the version of this one, and has pip."""
     code = "import pip, platform; print(platform.python_version())"
     try:
@@ -112,7 +114,7 @@ def works(venv):
     return done.stdout.decode().strip() == platform.python_version()
 
 
-def make_environment(venv):
+def make_environment(venv: Path) -> None:
     if venv.exists():
         if not (venv / "pyvenv.cfg").exists() and any(venv.iterdir()):
             raise SetupError(f"{venv} is not a virtual environment; move it away")
@@ -123,7 +125,7 @@ def make_environment(venv):
     subprocess.run([sys.executable, "-m", "venv", str(venv)], check=True)
 
 
-def remove_half_installed(venv):
+def remove_half_installed(venv: Path) -> None:
     """Take away the metadata of packages whose installation was cut short.
 
     pip writes a package's RECORD last; metadata without it (or files that RECORD names and that
@@ -138,11 +140,11 @@ def remove_half_installed(venv):
             shutil.rmtree(info)
 
 
-def say(*words):
+def say(*words: str) -> None:
     print("setup:", *words, flush=True)
 
 
-def pip(venv, arguments, seen=0, total=0):
+def pip(venv: Path, arguments: list[str], seen: int = 0, total: int = 0) -> int:
     """Run pip with its output cut down to lines that a person can follow.
 
     ``seen`` of ``total`` packages were done before; returns how many are done now.
@@ -162,6 +164,7 @@ def pip(venv, arguments, seen=0, total=0):
         universal_newlines=True,
         errors="replace",
     )
+    assert process.stdout is not None
     said = []
     for line in process.stdout:
         said.append(line)
@@ -175,7 +178,7 @@ def pip(venv, arguments, seen=0, total=0):
     return seen
 
 
-def progress_line(line, seen, total):
+def progress_line(line: str, seen: int, total: int) -> str:
     """What to show for a line of pip's output, or nothing."""
     match = re.match(r"\s+(Downloading|Using cached) (\S+) \(([\d.]+) (MB|kB|GB|bytes)\)", line)
     if match:
@@ -191,13 +194,13 @@ def progress_line(line, seen, total):
     return ""
 
 
-def requirement_blocks(text):
+def requirement_blocks(text: str) -> list[tuple[str, str]]:
     """The requirements of a lock file, each with its hashes, by name."""
     blocks = re.split(r"(?m)^(?=[A-Za-z0-9])", text)
     return [(b.split("==")[0].strip(), b) for b in blocks if "==" in b]
 
 
-def install_dependencies(venv):
+def install_dependencies(venv: Path) -> None:
     text = (ROOT / LOCK).read_text(encoding="utf-8")
     blocks = requirement_blocks(text)
     # --no-deps: the lock is complete, and pip has nothing to work out.
@@ -214,11 +217,11 @@ def install_dependencies(venv):
     pip(venv, [*hashed, "-r", NODEPS_LOCK])
 
 
-def install_project(venv):
+def install_project(venv: Path) -> None:
     pip(venv, ["--no-deps", "--no-build-isolation", "--editable", "."])
 
 
-def set_up(venv, commands):
+def set_up(venv: Path, commands: list[str]) -> bool:
     """Bring the environment to the state that the lock files ask for; True if there was work."""
     check_machine(commands)
     wanted, found = wanted_state(venv), read_stamp(venv)
@@ -237,7 +240,7 @@ def set_up(venv, commands):
     return True
 
 
-def main():
+def main() -> int:
     parser = argparse.ArgumentParser(description="Make the virtual environment of this project.")
     parser.add_argument("--venv", type=Path, default=ROOT / ".venv", help="folder to make it in")
     parser.add_argument("--need", nargs="*", default=[], metavar="COMMAND", help="must be on PATH")
