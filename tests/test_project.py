@@ -129,3 +129,16 @@ def test_links_in_the_documents_lead_somewhere():
                 if "://" not in target and not (path.parent / target).exists():
                     broken.append(f"{path.relative_to(ROOT)}: {target}")
     assert not broken
+
+
+def test_every_data_file_of_a_package_is_installed_with_it():
+    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    (line,) = re.findall(r'(?m)^"\*" = \[(.+)\]$', text)
+    suffixes = {"." + pattern.rsplit(".", 1)[1] for pattern in re.findall(r'"\*\*/([^"]+)"', line)}
+    left_out = [
+        str(path.relative_to(ROOT))
+        for path in tracked_files()
+        if path.relative_to(ROOT).parts[0] in {"models", "hls", "sim", "scripts"}
+        and path.suffix not in suffixes | {".py", ".md"}
+    ]
+    assert not left_out, "add their suffixes to package-data"
