@@ -1,0 +1,188 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Driver, monitors and checker around the engine; bus protocols are cocotbext-axi's."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import random
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cocotb
+import numpy as np
+from cocotb.clock import Clock
+from cocotb.triggers import ClockCycles, RisingEdge, with_timeout
+from cocotbext.axi import (
+    AxiLiteBus,
+    AxiLiteMaster,
+    AxiResp,
+    AxiStreamBus,
+    AxiStreamFrame,
+    AxiStreamSink,
+    AxiStreamSource,
+)
+
+from hls import registers
+from models.network import IntegerNetwork
+from sim.bench.model import EngineModel
+from sim.trace import Comparison, compare, read_rtl_trace
+
+PERIOD_NS = 5
+PLAN_VARIABLE = "ZYNQ_LSTM_BENCH"  # path of the plan, JSON; see sim/rtl.py
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What the runner asks of the bench."""
+
+    network: Path
+    run_dir: Path
+    options: dict[str, Any]
+
+    @classmethod
+    def load(cls) -> Plan:
+        data = json.loads(Path(os.environ[PLAN_VARIABLE]).read_text(encoding="utf-8"))
+        return cls(Path(data["network"]), Path(data["run_dir"]), data["options"])
+
+
+class InputMonitor:
+    """Tells the model of every character that s_axis takes, in the cycle in which it is taken."""
+
+    def __init__(self, dut: Any, model: EngineModel) -> None:
+        self._dut, self._model = dut, model
+        self.taken: list[int] = []  # clock cycles
+        cocotb.start_soon(self._run())
+
+    async def _run(self) -> None:
+        dut = self._dut
+        while True:
+            # Sleep while nothing can be taken: a wake-up every cycle would be most of the run's time.
+            if not dut.s_axis_tready.value:
+                await RisingEdge(dut.s_axis_tready)
+            elif not dut.s_axis_tvalid.value:
+                await RisingEdge(dut.s_axis_tvalid)
+            await RisingEdge(dut.clk_i)
+            if dut.s_axis_tvalid.value and dut.s_axis_tready.value:
+                self.taken.append(int(cocotb.utils.get_sim_time("ns")) // PERIOD_NS)
+                self._model.accept(int(dut.s_axis_tdata.value), bool(dut.s_axis_tlast.value))
+
+
+class Bench:
+    """The engine with its buses driven and watched, and the model beside it."""
+
+    def __init__(self, dut: Any) -> None:
+        self.dut = dut
+        self.plan = Plan.load()
+        self.network = IntegerNetwork.load(self.plan.network)
+        self.model = EngineModel(self.network)
+        self.rng = random.Random(cocotb.RANDOM_SEED)
+        for name in ("cocotb.zynq_lstm", "cocotbext", f"cocotb.{dut._name}"):
+            logging.getLogger(name).setLevel(logging.WARNING)
+        self.source = AxiStreamSource(
+            AxiStreamBus.from_prefix(dut, "s_axis"), dut.clk_i, dut.rst_i, byte_lanes=1
+        )
+        self.sink = AxiStreamSink(
+            AxiStreamBus.from_prefix(dut, "m_axis"), dut.clk_i, dut.rst_i, byte_lanes=8
+        )
+        self.registers = AxiLiteMaster(AxiLiteBus.from_prefix(dut, "s_axil"), dut.clk_i, dut.rst_i)
+        for part in (self.source, self.sink):
+            part.log.setLevel(logging.WARNING)
+        for part in (self.registers.write_if, self.registers.read_if):
+            part.log.setLevel(logging.WARNING)
+        self.monitor = InputMonitor(dut, self.model)
+        self.beats: list[tuple[tuple[int, ...], bool]] = []
+        self.generate_mode = False
+        self.started = time.perf_counter()
+
+    async def start(self) -> None:
+        """Clock and reset."""
+        self.dut.rst_i.value = 1
+        cocotb.start_soon(Clock(self.dut.clk_i, PERIOD_NS, "ns").start())
+        await ClockCycles(self.dut.clk_i, 8)
+        self.dut.rst_i.value = 0
+        await ClockCycles(self.dut.clk_i, 2)
+
+    # ---- registers
+    async def write(self, name: str, value: int) -> None:
+        response = await self.registers.write(registers.address(name), value.to_bytes(4, "little"))
+        assert response.resp == AxiResp.OKAY, f"write to {name}: {response.resp!r}"
+
+    async def read(self, name: str, offset: int = 0) -> int:
+        response = await self.registers.read(registers.address(name) + offset, 4)
+        assert response.resp == AxiResp.OKAY, f"read of {name}: {response.resp!r}"
+        return int.from_bytes(response.data, "little")
+
+    async def configure(self, *, generate: bool = False, auto_reset: bool = False, length: int = 0) -> None:
+        """Set the mode of sequences to come, in engine and model."""
+        await self.write("LENGTH", length)
+        mode = registers.bit("MODE", "GENERATE") * generate
+        await self.write("MODE", mode | registers.bit("MODE", "AUTO_RESET") * auto_reset)
+        self.model.configure(generate=generate, auto_reset=auto_reset, length=length)
+        self.generate_mode = generate
+
+    async def reset_state(self) -> None:
+        """State reset for the next character; only while no character is being offered."""
+        await self.write("CONTROL", registers.bit("CONTROL", "RESET_STATE"))
+        self.model.reset_state()
+
+    async def idle(self) -> None:
+        """Wait until the engine has finished what it was given."""
+        while await self.read("STATUS") & registers.bit("STATUS", "BUSY"):
+            await ClockCycles(self.dut.clk_i, 20)
+
+    # ---- streams
+    def send(self, codes: list[int]) -> None:
+        """Queue one sequence; TLAST with its last character."""
+        self.source.send_nowait(AxiStreamFrame(bytes(codes)))
+
+    async def receive(self, limit_cycles: int = 2_000_000) -> None:
+        """One frame from m_axis, kept for the check."""
+        frame = await with_timeout(self.sink.recv(), limit_cycles * PERIOD_NS, "ns")
+        words = np.frombuffer(bytes(frame.tdata), "<i2" if not self.generate_mode else "<u8").astype(int)
+        rows = words.reshape(-1, 4) if not self.generate_mode else words.reshape(-1, 1)
+        self.beats += [(tuple(row), k == len(rows) - 1) for k, row in enumerate(rows.tolist())]
+
+    def pause_randomly(self, share: float) -> None:
+        """Gaps on s_axis and back-pressure on m_axis, for about ``share`` of the cycles."""
+        self.source.set_pause_generator(self._pauses(share))
+        self.sink.set_pause_generator(self._pauses(share))
+
+    def _pauses(self, share: float) -> Iterator[bool]:
+        rng = random.Random(self.rng.random())
+        while True:
+            pause = rng.random() < share
+            for _ in range(rng.randint(1, 40)):
+                yield pause
+
+    # ---- verdict
+    def check(self) -> Comparison:
+        """Everything that came out and every signal inside, against the model.
+
+        Raises:
+            AssertionError: naming the first difference.
+        """
+        trace = self.model.finish()
+        assert self.sink.empty(), "the engine sent more than it was asked for"
+        for k, (got, want) in enumerate(zip(self.beats, self.model.beats, strict=False)):
+            assert got == want, f"m_axis beat {k}: expected (values, TLAST) {want}, got {got}"
+        assert len(self.beats) == len(self.model.beats), (
+            f"m_axis: expected {len(self.model.beats)} beats, got {len(self.beats)}"
+        )
+        actual = read_rtl_trace(
+            self.network, self.plan.run_dir / "units.hex", self.plan.run_dir / "logits.hex"
+        )
+        result = compare(self.network, trace, actual)
+        assert result.first is None, f"{result.mismatches} of {result.values} values differ, first: {result.first}"
+        assert result.characters == self.model.characters > 0, "no character was compared"
+        return result
+
+    def report(self, result: Comparison, **more: Any) -> None:
+        """What the runner reads: counts of the comparison, and measurements."""
+        seconds = time.perf_counter() - self.started
+        data = {**result.summary(), "seconds": seconds, **more}
+        (self.plan.run_dir / "report.json").write_text(json.dumps(data), encoding="utf-8")
