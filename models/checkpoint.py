@@ -48,10 +48,7 @@ class Checkpoint:
         layers = sum(name.endswith(".U") for name in self.weights)
         first = np.asarray(self.weights.get("layers.0.U", np.zeros((0, 0))))
         shapes = (
-            self.spec
-            or network_spec(
-                vocabulary=len(self.vocabulary), units=first.shape[0], layers=layers
-            )
+            self.spec or network_spec(vocabulary=len(self.vocabulary), units=first.shape[0], layers=layers)
         ).weight_shapes()
         for name in [*shapes, *self.weights]:
             if name not in self.weights:
@@ -104,9 +101,7 @@ class Checkpoint:
             raise UserError(f"{path}: holds a {kind or 'file'!r}, not a {FLOAT} or {QUANTIZED}")
         try:
             spec = NetworkSpec.from_dict(metadata["spec"]) if kind == QUANTIZED else None
-            return cls(
-                str(metadata["vocabulary"]), tensors, spec, metadata["corpus"], metadata["record"]
-            )
+            return cls(str(metadata["vocabulary"]), tensors, spec, metadata["corpus"], metadata["record"])
         except KeyError as error:
             raise UserError(f"{path}: key {error} is missing in its header") from None
         except UserError as error:

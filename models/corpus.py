@@ -20,19 +20,18 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
-import os
 import re
-import tempfile
 import unicodedata
 import urllib.error
 import urllib.request
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.errors import UserError
+from models.store import atomic_path
 
 CORPORA = ("shakespeare", "tinyshakespeare")
 MAX_VOCABULARY = 256
@@ -78,9 +77,7 @@ _NEAREST = str.maketrans(
         "/": None,
     }
 )
-_ALLOWED = frozenset(
-    "\n !\"&'(),-.0123456789:;?ABCDEFGHIJKLMNOPQRSTUVWXYZ[]abcdefghijklmnopqrstuvwxyz"
-)
+_ALLOWED = frozenset("\n !\"&'(),-.0123456789:;?ABCDEFGHIJKLMNOPQRSTUVWXYZ[]abcdefghijklmnopqrstuvwxyz")
 _GUTENBERG_START = re.compile(r"^\*\*\* ?START OF (THE|THIS) PROJECT GUTENBERG.*$", re.M)
 _GUTENBERG_END = re.compile(r"^(\*\*\* ?)?END OF (THE|THIS) PROJECT GUTENBERG.*$", re.M | re.I)
 
@@ -123,6 +120,17 @@ class Corpus:
     def text(self) -> str:
         """The normalised text."""
         return decode(self.codes, self.vocabulary)
+
+    def with_vocabulary(self, vocabulary: str) -> Corpus:
+        """The same text in the codes of another vocabulary: a trained network's.
+
+        Raises:
+            UserError: a character that isn't in it.
+        """
+        if vocabulary == self.vocabulary:
+            return self
+        codes = encode(self.text, vocabulary, self.name)
+        return replace(self, codes=codes, vocabulary=vocabulary)
 
     def split(self) -> Split:
         """Contiguous train, validation and test parts (90, 5 and 5 per cent)."""
@@ -311,21 +319,10 @@ def tinyshakespeare_text() -> str:
                 f"{_sha256(data)[:12]}, not {TINYSHAKESPEARE_SHA256[:12]}: "
                 "give a copy of it with --corpus-file PATH"
             )
-        _write_atomically(path, data)
+        with atomic_path(path) as part:
+            part.write_bytes(data)
     return read_text(path)
 
 
 def _sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
-
-
-def _write_atomically(path: Path, data: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.errors import UserError
+from models.network import IntegerNetwork
 
 METRIC = "bits per character, one stream, state carried through from zero"
 
@@ -42,8 +43,7 @@ def bits_per_character(logits: NDArray[np.float64], targets: NDArray[np.integer]
         raise ValueError(f"{len(logits)} rows of logits for {len(targets)} targets")
     rows = 8192
     return math.fsum(
-        math.fsum(bits_of(logits[k : k + rows], targets[k : k + rows]))
-        for k in range(0, len(targets), rows)
+        math.fsum(bits_of(logits[k : k + rows], targets[k : k + rows])) for k in range(0, len(targets), rows)
     ) / len(targets)
 
 
@@ -88,15 +88,33 @@ def evaluate_keras(model: Any, codes: NDArray[np.integer], what: str = "the text
     return bits_per_character(np.concatenate(parts), codes[1:])
 
 
-def estimate_keras(model: Any, codes: NDArray[np.integer], streams: int = 64) -> float:
-    """A quick estimate of the BPC: the text cut into streams that each start from zero."""
+def evaluate_reference(network: IntegerNetwork, codes: NDArray[np.integer], what: str = "the text") -> float:
+    """BPC of the hardware over a text as one stream: the reference's logits, exactly."""
+    from sim.reference import Reference
+
+    require_text(codes, what)
+    logits = Reference(network).run(codes[:-1])
+    return bits_per_character(network.spec.output.logits.to_real(logits), codes[1:])
+
+
+def streams_of(codes: NDArray[np.integer], streams: int = 64) -> NDArray[np.integer]:
+    """The text cut into equal streams, for a quick estimate: (N,) -> (S, N // S)."""
     streams = max(1, min(streams, len(codes) // 256))
     length = len(codes) // streams
-    cut = np.asarray(codes)[: streams * length].reshape(streams, length).T  # (N, S)
-    total, count = 0.0, 0
-    for chunk in keras_logits(model, cut[:-1]):
-        targets = cut[1 + count : 1 + count + len(chunk)]
-        flat = chunk.reshape(-1, chunk.shape[2])
-        total += math.fsum(bits_of(flat, targets.reshape(-1)))
-        count += len(chunk)
-    return total / (count * streams)
+    return np.asarray(codes)[: streams * length].reshape(streams, length)
+
+
+def estimate_keras(model: Any, codes: NDArray[np.integer], streams: int = 64) -> float:
+    """A quick estimate of the BPC: the text cut into streams that each start from zero."""
+    cut = streams_of(codes, streams)
+    logits = np.concatenate(list(keras_logits(model, cut[:, :-1].T)))  # (N, S, V)
+    return bits_per_character(logits.reshape(-1, logits.shape[2]), cut[:, 1:].T.reshape(-1))
+
+
+def estimate_reference(network: IntegerNetwork, codes: NDArray[np.integer], streams: int = 64) -> float:
+    """The same estimate for the hardware."""
+    from sim.reference import Reference
+
+    cut = streams_of(codes, streams)
+    logits = network.spec.output.logits.to_real(Reference(network, len(cut)).run(cut[:, :-1]))
+    return bits_per_character(logits.reshape(-1, logits.shape[2]), cut[:, 1:].reshape(-1))

@@ -48,9 +48,7 @@ def project(x: Any, kernel: Any) -> Any:
 
 def outer_sum(x: Any, y: Any) -> Any:
     """Sum of the outer products over steps and streams: (T, B, M), (T, B, N) -> (M, N)."""
-    return tf.matmul(
-        tf.reshape(x, (-1, x.shape[2])), tf.reshape(y, (-1, y.shape[2])), transpose_a=True
-    )
+    return tf.matmul(tf.reshape(x, (-1, x.shape[2])), tf.reshape(y, (-1, y.shape[2])), transpose_a=True)
 
 
 def backward_scan(
@@ -133,18 +131,14 @@ def lstm_scan(inputs: Any, recurrent_kernel: Any, h0: Any, c0: Any) -> Any:
         step_array(steps + 1, (streams, units), dtype).write(0, c0),
         step_array(steps + 1, (streams, units), dtype).write(0, h0),
     )
-    _, h, c, *arrays = tf.while_loop(
-        lambda t, *_: t < steps, step, start, maximum_iterations=steps
-    )
+    _, h, c, *arrays = tf.while_loop(lambda t, *_: t < steps, step, start, maximum_iterations=steps)
     gates, cells, hidden = (array.stack() for array in arrays)
 
     def gradient(dh_out: Any, _dh: Any, _dc: Any) -> tuple[Any, ...]:
         i, f, g, o = tf.split(gates, 4, axis=2)
         slopes = tf.concat([i * (1 - i), f * (1 - f), 1 - g * g, o * (1 - o)], axis=2)
         tanh_c = tf.tanh(cells[1:])
-        dz = backward_scan(
-            dh_out, recurrent_kernel, gates, slopes, cells[:-1], tanh_c, 1 - tanh_c**2
-        )
+        dz = backward_scan(dh_out, recurrent_kernel, gates, slopes, cells[:-1], tanh_c, 1 - tanh_c**2)
         zeros = tf.zeros((streams, units), dtype)
         return dz, outer_sum(hidden[:-1], dz), zeros, zeros
 
@@ -170,9 +164,7 @@ class FloatLSTM(keras.layers.Layer):
     def build(self, input_shape: Any) -> None:
         """Create W (input_size, 4H), U (H, 4H) and b (4H), forget bias 1."""
         width = 4 * self.units
-        self.kernel = self.add_weight(
-            shape=(self.input_size, width), initializer="zeros", name="kernel"
-        )
+        self.kernel = self.add_weight(shape=(self.input_size, width), initializer="zeros", name="kernel")
         self.recurrent_kernel = self.add_weight(
             shape=(self.units, width), initializer="zeros", name="recurrent_kernel"
         )
@@ -224,9 +216,7 @@ def build_float(
     """
     x = codes = keras.Input((time_steps,), batch_size=batch, dtype="int32", name="codes")
     for index in range(layers):
-        x = FloatLSTM(
-            units, units if index else vocabulary, one_hot=not index, name=f"lstm{index + 1}"
-        )(x)
+        x = FloatLSTM(units, units if index else vocabulary, one_hot=not index, name=f"lstm{index + 1}")(x)
     logits = keras.layers.Dense(vocabulary, name="logits")(x)
     return keras.Model(codes, logits, name="float_lstm")
 

@@ -16,9 +16,7 @@ from models.spec import NetworkSpec
 from sim.fixed import FixedFormat
 
 
-def freeze_weights(
-    spec: NetworkSpec, weights: Mapping[str, NDArray[Any]]
-) -> dict[str, NDArray[np.int64]]:
+def freeze_weights(spec: NetworkSpec, weights: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[np.int64]]:
     """Raw weights: what QKeras' quantizers give in the quantized model, to the last bit."""
     return {name: fmt.quantize(weights[name]) for name, fmt in spec.weight_formats().items()}
 

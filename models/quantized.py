@@ -68,7 +68,7 @@ EXACT_BITS = {"float32": 24, "float64": 53}
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
-class fixed(BaseQuantizer):  # noqa: N801  (QKeras names quantizers so)
+class fixed(BaseQuantizer):  # named as QKeras names quantizers
     """QKeras quantizer for signals: a fixed-point format with the hardware's rounding.
 
     QKeras' own quantizers round ties to even; a hardware rounder adds half and drops bits, so ties
@@ -81,10 +81,7 @@ class fixed(BaseQuantizer):  # noqa: N801  (QKeras names quantizers so)
     def __init__(self, format: FixedFormat | str) -> None:
         super().__init__()
         self.format = FixedFormat.parse(format) if isinstance(format, str) else format
-        if (
-            self.format.rounding is Rounding.AP_RND_CONV
-            or self.format.overflow is Overflow.AP_WRAP
-        ):
+        if self.format.rounding is Rounding.AP_RND_CONV or self.format.overflow is Overflow.AP_WRAP:
             raise UserError(f"a signal must round by AP_RND or AP_TRN and saturate: {self.format}")
 
     def raw(self, x: Any) -> Any:
@@ -131,14 +128,8 @@ def weight_quantizer(fmt: FixedFormat) -> quantized_bits:
     Raises:
         UserError: the format isn't symmetric with ties to even, which is what QKeras does.
     """
-    if (
-        not fmt.signed
-        or fmt.rounding is not Rounding.AP_RND_CONV
-        or fmt.overflow is not Overflow.AP_SAT_SYM
-    ):
-        raise UserError(
-            f"a weight format must be signed with AP_RND_CONV and AP_SAT_SYM, got {fmt}"
-        )
+    if not fmt.signed or fmt.rounding is not Rounding.AP_RND_CONV or fmt.overflow is not Overflow.AP_SAT_SYM:
+        raise UserError(f"a weight format must be signed with AP_RND_CONV and AP_SAT_SYM, got {fmt}")
     # QKeras doesn't count the sign bit among the integer bits. alpha=1.0: no scale beside 2**k.
     return quantized_bits(fmt.bits, fmt.integer - 1, symmetric=1, keep_negative=True, alpha=1.0)
 
@@ -166,9 +157,7 @@ class QuantizedLSTMCell(QLSTMCell):
         arithmetic: float type of the sums, ``float32`` or ``float64``.
     """
 
-    def __init__(
-        self, units: int, formats: LstmFormats, arithmetic: str = "float32", **kwargs: Any
-    ) -> None:
+    def __init__(self, units: int, formats: LstmFormats, arithmetic: str = "float32", **kwargs: Any) -> None:
         if arithmetic not in EXACT_BITS:
             raise UserError(f"arithmetic must be {' or '.join(EXACT_BITS)}, got {arithmetic!r}")
         super().__init__(
@@ -199,9 +188,9 @@ class QuantizedLSTMCell(QLSTMCell):
         self._gate_offset = np.repeat(
             [len(sigmoid) * (gate == "g") - formats.z.min_raw for gate in GATES], units
         ).astype(np.int32)
-        self._tanh_c_table = formats.tc.to_real(
-            np.roll(formats.tanh_c_table(), -formats.ct.min_raw)
-        ).astype(arithmetic)
+        self._tanh_c_table = formats.tc.to_real(np.roll(formats.tanh_c_table(), -formats.ct.min_raw)).astype(
+            arithmetic
+        )
 
     def quantized_weights(self) -> tuple[Any, Any, Any]:
         """W, U, b on their formats' grids, in the arithmetic's float type."""
@@ -381,8 +370,7 @@ class QuantizedLSTM(QLSTM):
         """Create the latent W (input_size, 4H), U (H, 4H) and b (4H)."""
         if not self.one_hot and input_shape[-1] != self.input_size:
             raise UserError(
-                f"layer {self.name}: input has {input_shape[-1]} columns, input_size is "
-                f"{self.input_size}"
+                f"layer {self.name}: input has {input_shape[-1]} columns, input_size is {self.input_size}"
             )
         self.cell.build((None, self.input_size))
         self.built = True
@@ -449,9 +437,7 @@ class QuantizedDense(QDense):
         arithmetic: float type of the sums, ``float32`` or ``float64``.
     """
 
-    def __init__(
-        self, units: int, formats: DenseFormats, arithmetic: str = "float32", **kwargs: Any
-    ) -> None:
+    def __init__(self, units: int, formats: DenseFormats, arithmetic: str = "float32", **kwargs: Any) -> None:
         if arithmetic not in EXACT_BITS:
             raise UserError(f"arithmetic must be {' or '.join(EXACT_BITS)}, got {arithmetic!r}")
         super().__init__(
@@ -529,9 +515,7 @@ def build_quantized(
             arithmetic=chosen.get(name, "float64"),
             name=name,
         )(x)
-    logits = QuantizedDense(
-        spec.vocabulary, spec.output, chosen.get("logits", "float64"), name="logits"
-    )(x)
+    logits = QuantizedDense(spec.vocabulary, spec.output, chosen.get("logits", "float64"), name="logits")(x)
     return keras.Model(codes, logits, name="quantized_lstm")
 
 
@@ -547,9 +531,7 @@ def quantize(checkpoint: Checkpoint, preset: str = DEFAULT_PRESET) -> Checkpoint
     return dataclasses.replace(checkpoint, spec=spec, record={})
 
 
-def quantized_model(
-    checkpoint: Checkpoint, time_steps: int = 1, batch: int | None = None
-) -> keras.Model:
+def quantized_model(checkpoint: Checkpoint, time_steps: int = 1, batch: int | None = None) -> keras.Model:
     """The model with a quantized checkpoint's weights.
 
     Sums run in float32 where the weights leave a factor of two below what is exact in it, which is
@@ -583,7 +565,7 @@ def spec_of_model(model: keras.Model, preset: str = "") -> NetworkSpec:
 
 def integer_weights(model: keras.Model) -> dict[str, NDArray[np.int64]]:
     """Raw weights of a quantized model by the names ``layers.K.W``, ``output.b`` and so on."""
-    arrays = {}
+    arrays: dict[str, NDArray[np.int64]] = {}
     for index, layer in enumerate(recurrent_layers(model)):
         arrays |= {f"layers.{index}.{n}": a for n, a in layer.integer_weights().items()}
     dense = model.get_layer("logits").integer_weights()

@@ -143,9 +143,7 @@ def initialise(model: Any, seed: int) -> None:
 
 def weight_names(model: Any) -> list[str]:
     """Names of the model's trainable weights, in order: ``lstm1.kernel`` and so on."""
-    return [
-        f"{layer.name}.{weight.name}" for layer in model.layers for weight in layer.trainable_weights
-    ]
+    return [f"{layer.name}.{weight.name}" for layer in model.layers for weight in layer.trainable_weights]
 
 
 class Trainer:
@@ -193,9 +191,7 @@ class Trainer:
         # number: this update's, from 1, as float32, for Adam's bias correction
         weights = self.weights
         with tf.GradientTape() as tape:
-            logits, after = float_lstm.forward(
-                self.model, codes[:-1], states, self.options.dropout, seed
-            )
+            logits, after = float_lstm.forward(self.model, codes[:-1], states, self.options.dropout, seed)
             loss = tf.reduce_mean(
                 tf.nn.sparse_softmax_cross_entropy_with_logits(
                     tf.reshape(codes[1:], (-1,)), tf.reshape(logits, (-1, logits.shape[2]))
@@ -207,15 +203,11 @@ class Trainer:
         # Adam (Kingma and Ba 2015)
         correction1 = 1 - tf.pow(ADAM_BETA1, number)
         correction2 = 1 - tf.pow(ADAM_BETA2, number)
-        for weight, gradient, m, v in zip(
-            weights, gradients, self.first, self.second, strict=True
-        ):
+        for weight, gradient, m, v in zip(weights, gradients, self.first, self.second, strict=True):
             gradient = gradient * scale
             m.assign(ADAM_BETA1 * m + (1 - ADAM_BETA1) * gradient)
             v.assign(ADAM_BETA2 * v + (1 - ADAM_BETA2) * tf.square(gradient))
-            weight.assign_sub(
-                rate * (m / correction1) / (tf.sqrt(v / correction2) + ADAM_EPSILON)
-            )
+            weight.assign_sub(rate * (m / correction1) / (tf.sqrt(v / correction2) + ADAM_EPSILON))
         return loss, norm, after
 
     def run(
@@ -277,9 +269,7 @@ class Trainer:
     def save(self, path: Path) -> None:
         """Write weights, Adam's moments, the carried state and the step, atomically."""
         tensors: dict[str, NDArray[Any]] = {}
-        for name, weight, m, v in zip(
-            self.names, self.weights, self.first, self.second, strict=True
-        ):
+        for name, weight, m, v in zip(self.names, self.weights, self.first, self.second, strict=True):
             tensors[f"weights.{name}"] = weight.numpy()
             tensors[f"first.{name}"] = m.numpy()
             tensors[f"second.{name}"] = v.numpy()
@@ -312,9 +302,7 @@ class Trainer:
                 f"{path}: is of another run ({difference}); "
                 "resume with the same options, or start anew without --resume"
             )
-        for name, weight, m, v in zip(
-            self.names, self.weights, self.first, self.second, strict=True
-        ):
+        for name, weight, m, v in zip(self.names, self.weights, self.first, self.second, strict=True):
             weight.assign(tensors[f"weights.{name}"])
             m.assign(tensors[f"first.{name}"])
             v.assign(tensors[f"second.{name}"])

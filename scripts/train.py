@@ -44,21 +44,32 @@ QUANTIZED_EPOCHS, QUANTIZED_LEARNING_RATE = 6.0, 2e-3
 @click.option("--layers", default=2, show_default=True, help="LSTM layers.")
 @click.option("--units", default=128, show_default=True, help="Units of each layer.")
 @click.option("--epochs", default=FLOAT_EPOCHS, show_default=True, help="Of float training.")
-@click.option("--quantized-epochs", default=QUANTIZED_EPOCHS, show_default=True, help="Of quantized training.")
+@click.option(
+    "--quantized-epochs", default=QUANTIZED_EPOCHS, show_default=True, help="Of quantized training."
+)
 @click.option("--batch", default=64, show_default=True, help="Parallel streams.")
 @click.option("--steps", default=64, show_default=True, help="Characters between truncations.")
 @click.option("--learning-rate", default=FLOAT_LEARNING_RATE, show_default=True, help="Highest rate, float.")
-@click.option("--quantized-learning-rate", default=QUANTIZED_LEARNING_RATE, show_default=True, help="Highest rate, quantized.")
+@click.option(
+    "--quantized-learning-rate",
+    default=QUANTIZED_LEARNING_RATE,
+    show_default=True,
+    help="Highest rate, quantized.",
+)
 @click.option("--dropout", default=0.0, show_default=True, help="Between layers, float training only.")
 @click.option("--clip", default=1.0, show_default=True, help="Global norm of the gradient.")
 @click.option("--seed", default=1, show_default=True)
-@click.option("--run-dir", type=click.Path(path_type=Path), default=Path("build/train"), show_default=True, help="Where results, checkpoints and TensorBoard logs go.")
+@click.option(
+    "--run-dir",
+    type=click.Path(path_type=Path),
+    default=Path("build/train"),
+    show_default=True,
+    help="Where results, checkpoints and TensorBoard logs go.",
+)
 @click.option("--resume", is_flag=True, help="Continue exactly where the last checkpoint is.")
 @click.option("--overwrite", is_flag=True, help="Start anew over the run folder's results.")
 @click.option("--checkpoint-seconds", default=60.0, show_default=True, help="Time between checkpoints.")
-def command(
-    corpus_name: str, corpus_file: Path | None, stage: str, preset: str, **options: Any
-) -> None:
+def command(corpus_name: str, corpus_file: Path | None, stage: str, preset: str, **options: Any) -> None:
     """Train the float network, then the quantized one (quantization-aware, from its weights).
 
     Results in the run folder: NAME-float and NAME-PRESET, each as .safetensors (the weights) and
@@ -100,9 +111,7 @@ def _train_float(corpus: Corpus, path: Path, options: dict[str, Any]) -> None:
     _run("float", trainer, corpus, path, chosen, options)
 
 
-def _train_quantized(
-    corpus: Corpus, source: Path, preset: str, path: Path, options: dict[str, Any]
-) -> None:
+def _train_quantized(corpus: Corpus, source: Path, preset: str, path: Path, options: dict[str, Any]) -> None:
     from models import quantized, training
 
     chosen = training.TrainingOptions(
@@ -184,9 +193,7 @@ def _run(
             estimate = estimate_keras(trainer.model, split.validation)
             log({"validation/bits_per_character_estimate": estimate}, trainer.step)
             writer.flush()
-            console.print(
-                f"{stage}: epoch {epoch}, validation {estimate:.4f} BPC (estimate, 64 streams)"
-            )
+            console.print(f"{stage}: epoch {epoch}, validation {estimate:.4f} BPC (estimate, 64 streams)")
 
         trainer.run(state, options["checkpoint_seconds"], report, each_epoch)
     console.print(f"{stage}: evaluating ({METRIC})")
@@ -194,7 +201,7 @@ def _run(
         part: evaluate_keras(trainer.model, split.part(part), f"the {part} split")
         for part in ("validation", "test")
     }
-    record = {
+    record: dict[str, Any] = {
         "stage": stage,
         "command": _command_line(),
         "corpus": {

@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``zynq-lstm evaluate``: bits per character of networks on held-out text."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+from numpy.typing import NDArray
+
+from models.checkpoint import Checkpoint, shipped
+from models.corpus import CORPORA, Corpus, encode, load_corpus, read_text
+from models.errors import UserError
+from models.evaluate import METRIC, evaluate_keras, evaluate_reference, require_text
+from models.freeze import freeze
+from models.store import write_text
+
+
+@click.command(name="evaluate")
+@click.option(
+    "--checkpoint",
+    "checkpoints",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    help="Float or quantized network, may be given more than once; the shipped ones if not given.",
+)
+@click.option("--corpus", type=click.Choice(CORPORA), default=CORPORA[0], show_default=True)
+@click.option("--corpus-file", type=click.Path(path_type=Path), help="All of a UTF-8 text of yours instead.")
+@click.option(
+    "--split",
+    type=click.Choice(("validation", "test", "train")),
+    default="validation",
+    show_default=True,
+)
+@click.option("--characters", type=int, help="Only the first so many.")
+@click.option("--json", "json_path", type=click.Path(path_type=Path), help="Write the rows there.")
+def command(
+    checkpoints: tuple[Path, ...],
+    corpus: str,
+    corpus_file: Path | None,
+    split: str,
+    characters: int | None,
+    json_path: Path | None,
+) -> None:
+    """Print bits per character: one stream, state carried through from zero.
+
+    A float network runs in Keras; a quantized one in Keras and, as integers, in the reference, and
+    the two figures are equal.
+    """
+    from rich.console import Console
+    from rich.table import Table
+
+    loaded = [Checkpoint.load(path) for path in checkpoints] or [
+        Checkpoint.load(shipped(name)) for name in ("float", "w8a8")
+    ]
+    if characters is not None and characters < 2:
+        raise UserError(f"--characters is {characters}; it must be at least 2")
+    text = load_corpus(corpus) if corpus_file is None else None
+    where = f"{split} split of {corpus}" if text else str(corpus_file)
+    console = Console()
+    rows: list[dict[str, Any]] = []
+    for checkpoint in loaded:
+        codes = _codes(checkpoint, text, corpus_file, split)[:characters]
+        require_text(codes, where)
+        for engine, run in _engines(checkpoint):
+            with console.status(f"{engine}: {len(codes):,} characters"):
+                started = time.monotonic()
+                bits = run(codes)
+                seconds = time.monotonic() - started
+            rows.append(
+                {
+                    "engine": engine,
+                    "bits_per_character": bits,
+                    "characters": len(codes),
+                    "characters_per_second": round(len(codes) / seconds),
+                }
+            )
+    table = Table(title=f"{where}\n{METRIC}")
+    for heading in ("engine", "BPC", "characters", "characters/s"):
+        table.add_column(heading, justify="left" if heading == "engine" else "right")
+    for row in rows:
+        table.add_row(
+            row["engine"],
+            f"{row['bits_per_character']:.4f}",
+            f"{row['characters']:,}",
+            f"{row['characters_per_second']:,}",
+        )
+    console.print(table)
+    if json_path:
+        data = {"text": where, "metric": METRIC, "engines": rows}
+        write_text(json_path, json.dumps(data, indent=1) + "\n")
+
+
+def _codes(
+    checkpoint: Checkpoint, corpus: Corpus | None, corpus_file: Path | None, split: str
+) -> NDArray[np.uint8]:
+    """The text to evaluate on, in the network's own vocabulary."""
+    if corpus is None:
+        assert corpus_file is not None
+        return encode(read_text(corpus_file), checkpoint.vocabulary, str(corpus_file))
+    return corpus.with_vocabulary(checkpoint.vocabulary).split().part(split)
+
+
+def _engines(checkpoint: Checkpoint) -> Iterator[tuple[str, Callable[[Any], float]]]:
+    if checkpoint.spec is None:
+        from models.float_lstm import float_model
+
+        model = float_model(checkpoint)
+        yield "float (Keras)", lambda codes: evaluate_keras(model, codes)
+    else:
+        from models.quantized import quantized_model
+
+        name, quantized, network = (
+            checkpoint.spec.preset,
+            quantized_model(checkpoint),
+            freeze(checkpoint),
+        )
+        yield f"{name} (Keras)", lambda codes: evaluate_keras(quantized, codes)
+        yield f"{name} (reference)", lambda codes: evaluate_reference(network, codes)

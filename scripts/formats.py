@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``zynq-lstm formats``: what each signal's format costs, one change at a time."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+
+from models.checkpoint import Checkpoint, shipped
+from models.corpus import CORPORA, encode, load_corpus, read_text
+from models.errors import UserError
+from models.evaluate import estimate_reference
+from models.freeze import freeze
+from models.spec import PRESETS, NetworkSpec, fit_weight_formats, network_spec
+from models.store import write_text
+from sim.fixed import FixedFormat
+
+# Fields of LstmFormats (W, U and b together as 'weights' and 'b'), and what to try for each.
+VARIATIONS: dict[str, tuple[str, ...]] = {
+    "gate": ("ap_ufixed<6,0>", "ap_ufixed<7,0>", "ap_ufixed<9,1>", "ap_ufixed<10,0>"),
+    "g": ("ap_fixed<6,1>", "ap_fixed<10,1>"),
+    "z": (
+        "ap_fixed<8,4>",
+        "ap_fixed<9,4>",
+        "ap_fixed<9,3>",
+        "ap_fixed<10,3>",
+        "ap_fixed<10,5>",
+        "ap_fixed<12,4>",
+    ),
+    "c": (
+        "ap_fixed<10,4>",
+        "ap_fixed<12,4>",
+        "ap_fixed<12,5>",
+        "ap_fixed<14,4>",
+        "ap_fixed<16,4>",
+        "ap_fixed<16,6>",
+        "ap_fixed<18,5>",
+    ),
+    "ct": ("ap_fixed<8,3>", "ap_fixed<8,2>", "ap_fixed<9,3>", "ap_fixed<10,4>", "ap_fixed<12,3>"),
+    "tc": ("ap_fixed<6,1>", "ap_fixed<10,1>"),
+    "h": ("ap_fixed<6,1>", "ap_fixed<7,1>", "ap_fixed<10,1>"),
+    "weights": ("4", "5", "6", "7", "10"),
+    "b": ("8", "10", "12"),
+    "logits": ("ap_fixed<8,6>", "ap_fixed<10,6>", "ap_fixed<12,6>"),
+}
+
+
+@click.command(name="formats")
+@click.option(
+    "--checkpoint",
+    type=click.Path(path_type=Path),
+    help="A float network; the shipped one if not given.",
+)
+@click.option(
+    "--preset",
+    type=click.Choice(tuple(PRESETS)),
+    default="w8a8",
+    show_default=True,
+    help="What each row changes one thing in.",
+)
+@click.option("--corpus", type=click.Choice(CORPORA), default=CORPORA[0], show_default=True)
+@click.option("--corpus-file", type=click.Path(path_type=Path), help="Any UTF-8 text instead.")
+@click.option("--characters", default=64000, show_default=True, help="Of the validation split.")
+@click.option("--only", multiple=True, help="Only these signals; may be given more than once.")
+@click.option("--json", "json_path", type=click.Path(path_type=Path), help="Write the rows there.")
+def command(
+    checkpoint: Path | None,
+    preset: str,
+    corpus: str,
+    corpus_file: Path | None,
+    characters: int,
+    only: tuple[str, ...],
+    json_path: Path | None,
+) -> None:
+    """Print the bits per character that each format costs without any retraining.
+
+    A float network is rounded to the preset with one format changed, and the reference evaluates it
+    on the validation split, cut into 64 streams that each start from a zero state.
+    """
+    from rich.console import Console
+    from rich.progress import track
+    from rich.table import Table
+
+    from models.evaluate import estimate_keras
+    from models.float_lstm import float_model
+
+    for name in only:
+        if name not in VARIATIONS:
+            raise UserError(f"unknown signal {name!r}; legal are {', '.join(VARIATIONS)}")
+    if characters < 2:
+        raise UserError(f"--characters is {characters}; it must be at least 2")
+    source = Checkpoint.load(checkpoint or shipped("float"))
+    if corpus_file:
+        text = read_text(corpus_file)
+        codes = encode(text, source.vocabulary, str(corpus_file))[:characters]
+    else:
+        whole = load_corpus(corpus).with_vocabulary(source.vocabulary)
+        codes = whole.split().validation[:characters]
+
+    console = Console()
+    float_bits = estimate_keras(float_model(source), codes)
+    base = fit_weight_formats(_base(source, preset), source.weights)
+    base_bits = _bits(source, base, codes)
+    table = Table(title=f"{len(codes):,} characters; float {float_bits:.4f} BPC")
+    for heading in ("signal", "format", f"BPC above float ({preset}: {base_bits - float_bits:+.4f})"):
+        table.add_column(heading)
+    rows: list[dict[str, Any]] = [{"signal": "all", "format": preset, "bits": base_bits - float_bits}]
+    changes = [c for c in _changes(base, source) if not only or c[0] in only]
+    for signal, text, spec in track(changes, "measuring", console=console, transient=True):
+        rows.append({"signal": signal, "format": text, "bits": _bits(source, spec, codes) - float_bits})
+    for row in rows:
+        table.add_row(row["signal"], row["format"], f"{row['bits']:+.4f}")
+    console.print(table)
+    if json_path:
+        data = {"characters": len(codes), "float": float_bits, "above_float": rows}
+        write_text(json_path, json.dumps(data, indent=1) + "\n")
+
+
+def _base(source: Checkpoint, preset: str) -> NetworkSpec:
+    return network_spec(
+        preset,
+        vocabulary=len(source.vocabulary),
+        units=source.units,
+        layers=source.layers,
+    )
+
+
+def _bits(source: Checkpoint, spec: NetworkSpec, codes: Any) -> float:
+    return estimate_reference(freeze(dataclasses.replace(source, spec=spec)), codes)
+
+
+def _changes(base: NetworkSpec, source: Checkpoint) -> Iterator[tuple[str, str, NetworkSpec]]:
+    """Every variation as (signal, format, spec)."""
+    for signal, formats in VARIATIONS.items():
+        for text in formats:
+            if signal == "logits":
+                output = dataclasses.replace(base.output, logits=FixedFormat.parse(text))
+                yield signal, text, dataclasses.replace(base, output=output)
+            elif signal in ("weights", "b"):
+                yield signal, f"{text} bits", _narrow_weights(base, source, signal, int(text))
+            else:
+                layers = tuple(
+                    dataclasses.replace(
+                        layer,
+                        formats=dataclasses.replace(layer.formats, **{signal: FixedFormat.parse(text)}),
+                    )
+                    for layer in base.layers
+                )
+                yield signal, text, dataclasses.replace(base, layers=layers)
+
+
+def _narrow_weights(base: NetworkSpec, source: Checkpoint, kind: str, bits: int) -> NetworkSpec:
+    """Matrices (fitted again) or biases (same integer bits) of another width."""
+    changed = {
+        name: dataclasses.replace(fmt, bits=bits)
+        for name, fmt in base.weight_formats().items()
+        if name.endswith(".b") == (kind == "b")
+    }
+    spec = base.with_weight_formats(changed)
+    return spec if kind == "b" else fit_weight_formats(spec, source.weights)
