@@ -45,7 +45,7 @@ venv: ## the virtual environment .venv, from the lock files
 
 # uv is used here only: it resolves for every Python at once.
 UV_VERSION := 0.13.8
-COMPILE = build/lock/bin/uv pip compile --no-config --quiet --generate-hashes \
+COMPILE = build/lock/bin/uv pip compile --quiet --generate-hashes \
   --python-version 3.10 --no-emit-index-url --no-annotate --no-header
 
 lock: ## resolve requirements.lock anew (ARGS=--upgrade takes new versions)
