@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One call from the quantized Keras model to an hls4ml graph, and one that compiles it."""
+
+from __future__ import annotations
+
+import contextlib
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import hls
+from models.errors import UserError
+
+PART = "xc7z020clg400-1"  # the Zynq-7020 of the PYNQ-Z1 and Z2 and the Zybo Z7-20
+CLOCK_PERIOD = 10  # ns
+PROJECT = "char_lstm"
+LOG = "hls4ml.log"
+
+
+def convert(
+    model: Any,
+    output_dir: Path | str,
+    backend: str = "Vitis",
+    reuse_factor: int | None = None,
+    **options: Any,
+) -> Any:
+    """Convert a quantized Keras model (:func:`models.quantized.build_quantized`) with hls4ml.
+
+    Nothing is written but ``hls4ml.log`` with what hls4ml had to say; the project is written by
+    ``.write()`` or :func:`compile_model`.
+
+    Args:
+        model: takes one character code a call: shape (batch, 1).
+        output_dir: folder of the project.
+        backend: ``Vitis`` for HLS C++, ``OpenRTL`` for SystemVerilog.
+        reuse_factor: Vitis only: clock cycles for each matrix product, the same for every layer; by
+            default each layer has a quarter of its columns as multipliers.
+        options: for hls4ml's ``convert_from_keras_model``: ``part``, ``clock_period``, ``project_name``...
+
+    Returns:
+        hls4ml's ``ModelGraph``.
+
+    Raises:
+        UserError: naming the layer or option that is not supported, and the alternatives.
+    """
+    folder = Path(output_dir)
+    with _logged(folder, "w"):
+        import hls4ml
+
+        hls.register()
+        known = {"vitis", "openrtl"}
+        if backend.lower() not in known:
+            raise UserError(f"backend {backend!r} has no kernel for this network; use Vitis or OpenRTL")
+        _check_layers(model)
+        config: dict[str, Any] = {"Model": {"Precision": "fixed<16,6>", "ReuseFactor": reuse_factor or 1}}
+        if backend.lower() == "vitis":
+            options = {"part": PART, "clock_period": CLOCK_PERIOD} | options
+            if reuse_factor is None:
+                config["LayerName"] = _reuse_factors(model)
+        return hls4ml.converters.convert_from_keras_model(
+            model,
+            output_dir=str(folder),
+            backend=backend,
+            hls_config=config,
+            allow_da_fallback=False,
+            allow_v2_fallback=False,
+            **({"project_name": PROJECT} | options),
+        )
+
+
+def compile_model(hls_model: Any) -> None:
+    """Write the project and build what ``predict`` runs (g++ for Vitis, Verilator for OpenRTL).
+
+    Raises:
+        UserError: if the compiler fails, with the log's path.
+    """
+    folder = Path(hls_model.config.get_output_dir())
+    with _logged(folder, "a"):
+        try:
+            hls_model.compile()
+        except UserError:
+            raise
+        except Exception as error:  # hls4ml raises nothing more specific
+            print(error)
+            raise UserError(f"compiling {folder} failed; see {folder / LOG}") from error
+
+
+def _check_layers(model: Any) -> None:
+    """Refuse wrappers around our layers, which hls4ml would take apart wrongly."""
+    for layer in model.layers:
+        inner = getattr(layer, "forward_layer", getattr(layer, "layer", None))
+        if inner is not None and type(inner).__module__ == "models.quantized":
+            raise UserError(
+                f"layer {layer.name}: {type(layer).__name__} around {type(inner).__name__} is not supported; "
+                "use QuantizedLSTM layers one behind the other"
+            )
+
+
+def _reuse_factors(model: Any) -> dict[str, dict[str, int]]:
+    """For each layer as many cycles a product as make a quarter of its columns work at once."""
+    factors = {}
+    for layer in model.layers:
+        if type(layer).__module__ == "models.quantized":
+            recurrent = type(layer).__name__ == "QuantizedLSTM"
+            rows, groups = (layer.units, 4) if recurrent else (layer.input.shape[-1], min(4, layer.units))
+            factors[layer.name] = {"ReuseFactor": rows * groups}
+    return factors
+
+
+@contextlib.contextmanager
+def _logged(folder: Path, mode: str) -> Iterator[None]:
+    """Send what hls4ml prints and warns about to the log in the project's folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (
+        (folder / LOG).open(mode, encoding="utf-8") as log,
+        contextlib.redirect_stdout(log),
+        contextlib.redirect_stderr(log),
+        warnings.catch_warnings(),
+    ):
+        warnings.simplefilter("always")
+        warnings.showwarning = lambda message, kind, *_, **__: print(f"{kind.__name__}: {message}")
+        yield

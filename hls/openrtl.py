@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The hls4ml backend ``OpenRTL``: the same graph as SystemVerilog, simulated and synthesized with open tools.
+
+``write()`` emits the project of :func:`hls.generate.generate`, ``compile()`` builds its simulation,
+``predict()`` runs it, ``build()`` synthesizes it and returns a report.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from hls4ml.backends import FPGABackend
+from hls4ml.model.flow import register_flow
+from hls4ml.model.optimizer import ModelOptimizerPass
+from hls4ml.writer.writers import Writer
+from numpy.typing import NDArray
+
+from hls.graph import network_from_graph
+from models.errors import UserError
+from sim.fixed import Raw
+
+OPTIONS = ("part", "dsp")
+DSP = 208  # of the Zynq-7020's 220
+
+
+class OpenRTLWriter(Writer):
+    """Writes the RTL project."""
+
+    def write_hls(self, model: Any) -> None:
+        from sim.rtl import write_project
+
+        write_project(design(model), folder(model) / "rtl")
+
+
+def folder(model: Any) -> Path:
+    """Where a model's files are: the RTL project in ``rtl``, simulation and synthesis beside it."""
+    return Path(model.config.get_output_dir())
+
+
+def design(model: Any) -> Any:
+    """The engine (:class:`hls.design.Design`) for a graph."""
+    from hls.design import Design, default_array
+
+    network = network_from_graph(model)
+    return Design(network, default_array(network, model.config.get_config_value("Dsp")))
+
+
+class CheckChain(ModelOptimizerPass):
+    """Refuses, by name, graphs that the RTL can't be."""
+
+    def __init__(self) -> None:
+        super().__init__("check_chain", self.transform)
+
+    def transform(self, model: Any) -> bool:
+        network_from_graph(model)
+        return False
+
+
+class OpenRTLBackend(FPGABackend):
+    """hls4ml's interface to the RTL flow."""
+
+    def __init__(self) -> None:
+        super().__init__("OpenRTL")
+        self.register_pass("check_chain", CheckChain)
+        self._flow = register_flow("ip", ["openrtl:check_chain"], backend=self.name)
+
+    def get_default_flow(self) -> str:
+        return self._flow
+
+    def create_initial_config(
+        self, part: str = "xc7z020clg400-1", dsp: int = DSP, **unknown: Any
+    ) -> dict[str, Any]:
+        """Options of ``convert_from_keras_model``: the part, and how many DSPs the array may take."""
+        if unknown:
+            raise UserError(f"OpenRTL has no option {next(iter(unknown))!r}; legal are {', '.join(OPTIONS)}")
+        return {"Part": part, "Dsp": dsp, "HLSConfig": {}, "WriterConfig": {}}
+
+    def write(self, model: Any) -> None:
+        self.writer.write_hls(model)
+
+    def compile(self, model: Any) -> None:
+        """Build the simulation. hls4ml loads what is returned as a library: None is the running program."""
+        from sim.rtl import Rtl
+
+        model.rtl = Rtl.build(design(model), folder(model))
+        self.reset(model)
+
+    def reset(self, model: Any) -> None:
+        """Clear the state before the next character."""
+        model.codes_since_reset = np.empty(0, np.int64)
+
+    def trace(self, model: Any, codes: Raw) -> dict[str, Raw]:
+        """Every signal of the RTL for codes (characters,), raw.
+
+        A simulation starts from reset, so the characters since the last :meth:`reset` are run again.
+        """
+        if not hasattr(model, "rtl"):
+            raise UserError("the model is not compiled yet; call hls.convert.compile_model(model) first")
+        earlier = len(model.codes_since_reset)
+        codes = np.concatenate([model.codes_since_reset, codes])
+        run = model.rtl.score(codes)
+        model.codes_since_reset = codes
+        return {name: signal[earlier:] for name, signal in run.trace.items()}
+
+    def predict(self, model: Any, x: NDArray[Any]) -> NDArray[np.float64]:
+        """Logits (characters, vocabulary) for codes (characters, 1); see :meth:`trace`."""
+        logits = self.trace(model, np.ravel(x).astype(np.int64))["logits"]
+        return network_from_graph(model).spec.output.logits.to_real(logits)
+
+    def build(self, model: Any) -> dict[str, Any]:
+        """Synthesize with Yosys; returns the report."""
+        from hls.synthesis import synthesize
+
+        self.write(model)
+        return synthesize(folder(model) / "rtl")

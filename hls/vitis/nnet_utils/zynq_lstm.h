@@ -1,0 +1,309 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// LSTM and output layer whose every integer is that of the NumPy reference.
+//
+//   z = q(x.W + h.U + b)     one rounding of an exact sum; gates i, f, g, o
+//   i, f, o = sigmoid[z]     the tables that the network was trained through
+//   g = tanh[z]
+//   c = q(f*c + i*g)         one rounding of an exact sum
+//   h = q(o * tanh_c[q(c)])
+//   logits = q(h.W + b)
+//
+// One call takes one character through a layer; h and c stay in the layer until a character comes with
+// its reset flag set. Weights lie in block RAM, a word of ROWS x LANES of them for each clock cycle.
+//
+// Function       cycles (II = 1 in every loop)
+// first layer    groups + units*groups/rows + units
+// other layers   (inputs + units)*groups/rows + units
+// output layer   units*groups/rows
+#ifndef NNET_ZYNQ_LSTM_H_
+#define NNET_ZYNQ_LSTM_H_
+
+#include "ap_fixed.h"
+#include "ap_int.h"
+
+#ifndef __SYNTHESIS__
+#include "zynq_lstm_csim.h"
+#endif
+
+namespace nnet {
+namespace zynq_lstm {
+
+// A character on the input port: its code, and above it the flag "clear the state first".
+const unsigned CODE_BITS = 15;
+
+// Column 4*u + k of W, U and b is gate k of unit u, so that a unit's four sums are neighbours and can be
+// read in one cycle from a cyclic partition.
+enum Gate { I, F, G, O, GATES };
+
+// The bits of a fixed-point value as an integer; wires only.
+template <int W, int N, ap_q_mode Q, ap_o_mode V, int S> ap_int<W> raw(const ap_fixed<W, N, Q, V, S> &value) {
+#pragma HLS INLINE
+    ap_int<W> bits;
+    bits.range() = value.range();
+    return bits;
+}
+template <int W, int N, ap_q_mode Q, ap_o_mode V, int S> ap_uint<W> raw(const ap_ufixed<W, N, Q, V, S> &value) {
+#pragma HLS INLINE
+    ap_uint<W> bits;
+    bits.range() = value.range();
+    return bits;
+}
+
+// A table's address is the value's bits read as an unsigned number.
+template <class T> ap_uint<T::width> address(const T &value) {
+#pragma HLS INLINE
+    ap_uint<T::width> bits;
+    bits.range() = value.range();
+    return bits;
+}
+
+// Sums are integers at the accumulator's binary point, in the width that was proved for these weights.
+// The C simulation adds machine integers instead, a hundred times faster, and checks each sum against
+// that width: integer sums modulo 2**width agree if the result fits.
+#if defined(__SYNTHESIS__) || defined(ZYNQ_LSTM_AP_INT)
+template <int WIDTH> struct Sum {
+    typedef ap_int<WIDTH> type;
+};
+template <class T> auto operand(const T &value) -> decltype(raw(value)) {
+#pragma HLS INLINE
+    return raw(value);
+}
+#else
+template <int WIDTH> struct Sum {
+    typedef typename csim::Integer<(WIDTH > 32)>::type type;
+};
+template <class T> long long operand(const T &value) { return value.V.to_int64(); }
+#endif
+
+template <class T> struct Point {
+    static const int frac = T::width - T::iwidth;
+};
+
+// The sum as a fixed-point number.
+template <class accum_T, class sum_T> accum_T fixed_point(const sum_T &sum) {
+#pragma HLS INLINE
+    ap_int<accum_T::width> bits = sum;
+#ifndef __SYNTHESIS__
+    csim::check(bits == sum);
+#endif
+    accum_T value;
+    value.range() = bits.range();
+    return value;
+}
+
+// A value as a sum of one term.
+template <class accum_T, class T> typename Sum<accum_T::width>::type term(const T &value) {
+#pragma HLS INLINE
+    return typename Sum<accum_T::width>::type(operand(value)) << (Point<accum_T>::frac - Point<T>::frac);
+}
+
+// sums = b, LANES columns in each cycle.
+template <class CONFIG_T, class sum_T>
+void start_sums(const typename CONFIG_T::b_t b[CONFIG_T::columns], sum_T sums[CONFIG_T::columns]) {
+#pragma HLS INLINE
+    const unsigned lanes = CONFIG_T::lanes;
+#pragma HLS ARRAY_RESHAPE variable=b type=cyclic factor=lanes
+Bias:
+    for (unsigned group = 0; group < CONFIG_T::columns; group += lanes) {
+#pragma HLS PIPELINE II=1
+        for (unsigned lane = 0; lane < lanes; lane++) {
+#pragma HLS UNROLL
+            sums[group + lane] = term<typename CONFIG_T::accum_t>(b[group + lane]);
+        }
+    }
+}
+
+// sums += x.w, LANES columns by ROWS inputs in each cycle.
+template <class CONFIG_T, unsigned INPUTS, class x_T, class w_T, class sum_T>
+void multiply_accumulate(const x_T x[INPUTS], const w_T w[INPUTS * CONFIG_T::columns], sum_T sums[CONFIG_T::columns]) {
+#pragma HLS INLINE
+    const unsigned word = CONFIG_T::rows * CONFIG_T::lanes;
+    const int shift = Point<typename CONFIG_T::accum_t>::frac - Point<x_T>::frac - Point<w_T>::frac;
+#pragma HLS ARRAY_RESHAPE variable=w type=cyclic factor=word
+#pragma HLS BIND_STORAGE variable=w type=rom_1p impl=bram
+
+    sum_T partial[CONFIG_T::lanes];
+#pragma HLS ARRAY_PARTITION variable=partial type=complete
+
+Columns:
+    for (unsigned group = 0; group < CONFIG_T::columns; group += CONFIG_T::lanes) {
+    Inputs:
+        for (unsigned k = 0; k < INPUTS; k += CONFIG_T::rows) {
+#pragma HLS PIPELINE II=1
+        Lanes:
+            for (unsigned lane = 0; lane < CONFIG_T::lanes; lane++) {
+#pragma HLS UNROLL
+                sum_T sum = k == 0 ? sums[group + lane] : partial[lane];
+            Rows:
+                for (unsigned row = 0; row < CONFIG_T::rows; row++) {
+#pragma HLS UNROLL
+                    const w_T &weight = w[(k + row) * CONFIG_T::columns + group + lane];
+                    sum += sum_T(operand(x[k + row]) * operand(weight)) << shift;
+                }
+                partial[lane] = sum;
+                if (k + CONFIG_T::rows == INPUTS) {
+                    sums[group + lane] = sum;
+                }
+            }
+        }
+    }
+}
+
+// The state of one layer, and what is done with it for one character when the sums are there.
+template <class CONFIG_T, class sum_T>
+void update(const sum_T sums[CONFIG_T::columns], typename CONFIG_T::c_t c[CONFIG_T::units],
+            typename CONFIG_T::h_t h[CONFIG_T::units], typename CONFIG_T::h_t out[CONFIG_T::units],
+            const typename CONFIG_T::gate_t sigmoid[], const typename CONFIG_T::g_t tanh[],
+            const typename CONFIG_T::tc_t tanh_c[]) {
+#pragma HLS INLINE
+#pragma HLS BIND_STORAGE variable=sigmoid type=rom_np impl=bram
+#pragma HLS BIND_STORAGE variable=tanh type=rom_1p impl=bram
+#pragma HLS BIND_STORAGE variable=tanh_c type=rom_1p impl=bram
+    typedef typename CONFIG_T::accum_t accum_t;
+    typedef typename CONFIG_T::z_t z_t;
+
+Units:
+    for (unsigned u = 0; u < CONFIG_T::units; u++) {
+#pragma HLS PIPELINE II=1
+#pragma HLS DEPENDENCE variable=c type=inter dependent=false
+        const z_t z_i = fixed_point<accum_t>(sums[GATES * u + I]);
+        const z_t z_f = fixed_point<accum_t>(sums[GATES * u + F]);
+        const z_t z_g = fixed_point<accum_t>(sums[GATES * u + G]);
+        const z_t z_o = fixed_point<accum_t>(sums[GATES * u + O]);
+        const typename CONFIG_T::gate_t i = sigmoid[address(z_i)];
+        const typename CONFIG_T::gate_t f = sigmoid[address(z_f)];
+        const typename CONFIG_T::g_t g = tanh[address(z_g)];
+        const typename CONFIG_T::gate_t o = sigmoid[address(z_o)];
+        const typename CONFIG_T::c_t c_new = f * c[u] + i * g;
+        const typename CONFIG_T::ct_t ct = c_new;
+        const typename CONFIG_T::tc_t tc = tanh_c[address(ct)];
+        const typename CONFIG_T::h_t h_new = o * tc;
+        c[u] = c_new;
+        h[u] = h_new;
+        out[u] = h_new;
+#ifndef __SYNTHESIS__
+        if (csim::tracing()) {
+            const long long values[] = {raw(z_i), raw(z_f), raw(z_g),   raw(z_o), raw(i),  raw(f),
+                                        raw(g),   raw(o),   raw(c_new), raw(ct),  raw(tc), raw(h_new)};
+            csim::record(values, sizeof values / sizeof *values);
+        }
+#endif
+    }
+}
+
+template <class CONFIG_T>
+void clear(typename CONFIG_T::c_t c[CONFIG_T::units], typename CONFIG_T::h_t h[CONFIG_T::units]) {
+#pragma HLS INLINE
+Clear:
+    for (unsigned u = 0; u < CONFIG_T::units; u++) {
+#pragma HLS PIPELINE II=1
+        c[u] = 0;
+        h[u] = 0;
+    }
+}
+
+// The first layer: its one-hot product is row `code` of W. A code outside the vocabulary counts as 0.
+template <class word_T, class CONFIG_T>
+void first_lstm(const word_T words[1], typename CONFIG_T::h_t out[CONFIG_T::units], ap_uint<1> &reset_next,
+                const typename CONFIG_T::W_t W[CONFIG_T::inputs * CONFIG_T::columns],
+                const typename CONFIG_T::U_t U[CONFIG_T::units * CONFIG_T::columns],
+                const typename CONFIG_T::b_t b[CONFIG_T::columns], const typename CONFIG_T::gate_t sigmoid[],
+                const typename CONFIG_T::g_t tanh[], const typename CONFIG_T::tc_t tanh_c[]) {
+#pragma HLS INLINE off
+    typedef typename CONFIG_T::accum_t accum_t;
+    typedef typename Sum<accum_t::width>::type sum_t;
+    static typename CONFIG_T::c_t c[CONFIG_T::units];
+    static typename CONFIG_T::h_t h[CONFIG_T::units];
+    const unsigned lanes = CONFIG_T::lanes, rows = CONFIG_T::rows;
+#pragma HLS ARRAY_PARTITION variable=h type=cyclic factor=rows
+#pragma HLS ARRAY_RESHAPE variable=W type=cyclic factor=lanes
+#pragma HLS BIND_STORAGE variable=W type=rom_1p impl=bram
+#pragma HLS ARRAY_RESHAPE variable=b type=cyclic factor=lanes
+    sum_t sums[CONFIG_T::columns];
+#pragma HLS ARRAY_PARTITION variable=sums type=cyclic factor=lanes
+
+    const ap_uint<word_T::width> word = words[0];
+    const ap_uint<CODE_BITS> given = word;
+    const ap_uint<CODE_BITS> code = given < CONFIG_T::inputs ? given : ap_uint<CODE_BITS>(0);
+    ap_uint<1> reset = word[CODE_BITS];
+#ifndef __SYNTHESIS__
+    reset |= csim::take_reset();
+#endif
+    if (reset) {
+        clear<CONFIG_T>(c, h);
+    }
+    reset_next = reset;
+
+Row:
+    for (unsigned group = 0; group < CONFIG_T::columns; group += lanes) {
+#pragma HLS PIPELINE II=1
+        for (unsigned lane = 0; lane < lanes; lane++) {
+#pragma HLS UNROLL
+            const unsigned n = group + lane;
+            sums[n] = term<accum_t>(b[n]) + term<accum_t>(W[code * CONFIG_T::columns + n]);
+        }
+    }
+    multiply_accumulate<CONFIG_T, CONFIG_T::units>(h, U, sums);
+    update<CONFIG_T>(sums, c, h, out, sigmoid, tanh, tanh_c);
+}
+
+// A layer above: its input is the h of the layer below, and the reset flag comes with it.
+template <class x_T, class CONFIG_T>
+void lstm(const x_T x[CONFIG_T::inputs], ap_uint<1> reset, typename CONFIG_T::h_t out[CONFIG_T::units],
+          ap_uint<1> &reset_next, const typename CONFIG_T::W_t W[CONFIG_T::inputs * CONFIG_T::columns],
+          const typename CONFIG_T::U_t U[CONFIG_T::units * CONFIG_T::columns],
+          const typename CONFIG_T::b_t b[CONFIG_T::columns], const typename CONFIG_T::gate_t sigmoid[],
+          const typename CONFIG_T::g_t tanh[], const typename CONFIG_T::tc_t tanh_c[]) {
+#pragma HLS INLINE off
+    typedef typename Sum<CONFIG_T::accum_t::width>::type sum_t;
+    static typename CONFIG_T::c_t c[CONFIG_T::units];
+    static typename CONFIG_T::h_t h[CONFIG_T::units];
+    const unsigned lanes = CONFIG_T::lanes, rows = CONFIG_T::rows;
+#pragma HLS ARRAY_PARTITION variable=h type=cyclic factor=rows
+    sum_t sums[CONFIG_T::columns];
+#pragma HLS ARRAY_PARTITION variable=sums type=cyclic factor=lanes
+
+    if (reset) {
+        clear<CONFIG_T>(c, h);
+    }
+    reset_next = reset;
+
+    start_sums<CONFIG_T>(b, sums);
+    multiply_accumulate<CONFIG_T, CONFIG_T::inputs>(x, W, sums);
+    multiply_accumulate<CONFIG_T, CONFIG_T::units>(h, U, sums);
+    update<CONFIG_T>(sums, c, h, out, sigmoid, tanh, tanh_c);
+}
+
+// The output layer. Its columns are padded to a multiple of LANES.
+template <class x_T, class y_T, class CONFIG_T>
+void dense(const x_T x[CONFIG_T::inputs], y_T logits[CONFIG_T::outputs],
+           const typename CONFIG_T::W_t W[CONFIG_T::inputs * CONFIG_T::columns],
+           const typename CONFIG_T::b_t b[CONFIG_T::columns]) {
+#pragma HLS INLINE off
+    typedef typename CONFIG_T::accum_t accum_t;
+    typedef typename Sum<accum_t::width>::type sum_t;
+    const unsigned lanes = CONFIG_T::lanes;
+    sum_t sums[CONFIG_T::columns];
+#pragma HLS ARRAY_PARTITION variable=sums type=cyclic factor=lanes
+
+    start_sums<CONFIG_T>(b, sums);
+    multiply_accumulate<CONFIG_T, CONFIG_T::inputs>(x, W, sums);
+
+Logits:
+    for (unsigned n = 0; n < CONFIG_T::outputs; n++) {
+#pragma HLS PIPELINE II=1
+        logits[n] = fixed_point<accum_t>(sums[n]);
+#ifndef __SYNTHESIS__
+        if (csim::tracing()) {
+            const long long value = raw(logits[n]);
+            csim::record(&value, 1);
+        }
+#endif
+    }
+}
+
+} // namespace zynq_lstm
+} // namespace nnet
+
+#endif

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What the C simulation can do and the hardware can't: look at every internal signal, clear the state
+// from outside, and check the proof of the accumulators' widths. Never seen by synthesis.
+#ifndef NNET_ZYNQ_LSTM_CSIM_H_
+#define NNET_ZYNQ_LSTM_CSIM_H_
+
+#include <cstddef>
+
+namespace nnet {
+namespace zynq_lstm {
+namespace csim {
+
+template <bool WIDE> struct Integer {
+    typedef int type;
+};
+template <> struct Integer<true> {
+    typedef long long type;
+};
+
+// One of each per translation unit; the kernels and the functions below are in the same one.
+static bool reset_requested = false;
+static long long *trace_next = 0, *trace_end = 0;
+static unsigned long long sums_too_wide = 0;
+
+inline void check(bool fits) { sums_too_wide += !fits; }
+
+inline bool take_reset() {
+    const bool requested = reset_requested;
+    reset_requested = false;
+    return requested;
+}
+
+inline bool tracing() { return trace_next != 0; }
+
+// Values that don't fit the buffer are dropped; the caller sees too few of them.
+inline void record(const long long *values, size_t count) {
+    for (size_t n = 0; n < count && trace_next != trace_end; n++) {
+        *trace_next++ = values[n];
+    }
+}
+
+} // namespace csim
+} // namespace zynq_lstm
+} // namespace nnet
+
+extern "C" {
+
+// The next character starts with h = c = 0 in every layer.
+__attribute__((weak)) void zynq_lstm_reset() { nnet::zynq_lstm::csim::reset_requested = true; }
+
+// Record raw values from here on into a buffer; for a layer and character 12 for each unit (z of i, f, g
+// and o, then i, f, g, o, c, ct, tc, h), then the logits.
+__attribute__((weak)) void zynq_lstm_trace(long long *buffer, size_t count) {
+    nnet::zynq_lstm::csim::trace_next = buffer;
+    nnet::zynq_lstm::csim::trace_end = buffer + count;
+}
+
+// Stop recording; the end of what was recorded.
+__attribute__((weak)) long long *zynq_lstm_trace_end() {
+    long long *end = nnet::zynq_lstm::csim::trace_next;
+    nnet::zynq_lstm::csim::trace_next = 0;
+    return end;
+}
+
+// How often a sum did not fit its accumulator; anything but 0 is a defect.
+__attribute__((weak)) unsigned long long zynq_lstm_sums_too_wide() { return nnet::zynq_lstm::csim::sums_too_wide; }
+}
+
+#endif

@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: Apache-2.0
+"""C++ of our layers for hls4ml's Vitis backend: a configuration and a call for each.
+
+The kernel itself is ``nnet_utils/zynq_lstm.h``.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from shutil import copyfile
+from typing import Any, ClassVar
+
+from hls4ml.backends.template import FunctionCallTemplate, LayerConfigTemplate
+from hls4ml.model.optimizer import OptimizerPass
+
+from hls.layers import FixedDense, FixedLSTM
+
+HEADERS = Path(__file__).parent / "nnet_utils"
+INCLUDE = ["nnet_utils/zynq_lstm.h"]
+
+
+class _Config(LayerConfigTemplate):
+    sizes: ClassVar[dict[str, str]]  # constant of the struct: attribute
+    types: ClassVar[tuple[str, ...]]
+
+    def format(self, node: Any) -> str:
+        lines = [f"static const unsigned {name} = {node.get_attr(a)};" for name, a in self.sizes.items()]
+        lines += [f"typedef {node.get_attr(f'{name}_t').name} {name}_t;" for name in self.types]
+        body = "".join(f"    {line}\n" for line in lines)
+        return f"struct config{node.index} {{\n{body}}};\n"
+
+
+class FixedLSTMConfig(_Config):
+    sizes: ClassVar = {
+        "inputs": "n_in",
+        "units": "n_out",
+        "columns": "columns",
+        "lanes": "lanes",
+        "rows": "rows",
+    }
+    types: ClassVar = ("W", "U", "b", "accum", "z", "gate", "g", "c", "ct", "tc", "h")
+
+    def __init__(self) -> None:
+        super().__init__(FixedLSTM)
+
+
+class FixedDenseConfig(_Config):
+    sizes: ClassVar = {
+        "inputs": "n_in",
+        "outputs": "n_out",
+        "columns": "columns",
+        "lanes": "lanes",
+        "rows": "rows",
+    }
+    types: ClassVar = ("W", "b", "accum")
+
+    def __init__(self) -> None:
+        super().__init__(FixedDense)
+
+
+class FixedLSTMCall(FunctionCallTemplate):
+    """``reset{index}`` hands the reset flag from layer to layer."""
+
+    def __init__(self) -> None:
+        super().__init__(FixedLSTM, include_header=INCLUDE)
+
+    def format(self, node: Any) -> list[str]:
+        x, out = node.get_input_variable(), node.get_output_variable()
+        if node.get_attr("one_hot"):
+            function, reset_in = "first_lstm", ""
+        else:
+            function, reset_in = "lstm", f"reset{node.get_input_node().index}, "
+        arrays = ", ".join(node.weights[n].name for n in ("W", "U", "b", "sigmoid", "tanh", "tanh_c"))
+        return [
+            f"ap_uint<1> reset{node.index};",
+            f"nnet::zynq_lstm::{function}<{x.type.name}, config{node.index}>"
+            f"({x.name}, {reset_in}{out.name}, reset{node.index}, {arrays});",
+        ]
+
+
+class FixedDenseCall(FunctionCallTemplate):
+    def __init__(self) -> None:
+        super().__init__(FixedDense, include_header=INCLUDE)
+
+    def format(self, node: Any) -> str:
+        x, out = node.get_input_variable(), node.get_output_variable()
+        return (
+            f"nnet::zynq_lstm::dense<{x.type.name}, {out.type.name}, config{node.index}>"
+            f"({x.name}, {out.name}, {node.weights['W'].name}, {node.weights['b'].name});"
+        )
+
+
+class CopyKernel(OptimizerPass):
+    """Puts the kernel beside hls4ml's own headers, in projects that use it and in no other."""
+
+    def match(self, node: Any) -> bool:
+        return isinstance(node, FixedLSTM) and node.get_attr("one_hot")
+
+    def transform(self, model: Any, node: Any) -> bool:
+        for header in HEADERS.glob("*.h"):
+            copyfile(header, Path(model.config.get_output_dir(), "firmware", "nnet_utils", header.name))
+        return False
+
+
+TEMPLATES = (FixedLSTMConfig, FixedDenseConfig, FixedLSTMCall, FixedDenseCall)
