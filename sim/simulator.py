@@ -128,8 +128,10 @@ def _verilator(sources: list[Path], build_dir: Path, waves: bool, defines: list[
 
 
 def _icarus(sources: list[Path], build_dir: Path, waves: bool, defines: list[str]) -> list[list[str]]:
+    options = build_dir / "options.f"
+    options.write_text("+timescale+1ns/1ps\n", encoding="ascii")
     output = str(build_dir / "sim.vvp")
-    return [["iverilog", "-g2012", "-s", TOP, "-o", output, *defines, *map(str, sources)]]
+    return [["iverilog", "-g2012", "-s", TOP, "-f", str(options), "-o", output, *defines, *map(str, sources)]]
 
 
 def available(name: str) -> bool:

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Output buffer: words in without back-pressure (the writer watches room_o), AXI4-Stream out, registered.
 module axis_fifo #(
-    parameter int unsigned WIDTH   = 64,
-    parameter int unsigned DEPTH   = 64,  // a power of two
-    parameter int unsigned RESERVE = 27   // room_o: at least this many words are free
+    parameter int WIDTH   = 64,
+    parameter int DEPTH   = 64,  // a power of two
+    parameter int RESERVE = 27   // room_o: at least this many words are free
 ) (
     input  logic             clk_i,
     input  logic             rst_i,
@@ -17,10 +17,12 @@ module axis_fifo #(
     output logic [WIDTH-1:0] m_axis_tdata,
     output logic             m_axis_tlast
 );
-  localparam int unsigned ADDRESS_BITS = $clog2(DEPTH);
+  localparam int ADDRESS_BITS = $clog2(DEPTH);
+`ifndef __ICARUS__  // which has no elaboration-time errors
   if (DEPTH != 1 << ADDRESS_BITS || RESERVE > DEPTH) begin : gen_bad_depth
     $error("%m: DEPTH must be a power of two, and RESERVE not above it");
   end
+`endif
 
   logic [ADDRESS_BITS-1:0] write_at_q, read_at_q;
   logic [ADDRESS_BITS:0] count_q;

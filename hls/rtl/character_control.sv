@@ -9,11 +9,11 @@
 //
 // A character starts layer 0 unit by unit, as the sums h(t-1).U of layer 0 are finished (credits).
 module character_control #(
-    parameter int unsigned VOCABULARY = 90,
-    parameter int unsigned UNITS = 128,       // of layer 0
-    parameter int unsigned UNIT_BITS = 8,     // of a unit's number over all layers
-    parameter int unsigned ROW_ADDRESS_BITS = 14,
-    parameter int unsigned CODE_BITS = 7
+    parameter int VOCABULARY = 90,
+    parameter int UNITS = 128,       // of layer 0
+    parameter int UNIT_BITS = 8,     // of a unit's number over all layers
+    parameter int ROW_ADDRESS_BITS = 14,
+    parameter int CODE_BITS = 7
 ) (
     input  logic                        clk_i,
     input  logic                        rst_i,
@@ -52,7 +52,7 @@ module character_control #(
     input  logic [CODE_BITS-1:0]        code_i,
     output logic                        sampled_last_o
 );
-  localparam int unsigned CREDIT_BITS = $clog2(UNITS + 1);
+  localparam int CREDIT_BITS = $clog2(UNITS + 1);
 
   typedef enum logic {FEED, SAMPLE} state_e;
   state_e state_q;

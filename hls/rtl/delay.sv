@@ -2,8 +2,8 @@
 // A shift register of CYCLES stages, for keeping signals in step with a pipeline beside them.
 // Latency CYCLES (0 is a wire). No reset: what flows in is qualified by a valid bit elsewhere.
 module delay #(
-    parameter int unsigned WIDTH  = 1,
-    parameter int unsigned CYCLES = 1
+    parameter int WIDTH  = 1,
+    parameter int CYCLES = 1
 ) (
     input  logic             clk_i,
     input  logic [WIDTH-1:0] data_i,

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // A shift register of CYCLES stages for control bits: like delay, but cleared by reset.
 module delay_flag #(
-    parameter int unsigned WIDTH  = 1,
-    parameter int unsigned CYCLES = 1
+    parameter int WIDTH  = 1,
+    parameter int CYCLES = 1
 ) (
     input  logic             clk_i,
     input  logic             rst_i,

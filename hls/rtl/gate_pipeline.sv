@@ -7,33 +7,33 @@
 // Units of all layers are numbered through; `fresh` takes the state before as zero.
 // Latency 24 from start_i to write_o, throughput 1. A unit must not start again before it has finished.
 module gate_pipeline #(
-    parameter int unsigned LAYERS = 2,
-    parameter int unsigned UNITS = 256,        // of all layers
-    parameter int unsigned SUM_BITS = 24,      // of a finished sum
-    parameter int unsigned X_BITS = 24,        // of an x part, as it comes
-    parameter int unsigned Z_SUM_BITS = 26,    // of U part + x part + b, aligned
-    parameter int unsigned BIAS_BITS = 20,     // aligned
+    parameter int LAYERS = 2,
+    parameter int UNITS = 256,        // of all layers
+    parameter int SUM_BITS = 24,      // of a finished sum
+    parameter int X_BITS = 24,        // of an x part, as it comes
+    parameter int Z_SUM_BITS = 26,    // of U part + x part + b, aligned
+    parameter int BIAS_BITS = 20,     // aligned
     parameter logic [LAYERS*8-1:0] U_SHIFT = '0,  // left shift that aligns layer k's U part
     parameter logic [LAYERS*8-1:0] X_SHIFT = '0,
     parameter int Z_SHIFT = 8,                 // fraction bits dropped to z
-    parameter int unsigned Z_BITS = 10,
-    parameter int unsigned GATE_BITS = 9,      // signed, so one more than an unsigned format's
-    parameter int unsigned G_BITS = 8,
-    parameter int unsigned C_BITS = 16,
-    parameter int unsigned FC_SHIFT = 0,       // left shifts that align f c and i g
-    parameter int unsigned IG_SHIFT = 4,
+    parameter int Z_BITS = 10,
+    parameter int GATE_BITS = 9,      // signed, so one more than an unsigned format's
+    parameter int G_BITS = 8,
+    parameter int C_BITS = 16,
+    parameter int FC_SHIFT = 0,       // left shifts that align f c and i g
+    parameter int IG_SHIFT = 4,
     parameter int C_SHIFT = 8,                 // fraction bits dropped to c
     parameter int CT_SHIFT = 4,                // and to ct
-    parameter int unsigned CT_BITS = 10,
-    parameter int unsigned TC_BITS = 8,
+    parameter int CT_BITS = 10,
+    parameter int TC_BITS = 8,
     parameter int H_SHIFT = 8,
-    parameter int unsigned H_BITS = 8,
+    parameter int H_BITS = 8,
     parameter bit Z_HALF = 1'b1,               // round by AP_RND, else AP_TRN
     parameter bit C_HALF = 1'b1,
     parameter bit CT_HALF = 1'b1,
     parameter bit H_HALF = 1'b1,
-    localparam int unsigned UNIT_BITS = UNITS > 1 ? $clog2(UNITS) : 1,
-    localparam int unsigned LAYER_BITS = 2
+    localparam int UNIT_BITS = UNITS > 1 ? $clog2(UNITS) : 1,
+    localparam int LAYER_BITS = 2
 ) (
     input  logic                  clk_i,
     input  logic                  rst_i,
@@ -57,9 +57,9 @@ module gate_pipeline #(
     output logic                  write_last_o,
     output logic [H_BITS-1:0]     write_h_o
 );
-  localparam int unsigned FC_BITS = GATE_BITS + C_BITS;
-  localparam int unsigned IG_BITS = GATE_BITS + G_BITS;
-  localparam int unsigned C_SUM_BITS =
+  localparam int FC_BITS = GATE_BITS + C_BITS;
+  localparam int IG_BITS = GATE_BITS + G_BITS;
+  localparam int C_SUM_BITS =
       1 + (FC_BITS + FC_SHIFT > IG_BITS + IG_SHIFT ? FC_BITS + FC_SHIFT : IG_BITS + IG_SHIFT);
 
   // ---- cycles 0 to 2: read the waiting U part and the bias

@@ -4,11 +4,11 @@
 // Written one unit at a time; read LANES units at a time (a row). Unit u of a layer is lane u % LANES of
 // row base + u / LANES. Read latency 2 from the row address.
 module hidden_buffer #(
-    parameter int unsigned LANES = 4,
-    parameter int unsigned WIDTH = 8,
-    parameter int unsigned ROWS  = 64,  // of one phase
-    localparam int unsigned ROW_BITS = ROWS > 1 ? $clog2(ROWS) : 1,
-    localparam int unsigned LANE_BITS = LANES > 1 ? $clog2(LANES) : 1
+    parameter int LANES = 4,
+    parameter int WIDTH = 8,
+    parameter int ROWS  = 64,  // of one phase
+    localparam int ROW_BITS = ROWS > 1 ? $clog2(ROWS) : 1,
+    localparam int LANE_BITS = LANES > 1 ? $clog2(LANES) : 1
 ) (
     input  logic                   clk_i,
     input  logic                   write_i,

@@ -9,52 +9,52 @@
 //
 // Parameters, schedule and memories come from hls/generate.py, which writes the instance of this module.
 module lstm_engine #(
-    parameter int unsigned LAYERS = 2,
-    parameter int unsigned UNITS = 256,           // of all layers
-    parameter int unsigned FIRST_UNITS = 128,     // of layer 0
-    parameter int unsigned VOCABULARY = 90,
-    parameter int unsigned ROWS = 64,             // of the hidden buffer, one phase
+    parameter int LAYERS = 2,
+    parameter int UNITS = 256,           // of all layers
+    parameter int FIRST_UNITS = 128,     // of layer 0
+    parameter int VOCABULARY = 90,
+    parameter int ROWS = 64,             // of the hidden buffer, one phase
     parameter logic [LAYERS*16-1:0] UNIT_BASE = '0,  // number of layer k's first unit
     parameter logic [LAYERS*16-1:0] ROW_BASE = '0,   // row of layer k's first unit
-    parameter int unsigned GROUP_UNITS = 26,
-    parameter int unsigned SEGMENT_UNITS = 9,
-    parameter int unsigned DEPTH = 4,
-    parameter int unsigned PACK = 2,
-    parameter int unsigned WEIGHT_BITS = 8,
-    parameter int unsigned SUM_BITS = 24,
-    parameter int unsigned WORDS = 512,           // of weight memory
-    parameter int unsigned JOBS = 16,
-    parameter int unsigned STEP_BITS = 6,
-    parameter int unsigned COUNT_BITS = 5,
-    parameter int unsigned ITEM_BITS = 8,         // of a unit's number, or an output word's
-    parameter int unsigned X_WEIGHT_BITS = 8,     // of layer 0's W
-    parameter int unsigned Z_SUM_BITS = 26,
-    parameter int unsigned BIAS_BITS = 20,
+    parameter int GROUP_UNITS = 26,
+    parameter int SEGMENT_UNITS = 9,
+    parameter int DEPTH = 4,
+    parameter int PACK = 2,
+    parameter int WEIGHT_BITS = 8,
+    parameter int SUM_BITS = 24,
+    parameter int WORDS = 512,           // of weight memory
+    parameter int JOBS = 16,
+    parameter int STEP_BITS = 6,
+    parameter int COUNT_BITS = 5,
+    parameter int ITEM_BITS = 8,         // of a unit's number, or an output word's
+    parameter int X_WEIGHT_BITS = 8,     // of layer 0's W
+    parameter int Z_SUM_BITS = 26,
+    parameter int BIAS_BITS = 20,
     parameter logic [LAYERS*8-1:0] U_SHIFT = '0,
     parameter logic [LAYERS*8-1:0] X_SHIFT = '0,
     parameter int Z_SHIFT = 8,
-    parameter int unsigned Z_BITS = 10,
-    parameter int unsigned GATE_BITS = 9,
-    parameter int unsigned G_BITS = 8,
-    parameter int unsigned C_BITS = 16,
-    parameter int unsigned FC_SHIFT = 0,
-    parameter int unsigned IG_SHIFT = 4,
+    parameter int Z_BITS = 10,
+    parameter int GATE_BITS = 9,
+    parameter int G_BITS = 8,
+    parameter int C_BITS = 16,
+    parameter int FC_SHIFT = 0,
+    parameter int IG_SHIFT = 4,
     parameter int C_SHIFT = 8,
     parameter int CT_SHIFT = 4,
-    parameter int unsigned CT_BITS = 10,
-    parameter int unsigned TC_BITS = 8,
+    parameter int CT_BITS = 10,
+    parameter int TC_BITS = 8,
     parameter int H_SHIFT = 8,
-    parameter int unsigned H_BITS = 8,
+    parameter int H_BITS = 8,
     parameter bit Z_HALF = 1'b1,
     parameter bit C_HALF = 1'b1,
     parameter bit CT_HALF = 1'b1,
     parameter bit H_HALF = 1'b1,
-    parameter int unsigned OUTPUT_BIAS_BITS = 20,
-    parameter int unsigned OUTPUT_TOTAL_BITS = 26,
-    parameter int unsigned OUTPUT_SHIFT = 0,
+    parameter int OUTPUT_BIAS_BITS = 20,
+    parameter int OUTPUT_TOTAL_BITS = 26,
+    parameter int OUTPUT_SHIFT = 0,
     parameter int LOGIT_SHIFT = 3,
     parameter bit LOGIT_HALF = 1'b1,
-    parameter int unsigned LOGIT_BITS = 16,
+    parameter int LOGIT_BITS = 16,
     parameter logic [255:0] IDENTITY = '0
 ) (
     input  logic        clk_i,
@@ -87,27 +87,29 @@ module lstm_engine #(
     output logic [31:0] s_axil_rdata,
     output logic [1:0]  s_axil_rresp
 );
-  localparam int unsigned LAYER_BITS = 2;
-  localparam int unsigned ADDRESS_BITS = WORDS > 1 ? $clog2(WORDS) : 1;
-  localparam int unsigned ROW_BITS = ROWS > 1 ? $clog2(ROWS) : 1;
-  localparam int unsigned LANE_BITS = DEPTH > 1 ? $clog2(DEPTH) : 1;
-  localparam int unsigned UNIT_BITS = UNITS > 1 ? $clog2(UNITS) : 1;
-  localparam int unsigned OUTPUT_WORDS = (VOCABULARY + 3) / 4;
-  localparam int unsigned WORD_BITS = OUTPUT_WORDS > 1 ? $clog2(OUTPUT_WORDS) : 1;
-  localparam int unsigned CODE_BITS = WORD_BITS + 2;
-  localparam int unsigned X_ROWS = VOCABULARY * FIRST_UNITS;
-  localparam int unsigned X_ADDRESS_BITS = $clog2(X_ROWS);
-  localparam int unsigned X_BITS = X_WEIGHT_BITS > SUM_BITS ? X_WEIGHT_BITS : SUM_BITS;
-  localparam int unsigned FIFO_DEPTH = 2 << WORD_BITS;
+  localparam int LAYER_BITS = 2;
+  localparam int ADDRESS_BITS = WORDS > 1 ? $clog2(WORDS) : 1;
+  localparam int ROW_BITS = ROWS > 1 ? $clog2(ROWS) : 1;
+  localparam int LANE_BITS = DEPTH > 1 ? $clog2(DEPTH) : 1;
+  localparam int UNIT_BITS = UNITS > 1 ? $clog2(UNITS) : 1;
+  localparam int OUTPUT_WORDS = (VOCABULARY + 3) / 4;
+  localparam int WORD_BITS = OUTPUT_WORDS > 1 ? $clog2(OUTPUT_WORDS) : 1;
+  localparam int CODE_BITS = WORD_BITS + 2;
+  localparam int X_ROWS = VOCABULARY * FIRST_UNITS;
+  localparam int X_ADDRESS_BITS = $clog2(X_ROWS);
+  localparam int X_BITS = X_WEIGHT_BITS > SUM_BITS ? X_WEIGHT_BITS : SUM_BITS;
+  localparam int FIFO_DEPTH = 2 << WORD_BITS;
 
   // What a job's sums are for (hls/schedule.py).
   localparam logic [1:0] TO_U = 2'd0, TO_X = 2'd1, TO_OUTPUT = 2'd2;
   // {phase, destination, layer, layer's last group, number of the first unit or word}
-  localparam int unsigned TAG_BITS = 2 + LAYER_BITS + 1 + ITEM_BITS;
+  localparam int TAG_BITS = 2 + LAYER_BITS + 1 + ITEM_BITS;
 
+`ifndef __ICARUS__  // which has no elaboration-time errors
   if (LOGIT_BITS > 16) begin : gen_bad_logits
     $error("%m: LOGIT_BITS must be at most 16, a quarter of an m_axis beat");
   end
+`endif
 
   // ---- characters
   logic generate_mode, auto_reset, reset_state, stop, accepted, bad_code, busy, generating;

@@ -2,9 +2,9 @@
 // A small simple dual-port memory in LUTs: written on the clock edge, read in the same cycle.
 // Starts as zeros.
 module lut_ram #(
-    parameter int unsigned WIDTH = 8,
-    parameter int unsigned DEPTH = 64,
-    localparam int unsigned ADDRESS_BITS = DEPTH > 1 ? $clog2(DEPTH) : 1
+    parameter int WIDTH = 8,
+    parameter int DEPTH = 64,
+    localparam int ADDRESS_BITS = DEPTH > 1 ? $clog2(DEPTH) : 1
 ) (
     input  logic                    clk_i,
     input  logic                    write_i,

@@ -7,18 +7,18 @@
 // Two bundles with last_i must be GROUP_UNITS + SEGMENTS cycles apart or more (the schedule sees to it).
 // Segment s reads its weights from weights_ss.mem, s in two digits.
 module mac_array #(
-    parameter int unsigned GROUP_UNITS = 26,
-    parameter int unsigned SEGMENT_UNITS = 9,
-    parameter int unsigned DEPTH = 4,
-    parameter int unsigned PACK = 2,
-    parameter int unsigned WEIGHT_BITS = 8,
-    parameter int unsigned ACTIVATION_BITS = 8,
-    parameter int unsigned SUM_BITS = 24,
-    parameter int unsigned WORDS = 512,
-    parameter int unsigned TAG_BITS = 8,
-    parameter int unsigned COUNT_BITS = 5,
-    localparam int unsigned ADDRESS_BITS = WORDS > 1 ? $clog2(WORDS) : 1,
-    localparam int unsigned UNIT_BITS = 4 * SUM_BITS
+    parameter int GROUP_UNITS = 26,
+    parameter int SEGMENT_UNITS = 9,
+    parameter int DEPTH = 4,
+    parameter int PACK = 2,
+    parameter int WEIGHT_BITS = 8,
+    parameter int ACTIVATION_BITS = 8,
+    parameter int SUM_BITS = 24,
+    parameter int WORDS = 512,
+    parameter int TAG_BITS = 8,
+    parameter int COUNT_BITS = 5,
+    localparam int ADDRESS_BITS = WORDS > 1 ? $clog2(WORDS) : 1,
+    localparam int UNIT_BITS = 4 * SUM_BITS
 ) (
     input  logic                             clk_i,
     input  logic                             rst_i,
@@ -38,8 +38,8 @@ module mac_array #(
     output logic                             unit_last_o,
     output logic [UNIT_BITS-1:0]             unit_o
 );
-  localparam int unsigned SEGMENTS = (GROUP_UNITS + SEGMENT_UNITS - 1) / SEGMENT_UNITS;
-  localparam int unsigned CONTROL_BITS = ADDRESS_BITS + 2;
+  localparam int SEGMENTS = (GROUP_UNITS + SEGMENT_UNITS - 1) / SEGMENT_UNITS;
+  localparam int CONTROL_BITS = ADDRESS_BITS + 2;
 
   logic shift;
   logic [(SEGMENTS+1)*UNIT_BITS-1:0] links;
@@ -49,23 +49,29 @@ module mac_array #(
   assign links[SEGMENTS*UNIT_BITS+:UNIT_BITS] = '0;
 
   // Segment s sees everything s cycles later.
-  assign valids[0] = valid_i;
-  assign controls[CONTROL_BITS-1:0] = {address_i, first_i, last_i};
-  assign activations[DEPTH*ACTIVATION_BITS-1:0] = activations_i;
-  if (SEGMENTS > 1) begin : gen_hops
+  if (SEGMENTS == 1) begin : gen_no_hops
+    assign valids = valid_i;
+    assign controls = {address_i, first_i, last_i};
+    assign activations = activations_i;
+  end else begin : gen_hops
+    logic [SEGMENTS-2:0] valids_q;
+    logic [(SEGMENTS-1)*CONTROL_BITS-1:0] controls_q;
+    logic [(SEGMENTS-1)*DEPTH*ACTIVATION_BITS-1:0] activations_q;
+    assign valids = {valids_q, valid_i};
+    assign controls = {controls_q, address_i, first_i, last_i};
+    assign activations = {activations_q, activations_i};
     always_ff @(posedge clk_i) begin
-      if (rst_i) valids[SEGMENTS-1:1] <= '0;
-      else valids[SEGMENTS-1:1] <= valids[SEGMENTS-2:0];
-      controls[SEGMENTS*CONTROL_BITS-1:CONTROL_BITS] <= controls[(SEGMENTS-1)*CONTROL_BITS-1:0];
-      activations[SEGMENTS*DEPTH*ACTIVATION_BITS-1:DEPTH*ACTIVATION_BITS] <=
-          activations[(SEGMENTS-1)*DEPTH*ACTIVATION_BITS-1:0];
+      if (rst_i) valids_q <= '0;
+      else valids_q <= valids[SEGMENTS-2:0];
+      controls_q <= controls[(SEGMENTS-1)*CONTROL_BITS-1:0];
+      activations_q <= activations[(SEGMENTS-1)*DEPTH*ACTIVATION_BITS-1:0];
     end
   end
 
   for (genvar s = 0; s < SEGMENTS; s++) begin : gen_segment
-    localparam int unsigned LEFT = GROUP_UNITS - s * SEGMENT_UNITS;
-    localparam int unsigned UNITS = LEFT < SEGMENT_UNITS ? LEFT : SEGMENT_UNITS;
-    localparam int unsigned CONTROL = s * CONTROL_BITS;
+    localparam int LEFT = GROUP_UNITS - s * SEGMENT_UNITS;
+    localparam int UNITS = LEFT < SEGMENT_UNITS ? LEFT : SEGMENT_UNITS;
+    localparam int CONTROL = s * CONTROL_BITS;
 
     mac_segment #(
         .UNITS          (UNITS),

@@ -4,11 +4,11 @@
 // once for all its chains). Latency DEPTH + 2 from weights_i, throughput 1.
 // The registers are the DSP48E1's own: A and B (operands_q), M (product_q), P (sum_q).
 module mac_chain #(
-    parameter int unsigned DEPTH = 4,
-    parameter int unsigned WEIGHT_BITS = 25,
-    parameter int unsigned ACTIVATION_BITS = 8,
-    parameter int unsigned SUM_BITS = 36,
-    parameter int unsigned OFFSET = 0
+    parameter int DEPTH = 4,
+    parameter int WEIGHT_BITS = 25,
+    parameter int ACTIVATION_BITS = 8,
+    parameter int SUM_BITS = 36,
+    parameter int OFFSET = 0
 ) (
     input  logic                             clk_i,
     input  logic [DEPTH*WEIGHT_BITS-1:0]     weights_i,

@@ -9,16 +9,16 @@
 // Timing: the control bundle comes in cycle 0, its activations in cycle 2; accumulators hold the result
 // DEPTH + 5 cycles after the bundle with last_i, and are loaded into the shift register one cycle later.
 module mac_segment #(
-    parameter int unsigned UNITS = 9,
-    parameter int unsigned DEPTH = 4,
-    parameter int unsigned PACK = 2,
-    parameter int unsigned WEIGHT_BITS = 8,
-    parameter int unsigned ACTIVATION_BITS = 8,
-    parameter int unsigned SUM_BITS = 24,
-    parameter int unsigned WORDS = 512,
+    parameter int UNITS = 9,
+    parameter int DEPTH = 4,
+    parameter int PACK = 2,
+    parameter int WEIGHT_BITS = 8,
+    parameter int ACTIVATION_BITS = 8,
+    parameter int SUM_BITS = 24,
+    parameter int WORDS = 512,
     parameter FILE = "",
-    localparam int unsigned ADDRESS_BITS = WORDS > 1 ? $clog2(WORDS) : 1,
-    localparam int unsigned UNIT_BITS = 4 * SUM_BITS
+    localparam int ADDRESS_BITS = WORDS > 1 ? $clog2(WORDS) : 1,
+    localparam int UNIT_BITS = 4 * SUM_BITS
 ) (
     input  logic                             clk_i,
     input  logic                             rst_i,
@@ -31,19 +31,21 @@ module mac_segment #(
     input  logic [UNIT_BITS-1:0]             unit_i,
     output logic [UNIT_BITS-1:0]             unit_o
 );
-  localparam int unsigned CHAINS = UNITS * 4 / PACK;
-  localparam int unsigned CHAIN_WORD = DEPTH * PACK * WEIGHT_BITS;
+  localparam int CHAINS = UNITS * 4 / PACK;
+  localparam int CHAIN_WORD = DEPTH * PACK * WEIGHT_BITS;
   // Position of the upper product in a packed word: four products of 8 x 8 bits fit the 17 bits below it.
-  localparam int unsigned FIELD = 17;
-  localparam int unsigned FACTOR_BITS = PACK == 2 ? FIELD + WEIGHT_BITS : WEIGHT_BITS;
-  localparam int unsigned CHAIN_BITS = FACTOR_BITS + ACTIVATION_BITS + $clog2(DEPTH) + 1;
+  localparam int FIELD = 17;
+  localparam int FACTOR_BITS = PACK == 2 ? FIELD + WEIGHT_BITS : WEIGHT_BITS;
+  localparam int CHAIN_BITS = FACTOR_BITS + ACTIVATION_BITS + $clog2(DEPTH) + 1;
 
+`ifndef __ICARUS__  // which has no elaboration-time errors
   if (PACK != 1 && PACK != 2) begin : gen_bad_pack
     $error("%m: PACK must be 1 or 2");
   end
   if (PACK == 2 && (WEIGHT_BITS > 8 || ACTIVATION_BITS > 8 || DEPTH > 4)) begin : gen_bad_packing
     $error("%m: two products a DSP48E1 need at most 8-bit weights and activations, and chains of at most 4");
   end
+`endif
 
   logic [CHAINS*CHAIN_WORD-1:0] word;
   rom #(
@@ -94,7 +96,7 @@ module mac_segment #(
     logic [DEPTH*FACTOR_BITS-1:0] factors;
     logic signed [CHAIN_BITS-1:0] result;
     for (genvar j = 0; j < DEPTH; j++) begin : gen_factor
-      localparam int unsigned AT = (n * DEPTH + j) * PACK * WEIGHT_BITS;
+      localparam int AT = (n * DEPTH + j) * PACK * WEIGHT_BITS;
       if (PACK == 2) begin : gen_packed
         // The memory holds w1 - (w0 < 0) above w0, so that w1 * 2^17 + w0 is wiring only.
         assign factors[j*FACTOR_BITS+:FACTOR_BITS] = {

@@ -8,14 +8,14 @@
 // A job (hls/schedule.py writes them):
 //   {wait_room, layer read, first row read, steps - 1, cycles - 1, tag, units - 1}
 module mac_sequencer #(
-    parameter int unsigned LAYERS = 2,
-    parameter int unsigned JOBS = 16,
-    parameter int unsigned WORDS = 512,
-    parameter int unsigned ROW_BITS = 6,
-    parameter int unsigned STEP_BITS = 6,
-    parameter int unsigned TAG_BITS = 12,
-    parameter int unsigned COUNT_BITS = 5,
-    localparam int unsigned ADDRESS_BITS = WORDS > 1 ? $clog2(WORDS) : 1
+    parameter int LAYERS = 2,
+    parameter int JOBS = 16,
+    parameter int WORDS = 512,
+    parameter int ROW_BITS = 6,
+    parameter int STEP_BITS = 6,
+    parameter int TAG_BITS = 12,
+    parameter int COUNT_BITS = 5,
+    localparam int ADDRESS_BITS = WORDS > 1 ? $clog2(WORDS) : 1
 ) (
     input  logic                    clk_i,
     input  logic                    rst_i,
@@ -33,10 +33,10 @@ module mac_sequencer #(
     output logic                    phase_o,
     output logic [ROW_BITS-1:0]     row_o
 );
-  localparam int unsigned LAYER_BITS = 2;
-  localparam int unsigned JOB_BITS =
+  localparam int LAYER_BITS = 2;
+  localparam int JOB_BITS =
       1 + LAYER_BITS + ROW_BITS + STEP_BITS + STEP_BITS + TAG_BITS + COUNT_BITS;
-  localparam int unsigned INDEX_BITS = JOBS > 1 ? $clog2(JOBS) : 1;
+  localparam int INDEX_BITS = JOBS > 1 ? $clog2(JOBS) : 1;
 
   logic [JOB_BITS-1:0] jobs[0:JOBS-1];
   initial $readmemh("schedule.mem", jobs);

@@ -3,17 +3,17 @@
 //   logit = round(h.W + b); the character with the largest logit, of equal ones that with the lowest code.
 // Latency 5 to the logits, 8 from the last word to the character; throughput 1.
 module output_layer #(
-    parameter int unsigned VOCABULARY = 90,
-    parameter int unsigned SUM_BITS = 24,
-    parameter int unsigned BIAS_BITS = 20,     // aligned
-    parameter int unsigned TOTAL_BITS = 26,    // of h.W + b, aligned
-    parameter int unsigned SUM_SHIFT = 0,      // left shift that aligns h.W
+    parameter int VOCABULARY = 90,
+    parameter int SUM_BITS = 24,
+    parameter int BIAS_BITS = 20,     // aligned
+    parameter int TOTAL_BITS = 26,    // of h.W + b, aligned
+    parameter int SUM_SHIFT = 0,      // left shift that aligns h.W
     parameter int LOGIT_SHIFT = 3,             // fraction bits dropped
     parameter bit LOGIT_HALF = 1'b1,
-    parameter int unsigned LOGIT_BITS = 16,
-    localparam int unsigned WORDS = (VOCABULARY + 3) / 4,
-    localparam int unsigned WORD_BITS = WORDS > 1 ? $clog2(WORDS) : 1,
-    localparam int unsigned CODE_BITS = WORD_BITS + 2
+    parameter int LOGIT_BITS = 16,
+    localparam int WORDS = (VOCABULARY + 3) / 4,
+    localparam int WORD_BITS = WORDS > 1 ? $clog2(WORDS) : 1,
+    localparam int CODE_BITS = WORD_BITS + 2
 ) (
     input  logic                    clk_i,
     input  logic                    rst_i,
@@ -46,7 +46,7 @@ module output_layer #(
   logic [4*LOGIT_BITS-1:0] rounded;
   for (genvar k = 0; k < 4; k++) begin : gen_logit
     // Positions behind the vocabulary get the lowest value, which loses every comparison here.
-    localparam int unsigned USED = (VOCABULARY + 3 - k) / 4;
+    localparam int USED = (VOCABULARY + 3 - k) / 4;
     logic signed [TOTAL_BITS-1:0] total_3_q;
     always_ff @(posedge clk_i) begin
       total_3_q <= (TOTAL_BITS'($signed(sums_2[k*SUM_BITS+:SUM_BITS])) <<< SUM_SHIFT)

@@ -2,9 +2,9 @@
 // A simple dual-port memory (one write, one read port) in block RAM, with its output register.
 // Read latency 2. A read of the address being written returns the old word. Starts as zeros.
 module ram #(
-    parameter int unsigned WIDTH = 16,
-    parameter int unsigned DEPTH = 256,
-    localparam int unsigned ADDRESS_BITS = DEPTH > 1 ? $clog2(DEPTH) : 1
+    parameter int WIDTH = 16,
+    parameter int DEPTH = 256,
+    localparam int ADDRESS_BITS = DEPTH > 1 ? $clog2(DEPTH) : 1
 ) (
     input  logic                    clk_i,
     input  logic                    write_i,

@@ -2,10 +2,10 @@
 // A read-only memory in block RAM, with the block RAM's output register.
 // Latency 2, throughput 1. Content: one hexadecimal word a line of FILE, from address 0.
 module rom #(
-    parameter int unsigned WIDTH = 8,
-    parameter int unsigned DEPTH = 1024,
+    parameter int WIDTH = 8,
+    parameter int DEPTH = 1024,
     parameter FILE = "",
-    localparam int unsigned ADDRESS_BITS = DEPTH > 1 ? $clog2(DEPTH) : 1
+    localparam int ADDRESS_BITS = DEPTH > 1 ? $clog2(DEPTH) : 1
 ) (
     input  logic                    clk_i,
     input  logic [ADDRESS_BITS-1:0] address_i,

@@ -4,9 +4,9 @@
 //   overflow  AP_SAT: to MIN_VALUE or MAX_VALUE
 // A negative SHIFT appends zeros instead. Latency 2, throughput 1.
 module round_saturate #(
-    parameter int unsigned IN_BITS = 24,
+    parameter int IN_BITS = 24,
     parameter int SHIFT = 8,
-    parameter int unsigned OUT_BITS = 10,
+    parameter int OUT_BITS = 10,
     parameter bit HALF = 1'b1,
     parameter int MIN_VALUE = -512,
     parameter int MAX_VALUE = 511
@@ -15,11 +15,11 @@ module round_saturate #(
     input  logic signed [IN_BITS-1:0]  data_i,
     output logic        [OUT_BITS-1:0] data_o
 );
-  localparam int unsigned LEFT = SHIFT < 0 ? -SHIFT : 0;
-  localparam int unsigned RIGHT = SHIFT > 0 ? SHIFT : 0;
+  localparam int LEFT = SHIFT < 0 ? -SHIFT : 0;
+  localparam int RIGHT = SHIFT > 0 ? SHIFT : 0;
   // One bit more than the input for the half that is added; at least as wide as the bounds.
-  localparam int unsigned EXACT_BITS = IN_BITS + LEFT + 1;
-  localparam int unsigned WIDE = EXACT_BITS > OUT_BITS + 1 ? EXACT_BITS : OUT_BITS + 1;
+  localparam int EXACT_BITS = IN_BITS + LEFT + 1;
+  localparam int WIDE = EXACT_BITS > OUT_BITS + 1 ? EXACT_BITS : OUT_BITS + 1;
 
   logic signed [WIDE-1:0] extended, half, rounded_q;
   assign extended = WIDE'(data_i) <<< LEFT;

@@ -3,7 +3,7 @@
 // whenever valid_i is set. The file's name is plusarg NAME's value; without the plusarg nothing is written.
 // The bench reads the lines and compares them with the reference (sim/trace.py).
 module trace_monitor #(
-    parameter int unsigned WORDS = 4,
+    parameter int WORDS = 4,
     parameter NAME = "trace"
 ) (
     input logic                clk_i,
@@ -17,7 +17,7 @@ module trace_monitor #(
     file = 0;
     if ($value$plusargs({NAME, "=%s"}, path)) file = $fopen(path, "w");
   end
-  always_ff @(posedge clk_i) begin
+  always @(posedge clk_i) begin
     if (file != 0 && valid_i) begin
       $fwrite(file, "%h\n", words_i);
       if (flush_i) $fflush(file);

@@ -94,7 +94,6 @@ class Bench:
             part.log.setLevel(logging.WARNING)
         for part in (self.registers.write_if, self.registers.read_if):
             part.log.setLevel(logging.WARNING)
-        self.monitor = InputMonitor(dut, self.model)
         self.beats: list[tuple[tuple[int, ...], bool]] = []
         self.generate_mode = False
         self.started = time.perf_counter()
@@ -106,6 +105,7 @@ class Bench:
         await ClockCycles(self.dut.clk_i, 8)
         self.dut.rst_i.value = 0
         await ClockCycles(self.dut.clk_i, 2)
+        self.monitor = InputMonitor(self.dut, self.model)
 
     # ---- registers
     async def write(self, name: str, value: int) -> None:
