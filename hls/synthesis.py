@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Synthesis of an RTL project for 7-series with Yosys, and what it takes of a part."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from models.errors import UserError
+from models.store import write_text
+
+# AMD DS190, "Zynq-7000 SoC Data Sheet: Overview", programmable logic of each device.
+PARTS = {
+    "xc7z010": {"lut": 17_600, "ff": 35_200, "dsp": 80, "bram36": 60},
+    "xc7z020": {"lut": 53_200, "ff": 106_400, "dsp": 220, "bram36": 140},
+}
+DEFAULT_PART = "xc7z020"
+
+# Cells of a 7-series netlist and the LUTs or flip-flops that each takes (AMD UG474, tables of the SLICEM's
+# memory and shift register modes).
+LUTS = {f"LUT{k}": 1 for k in range(1, 7)} | {
+    "INV": 1,
+    "SRL16E": 1,
+    "SRLC32E": 1,
+    "RAM32M": 4,
+    "RAM64M": 4,
+    "RAM32X1D": 2,
+    "RAM64X1D": 2,
+    "RAM128X1D": 4,
+    "RAM256X1S": 4,
+}
+FLIP_FLOPS = ("FDRE", "FDSE", "FDCE", "FDPE")
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What a netlist takes; block RAM in units of 36 Kb."""
+
+    part: str
+    tool: str
+    lut: int
+    ff: int
+    dsp: int
+    bram36: float
+    fits: bool
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def part_name(part: str) -> str:
+    """The device of a full part number such as xc7z020clg400-1.
+
+    Raises:
+        UserError: naming the devices known.
+    """
+    for name in PARTS:
+        if part.startswith(name):
+            return name
+    raise UserError(f"unknown part {part!r}; known are {', '.join(PARTS)} and their packages")
+
+
+def synthesize(project: Path, part: str = DEFAULT_PART) -> dict[str, Any]:
+    """Synthesize a project written by hls.generate; returns :class:`Resources` as a dictionary.
+
+    Netlist (netlist.json, netlist.v), cell counts, report and Yosys' log are put beside the project, in
+    ``<project>-synthesis``. Takes minutes for a full engine.
+
+    Raises:
+        UserError: for an unknown part, or if Yosys refuses the sources (naming its log).
+    """
+    part = part_name(part)
+    project = project.resolve()
+    folder = project.parent / f"{project.name}-synthesis"
+    folder.mkdir(parents=True, exist_ok=True)
+    log = folder / "yosys.log"
+    top = json.loads((project / "project.json").read_text(encoding="utf-8"))["top"]
+    sources = " ".join(sorted(f.name for f in project.glob("*.sv")))
+    script = [
+        f"read_verilog -sv -defer {sources}",
+        f"synth_xilinx -family xc7 -top {top} -flatten -noiopad -abc9",
+        f"tee -q -o {folder}/cells.json stat -json",
+        f"write_json {folder}/netlist.json",
+        f"write_verilog -noattr {folder}/netlist.v",
+    ]
+    with log.open("w", encoding="utf-8") as output:
+        done = subprocess.run(
+            # A process of its own: Yosys' log goes to the process' standard output, and it never frees all.
+            [sys.executable, "-c", _RUN, *script],
+            cwd=project,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+    if done.returncode:
+        raise UserError(f"Yosys could not synthesize {project}; see {log}")
+    resources = count(folder / "cells.json", part)
+    write_text(folder / "report.json", json.dumps(resources.to_dict(), indent=2) + "\n")
+    return resources.to_dict()
+
+
+_RUN = """
+import sys
+from pyosys import libyosys
+design = libyosys.Design()
+for command in sys.argv[1:]:
+    libyosys.run_pass(command, design)
+"""
+
+
+def count(cells_file: Path, part: str = DEFAULT_PART) -> Resources:
+    """Resources from Yosys' statistics."""
+    data = json.loads(cells_file.read_text(encoding="utf-8"))
+    cells = data["design"]["num_cells_by_type"]
+    has = PARTS[part]
+    used = {
+        "lut": sum(cells.get(name, 0) * weight for name, weight in LUTS.items()),
+        "ff": sum(cells.get(name, 0) for name in FLIP_FLOPS),
+        "dsp": cells.get("DSP48E1", 0),
+        "bram36": cells.get("RAMB36E1", 0) + cells.get("RAMB18E1", 0) / 2,
+    }
+    unknown = [c for c in cells if c.startswith("RAM") and c not in LUTS and not c.startswith("RAMB")]
+    if unknown:
+        raise UserError(f"{cells_file}: memory cell {unknown[0]} is not in the table of LUT costs")
+    fits = all(used[name] <= has[name] for name in has)
+    return Resources(part, data["creator"].split(" (")[0], **used, fits=fits)
