@@ -58,15 +58,20 @@ def convert(
             options = {"part": PART, "clock_period": CLOCK_PERIOD} | options
             if reuse_factor is None:
                 config["LayerName"] = _reuse_factors(model)
-        return hls4ml.converters.convert_from_keras_model(
-            model,
-            output_dir=str(folder),
-            backend=backend,
-            hls_config=config,
-            allow_da_fallback=False,
-            allow_v2_fallback=False,
-            **({"project_name": PROJECT} | options),
-        )
+        try:
+            return hls4ml.converters.convert_from_keras_model(
+                model,
+                output_dir=str(folder),
+                backend=backend,
+                hls_config=config,
+                allow_da_fallback=False,
+                allow_v2_fallback=False,
+                **({"project_name": PROJECT} | options),
+            )
+        except ValueError as error:
+            if "not found in registry" in str(error):  # how hls4ml refuses a layer
+                raise UserError(f"hls4ml can't convert this model: {error}") from error
+            raise
 
 
 def compile_model(hls_model: Any) -> None:

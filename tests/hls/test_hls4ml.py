@@ -135,9 +135,12 @@ def test_accumulators_are_as_wide_as_proved(compiled: Compiled) -> None:
 
 
 def test_ap_int_sums_are_the_same(tmp_path: Path) -> None:
-    """Synthesis adds in ap_int, the C simulation in machine integers: run the former too."""
+    """Synthesis adds in ap_int, the C simulation in machine integers: run the former too.
+
+    And with weights from the headers, as synthesis reads them, not from text files.
+    """
     network = random_network("w8a8", 11, (6, 8), np.random.default_rng(SEED))
-    graph = convert(keras_model(network), tmp_path)
+    graph = convert(keras_model(network), tmp_path, write_weights_txt=False)
     graph.write()
     script = tmp_path / "build_lib.sh"
     script.write_text(script.read_text().replace('CFLAGS="-O3', 'CFLAGS="-DZYNQ_LSTM_AP_INT -O1'))
@@ -267,7 +270,7 @@ def test_refused_by_name(model: Any, tmp_path: Path, options: Any, message: str)
 
 def test_several_steps_a_call_are_refused(tmp_path: Path) -> None:
     network = random_network("w8a8", 5, (4,), np.random.default_rng(SEED))
-    with pytest.raises(UserError, match="lstm1: .*takes 3 steps; build it with time_steps=1"):
+    with pytest.raises(UserError, match=r"lstm1: .*takes 3 steps; build it with time_steps=1"):
         convert(keras_model(network, time_steps=3), tmp_path)
 
 
@@ -284,6 +287,26 @@ def test_openrtl_refuses_other_layers(model: Any, tmp_path: Path, extra: str) ->
     longer = keras.Model(model.inputs, layers[extra](model.outputs[0]))
     with pytest.raises(UserError, match=f"layer behind .*{extra}.* is not supported; a network is"):
         convert(longer, tmp_path, backend="OpenRTL")
+
+
+def test_unknown_layer_is_refused(model: Any, tmp_path: Path) -> None:
+    import keras
+
+    nested = keras.Model(model.inputs, model(model.inputs))
+    with pytest.raises(UserError, match=r"hls4ml can't convert this model: .*Functional"):
+        convert(nested, tmp_path)
+
+
+def test_wrapped_layer_is_refused(model: Any, tmp_path: Path) -> None:
+    import keras
+
+    from models.quantized import QuantizedDense
+
+    hidden = model.get_layer("lstm2").output
+    dense = QuantizedDense(5, model.get_layer("logits").formats)
+    wrapped = keras.Model(model.inputs, keras.layers.TimeDistributed(dense, name="around")(hidden))
+    with pytest.raises(UserError, match="layer around: TimeDistributed around QuantizedDense"):
+        convert(wrapped, tmp_path)
 
 
 @pytest.mark.parametrize("option", ["go_backwards", "return_state"])
