@@ -2,6 +2,7 @@
 // Simulation only (compiled in with ZYNQ_LSTM_TRACE): writes one line of hexadecimal 16-bit words to a file
 // whenever valid_i is set. The file's name is plusarg NAME's value; without the plusarg nothing is written.
 // The bench reads the lines and compares them with the reference (sim/trace.py).
+`ifdef ZYNQ_LSTM_TRACE
 module trace_monitor #(
     parameter int WORDS = 4,
     parameter NAME = "trace"
@@ -24,3 +25,4 @@ module trace_monitor #(
     end
   end
 endmodule
+`endif

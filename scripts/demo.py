@@ -1,0 +1,274 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``zynq-lstm demo``: the main job, from the shipped checkpoint to four engines that agree."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from sim.trace import Comparison
+
+T = TypeVar("T")
+
+GENERATED = 400  # characters of text that the RTL writes
+MINIMUM = 16  # characters; the state has then been through all of the schedule's overlaps
+
+
+@click.command(name="demo")
+@click.option("--characters", default=2048, show_default=True, help="Held-out characters to compare on.")
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("build/demo"),
+    show_default=True,
+    help="Folder for projects, logs and summary.json.",
+)
+@click.option("--corpus", default="shakespeare", show_default=True, help="Corpus that the checkpoints know.")
+@click.option("--corpus-file", type=click.Path(path_type=Path), help="A UTF-8 text of yours instead.")
+@click.option("--float", "float_file", type=click.Path(path_type=Path), help="Float checkpoint.")
+@click.option("--checkpoint", type=click.Path(path_type=Path), help="Quantized checkpoint.")
+@click.option("--part", default="xc7z020", show_default=True, help="Zynq-7000 device to synthesize for.")
+@click.option("--synthesis/--no-synthesis", default=True, show_default=True, help="Run Yosys, too.")
+@click.pass_context
+def command(
+    ctx: click.Context,
+    characters: int,
+    output: Path,
+    corpus: str,
+    corpus_file: Path | None,
+    float_file: Path | None,
+    checkpoint: Path | None,
+    part: str,
+    synthesis: bool,
+) -> None:
+    """Evaluate, convert, compile, simulate, and prove four engines equal on held-out text.
+
+    Compares every gate, state and logit of the quantized Keras model, the HLS C++ and the RTL with the
+    NumPy reference, at every character; lets the RTL write text; counts what it takes of the chip. Exit
+    code 1 if anything differs.
+    """
+    from rich.console import Console
+
+    from hls.synthesis import part_name
+    from models.checkpoint import Checkpoint, shipped
+    from models.corpus import load_corpus
+    from models.errors import UserError
+
+    if characters < MINIMUM:
+        raise UserError(f"--characters is {characters}; it must be at least {MINIMUM}")
+    part = part_name(part)
+    floating = Checkpoint.load(float_file or shipped("float"))
+    quantized = Checkpoint.load(checkpoint or shipped("w8a8"))
+    if floating.spec is not None:
+        raise UserError(f"{float_file}: holds a quantized network; --float takes a float one")
+    text = load_corpus(corpus, corpus_file) if corpus_file else load_corpus(corpus)
+    text = text.with_vocabulary(quantized.vocabulary)
+    held_out = text.split().part("validation")
+    if len(held_out) <= characters:
+        raise UserError(f"--characters is {characters}; the validation split has {len(held_out)} characters")
+    console = Console()
+    demo = Demo(output, console)
+    summary = demo.run(text, held_out, characters, floating, quantized, part if synthesis else None)
+    if not demo.exact:
+        console.print(f"[bold red]NOT EXACT[/]: {demo.first}")
+        ctx.exit(1)
+    console.print(f"Exact everywhere. Summary: {output / 'summary.json'}, {output / 'summary.md'}")
+    assert summary
+
+
+class Demo:
+    """The steps of the main job; each prints one line when it is done."""
+
+    def __init__(self, output: Path, console: Console) -> None:
+        self.output, self.console = output, console
+        self.exact = True
+        self.first = ""
+
+    def run(
+        self, text: Any, held_out: Any, characters: int, floating: Any, quantized: Any, part: str | None
+    ) -> dict[str, Any]:
+        """Everything, in the order in which data flows; returns the summary."""
+        from hls import simulate
+        from hls.convert import compile_model, convert
+        from hls.synthesis import synthesize
+        from models.evaluate import evaluate_keras, evaluate_reference
+        from models.float_lstm import float_model
+        from models.freeze import freeze
+        from models.quantized import quantized_model, trace
+        from sim.reference import Reference
+
+        self.output.mkdir(parents=True, exist_ok=True)
+        network = freeze(quantized)
+        network.save(self.output / "network.safetensors")
+        codes = held_out[:characters]
+        model = quantized_model(quantized)
+
+        # Yosys takes longest and needs only the network: it runs beside the rest, on the other core.
+        graph = convert(model, self.output / "rtl", backend="OpenRTL")
+        graph.write()
+        with ThreadPoolExecutor(1) as pool:
+            synthesis = pool.submit(synthesize, self.output / "rtl" / "rtl", part) if part else None
+
+            size = f"{len(held_out):,} characters"
+            bits: dict[str, Any] = {"split": "validation"}
+            for name, run in (
+                ("float", lambda: evaluate_keras(float_model(floating), held_out)),
+                ("quantized", lambda: evaluate_keras(model, held_out)),
+                ("reference", lambda: evaluate_reference(network, held_out)),
+            ):
+                bits[name] = self._step(f"bits per character, {name}, {size}", run, "{:.4f}".format)
+            if bits["quantized"] != bits["reference"]:
+                self._fail("bits per character of the quantized model and the reference differ")
+
+            expected: dict[str, Any] = {}
+            self._step("reference, every signal", lambda: Reference(network).run(codes, expected))
+            seconds = _seconds(lambda: Reference(network).run(held_out[:20_000]))
+            speed = {"reference_chars_per_s": round(min(len(held_out), 20_000) / seconds)}
+
+            exactness = {}
+            found = self._step("quantized Keras model, every signal", lambda: trace(model, codes))
+            exactness["keras"] = self._compare("keras", network, expected, found)
+
+            hls = convert(model, self.output / "hls")
+            self._step("HLS C++ by hls4ml, compiled with g++", lambda: compile_model(hls))
+            found = self._step("HLS C++, every signal", lambda: simulate.trace(hls, codes))
+            exactness["hls"] = self._compare("hls", network, expected, found)
+            simulate.reset(hls)
+            seconds = _seconds(lambda: simulate.run(hls, codes))
+            speed["hls_chars_per_s"] = round(len(codes) / seconds)
+
+            self._step("RTL, built with Verilator", lambda: compile_model(graph))
+            rtl = graph.rtl
+            scored = self._step("RTL under cocotb, every signal", lambda: rtl.score(codes))
+            exactness["rtl"] = self._compare("rtl", network, expected, scored.trace)
+            speed["rtl_chars_per_s"] = round(len(codes) / scored.report["seconds"])
+            prime = codes[: len(codes) // 8]
+            written = self._step("RTL, text in closed loop", lambda: rtl.generate(prime, GENERATED))
+            resources = self._step("synthesis with Yosys", synthesis.result) if synthesis else None
+
+        summary = {
+            "corpus": {
+                "name": text.name,
+                "characters": len(text.codes),
+                "vocabulary": len(text.vocabulary),
+                "sha256": text.sha256,
+            },
+            "bits_per_character": bits,
+            "exactness": exactness,
+            "rtl": _rtl_figures(network, graph, scored.report, written.report),
+            "resources": resources,
+            "speed": speed,
+        }
+        decode = "".join(network.vocabulary[code] for code in written.report["generated"])
+        before = "".join(network.vocabulary[code] for code in prime[-120:])
+        self._write(summary, before, decode)
+        return summary
+
+    def _step(self, title: str, run: Callable[[], T], show: Callable[[T], str] | None = None) -> T:
+        started = time.monotonic()
+        with self.console.status(f"{title} ..."):
+            result = run()
+        more = f"  [bold]{show(result)}[/]" if show else ""
+        self.console.print(f"[green]done[/] {time.monotonic() - started:6.1f} s  {title}{more}")
+        return result
+
+    def _compare(self, engine: str, network: Any, expected: Any, found: Any) -> dict[str, int]:
+        from sim.trace import compare
+
+        result: Comparison = compare(network, expected, found)
+        self.console.print(
+            f"               {engine}: {result.values:,} values of {result.characters:,} characters compared, "
+            f"{result.mismatches} differ"
+        )
+        if not result.exact:
+            self._fail(f"{engine}: {result.first}")
+        return result.summary()
+
+    def _fail(self, reason: str) -> None:
+        self.first = self.first or reason
+        self.exact = False
+
+    def _write(self, summary: dict[str, Any], before: str, text: str) -> None:
+        from models.store import write_text
+
+        write_text(self.output / "summary.json", json.dumps(summary, indent=2) + "\n")
+        write_text(self.output / "summary.md", _readable(summary, before, text))
+        self.console.rule("text written by the RTL, greedy, behind the held-out text")
+        self.console.print(f"[dim]{_escape(before)}[/]{_escape(text)}", highlight=False)
+        self.console.rule()
+
+
+def _rtl_figures(network: Any, graph: Any, scored: Any, written: Any) -> dict[str, Any]:
+    """Measured cycles, and how much of the array's time was of use."""
+    from hls.openrtl import design
+
+    lanes = design(graph).array.lanes
+    macs = network.spec.macs_per_character()
+    cycles = {"score": scored["cycles_per_character"], "generate": written["cycles_per_character"]}
+    return {
+        "mac_lanes": lanes,
+        "macs_per_character": macs,
+        "cycles_per_character": cycles,
+        "mac_utilisation": round(macs / (lanes * max(cycles.values())), 4),
+    }
+
+
+def _seconds(run: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    run()
+    return time.perf_counter() - started
+
+
+def _readable(summary: dict[str, Any], before: str, text: str) -> str:
+    """The summary for people."""
+    from models.evaluate import METRIC
+
+    corpus, bits, rtl = summary["corpus"], summary["bits_per_character"], summary["rtl"]
+    lines = [
+        "# Four engines, one network",
+        "",
+        f"Corpus {corpus['name']}: {corpus['characters']:,} characters, {corpus['vocabulary']} symbols.",
+        "",
+        f"| engine | BPC, {bits['split']} |",
+        "|---|---|",
+        *(f"| {name} | {bits[name]:.4f} |" for name in ("float", "quantized", "reference")),
+        "",
+        f"BPC: {METRIC}.",
+        "",
+        "| against the reference | characters | values | different |",
+        "|---|---|---|---|",
+        *(
+            f"| {name} | {row['characters']:,} | {row['values']:,} | {row['mismatches']} |"
+            for name, row in summary["exactness"].items()
+        ),
+        "",
+        f"RTL: {rtl['mac_lanes']} multiply-accumulates a cycle, "
+        f"{rtl['cycles_per_character']['generate']:.0f} cycles a character generated, "
+        f"{rtl['cycles_per_character']['score']:.0f} scored, "
+        f"{100 * rtl['mac_utilisation']:.1f} % of the array in use.",
+        "",
+    ]
+    if summary["resources"]:
+        taken = summary["resources"]
+        lines += [
+            f"{taken['part']} by {taken['tool']}: {taken['lut']:,} LUT, {taken['ff']:,} FF, {taken['dsp']} DSP48E1, "
+            f"{taken['bram36']:g} block RAMs; {'fits' if taken['fits'] else 'does not fit'}.",
+            "",
+        ]
+    lines += [f"- {name.replace('_', ' ')}: {value:,}" for name, value in summary["speed"].items()]
+    return "\n".join([*lines, "", "```", before + text, "```", ""])
+
+
+def _escape(text: str) -> str:
+    from rich.markup import escape
+
+    return escape(text)
