@@ -137,15 +137,21 @@ def weight_quantizer(fmt: FixedFormat) -> quantized_bits:
 def quantize_weight(quantizer: quantized_bits, fmt: FixedFormat, weight: Any) -> Any:
     """``quantizer(weight)``, exactly on the grid.
 
-    QKeras returns ``x + (xq - x)`` to pass the gradient, which in floating point misses xq by a
-    rounding error.
+    QKeras returns ``x + (xq - x)`` to pass the gradient, which in floating point can miss xq by a
+    rounding error: the larger, the farther x is outside the format. So x is clipped before, and the
+    result rounded to the grid after; the gradient passes both.
     """
+    bound = float(fmt.to_real(fmt.max_raw))
 
     @tf.custom_gradient
     def snap(value: Any) -> Any:
         return tf.round(value * 2.0**fmt.frac) * fmt.lsb, lambda upstream: upstream
 
-    return snap(quantizer(tf.convert_to_tensor(weight)))
+    @tf.custom_gradient
+    def clip(value: Any) -> Any:
+        return tf.clip_by_value(value, -bound, bound), lambda upstream: upstream
+
+    return snap(quantizer(clip(tf.convert_to_tensor(weight))))
 
 
 class QuantizedLSTMCell(QLSTMCell):

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from models.checkpoint import Checkpoint
-from models.corpus import CORPORA, MAX_VOCABULARY, Corpus, load_corpus
+from models.corpus import CORPORA, Corpus, load_corpus
 from models.errors import UserError
 from models.evaluate import METRIC
-from models.spec import DEFAULT_PRESET, PRESETS
+from models.spec import DEFAULT_PRESET, PRESETS, network_spec
 from models.store import write_text
 
 if TYPE_CHECKING:
@@ -76,8 +76,12 @@ def command(corpus_name: str, corpus_file: Path | None, stage: str, preset: str,
     .json (the training record), and logs for TensorBoard.
     """
     corpus = load_corpus(corpus_name, corpus_file)
-    if len(corpus.vocabulary) > MAX_VOCABULARY:
-        raise UserError(f"{corpus.name}: the vocabulary has more than {MAX_VOCABULARY} characters")
+    network_spec(  # refuses an impossible shape before anything is written
+        preset,
+        vocabulary=len(corpus.vocabulary),
+        units=options["units"],
+        layers=options["layers"],
+    )
     run_dir: Path = options["run_dir"]
     name = Path(corpus.name).stem
     float_path = run_dir / f"{name}-float.safetensors"

@@ -1,0 +1,330 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Training: what it computes, that it resumes exactly, and what it refuses."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from models import corpus
+from models.checkpoint import Checkpoint
+from models.errors import UserError
+from models.quiet import import_tensorflow
+from models.store import load_tensors
+from scripts.main import main
+
+tf = import_tensorflow()
+import keras  # noqa: E402
+
+from models import float_lstm, training  # noqa: E402
+
+TEXT = "the quick brown fox jumps over the lazy dog. " * 400
+TINY = [
+    "--units",
+    "8",
+    "--batch",
+    "4",
+    "--steps",
+    "16",
+    "--epochs",
+    "2",
+    "--quantized-epochs",
+    "1",
+    "--seed",
+    "3",
+]
+
+
+@pytest.fixture
+def text_file(tmp_path: Path) -> Path:
+    path = tmp_path / "text.txt"
+    path.write_text(TEXT)
+    return path
+
+
+def small_trainer(epochs: float = 1.0, **options: object) -> training.Trainer:
+    text = corpus.from_text("t", TEXT)
+    model = float_lstm.build_float(2, 8, len(text.vocabulary))
+    training.initialise(model, 3)
+    chosen = training.TrainingOptions(epochs=epochs, batch=4, steps=16, warm_up=10, seed=3, **options)
+    return training.Trainer(model, text.codes, chosen, {"network": "small"})
+
+
+def test_the_float_network_is_keras_lstm(rng):
+    """Same logits and same gradients as stock Keras, up to float32 rounding."""
+    ours = float_lstm.build_float(2, 16, 10)
+    training.initialise(ours, 3)
+    codes = rng.integers(0, 10, (7, 5))
+    inputs = keras.Input((7, 10))
+    x = inputs
+    for _ in range(2):
+        x = keras.layers.LSTM(16, return_sequences=True)(x)
+    stock = keras.Model(inputs, keras.layers.Dense(10)(x))
+    stock.set_weights(ours.get_weights())
+    targets = tf.constant(rng.integers(0, 10, 35))
+
+    def gradients(model, run):
+        weights = [w.value for w in model.trainable_weights]
+        with tf.GradientTape() as tape:
+            logits = run()
+            loss = tf.nn.sparse_softmax_cross_entropy_with_logits(targets, tf.reshape(logits, (-1, 10)))
+        return logits, tape.gradient(loss, weights)
+
+    a, da = gradients(
+        ours,
+        lambda: float_lstm.forward(ours, tf.constant(codes, tf.int32), float_lstm.zero_state(ours, 5))[0],
+    )
+    b, db = gradients(stock, lambda: tf.transpose(stock(tf.one_hot(codes.T, 10)), (1, 0, 2)))
+    assert np.abs(a - b).max() < 1e-6
+    for x, y in zip(da, db, strict=True):
+        assert np.abs(x - y).max() < 1e-5
+    assert np.array_equal(ours(codes.T), tf.transpose(a, (1, 0, 2)))
+
+
+def test_state_is_carried(rng):
+    """Two halves of a text with the state carried give the logits of the whole."""
+    model = float_lstm.build_float(2, 8, 5)
+    training.initialise(model, 1)
+    codes = tf.constant(rng.integers(0, 5, (20, 3)), tf.int32)
+    whole, end = float_lstm.forward(model, codes, float_lstm.zero_state(model, 3))
+    first, state = float_lstm.forward(model, codes[:11], float_lstm.zero_state(model, 3))
+    second, state = float_lstm.forward(model, codes[11:], state)
+    assert np.abs(whole - tf.concat([first, second], 0)).max() < 1e-6
+    assert np.abs(end[1][0] - state[1][0]).max() < 1e-6
+
+
+def test_forget_gates_start_open():
+    model = float_lstm.build_float(1, 8, 5)
+    training.initialise(model, 1)
+    bias = model.get_layer("lstm1").get_weights()[2]
+    assert bias.tolist() == [0] * 8 + [1] * 8 + [0] * 16
+
+
+def test_the_plan_reads_every_stream_in_order():
+    plan = training.Plan(length=1000, batch=4, steps=16, seed=1)
+    assert plan.steps_per_epoch == 250 // 16
+    first, second = plan.indices(0), plan.indices(1)
+    assert first.shape == (17, 4)
+    assert first[0].tolist() == [0, 250, 500, 750]
+    assert np.array_equal(first[-1], second[0])  # the next chunk starts where this one looks ahead
+    assert np.array_equal(np.diff(first, axis=0), np.ones((16, 4)))
+    later = plan.indices(plan.steps_per_epoch)
+    assert later[0, 0] != 0  # another epoch, another place
+    assert np.array_equal(later, plan.indices(plan.steps_per_epoch))
+
+
+def test_a_text_shorter_than_one_batch_is_refused():
+    with pytest.raises(UserError, match=r"100 characters, shorter than one batch .* = 8256"):
+        training.Plan(length=100, batch=64, steps=128, seed=1)
+
+
+def test_learning_rate_warms_up_and_falls():
+    trainer = small_trainer(epochs=2)
+    rates = [trainer.learning_rate(k) for k in range(trainer.total + 1)]
+    top = int(np.argmax(rates))
+    assert top == 10
+    assert rates[top] == trainer.options.learning_rate
+    assert all(np.diff(rates[:top]) > 0)
+    assert all(np.diff(rates[top:]) < 0)
+    assert math.isclose(rates[-1], trainer.options.final_learning_rate)
+
+
+def test_training_learns_and_carries_the_state():
+    trainer = small_trainer(epochs=3)
+    seen = []
+    trainer.run(report=seen.append)
+    assert seen[-1].step == trainer.total
+    assert seen[-1].loss < 0.6 * seen[0].loss
+    assert all(np.abs(np.asarray(h)).max() > 0 for h, _ in trainer.states)
+
+
+@pytest.mark.parametrize("dropout", [0.0, 0.2])
+def test_stopping_and_resuming_changes_nothing(tmp_path, dropout):
+    whole = small_trainer(epochs=1.5, dropout=dropout)
+    whole.run()
+    path = tmp_path / "c.safetensors"
+    part = small_trainer(epochs=1.5, dropout=dropout)
+    real_total, part.total = part.total, 61
+    part.learning_rate = whole.learning_rate  # the schedule of the whole run
+    part.run(path)
+    rest = small_trainer(epochs=1.5, dropout=dropout)
+    rest.restore(path)
+    assert rest.step == 61
+    assert rest.total == real_total
+    rest.run()
+    for a, b in zip(whole.weights, rest.weights, strict=True):
+        assert np.array_equal(a, b)
+    for a, b in zip(whole.second, rest.second, strict=True):
+        assert np.array_equal(a, b)
+
+
+def test_another_run_s_checkpoint_is_refused(tmp_path):
+    path = tmp_path / "c.safetensors"
+    trainer = small_trainer()
+    trainer.save(path)
+    with pytest.raises(UserError, match=r"options\.learning_rate: '0\.01' there, '0\.02' here"):
+        small_trainer(learning_rate=0.02).restore(path)
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(UserError, match="truncated"):
+        trainer.restore(path)
+
+
+def test_a_loss_that_is_no_number_stops_and_keeps_the_checkpoint(tmp_path, monkeypatch):
+    path = tmp_path / "c.safetensors"
+    trainer = small_trainer()
+    real = trainer._update
+    calls = []
+
+    def update(*arguments):
+        calls.append(1)
+        loss, norm, states = real(*arguments)
+        return (loss * math.nan, norm, states) if len(calls) == 6 else (loss, norm, states)
+
+    monkeypatch.setattr(trainer, "_update", update)
+    with pytest.raises(training.TrainingDiverged, match=r"at step 6: loss nan.*lower --learning"):
+        trainer.run(path, seconds_between=0.0)
+    assert load_tensors(path)[1]["step"] == 5
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("epochs", -1.0), ("batch", 0), ("dropout", 1.0), ("clip", math.nan)]
+)
+def test_options_out_of_range_are_refused(field, value):
+    with pytest.raises(UserError, match=f"{field} is"):
+        training.TrainingOptions(**{field: value})
+
+
+def start(text_file: Path, run_dir: Path, *more: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "scripts", "train", "--corpus-file", str(text_file)]
+    command += [*TINY, "--run-dir", str(run_dir), "--checkpoint-seconds", "0", *more]
+    return subprocess.Popen(
+        command,
+        cwd=Path(__file__).parents[2],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+
+
+@pytest.mark.slow
+def test_a_killed_run_ends_with_the_same_weights(text_file, tmp_path, seed):
+    """kill -9 in the float stage, and in the quantized one, each at a random moment."""
+    draw = random.Random(seed)
+    whole = start(text_file, tmp_path / "whole")
+    output = whole.communicate(timeout=300)[0]
+    assert whole.returncode == 0, output
+    killed = tmp_path / "killed"
+    for name in ("text-float", "text-w8a8"):
+        process = start(text_file, killed, "--resume")
+        checkpoint = killed / name / "training.safetensors"
+        deadline = time.monotonic() + 200
+        while not checkpoint.exists() and process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.01)
+        time.sleep(draw.uniform(0.0, 0.4))
+        assert process.poll() is None, process.communicate()[0]
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+        step = load_tensors(checkpoint)[1]["step"]  # whole, whenever it was killed
+        assert 0 < step < 2 * (len(TEXT) * 9 // 10 // 4 // 16), "killed too late to mean anything"
+    last = start(text_file, killed, "--resume")
+    output = last.communicate(timeout=300)[0]
+    assert last.returncode == 0, output
+    assert "resumed at step" in output
+    for name in ("text-float", "text-w8a8"):
+        a = Checkpoint.load(tmp_path / "whole" / f"{name}.safetensors")
+        b = Checkpoint.load(killed / f"{name}.safetensors")
+        assert a.sha256 == b.sha256, name
+        whole_state, _ = load_tensors(tmp_path / "whole" / name / "training.safetensors")
+        killed_state, _ = load_tensors(killed / name / "training.safetensors")
+        for key, value in whole_state.items():
+            assert np.array_equal(value, killed_state[key]), key
+
+
+@pytest.mark.slow
+def test_the_command_leaves_results_records_and_logs(text_file, tmp_path, capsys):
+    run = tmp_path / "run"
+    arguments = ["train", "--corpus-file", str(text_file), *TINY, "--run-dir", str(run)]
+    assert main(arguments) == 0
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "state carried through from zero" in printed
+    for name in ("float", "w8a8"):
+        checkpoint = Checkpoint.load(run / f"text-{name}.safetensors")
+        record = json.loads((run / f"text-{name}.json").read_text())
+        assert record["stage"] == name
+        assert record["bits_per_character"] == checkpoint.record["bits_per_character"]
+        assert set(record["versions"]) >= {"python", "tensorflow", "keras", "qkeras-v3"}
+        assert record["options"]["seed"] == 3
+        assert record["command"].startswith("zynq-lstm ")
+        assert list((run / f"text-{name}" / "logs").glob("events.*"))
+    assert main(arguments) == 2
+    assert "holds a training run; continue it with --resume" in capsys.readouterr().err
+    assert main([*arguments, "--resume"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("content", "more", "message"),
+    [
+        (b"", [], "the file is empty"),
+        (b"too short", [], "shorter than one batch of sequences"),
+        (b"caf\xe9" * 5000, [], "not UTF-8: byte 0xE9 at offset 3"),
+        (TEXT.encode(), ["--stage", "quantized"], "run 'zynq-lstm train --stage float' first"),
+        (TEXT.encode(), ["--dropout", "2"], "dropout is 2.0; it must be from 0.0 to 0.9"),
+        (TEXT.encode(), ["--units", "0"], "units"),
+        (TEXT.encode(), ["--layers", "9"], "layers"),
+    ],
+)
+def test_bad_input_is_one_line_and_leaves_nothing(tmp_path, capsys, content, more, message):
+    path = tmp_path / "text.txt"
+    path.write_bytes(content)
+    run = tmp_path / "run"
+    assert main(["train", "--corpus-file", str(path), "--run-dir", str(run), *more]) == 2
+    captured = capsys.readouterr()
+    assert message in captured.err
+    assert captured.err.count("\n") == 1
+    assert "Traceback" not in captured.err
+    assert not run.exists()
+
+
+def test_another_network_s_vocabulary_is_refused_with_place(tmp_path, capsys):
+    model = float_lstm.build_float(2, 8, 3)
+    training.initialise(model, 1)
+    checkpoint = tmp_path / "abc.safetensors"
+    Checkpoint("abc", float_lstm.read_weights(model)).save(checkpoint)
+    text = tmp_path / "text.txt"
+    text.write_text("abcab\ncab")
+    for arguments in (
+        ["evaluate", "--checkpoint", str(checkpoint), "--corpus-file", str(text)],
+        ["sample", "--checkpoint", str(checkpoint), "--prime", "abcab\n"],
+    ):
+        assert main(arguments) == 2
+        message = capsys.readouterr().err
+        assert r"character '\n' (U+000A) at offset 5" in message
+        assert message.count("\n") == 1
+    assert {p.name for p in tmp_path.iterdir()} == {"text.txt", "abc.safetensors"}
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda data: data[:-50], "truncated"),
+        (lambda data: data[:-1] + bytes([data[-1] ^ 1]), "content does not match its hash"),
+    ],
+)
+def test_a_damaged_checkpoint_is_refused(tmp_path, capsys, damage, message):
+    model = float_lstm.build_float(1, 4, 3)
+    path = tmp_path / "c.safetensors"
+    Checkpoint("abc", float_lstm.read_weights(model)).save(path)
+    path.write_bytes(damage(path.read_bytes()))
+    assert main(["sample", "--checkpoint", str(path), "--prime", "a"]) == 2
+    assert message in capsys.readouterr().err
