@@ -28,7 +28,7 @@ def convert(
     """Convert a quantized Keras model (:func:`models.quantized.build_quantized`) with hls4ml.
 
     Nothing is written but ``hls4ml.log`` with what hls4ml had to say; the project is written by
-    ``.write()`` or :func:`compile_model`.
+    :func:`save` or :func:`compile_model`.
 
     Args:
         model: takes one character code a call: shape (batch, 1).
@@ -74,6 +74,12 @@ def convert(
             raise
 
 
+def save(hls_model: Any) -> None:
+    """Write the project."""
+    with _logged(Path(hls_model.config.get_output_dir()), "a"):
+        hls_model.write()
+
+
 def compile_model(hls_model: Any) -> None:
     """Write the project and build what ``predict`` runs (g++ for Vitis, Verilator for OpenRTL).
 
@@ -81,6 +87,8 @@ def compile_model(hls_model: Any) -> None:
         UserError: if the compiler fails, with the log's path.
     """
     folder = Path(hls_model.config.get_output_dir())
+    for old in folder.glob(f"firmware/{hls_model.config.get_project_name()}-*.so"):
+        old.unlink()  # hls4ml gives each build a name of its own
     with _logged(folder, "a"):
         try:
             hls_model.compile()

@@ -73,6 +73,11 @@ class OpenRTLBackend(FPGABackend):
         self, part: str = "xc7z020clg400-1", dsp: int = DSP, **unknown: Any
     ) -> dict[str, Any]:
         """Options of ``convert_from_keras_model``: the part, and how many DSPs the array may take."""
+        from hls.synthesis import part_name
+
+        part_name(part)
+        if not isinstance(dsp, int) or dsp < 1:
+            raise UserError(f"dsp must be a whole number above 0, got {dsp!r}")
         if unknown:
             raise UserError(f"OpenRTL has no option {next(iter(unknown))!r}; legal are {', '.join(OPTIONS)}")
         return {"Part": part, "Dsp": dsp, "HLSConfig": {}, "WriterConfig": {}}
@@ -114,4 +119,4 @@ class OpenRTLBackend(FPGABackend):
         from hls.synthesis import synthesize
 
         self.write(model)
-        return synthesize(folder(model) / "rtl")
+        return synthesize(folder(model) / "rtl", model.config.get_config_value("Part"))

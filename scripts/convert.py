@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``zynq-lstm convert``: from a quantized network to HLS C++ or to RTL, through hls4ml."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from models.errors import UserError
+
+BACKENDS = ("Vitis", "OpenRTL")
+
+
+@click.command(name="convert")
+@click.option(
+    "--checkpoint", type=click.Path(path_type=Path), help="Quantized network; the shipped w8a8 if not given."
+)
+@click.option(
+    "--backend", type=click.Choice(BACKENDS, case_sensitive=False), default="Vitis", show_default=True
+)
+@click.option(
+    "--output", type=click.Path(path_type=Path, file_okay=False), help="Folder; build/BACKEND if not given."
+)
+@click.option("--reuse-factor", type=int, help="Vitis: clock cycles of each matrix product.")
+@click.option("--dsp", type=int, help="OpenRTL: how many DSPs the array may take.")
+@click.option("--part", help="FPGA; a Zynq-7020 if not given.")
+@click.option("--clock-period", type=float, help="Vitis: in ns; 10 if not given.")
+@click.option("--compile", "compiled", is_flag=True, help="Compile for simulation, too.")
+def command(
+    checkpoint: Path | None,
+    backend: str,
+    output: Path | None,
+    reuse_factor: int | None,
+    dsp: int | None,
+    part: str | None,
+    clock_period: float | None,
+    compiled: bool,
+) -> None:
+    """Write the project of a quantized network: HLS C++ (Vitis) or SystemVerilog (OpenRTL)."""
+    from models.checkpoint import Checkpoint, shipped
+
+    given = {"reuse_factor": reuse_factor, "dsp": dsp, "part": part, "clock_period": clock_period}
+    options: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    for name in ("dsp",) if backend == "Vitis" else ("reuse_factor", "clock_period"):
+        if name in options:
+            other = BACKENDS[backend == "Vitis"]
+            raise UserError(f"--{name.replace('_', '-')} is an option of --backend {other}, not of {backend}")
+    loaded = Checkpoint.load(checkpoint or shipped("w8a8"))
+    if loaded.spec is None:
+        raise UserError(f"{checkpoint} holds a float network; quantize it first")
+
+    from hls.convert import compile_model, convert, save
+    from hls.graph import network_from_graph
+    from models.quantized import quantized_model
+
+    folder = output or Path("build", backend.lower())
+    graph = convert(quantized_model(loaded), folder, backend, **options)
+    if compiled:
+        compile_model(graph)
+    else:
+        save(graph)
+    click.echo(f"network  {network_from_graph(graph).identity}")
+    if backend == "Vitis":
+        for node in list(graph.get_layers())[1:]:
+            accumulator = node.get_attr("accum_t").precision.width
+            click.echo(
+                f"{node.name:8s} reuse factor {node.get_attr('reuse_factor')}, "
+                f"{node.get_attr('lanes') * node.get_attr('rows')} multipliers, {accumulator}-bit sums"
+            )
+    click.echo(f"project  {folder}")

@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The hls4ml backend OpenRTL: the RTL behind hls4ml's own calls."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import hls
+from hls.convert import compile_model, convert
+from hls.graph import network_from_graph
+from models.errors import UserError
+from models.network import IntegerNetwork
+from sim.reference import Reference
+from tests.hls.hls4ml_networks import keras_model, random_network
+
+SEED = 7
+
+
+@pytest.fixture(scope="module")
+def network() -> IntegerNetwork:
+    return random_network("w8a8", 11, (8, 8), np.random.default_rng(SEED))
+
+
+@pytest.fixture(scope="module")
+def model(network: IntegerNetwork) -> Any:
+    return keras_model(network)
+
+
+@pytest.mark.rtl
+def test_rtl_is_the_reference_in_every_signal(network: IntegerNetwork, model: Any, tmp_path: Path) -> None:
+    graph = convert(model, tmp_path, backend="OpenRTL")
+    compile_model(graph)
+    codes, expected = np.random.default_rng(SEED).integers(0, 11, 60), {}
+    logits = Reference(network).run(codes, trace=expected)
+
+    parts = [hls.run(graph, codes[:20]), hls.run(graph, codes[20:20]), hls.run(graph, codes[20:])]
+    assert np.array_equal(np.concatenate(parts), logits)
+
+    hls.reset(graph)
+    actual = hls.trace(graph, codes)
+    assert list(actual) == list(expected)
+    assert all(np.array_equal(actual[name], expected[name]) for name in expected)
+
+    hls.reset(graph)
+    wrong = codes[:10].copy()
+    wrong[4], right = 200, np.where(np.arange(10) == 4, 0, codes[:10])
+    real = graph.predict(wrong[:, np.newaxis].astype(np.float32))
+    assert np.array_equal(real, network.spec.output.logits.to_real(Reference(network).run(right)))
+
+
+def test_written_project_is_the_generators(network: IntegerNetwork, model: Any, tmp_path: Path) -> None:
+    from hls.design import Design, default_array
+    from hls.generate import generate
+
+    graph = convert(model, tmp_path, backend="OpenRTL", dsp=40)
+    graph.write()
+    written = {path.name: path.read_text() for path in (tmp_path / "rtl").iterdir()}
+    named = network_from_graph(graph)
+    assert written == generate(Design(named, default_array(named, 40)))
+    assert network.identity in written["zynq_lstm.sv"]
+
+
+def test_both_backends_hold_the_same_network(network: IntegerNetwork, model: Any, tmp_path: Path) -> None:
+    for backend in ("Vitis", "OpenRTL"):
+        graph = convert(model, tmp_path / backend, backend=backend)
+        assert network_from_graph(graph).identity == network.identity
+
+
+@pytest.mark.slow
+def test_build_reports_resources(model: Any, tmp_path: Path) -> None:
+    report = convert(model, tmp_path, backend="OpenRTL", part="xc7z010clg400-1", dsp=32).build()
+    assert report["part"] == "xc7z010"
+    assert 0 < report["dsp"] <= 32
+    assert report["fits"] is True
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"part": "xcvu13p"}, "unknown part 'xcvu13p'; known are xc7z010, xc7z020"),
+        ({"dsp": 0}, "dsp must be a whole number above 0, got 0"),
+        ({"dsp": "all"}, "dsp must be a whole number above 0, got 'all'"),
+        ({"clock_period": 5}, "OpenRTL has no option 'clock_period'; legal are part, dsp"),
+    ],
+)
+def test_options_are_refused_by_name(model: Any, tmp_path: Path, options: Any, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        convert(model, tmp_path, backend="OpenRTL", **options)
+
+
+def test_predict_before_compile_is_refused(model: Any, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="not compiled yet"):
+        convert(model, tmp_path, backend="OpenRTL").predict(np.zeros((1, 1), np.float32))
