@@ -4,10 +4,12 @@
 from __future__ import annotations
 
 import contextlib
+import sys
+import threading
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, TextIO, cast
 
 import hls
 from models.errors import UserError
@@ -121,14 +123,29 @@ def _reuse_factors(model: Any) -> dict[str, dict[str, int]]:
     return factors
 
 
+class _OneThread:
+    """A stream whose writes go elsewhere if they come from the thread that made it; others', such as a
+    progress display's, still reach the original."""
+
+    def __init__(self, stream: IO[str], elsewhere: IO[str]) -> None:
+        self.stream, self.elsewhere, self.thread = stream, elsewhere, threading.get_ident()
+
+    def write(self, text: str) -> int:
+        mine = threading.get_ident() == self.thread
+        return (self.elsewhere if mine else self.stream).write(text)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.stream, name)
+
+
 @contextlib.contextmanager
 def _logged(folder: Path, mode: str) -> Iterator[None]:
     """Send what hls4ml prints and warns about to the log in the project's folder."""
     folder.mkdir(parents=True, exist_ok=True)
     with (
         (folder / LOG).open(mode, encoding="utf-8") as log,
-        contextlib.redirect_stdout(log),
-        contextlib.redirect_stderr(log),
+        contextlib.redirect_stdout(cast(TextIO, _OneThread(sys.stdout, log))),
+        contextlib.redirect_stderr(cast(TextIO, _OneThread(sys.stderr, log))),
         warnings.catch_warnings(),
     ):
         warnings.simplefilter("always")

@@ -323,3 +323,18 @@ def test_lstm_without_output_layer_is_refused(model: Any, tmp_path: Path) -> Non
     headless = keras.Model(model.inputs, model.get_layer("lstm2").output)
     with pytest.raises(UserError, match="lstm2: the last layer must be a QuantizedDense"):
         convert(headless, tmp_path, backend="OpenRTL")
+
+
+def test_other_threads_keep_their_output(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A progress display must go on while hls4ml is kept quiet."""
+    import threading
+
+    from hls.convert import _logged
+
+    with _logged(tmp_path, "w"):
+        print("for the log")
+        thread = threading.Thread(target=print, args=("for the user",))
+        thread.start()
+        thread.join()
+    assert capsys.readouterr().out == "for the user\n"
+    assert (tmp_path / LOG).read_text() == "for the log\n"
