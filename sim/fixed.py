@@ -124,22 +124,27 @@ class FixedFormat:
         Raises:
             ValueError: if a value is not finite.
         """
-        scaled = np.asarray(value, np.float64) * 2.0**self.frac
-        if not np.all(np.isfinite(scaled)):
+        real = np.asarray(value, np.float64)
+        if not np.all(np.isfinite(real)):
             raise ValueError(f"cannot quantize to {self}: a value is not finite")
-        # Beyond 2**62 the conversion to int64 is undefined; saturation is the same from there on.
-        if self.overflow is not Overflow.AP_WRAP:
-            scaled = np.clip(scaled, -(2.0**62), 2.0**62)
-        rounded = {
-            Rounding.AP_RND: lambda x: np.floor(x + 0.5),
-            Rounding.AP_RND_CONV: np.rint,
-            Rounding.AP_TRN: np.floor,
-        }[self.rounding](scaled)
+        # Into int64's range first; both ways are exact, and what is then to be done comes out the same.
+        if self.overflow is Overflow.AP_WRAP:
+            real = np.fmod(real, 2.0**self.integer)
+        else:
+            real = np.clip(real, (2 * self.min_raw - 1) * self.lsb, (2 * self.max_raw + 2) * self.lsb)
+        scaled = real * 2.0**self.frac
+        floor = np.floor(scaled)
+        if self.rounding is Rounding.AP_RND:
+            rounded = floor + (scaled - floor >= 0.5)  # floor(x + 1/2), whose sum would itself be rounded
+        elif self.rounding is Rounding.AP_RND_CONV:
+            rounded = np.rint(scaled)
+        else:
+            rounded = floor
         return overflow(rounded.astype(np.int64), self)
 
     def to_real(self, raw: ArrayLike) -> NDArray[np.float64]:
         """Raw values -> the real numbers that they stand for (exact)."""
-        return np.asarray(raw, np.int64) * 2.0**-self.frac
+        return np.asarray(raw, np.int64) * np.float64(self.lsb)
 
     def contains(self, raw: ArrayLike) -> bool:
         """Whether every raw value is one of this format's."""
@@ -148,10 +153,14 @@ class FixedFormat:
 
 
 def shift_round(raw: ArrayLike, shift: int, rounding: Rounding) -> Raw:
-    """``raw / 2**shift`` rounded to an integer; a negative shift multiplies (exact)."""
+    """``raw / 2**shift`` rounded to an integer; a negative shift multiplies (exact).
+
+    ``raw`` must be below 2**61 in magnitude, also after a multiplication.
+    """
     raw = np.asarray(raw, np.int64)
     if shift <= 0:
         return raw << -shift
+    shift = min(shift, 62)  # everything is less than half from there on
     floor = raw >> shift
     if rounding is Rounding.AP_TRN:
         return floor
