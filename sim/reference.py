@@ -8,7 +8,9 @@ The arithmetic is that of ``docs/numerics.md``.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,7 +30,8 @@ LAYER_SIGNALS = ("z", *GATES, "c", "ct", "tc", "h")
 
 SIGMOID_FIRST = ("i", "f", "o", "g")
 
-STRETCH = 8192  # characters, over all streams
+STRETCH = 8192  # characters, over all streams of a block
+WORKERS = os.cpu_count() or 1  # blocks of streams that run at once; each is single-threaded
 
 
 @dataclass(frozen=True)
@@ -104,40 +107,61 @@ class Reference:
         if codes.dtype.kind not in "iu" and codes.size:
             raise UserError(f"codes must be integers, got {codes.dtype}")
         steps = np.atleast_2d(codes).T.astype(np.intp)  # (time, streams)
-        if codes.ndim not in (1, 2) or (steps.size and steps.shape[1] != self.streams):
+        if codes.ndim not in (1, 2) or steps.shape[1] != self.streams:
             raise UserError(f"codes of shape {codes.shape} do not fit {self.streams} stream(s)")
         check_codes(steps, self.network.spec.vocabulary)
 
-        signals: dict[str, list[Floats]] | None = None if trace is None else {}
-        # In stretches, so that a layer's inputs for a whole corpus need not be held at once.
-        stretch = max(1, STRETCH // self.streams)
-        with _one_blas_thread():
-            parts = [self._run(steps[t : t + stretch], signals) for t in range(0, len(steps), stretch)]
+        blocks = np.array_split(np.arange(self.streams), min(WORKERS, max(1, self.streams // 16)))
+        with _one_blas_thread(), ThreadPoolExecutor(len(blocks)) as pool:
+            results = list(pool.map(lambda block: self._run(steps, block, trace is not None), blocks))
+        self._state = State(
+            *(
+                tuple(
+                    np.concatenate([getattr(r.state, name)[k] for r in results])
+                    for k in range(len(self._layers))
+                )
+                for name in ("h", "c")
+            )
+        )
 
-        def shaped(parts: list[Floats], width: int) -> Raw:
-            array = np.concatenate(parts) if parts else np.empty((0, self.streams, width))
-            array = np.moveaxis(array, 0, 1).astype(np.int64)
+        def whole(name: str) -> Raw:
+            array = np.concatenate([r.signals[name] for r in results])  # (streams, time, width)
             return array[0] if codes.ndim == 1 else array
 
-        logits = shaped(parts, self.network.spec.vocabulary)
-        if trace is not None and signals is not None:
-            for k, layer in enumerate(self.network.spec.layers):
-                for name in LAYER_SIGNALS:
-                    width = len(GATES) * layer.units if name == "z" else layer.units
-                    steps_of = [a[np.newaxis] for a in signals.get(f"layers.{k}.{name}", [])]
-                    trace[f"layers.{k}.{name}"] = shaped(steps_of, width)
-            trace["logits"] = logits
-        return logits
+        if trace is not None:
+            trace.update({name: whole(name) for name in results[0].signals})
+        return whole("logits")
 
-    def _run(self, x: Floats, signals: dict[str, list[Floats]] | None) -> Floats:
-        """All layers over one stretch (time, streams) of codes; returns logits and keeps the state."""
-        h_end, c_end = [], []
-        for k, layer in enumerate(self._layers):
-            x, c = layer.run(x, self._state.h[k], self._state.c[k], signals, f"layers.{k}.")
-            h_end.append(x[-1].astype(np.int64))
-            c_end.append(c.astype(np.int64))
-        self._state = State(tuple(h_end), tuple(c_end))
-        return self._output.run(x)
+    def _run(self, steps: NDArray[np.intp], block: NDArray[np.intp], traced: bool) -> _Result:
+        """All steps (time, streams) of a block of the streams, in stretches that bound the memory."""
+        stretch = max(1, STRETCH // len(block))
+        h, c = ([a[block] for a in arrays] for arrays in (self._state.h, self._state.c))
+        spec = self.network.spec
+        widths = {"logits": spec.vocabulary}
+        if traced:
+            for k, layer in enumerate(spec.layers):
+                for name in LAYER_SIGNALS:
+                    widths[f"layers.{k}.{name}"] = len(GATES) * layer.units if name == "z" else layer.units
+        signals = {n: np.empty((len(block), len(steps), w), np.int64) for n, w in widths.items()}
+        for start in range(0, len(steps), stretch):
+            part = slice(start, start + stretch)
+            x: Floats = steps[part][:, block]
+            for k, engine in enumerate(self._layers):
+                kept: dict[str, list[Floats]] | None = {} if traced else None
+                x, c_end = engine.run(x, h[k], c[k], kept)
+                h[k], c[k] = x[-1].astype(np.int64), c_end.astype(np.int64)
+                for name, values in (kept or {}).items():
+                    signals[f"layers.{k}.{name}"][:, part] = np.stack(values, axis=1)
+            signals["logits"][:, part] = np.moveaxis(self._output.run(x), 0, 1)
+        return _Result(signals, State(tuple(h), tuple(c)))
+
+
+@dataclass(frozen=True)
+class _Result:
+    """What a block of streams gave: signals (streams, time, width), and the state behind them."""
+
+    signals: dict[str, Raw]
+    state: State
 
 
 def _one_blas_thread() -> Any:
@@ -168,10 +192,7 @@ class _Layer:
         self.units = units = spec.layers[index].units
         self.one_hot = index == 0
         for signal in (fmt.z, fmt.c, fmt.ct, fmt.h):
-            if signal.rounding is Rounding.AP_RND_CONV or signal.overflow is Overflow.AP_WRAP:
-                raise UserError(
-                    f"layers[{index}]: signals must round by AP_RND or AP_TRN and saturate, got {signal}"
-                )
+            _check_signal(f"layers[{index}]", signal)
         # z indexes the tables, whose first entry is that of the lowest raw z.
         shift = spec.accumulator_frac(index) - fmt.z.frac
         self.half_z, half_c, half_ct, half_h = (_half(x) for x in (fmt.z, fmt.c, fmt.ct, fmt.h))
@@ -205,7 +226,7 @@ class _Layer:
         self.tanh_c = _table(arrays["tanh_c"], fmt.ct, fmt.h.frac - fmt.tc.frac, dtype)  # in LSBs of h
 
     def run(
-        self, x: Floats, h: Raw, c: Raw, signals: dict[str, list[Floats]] | None, prefix: str
+        self, x: Floats, h: Raw, c: Raw, signals: dict[str, list[Floats]] | None
     ) -> tuple[Floats, Floats]:
         """All steps of this layer: h of every step, and the last c."""
         fmt, units, dtype = self.fmt, self.units, self.dtype
@@ -254,7 +275,7 @@ class _Layer:
                     "h": h,
                 }
                 for name in LAYER_SIGNALS:
-                    signals.setdefault(prefix + name, []).append(values[name])
+                    signals.setdefault(name, []).append(values[name])
         return hidden, c
 
 
@@ -263,20 +284,26 @@ class _Output:
 
     def __init__(self, network: IntegerNetwork) -> None:
         spec, self.fmt = network.spec, network.spec.output
+        _check_signal("logits", self.fmt.logits)
         shift = spec.output_accumulator_frac() - self.fmt.logits.frac
         bound = _extent(network.output_accumulator_range())
         self.dtype = exact_float(rounding_bound(bound, shift))
         h_frac = spec.layers[-1].formats.h.frac
         out, logits = self.fmt, self.fmt.logits
-        self.W = (network.arrays["output.W"] * 2.0 ** (logits.frac - out.W.frac - h_frac)).astype(self.dtype)
-        self.b = (network.arrays["output.b"] * 2.0 ** (logits.frac - out.b.frac) + _half(logits)).astype(
-            self.dtype
-        )
+        W = network.arrays["output.W"] * 2.0 ** (logits.frac - out.W.frac - h_frac)
+        b = network.arrays["output.b"] * 2.0 ** (logits.frac - out.b.frac) + _half(logits)
+        self.W: Floats = W.astype(self.dtype)
+        self.b: Floats = b.astype(self.dtype)
 
     def run(self, h: Floats) -> Floats:
         logits = h.astype(self.dtype) @ self.W + self.b
         np.floor(logits, out=logits)
         return np.clip(logits, self.fmt.logits.min_raw, self.fmt.logits.max_raw)
+
+
+def _check_signal(where: str, fmt: FixedFormat) -> None:
+    if fmt.rounding is Rounding.AP_RND_CONV or fmt.overflow is Overflow.AP_WRAP:
+        raise UserError(f"{where}: signals must round by AP_RND or AP_TRN and saturate, got {fmt}")
 
 
 def exact_float(bound: int) -> type[np.float32] | type[np.float64]:
@@ -285,7 +312,7 @@ def exact_float(bound: int) -> type[np.float32] | type[np.float64]:
         return np.float32
     if bound <= 1 << 53:
         return np.float64
-    raise ValueError(f"an accumulator reaches {bound}, beyond 2**53: no float type holds it exactly")
+    raise UserError(f"a sum or product reaches {bound}, beyond 2**53: no float type holds it exactly")
 
 
 def rounding_bound(bound: int, shift: int) -> int:
@@ -298,8 +325,9 @@ def _half(fmt: FixedFormat) -> float:
 
 
 def _table(table: Raw, index: FixedFormat, shift: int, dtype: type[Any]) -> Floats:
-    """An activation table that starts with the lowest index, its values times 2**shift."""
-    return (np.roll(table, -index.min_raw) * 2.0**shift).astype(dtype)
+    """An activation table from the lowest to the highest index, its values times 2**shift."""
+    used = np.roll(table, -index.min_raw)[: index.max_raw - index.min_raw + 1]
+    return (used * 2.0**shift).astype(dtype)
 
 
 def _update_bound(fmt: LstmFormats) -> tuple[int, int]:
