@@ -137,11 +137,12 @@ class Reference:
         stretch = max(1, STRETCH // len(block))
         h, c = ([a[block] for a in arrays] for arrays in (self._state.h, self._state.c))
         spec = self.network.spec
-        widths = {"logits": spec.vocabulary}
+        widths: dict[str, int] = {}
         if traced:
             for k, layer in enumerate(spec.layers):
                 for name in LAYER_SIGNALS:
                     widths[f"layers.{k}.{name}"] = len(GATES) * layer.units if name == "z" else layer.units
+        widths["logits"] = spec.vocabulary
         signals = {n: np.empty((len(block), len(steps), w), np.int64) for n, w in widths.items()}
         for start in range(0, len(steps), stretch):
             part = slice(start, start + stretch)

@@ -35,7 +35,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
         report.sections.append(("seed", f"ZYNQ_LSTM_TEST_SEED={SEED}"))
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def seed() -> int:
     """The seed of this run: the same for every test, so that one test alone repeats."""
     return SEED
