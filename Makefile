@@ -30,9 +30,10 @@ test: venv ## every check and every test, with results in build/test/junit.xml
 train: venv ## train the float and the quantized network from the text
 	@$(BIN)/zynq-lstm train $(ARGS)
 
-lint: venv ## ruff's checks and format
+lint: venv ## ruff's checks and format, and mypy
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy
 
 types: venv ## mypy's checks
 	$(BIN)/mypy

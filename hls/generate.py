@@ -20,7 +20,7 @@ TOP = "zynq_lstm"
 
 def sources() -> list[str]:
     """Names of the handwritten SystemVerilog files."""
-    return sorted(f.name for f in resources.files("hls").joinpath("rtl").iterdir() if f.name.endswith(".sv"))
+    return sorted(f.name for f in (resources.files("hls") / "rtl").iterdir() if f.name.endswith(".sv"))
 
 
 def generate(design: Design) -> dict[str, str]:
@@ -28,7 +28,7 @@ def generate(design: Design) -> dict[str, str]:
 
     The memory files are read by name from the folder in which a tool runs.
     """
-    folder = resources.files("hls").joinpath("rtl")
+    folder = resources.files("hls") / "rtl"
     files = {name: folder.joinpath(name).read_text(encoding="utf-8") for name in sources()}
     files["zynq_lstm_registers.svh"] = registers.verilog_header()
     files[f"{TOP}.sv"] = _top(design)
@@ -75,7 +75,7 @@ def _top(design: Design) -> str:
 
 def _ports() -> list[tuple[str, str]]:
     """Declarations and names of lstm_engine.sv's ports, from its own text."""
-    text = resources.files("hls").joinpath("rtl", "lstm_engine.sv").read_text(encoding="utf-8")
+    text = (resources.files("hls") / "rtl" / "lstm_engine.sv").read_text(encoding="utf-8")
     header = text.split("\n) (\n", 1)[1].split("\n);", 1)[0]
     lines = [line.strip().rstrip(",") for line in header.splitlines()]
     return [(line, line.split()[-1]) for line in lines]

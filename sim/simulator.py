@@ -53,7 +53,7 @@ class Simulator:
             runner = get_runner(self.name)
             arguments = [f"+{key}={value}" for key, value in (plusargs or {}).items()]
             waves = [] if not self.waves else _wave_arguments(self.name, run_dir)
-            runner.build_dir = self.build_dir  # type: ignore[attr-defined]
+            runner.build_dir = self.build_dir
             with contextlib.suppress(SystemExit):
                 runner.test(
                     test_module=module,
