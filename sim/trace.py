@@ -76,7 +76,6 @@ def compare(network: IntegerNetwork, expected: Trace, actual: Trace) -> Comparis
         UserError: if a signal is missing in either, or the lengths differ: silence is not agreement.
     """
     order = signal_order(network)
-    length = len(expected["logits"])
     values = mismatches = 0
     firsts: list[tuple[int, int, str]] = []
     for rank, name in enumerate(order):
@@ -91,6 +90,7 @@ def compare(network: IntegerNetwork, expected: Trace, actual: Trace) -> Comparis
         if wrong.any():
             mismatches += int(np.count_nonzero(a != b))
             firsts.append((int(np.argmax(wrong)), rank, name))
+    length = len(expected["logits"])
     first = None
     if firsts:
         character, _, name = min(firsts)
@@ -98,9 +98,7 @@ def compare(network: IntegerNetwork, expected: Trace, actual: Trace) -> Comparis
     return Comparison(length, values, mismatches, first)
 
 
-def _describe(
-    network: IntegerNetwork, expected: Trace, actual: Trace, character: int, name: str
-) -> Mismatch:
+def _describe(network: IntegerNetwork, expected: Trace, actual: Trace, character: int, name: str) -> Mismatch:
     a, b = expected[name][character], actual[name][character]
     column = int(np.argmax(a != b))
     values = int(a[column]), int(b[column])
@@ -118,11 +116,11 @@ def read_rtl_trace(network: IntegerNetwork, units_file: Path, logits_file: Path)
     """Read what the RTL's trace monitors wrote.
 
     Raises:
-        UserError: if the files end within a character.
+        UserError: if a file is missing or empty, ends within a character, or holds undefined bits.
     """
     sizes = [layer.units for layer in network.spec.layers]
     lines = _words(units_file, 1 + len(_UNIT_WORDS))
-    if len(lines) % sum(sizes):
+    if not len(lines) or len(lines) % sum(sizes):
         raise UserError(f"{units_file}: {len(lines)} units are no whole number of characters")
     # Units of all layers are numbered through. Each layer's come in the order of characters, but layers
     # of neighbouring characters may overlap in time.
@@ -140,15 +138,19 @@ def read_rtl_trace(network: IntegerNetwork, units_file: Path, logits_file: Path)
     vocabulary = network.spec.vocabulary
     beats = -(-vocabulary // 4)
     logits = _words(logits_file, 4)
-    if len(logits) % beats:
+    if not len(logits) or len(logits) % beats:
         raise UserError(f"{logits_file}: {len(logits)} beats are no whole number of characters")
     trace["logits"] = logits.reshape(-1, beats * 4)[:, :vocabulary]
     return trace
 
 
 def _words(path: Path, columns: int) -> Raw:
+    if not path.exists():
+        raise UserError(f"{path}: no such file; the simulation recorded nothing")
     text = path.read_text(encoding="ascii")
     if "x" in text or "z" in text:
         line = next(n for n, line in enumerate(text.splitlines(), 1) if "x" in line or "z" in line)
         raise UserError(f"{path}: undefined bits in line {line}")
+    if any(len(line) != 4 * columns for line in text.splitlines()):
+        raise UserError(f"{path}: a line has not the {columns} words that it must have; the file is cut off")
     return np.frombuffer(bytes.fromhex(text), ">i2").reshape(-1, columns).astype(np.int64)
