@@ -12,7 +12,7 @@ BIN := .venv/bin
 unexport PYTHONPATH PYTHONHOME PYTHONSTARTUP
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test train lint types docs lock venv clean distclean
+.PHONY: help demo test train lint docs lock venv clean distclean
 
 help: ## what there is to make
 	@echo "make TARGET, where TARGET is"
@@ -33,9 +33,6 @@ train: venv ## train the float and the quantized network from the text
 lint: venv ## ruff's checks and format, and mypy
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
-
-types: venv ## mypy's checks
 	$(BIN)/mypy
 
 docs: venv ## draw the pictures of the documentation anew
