@@ -53,9 +53,7 @@ class Rtl:
     simulator: Simulator
 
     @classmethod
-    def build(
-        cls, design: Design, folder: Path, *, simulator: str = "verilator", waves: bool = False
-    ) -> Rtl:
+    def build(cls, design: Design, folder: Path, *, simulator: str = "verilator", waves: bool = False) -> Rtl:
         """Write the project to ``folder/rtl`` and build it."""
         folder = folder.resolve()
         network_file = folder / "network.safetensors"
@@ -82,9 +80,7 @@ class Rtl:
     def _text(self, test: str, run: str, options: dict[str, Any]) -> RtlRun:
         run_dir, _ = self._run("sim.bench.text", test, run, options)
         report = json.loads((run_dir / "report.json").read_text(encoding="utf-8"))
-        return RtlRun(
-            report, read_rtl_trace(self.network, run_dir / "units.hex", run_dir / "logits.hex")
-        )
+        return RtlRun(report, read_rtl_trace(self.network, run_dir / "units.hex", run_dir / "logits.hex"))
 
     def _run(
         self, module: str, test: str, run: str, options: dict[str, Any], seed: int | None = None

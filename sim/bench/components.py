@@ -86,9 +86,7 @@ class Bench:
         self.source = AxiStreamSource(
             AxiStreamBus.from_prefix(dut, "s_axis"), dut.clk_i, dut.rst_i, byte_lanes=1
         )
-        self.sink = AxiStreamSink(
-            AxiStreamBus.from_prefix(dut, "m_axis"), dut.clk_i, dut.rst_i, byte_lanes=8
-        )
+        self.sink = AxiStreamSink(AxiStreamBus.from_prefix(dut, "m_axis"), dut.clk_i, dut.rst_i, byte_lanes=8)
         self.registers = AxiLiteMaster(AxiLiteBus.from_prefix(dut, "s_axil"), dut.clk_i, dut.rst_i)
         for part in (self.source, self.sink):
             part.log.setLevel(logging.WARNING)
@@ -177,7 +175,9 @@ class Bench:
             self.network, self.plan.run_dir / "units.hex", self.plan.run_dir / "logits.hex"
         )
         result = compare(self.network, trace, actual)
-        assert result.first is None, f"{result.mismatches} of {result.values} values differ, first: {result.first}"
+        assert result.first is None, (
+            f"{result.mismatches} of {result.values} values differ, first: {result.first}"
+        )
         assert result.characters == self.model.characters > 0, "no character was compared"
         return result
 
