@@ -61,7 +61,7 @@ def test_logits_and_every_signal_are_the_references(compiled: Compiled) -> None:
     Reference(compiled.network).run(codes, trace=expected)
     hls.reset(compiled.graph)
     actual = hls.trace(compiled.graph, codes)
-    assert list(actual) == list(expected)
+    assert actual.keys() == expected.keys()
     for name, values in expected.items():
         assert np.array_equal(actual[name], values), name
         assert actual[name].dtype == values.dtype

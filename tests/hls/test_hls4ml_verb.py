@@ -95,5 +95,5 @@ def test_shipped_network(tmp_path: Path) -> None:
     codes, expected = np.random.default_rng(SEED).integers(0, network.spec.vocabulary, 500), {}
     Reference(network).run(codes, trace=expected)
     actual = hls.trace(graph, codes)
-    assert list(actual) == list(expected)
+    assert actual.keys() == expected.keys()
     assert all(np.array_equal(actual[name], expected[name]) for name in expected)

@@ -116,7 +116,8 @@ Bias:
 
 // sums += x.w, LANES columns by ROWS inputs in each cycle.
 template <class CONFIG_T, unsigned INPUTS, class x_T, class w_T, class sum_T>
-void multiply_accumulate(const x_T x[INPUTS], const w_T w[INPUTS * CONFIG_T::columns], sum_T sums[CONFIG_T::columns]) {
+void multiply_accumulate(const x_T x[INPUTS], const w_T w[INPUTS * CONFIG_T::columns],
+                         sum_T sums[CONFIG_T::columns]) {
 #pragma HLS INLINE
     const unsigned word = CONFIG_T::rows * CONFIG_T::lanes;
     const int shift = Point<typename CONFIG_T::accum_t>::frac - Point<x_T>::frac - Point<w_T>::frac;
@@ -154,8 +155,9 @@ Columns:
 template <class CONFIG_T, class sum_T>
 void update(const sum_T sums[CONFIG_T::columns], typename CONFIG_T::c_t c[CONFIG_T::units],
             typename CONFIG_T::h_t h[CONFIG_T::units], typename CONFIG_T::h_t out[CONFIG_T::units],
-            const typename CONFIG_T::gate_t sigmoid[], const typename CONFIG_T::g_t tanh[],
-            const typename CONFIG_T::tc_t tanh_c[]) {
+            const typename CONFIG_T::gate_t sigmoid[1 << CONFIG_T::z_t::width],
+            const typename CONFIG_T::g_t tanh[1 << CONFIG_T::z_t::width],
+            const typename CONFIG_T::tc_t tanh_c[1 << CONFIG_T::ct_t::width]) {
 #pragma HLS INLINE
 #pragma HLS BIND_STORAGE variable=sigmoid type=rom_np impl=bram
 #pragma HLS BIND_STORAGE variable=tanh type=rom_1p impl=bram
@@ -208,8 +210,10 @@ template <class word_T, class CONFIG_T>
 void first_lstm(const word_T words[1], typename CONFIG_T::h_t out[CONFIG_T::units], ap_uint<1> &reset_next,
                 const typename CONFIG_T::W_t W[CONFIG_T::inputs * CONFIG_T::columns],
                 const typename CONFIG_T::U_t U[CONFIG_T::units * CONFIG_T::columns],
-                const typename CONFIG_T::b_t b[CONFIG_T::columns], const typename CONFIG_T::gate_t sigmoid[],
-                const typename CONFIG_T::g_t tanh[], const typename CONFIG_T::tc_t tanh_c[]) {
+                const typename CONFIG_T::b_t b[CONFIG_T::columns],
+                const typename CONFIG_T::gate_t sigmoid[1 << CONFIG_T::z_t::width],
+                const typename CONFIG_T::g_t tanh[1 << CONFIG_T::z_t::width],
+                const typename CONFIG_T::tc_t tanh_c[1 << CONFIG_T::ct_t::width]) {
 #pragma HLS INLINE off
     typedef typename CONFIG_T::accum_t accum_t;
     typedef typename Sum<accum_t::width>::type sum_t;
@@ -253,8 +257,10 @@ template <class x_T, class CONFIG_T>
 void lstm(const x_T x[CONFIG_T::inputs], ap_uint<1> reset, typename CONFIG_T::h_t out[CONFIG_T::units],
           ap_uint<1> &reset_next, const typename CONFIG_T::W_t W[CONFIG_T::inputs * CONFIG_T::columns],
           const typename CONFIG_T::U_t U[CONFIG_T::units * CONFIG_T::columns],
-          const typename CONFIG_T::b_t b[CONFIG_T::columns], const typename CONFIG_T::gate_t sigmoid[],
-          const typename CONFIG_T::g_t tanh[], const typename CONFIG_T::tc_t tanh_c[]) {
+          const typename CONFIG_T::b_t b[CONFIG_T::columns],
+          const typename CONFIG_T::gate_t sigmoid[1 << CONFIG_T::z_t::width],
+          const typename CONFIG_T::g_t tanh[1 << CONFIG_T::z_t::width],
+          const typename CONFIG_T::tc_t tanh_c[1 << CONFIG_T::ct_t::width]) {
 #pragma HLS INLINE off
     typedef typename Sum<CONFIG_T::accum_t::width>::type sum_t;
     static typename CONFIG_T::c_t c[CONFIG_T::units];
