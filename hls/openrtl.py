@@ -17,12 +17,12 @@ from hls4ml.model.optimizer import ModelOptimizerPass
 from hls4ml.writer.writers import Writer
 from numpy.typing import NDArray
 
+from hls.design import ARRAY_DSP
 from hls.graph import network_from_graph
 from models.errors import UserError
 from sim.fixed import Raw
 
 OPTIONS = ("part", "dsp")
-DSP = 208  # of the Zynq-7020's 220
 
 
 class OpenRTLWriter(Writer):
@@ -70,7 +70,7 @@ class OpenRTLBackend(FPGABackend):
         return self._flow
 
     def create_initial_config(
-        self, part: str = "xc7z020clg400-1", dsp: int = DSP, **unknown: Any
+        self, part: str = "xc7z020clg400-1", dsp: int = ARRAY_DSP, **unknown: Any
     ) -> dict[str, Any]:
         """Options of ``convert_from_keras_model``: the part, and how many DSPs the array may take."""
         from hls.synthesis import part_name

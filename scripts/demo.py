@@ -186,7 +186,7 @@ class Demo:
 
         result: Comparison = compare(network, expected, found)
         self.console.print(
-            f"               {engine}: {result.values:,} values of {result.characters:,} characters compared, "
+            f"               {engine}: {result.values:,} values of {result.characters:,} characters, "
             f"{result.mismatches} differ"
         )
         if not result.exact:
@@ -260,8 +260,9 @@ def _readable(summary: dict[str, Any], before: str, text: str) -> str:
     if summary["resources"]:
         taken = summary["resources"]
         lines += [
-            f"{taken['part']} by {taken['tool']}: {taken['lut']:,} LUT, {taken['ff']:,} FF, {taken['dsp']} DSP48E1, "
-            f"{taken['bram36']:g} block RAMs; {'fits' if taken['fits'] else 'does not fit'}.",
+            f"{taken['part']} by {taken['tool']}: {taken['lut']:,} LUT, {taken['ff']:,} FF, "
+            f"{taken['dsp']} DSP48E1, {taken['bram36']:g} block RAMs; "
+            f"{'fits' if taken['fits'] else 'does not fit'}.",
             "",
         ]
     lines += [f"- {name.replace('_', ' ')}: {value:,}" for name, value in summary["speed"].items()]

@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``zynq-lstm benchmark``: how fast each engine computes on this machine."""
+
+from __future__ import annotations
+
+import json
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from models.errors import UserError
+
+ENGINES = ("reference", "streams", "keras", "hls", "rtl")
+
+
+@click.command(name="benchmark")
+@click.option(
+    "--engine",
+    "engines",
+    type=click.Choice(ENGINES),
+    multiple=True,
+    help="Which one, may be given more than once; all if not given. 'streams' is the reference on 64.",
+)
+@click.option("--checkpoint", type=click.Path(path_type=Path), help="Quantized network; the shipped w8a8.")
+@click.option(
+    "--characters", default=20_000, show_default=True, help="For the fast ones; a tenth for HLS and RTL."
+)
+@click.option("--repeat", default=3, show_default=True, help="Runs; the median is printed.")
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("build/benchmark"),
+    show_default=True,
+)
+@click.option("--json", "json_path", type=click.Path(path_type=Path), help="Write the figures there, too.")
+def command(
+    engines: tuple[str, ...],
+    checkpoint: Path | None,
+    characters: int,
+    repeat: int,
+    output: Path,
+    json_path: Path | None,
+) -> None:
+    """Print characters a second of each engine, and the ratio to the reference on one stream.
+
+    Building is not counted; for the RTL the simulation is, with its bench, without the start of Python.
+    """
+    if characters < 1000 or repeat < 1:
+        raise UserError("--characters must be at least 1000 and --repeat at least 1")
+    from rich.console import Console
+    from rich.table import Table
+
+    from models.checkpoint import Checkpoint, shipped
+    from models.store import write_text
+
+    loaded = Checkpoint.load(checkpoint or shipped("w8a8"))
+    console = Console()
+    rates: dict[str, float] = {}
+    for name in engines or ENGINES:
+        with console.status(name):
+            rates[name] = _rate(name, loaded, characters, repeat, output)
+    base = rates.get("reference")
+    table = Table("engine", "characters/s", *(["ratio"] if base else []))
+    for name, rate in rates.items():
+        table.add_row(name, f"{rate:,.0f}", *([f"{rate / base:.3g}"] if base else []))
+    console.print(table)
+    if json_path:
+        write_text(json_path, json.dumps({f"{k}_chars_per_s": round(v) for k, v in rates.items()}) + "\n")
+
+
+def _rate(name: str, checkpoint: Any, characters: int, repeat: int, output: Path) -> float:
+    """Median characters a second."""
+    import numpy as np
+
+    from models.freeze import freeze
+    from sim.reference import Reference
+
+    network = freeze(checkpoint)
+    codes = np.random.default_rng(0).integers(0, network.spec.vocabulary, characters)
+    if name == "reference":
+        return _median(lambda: Reference(network).run(codes), characters, repeat)
+    if name == "streams":
+        many = codes[: characters // 64 * 64].reshape(64, -1).repeat(8, axis=1)
+        return _median(lambda: Reference(network, 64).run(many), many.size, repeat)
+
+    from hls import simulate
+    from hls.convert import compile_model, convert
+    from models.quantized import quantized_model, trace
+
+    model = quantized_model(checkpoint)
+    if name == "keras":
+        return _median(lambda: trace(model, codes), characters, repeat)
+    few = codes[: characters // 10]
+    graph = convert(model, output / name, backend="OpenRTL" if name == "rtl" else "Vitis")
+    compile_model(graph)
+    if name == "hls":
+        return _median(lambda: simulate.run(graph, few), len(few), repeat)
+    return statistics.median(len(few) / graph.rtl.score(few).report["seconds"] for _ in range(repeat))
+
+
+def _median(run: Callable[[], object], characters: int, repeat: int) -> float:
+    rates = []
+    for _ in range(repeat):
+        started = time.perf_counter()
+        run()
+        rates.append(characters / (time.perf_counter() - started))
+    return statistics.median(rates)

@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``zynq-lstm synthesize``: what the RTL of a network takes of a part, by Yosys."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+
+@click.command(name="synthesize")
+@click.option("--checkpoint", type=click.Path(path_type=Path), help="Quantized network; the shipped w8a8.")
+@click.option("--part", default="xc7z020", show_default=True)
+@click.option("--dsp", type=int, help="How many DSPs the array may take.")
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("build/synthesize"),
+    show_default=True,
+    help="Folder for the project, netlist and log.",
+)
+@click.option("--json", "json_path", type=click.Path(path_type=Path), help="Write the report there, too.")
+def command(
+    checkpoint: Path | None, part: str, dsp: int | None, output: Path, json_path: Path | None
+) -> None:
+    """Write the RTL of a network, synthesize it, and print LUTs, flip-flops, DSPs and block RAMs."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from hls.design import ARRAY_DSP, Design, default_array
+    from hls.synthesis import PARTS, part_name, synthesize
+    from models.checkpoint import Checkpoint, shipped
+    from models.freeze import freeze
+    from models.store import write_text
+    from sim.rtl import write_project
+
+    part = part_name(part)
+    network = freeze(Checkpoint.load(checkpoint or shipped("w8a8")))
+    project = output / "rtl"
+    write_project(Design(network, default_array(network, dsp or ARRAY_DSP)), project)
+    console = Console()
+    with console.status("Yosys; some minutes for a full engine"):
+        report = synthesize(project, part)
+    table = Table("", "used", f"{part} has", "", title=report["tool"])
+    for name, has in PARTS[part].items():
+        table.add_row(name, f"{report[name]:g}", f"{has:,}", f"{100 * report[name] / has:.0f} %")
+    console.print(table)
+    if json_path:
+        write_text(json_path, json.dumps(report, indent=2) + "\n")
