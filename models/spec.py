@@ -23,6 +23,7 @@ from sim.fixed import FixedFormat, Overflow, Raw
 GATES = ("i", "f", "g", "o")
 
 MAX_LAYERS, MAX_UNITS, MAX_VOCABULARY = 4, 512, 256
+MAX_SUM_BITS = 62  # of any sum of products with these formats, so that int64 holds it
 MAX_TABLE_BITS = 14  # an activation table of more entries than 2**14 fills no sensible block RAM
 
 Function = Callable[[NDArray[np.float64]], NDArray[np.float64]]
@@ -103,6 +104,31 @@ class NetworkSpec:
         _in_range("number of layers", len(self.layers), 1, MAX_LAYERS)
         for index, layer in enumerate(self.layers):
             _in_range(f"layers[{index}].units", layer.units, 1, MAX_UNITS)
+        self._check_sums()
+
+    def _check_sums(self) -> None:
+        """Refuse formats so wide that a sum might leave int64, whatever the weights."""
+        # where: width, fraction bits and number of the terms of each kind
+        sums: dict[str, tuple[tuple[int, int, int], ...]] = {}
+        for index, layer in enumerate(self.layers):
+            fmt, below = layer.formats, self.layers[index - 1].formats.h.bits if index else 0
+            sums[f"layers[{index}]: x.W + h.U + b"] = (
+                (fmt.W.bits + below, fmt.W.frac + self.input_frac(index), self.inputs(index) if index else 1),
+                (fmt.U.bits + fmt.h.bits, fmt.U.frac + fmt.h.frac, layer.units),
+                (fmt.b.bits, fmt.b.frac, 1),
+            )
+        out, last = self.output, self.layers[-1]
+        sums["output: h.W + b"] = (
+            (out.W.bits + last.formats.h.bits, out.W.frac + last.formats.h.frac, last.units),
+            (out.b.bits, out.b.frac, 1),
+        )
+        for where, terms in sums.items():
+            finest = max(frac for _, frac, _ in terms)
+            width = 2 + max(bits + finest - frac + (count - 1).bit_length() for bits, frac, count in terms)
+            if width > MAX_SUM_BITS:
+                raise UserError(
+                    f"{where} might need {width} bits, more than {MAX_SUM_BITS}; use narrower formats"
+                )
 
     def inputs(self, index: int) -> int:
         """Width of layer ``index``'s input: the one-hot vocabulary, or the units below."""
@@ -187,6 +213,8 @@ class NetworkSpec:
             UserError: naming an unknown or missing key, a wrong type or an illegal value.
         """
         data = _object(data, "spec", ("preset", "vocabulary", "layers", "output"))
+        if not isinstance(data["preset"], str):
+            raise UserError(f"spec: preset must be a string, got {type(data['preset']).__name__}")
         if not isinstance(data["layers"], (list, tuple)):
             raise UserError(f"spec: layers must be a list, got {type(data['layers']).__name__}")
         layers = []
@@ -195,7 +223,7 @@ class NetworkSpec:
             formats = formats_from_dict(LstmFormats, item["formats"], f"spec.layers[{k}].formats")
             layers.append(LstmLayer(item["units"], formats))
         output = formats_from_dict(DenseFormats, data["output"], "spec.output")
-        return cls(str(data["preset"]), data["vocabulary"], tuple(layers), output)
+        return cls(data["preset"], data["vocabulary"], tuple(layers), output)
 
 
 def activation_table(function: Function, index: FixedFormat, result: FixedFormat) -> Raw:

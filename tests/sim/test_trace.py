@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The comparison that every claim of exactness rests on: it finds, names, counts, and never passes silence."""
+"""The comparison that every claim of exactness rests on: it finds, names, counts and never passes silence."""
 
 from __future__ import annotations
 
