@@ -16,10 +16,13 @@ from sim.fixed import FixedFormat, Overflow, Rounding, signed_bits
 
 #: Signals whose formats all layers share, since one gate pipeline serves them.
 SHARED_SIGNALS = ("z", "gate", "g", "c", "ct", "tc", "h")
+SIGNAL_BITS = 16
+#: Of a Zynq-7020's 220 DSPs; the gates take three more.
+ARRAY_DSP = 208
 PACKED_BITS = 8  # widest factors of which a DSP48E1 multiplies two pairs
 
 
-def default_array(network: IntegerNetwork, dsp: int = 208) -> Array:
+def default_array(network: IntegerNetwork, dsp: int = ARRAY_DSP) -> Array:
     """The array of at most ``dsp`` DSP48E1 for this network's widths.
 
     Raises:
@@ -75,12 +78,13 @@ class Design:
             if not getattr(first, name).signed:
                 raise UserError(f"format {name}: must be signed in the RTL, got {getattr(first, name)}")
         self._check_signal("logits", spec.output.logits)
-        if spec.output.logits.bits > 16:
-            raise UserError(f"format logits: at most 16 bits in the RTL, got {spec.output.logits}")
+        for name, fmt in [(n, getattr(first, n)) for n in SHARED_SIGNALS] + [("logits", spec.output.logits)]:
+            if fmt.bits + (not fmt.signed) > SIGNAL_BITS:  # what m_axis and the trace have room for
+                raise UserError(f"format {name}: at most {SIGNAL_BITS} bits, signed, in the RTL, got {fmt}")
         if self.array.pack == 2 and not packable(self.network):
             raise UserError(
-                f"two products a DSP need symmetric weights (AP_SAT_SYM) and h of at most {PACKED_BITS} bits; "
-                "use pack=1"
+                f"two products a DSP need symmetric weights (AP_SAT_SYM) and h of at most {PACKED_BITS} "
+                "bits; use pack=1"
             )
 
     @staticmethod

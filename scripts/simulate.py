@@ -78,7 +78,8 @@ def command(
         report = rtl.score(codes).report
     console.print(
         f"score: {report['values']:,} values of {report['characters']:,} characters equal to the "
-        f"reference's, {_cycles(report)}, {report['characters'] / report['seconds']:,.0f} characters/s simulated"
+        f"reference's, {_cycles(report)}, "
+        f"{report['characters'] / report['seconds']:,.0f} characters/s simulated"
     )
     if length:
         with console.status("generate"):
