@@ -57,7 +57,7 @@ def content_hash(tensors: Tensors, metadata: Mapping[str, Any]) -> str:
     """SHA-256 over names, dtypes, shapes and bytes of all arrays, and the metadata as canonical JSON."""
     digest = hashlib.sha256(_canonical(metadata).encode())
     for name in sorted(tensors):
-        array = np.ascontiguousarray(tensors[name])
+        array = np.asarray(tensors[name], order="C")
         digest.update(f"\n{name} {array.dtype.str} {array.shape}\n".encode())
         digest.update(array.tobytes())
     return digest.hexdigest()
@@ -65,11 +65,11 @@ def content_hash(tensors: Tensors, metadata: Mapping[str, Any]) -> str:
 
 def save_tensors(path: Path | str, tensors: Tensors, metadata: Mapping[str, Any]) -> str:
     """Write arrays and JSON metadata to one file, atomically; returns the content hash."""
-    arrays = {name: np.ascontiguousarray(array) for name, array in tensors.items()}
+    arrays = {name: np.asarray(array, order="C") for name, array in tensors.items()}
     sha256 = content_hash(arrays, metadata)
     header = {"version": FORMAT_VERSION, "sha256": sha256, "metadata": _canonical(metadata)}
     with atomic_path(path) as part:
-        part.write_bytes(safetensors_save(arrays, header))
+        part.write_bytes(_ordered(safetensors_save(arrays, header)))
     return sha256
 
 
@@ -86,6 +86,8 @@ def load_tensors(path: Path | str) -> tuple[dict[str, NDArray[Any]], dict[str, A
         raise UserError(f"{path}: no such file") from None
     except IsADirectoryError:
         raise UserError(f"{path}: is a folder, not a file") from None
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror or error}") from None
     try:
         tensors = safetensors_load(blob)
         size = int.from_bytes(blob[:8], "little")
@@ -103,6 +105,14 @@ def load_tensors(path: Path | str) -> tuple[dict[str, NDArray[Any]], dict[str, A
     if content_hash(tensors, metadata) != sha256:
         raise UserError(f"{path}: content does not match its hash; the file was altered or damaged")
     return tensors, metadata
+
+
+def _ordered(blob: bytes) -> bytes:
+    """The same file with its header's keys in order, which safetensors leaves to chance."""
+    size = int.from_bytes(blob[:8], "little")
+    header = _canonical(json.loads(blob[8 : 8 + size])).encode()
+    header += b" " * (-len(header) % 8)
+    return len(header).to_bytes(8, "little") + header + blob[8 + size :]
 
 
 def _canonical(metadata: Mapping[str, Any]) -> str:
