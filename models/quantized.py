@@ -292,17 +292,14 @@ class QuantizedLSTMCell(QLSTMCell):
         return scan(inputs, recurrent_kernel)
 
     def _gate_slopes(self, z: Any) -> Any:
-        """Derivatives of the real functions at the rounded z; 0 where z saturated."""
-        real = z * self.formats.z.lsb
-        parts = tf.split(real, 4, axis=2)
-        slopes = []
-        for gate, part in zip(GATES, parts, strict=True):
-            if gate == "g":
-                slopes.append(1 - tf.tanh(part) ** 2)
-            else:
-                value = tf.sigmoid(part)
-                slopes.append(value * (1 - value))
-        return tf.concat(slopes, axis=2) * _unsaturated(z, self.formats.z)
+        """Derivatives of the real functions at the rounded z; 0 where z saturated.
+
+        sigmoid(x) = (1 + tanh(x / 2)) / 2, so both are scale**2 (1 - tanh(scale x)**2).
+        """
+        scale = np.repeat([1.0 if gate == "g" else 0.5 for gate in GATES], self.units)
+        scale = scale.astype(self.arithmetic)
+        slopes = scale**2 * (1 - tf.tanh(z * (scale * self.formats.z.lsb)) ** 2)
+        return slopes * _unsaturated(z, self.formats.z)
 
     def get_config(self) -> dict[str, Any]:
         """What :meth:`from_config` needs."""
