@@ -63,6 +63,10 @@ class Array:
             value = getattr(self, name)
             if not isinstance(value, int) or not low <= value <= high:
                 raise UserError(f"array: {name} must be {low} to {high}, got {value!r}")
+        if self.segments > 99:  # numbered in two digits
+            raise UserError(f"array: segment_units must make at most 99 segments, got {self.segment_units}")
+        if self.pack == 2 and self.depth > 4:
+            raise UserError(f"array: depth must be 1 to 4 with two products a DSP, got {self.depth}")
 
     @property
     def lanes(self) -> int:

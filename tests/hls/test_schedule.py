@@ -1,0 +1,185 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The order of a character's jobs: complete, legal, and as short as it should be."""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hls.schedule import Array, Destination, Schedule, schedule
+from models.errors import UserError
+from models.spec import network_spec
+from tests.networks import small_spec
+
+arrays = st.builds(
+    lambda group, depth, pack, segment: Array(group, min(depth, 4) if pack == 2 else depth, pack, segment),
+    st.integers(1, 40),
+    st.integers(1, 8),
+    st.integers(1, 2),
+    st.integers(1, 40),
+)
+
+
+@st.composite
+def schedules(draw: st.DrawFn) -> Schedule:
+    units = draw(st.lists(st.integers(1, 70), min_size=1, max_size=4))
+    spec = small_spec("w8a8", draw(st.integers(2, 256)), units)
+    return schedule(spec, draw(arrays))
+
+
+@settings(max_examples=25)
+@given(schedules())
+def test_every_product_is_done_once_and_whole(s: Schedule) -> None:
+    layers = len(s.units)
+    sizes = {("Wy", layers): -(-s.vocabulary // 4)}
+    sizes |= {(f"U{k}", k): n for k, n in enumerate(s.units)}
+    sizes |= {(f"W{k}", k): n for k, n in enumerate(s.units) if k}
+    done: Counter[tuple[str, int, int]] = Counter()
+    for job in s.jobs:
+        assert 1 <= job.count <= s.array.group_units
+        done.update((job.matrix, job.layer, item) for item in range(job.first, job.first + job.count))
+    assert done == {(*key, item): 1 for key, size in sizes.items() for item in range(size)}
+
+
+@settings(max_examples=25)
+@given(schedules())
+def test_jobs_describe_themselves(s: Schedule) -> None:
+    seen: dict[str, int] = {}
+    for job in s.jobs:
+        assert job.source == {"U": job.layer, "W": job.layer - 1}[job.matrix[0]]
+        assert job.layer == (len(s.units) if job.matrix == "Wy" else int(job.matrix[1]))
+        assert job.steps == -(-s.units[job.source] // s.array.depth)
+        assert job.cycles == max(job.steps, s.array.drain_cycles)
+        assert job.first == seen.get(job.matrix, 0)  # groups come in order
+        seen[job.matrix] = job.first + job.count
+        size = -(-s.vocabulary // 4) if job.destination is Destination.OUTPUT else s.units[job.layer]
+        assert job.final == (job.first + job.count == size)
+    assert s.words == sum(job.steps for job in s.jobs)
+
+
+@settings(max_examples=25)
+@given(schedules())
+def test_order_is_legal(s: Schedule) -> None:
+    """A layer's h, of this character, is read only behind all of the W that make it.
+
+    What U gives is used by the next character's pass, before which this pass ends.
+    """
+    place = {(job.matrix, job.first): n for n, job in enumerate(s.jobs)}
+    for job in s.jobs:
+        if job.source > 0:
+            last_w = max(n for (matrix, _), n in place.items() if matrix == f"W{job.source}")
+            assert place[job.matrix, job.first] > last_w, job
+
+
+@settings(max_examples=25)
+@given(schedules(), st.sampled_from(["score", "generate"]))
+def test_timing_is_legal(s: Schedule, mode: str) -> None:
+    timing = s.timing(mode)
+    assert len(timing.starts) == len(timing.waits) == len(s.jobs)
+    assert timing.starts[0] == 0 and min(timing.waits) >= 0
+    for job, start, next_start, wait in zip(
+        s.jobs, timing.starts, timing.starts[1:], timing.waits[1:], strict=False
+    ):
+        assert next_start == start + job.cycles + wait
+    busy = sum(job.cycles for job in s.jobs)
+    assert timing.cycles_per_character >= busy
+    assert timing.cycles_per_character == busy + sum(timing.waits)  # in steady state
+    assert [layer for layer, _, _ in timing.gates] == list(range(len(s.units)))
+    for (layer, first, last), units in zip(timing.gates, s.units, strict=True):
+        assert last - first >= units - 1
+        # Its h may be read only when the last unit has gone through the pipeline.
+        reads = [t for job, t in zip(s.jobs, timing.starts, strict=True) if job.source == layer]
+        assert min(reads) > last
+
+
+@settings(max_examples=25)
+@given(schedules())
+def test_generating_takes_no_less_than_scoring(s: Schedule) -> None:
+    score, generate = (s.timing(mode).cycles_per_character for mode in ("score", "generate"))
+    assert score <= generate
+
+
+@settings(max_examples=25)
+@given(schedules())
+def test_is_a_function_of_its_arguments(s: Schedule) -> None:
+    assert schedule(small_spec("w4a8", s.vocabulary, s.units), s.array) == s
+
+
+@pytest.mark.parametrize("vocabulary", [65, 72, 80, 90, 96, 97, 100, 104])
+@pytest.mark.parametrize("mode", ["score", "generate"])
+def test_default_network_takes_512_cycles(vocabulary: int, mode: str) -> None:
+    """2 x 128 on 416 lanes: 208,128 to 209,920 MACs in 512 cycles; nothing ever waits."""
+    s = schedule(network_spec(vocabulary=vocabulary), Array())
+    assert s.array.lanes == 416 and s.array.dsp == 208
+    timing = s.timing(mode)
+    assert timing.cycles_per_character == 512
+    assert set(timing.waits) == {0}
+    assert s.words == 512
+    assert network_spec(vocabulary=vocabulary).macs_per_character() / (512 * 416) > 0.95
+
+
+def test_one_more_group_takes_longer() -> None:
+    assert schedule(network_spec(vocabulary=105), Array()).timing("score").cycles_per_character == 544
+
+
+def test_literal_order() -> None:
+    s = schedule(small_spec("w8a8", 11, (7, 10)), Array(4, 2, 2, 2))
+    assert [f"{job.matrix}+{job.first}" for job in s.jobs] == [
+        "W1+0", "W1+4", "W1+8", "U0+0", "U0+4", "Wy+0", "U1+0", "U1+4", "U1+8",
+    ]  # fmt: skip
+    assert [job.count for job in s.jobs] == [4, 4, 2, 4, 3, 3, 4, 4, 2]
+    assert [job.steps for job in s.jobs] == [4, 4, 4, 4, 4, 5, 5, 5, 5]
+    assert {job.cycles for job in s.jobs} == {6}
+
+
+def test_array() -> None:
+    array = Array(26, 4, 2, 9)
+    assert array == Array()
+    assert (array.lanes, array.dsp, array.segments, array.drain_cycles) == (416, 208, 3, 29)
+    assert Array(1, 1, 1, 1).drain_cycles == 2
+    assert Array(3, 2, 1, 8).segments == 1
+
+
+@pytest.mark.parametrize(
+    "name, value, message",
+    [
+        ("group_units", 0, "array: group_units must be 1 to 128, got 0"),
+        ("group_units", 129, "array: group_units must be 1 to 128, got 129"),
+        ("depth", 9, "array: depth must be 1 to 8, got 9"),
+        ("pack", 3, "array: pack must be 1 to 2, got 3"),
+        ("segment_units", 0, "array: segment_units must be 1 to 128, got 0"),
+        ("depth", 2.0, r"array: depth must be 1 to 8, got 2\.0"),
+        ("depth", 5, "array: depth must be 1 to 4 with two products a DSP, got 5"),
+    ],
+)
+def test_array_refuses(name: str, value: object, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        Array(**{name: value})
+    if value == 5:
+        assert Array(depth=5, pack=1).depth == 5
+
+
+def test_too_many_segments_are_refused() -> None:
+    assert Array(group_units=99, segment_units=1).segments == 99
+    with pytest.raises(UserError, match="segment_units must make at most 99 segments, got 1"):
+        Array(group_units=100, segment_units=1)
+
+
+def test_unknown_mode_is_refused() -> None:
+    with pytest.raises(ValueError, match="mode must be generate or score, got 'fast'"):
+        schedule(network_spec(vocabulary=5, units=3), Array()).timing("fast")
+
+
+def test_small_shapes_exhaustively() -> None:
+    """Every small shape has a schedule whose timing settles."""
+    for units, vocabulary, group, depth in itertools.product(
+        [(1,), (2,), (5,), (1, 1), (3, 2), (1, 4, 2)], [2, 5, 17], [1, 2, 5], [1, 3]
+    ):
+        s = schedule(small_spec("w8a8", vocabulary, units), Array(group, depth, 1, 2))
+        for mode in ("score", "generate"):
+            timing = s.timing(mode)
+            assert timing.cycles_per_character == sum(j.cycles for j in s.jobs) + sum(timing.waits)
