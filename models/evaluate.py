@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -42,9 +43,10 @@ def bits_per_character(logits: NDArray[np.float64], targets: NDArray[np.integer]
     if len(logits) != len(targets) or not len(targets):
         raise ValueError(f"{len(logits)} rows of logits for {len(targets)} targets")
     rows = 8192
-    return math.fsum(
-        math.fsum(bits_of(logits[k : k + rows], targets[k : k + rows])) for k in range(0, len(targets), rows)
-    ) / len(targets)
+    bits = (
+        bits_of(logits[k : k + rows], targets[k : k + rows]).tolist() for k in range(0, len(targets), rows)
+    )
+    return math.fsum(chain.from_iterable(bits)) / len(targets)
 
 
 def require_text(codes: NDArray[np.integer], what: str) -> None:
