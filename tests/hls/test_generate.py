@@ -1,0 +1,293 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The generated project: whole, the same every time, and its memories give back the network."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import hls
+from hls.design import Design, default_array
+from hls.generate import by_unit, generate, memory, sources
+from hls.schedule import Array, Destination
+from models.network import IntegerNetwork
+from models.spec import GATES
+from sim.rtl import write_project
+from tests.networks import small_spec, with_weights
+
+RTL = Path(hls.__file__).parent / "rtl"
+
+CASES = {
+    "packed": ("w8a8", 11, (7, 10), Array(4, 2, 2, 2), False),
+    "packed, extreme": ("w4a8", 38, (5,), Array(3, 4, 2, 2), True),
+    "single": ("q8.8", 5, (4, 3, 6), Array(5, 3, 1, 9), False),
+    "single, extreme": ("q8.8", 2, (3,), Array(2, 5, 1, 1), True),
+}
+
+
+@pytest.fixture(scope="module", params=CASES)
+def design(request: pytest.FixtureRequest, seed: int) -> Design:
+    preset, vocabulary, units, array, extreme = CASES[request.param]
+    network = with_weights(small_spec(preset, vocabulary, units), np.random.default_rng(seed), extreme)
+    return Design(network, array)
+
+
+@pytest.fixture(scope="module")
+def files(design: Design) -> dict[str, str]:
+    return generate(design)
+
+
+def words(text: str) -> list[int]:
+    assert text.endswith("\n")
+    lines = text.splitlines()
+    assert len({len(line) for line in lines}) == 1
+    return [int(line, 16) for line in lines]
+
+
+def field(word: int, at: int, bits: int) -> int:
+    """A signed field of a memory word."""
+    value = word >> at & (1 << bits) - 1
+    return value - (1 << bits) if value >> (bits - 1) else value
+
+
+def parameters(top: str) -> dict[str, str]:
+    return dict(re.findall(r"\.(\w+)\((\S+)\),?\n", top.split("lstm_engine #(")[1].split(") u_engine")[0]))
+
+
+def test_project_is_whole(design: Design, files: dict[str, str]) -> None:
+    sources_here = {path.name for path in RTL.glob("*.sv")}
+    assert set(sources()) == sources_here and "lstm_engine.sv" in sources_here
+    segments = {f"weights_{s:02d}.mem" for s in range(design.array.segments)}
+    memories = {"schedule.mem", "bias.mem", "output_bias.mem", "rows.mem"}
+    memories |= {"sigmoid.mem", "tanh.mem", "tanh_c.mem"}
+    assert set(files) == sources_here | segments | memories | {
+        "zynq_lstm.sv",
+        "zynq_lstm_registers.svh",
+        "project.json",
+    }
+    for name in sources_here:
+        assert files[name] == (RTL / name).read_text()
+    # Every memory that a source reads is there, and every module that one instantiates.
+    text = "\n".join(files[name] for name in files if name.endswith(".sv"))
+    for name in re.findall(r'"(\w+\.mem)"', text):
+        assert name in files
+    modules = set(re.findall(r"^module (\w+)", text, re.M))
+    assert modules == {Path(n).stem for n in files if n.endswith(".sv")}
+    assert all(
+        "SPDX-License-Identifier" in files[n].split("\n")[0] for n in files if n.endswith((".sv", ".svh"))
+    )
+
+
+def test_top_names_every_parameter_and_port(design: Design, files: dict[str, str]) -> None:
+    engine = (RTL / "lstm_engine.sv").read_text()
+    head = engine.split("\n) (\n")[0]
+    given = parameters(files["zynq_lstm.sv"])
+    assert list(given) == re.findall(r"parameter [^=]*?(\w+) =", head)
+    assert given == {name: str(value) for name, value in design.parameters().items()}
+    ports = re.findall(
+        r"(?:input|output) +logic (?:\[\d+:0\])? *(\w+)", engine.split("\n) (\n")[1].split("\n);")[0]
+    )
+    assert len(ports) == 29
+    for port in ports:
+        assert f".{port}({port})" in files["zynq_lstm.sv"]
+
+
+def test_project_json(design: Design, files: dict[str, str]) -> None:
+    project, spec = json.loads(files["project.json"]), design.network.spec
+    assert project["identity"] == design.network.identity
+    assert files["zynq_lstm.sv"].count(design.network.identity) == 2
+    assert project["units"] == [layer.units for layer in spec.layers]
+    assert (project["top"], project["preset"], project["vocabulary"]) == (
+        "zynq_lstm",
+        spec.preset,
+        spec.vocabulary,
+    )
+    assert project["mac_lanes"] == design.array.lanes
+    assert Array(**project["array"]) == design.array
+
+
+def test_equal_input_gives_equal_bytes(design: Design, files: dict[str, str]) -> None:
+    assert generate(design) == files
+    network = design.network
+    copy = IntegerNetwork(network.spec, network.vocabulary, {n: a.copy() for n, a in network.arrays.items()})
+    assert generate(Design(copy, Array(**vars(design.array)))) == files
+    assert list(generate(design)) == list(files)
+
+
+def test_another_process_gives_equal_bytes(tmp_path: Path, rng: np.random.Generator) -> None:
+    network = with_weights(small_spec("w8a8", 11, (3, 4)), rng)
+    network.save(tmp_path / "network")
+    program = (
+        "import sys, json; from models.network import IntegerNetwork; from hls.design import *;"
+        "from hls.generate import generate; n = IntegerNetwork.load(sys.argv[1]);"
+        "print(json.dumps(generate(Design(n, default_array(n)))))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path / "network")],
+        cwd=RTL.parents[1],
+        check=True,
+        capture_output=True,
+        env={"PYTHONHASHSEED": "77", "PATH": ""},
+    )
+    expected = generate(Design(network, default_array(network)))
+    assert json.loads(done.stdout) == expected
+
+
+def test_other_weights_change_memories_only(design: Design, files: dict[str, str]) -> None:
+    """Sizes aside, which follow the proven ranges: no weight is in the sources."""
+    network = design.network
+    W = network.arrays["output.W"].copy()
+    W[0, 0] += 1 if W[0, 0] < 0 else -1
+    other = generate(
+        Design(
+            IntegerNetwork(network.spec, network.vocabulary, {**network.arrays, "output.W": W}), design.array
+        )
+    )
+    differing = {name for name in files if other[name] != files[name]}
+    assert differing == {"weights_00.mem", "zynq_lstm.sv", "project.json"}
+
+
+def test_weights_come_back_from_the_memories(design: Design, files: dict[str, str]) -> None:
+    """Decoded as the RTL does: jobs in order, a word a step; DSP by DSP along each chain of each unit."""
+    array, spec, bits = design.array, design.network.spec, design.weight_bits
+    memories = [words(files[f"weights_{s:02d}.mem"]) for s in range(array.segments)]
+    assert all(len(m) == design.schedule.words for m in memories)
+    layers = len(spec.layers)
+    found: dict[str, np.ndarray] = {
+        "Wy": np.full((spec.layers[-1].units, -(-spec.vocabulary // 4), 4), 999),
+        **{f"U{k}": np.full((x.units, x.units, 4), 999) for k, x in enumerate(spec.layers)},
+        **{f"W{k}": np.full((spec.inputs(k), spec.layers[k].units, 4), 999) for k in range(1, layers)},
+    }
+    address = 0
+    for job in design.schedule.jobs:
+        for step in range(job.steps):
+            for unit in range(array.group_units):
+                segment, place = divmod(unit, array.segment_units)
+                word = memories[segment][address]
+                for k in range(4):
+                    for j in range(array.depth):
+                        chain, factor = divmod(k, array.pack)
+                        chain += place * (4 // array.pack)
+                        at = ((chain * array.depth + j) * array.pack + factor) * bits
+                        weight = field(word, at, bits)
+                        if factor == 1:  # the upper one gave one away if the lower one is negative
+                            weight += field(word, at - bits, bits) < 0
+                        row, column = step * array.depth + j, job.first + unit
+                        matrix = found[job.matrix]
+                        if row < len(matrix) and unit < job.count:
+                            assert matrix[row, column, k] == 999, "written twice"
+                            matrix[row, column, k] = weight
+                        else:
+                            assert weight == 0
+            address += 1
+    for name, matrix in found.items():
+        if name == "Wy":
+            flat = matrix.reshape(len(matrix), -1)
+            assert np.array_equal(flat[:, : spec.vocabulary], design.network.arrays["output.W"])
+            assert not flat[:, spec.vocabulary :].any()
+        else:
+            columns = design.network.layer(int(name[1]))[name[0]]
+            units = columns.shape[1] // 4
+            for gate in range(4):
+                block = columns[:, gate * units : (gate + 1) * units]
+                assert np.array_equal(matrix[:, :, gate], block), (name, GATES[gate])
+
+
+def test_schedule_memory(design: Design, files: dict[str, str]) -> None:
+    """Decoded by the fields that mac_sequencer.sv and lstm_engine.sv take apart."""
+    given = parameters(files["zynq_lstm.sv"])
+    step, item, count = (int(given[n]) for n in ("STEP_BITS", "ITEM_BITS", "COUNT_BITS"))
+    row = max(1, (int(given["ROWS"]) - 1).bit_length())
+    rows = [-(-x.units // design.array.depth) for x in design.network.spec.layers]
+    units = [x.units for x in design.network.spec.layers]
+    waits = 0
+    jobs = words(files["schedule.mem"])
+    assert len(jobs) == int(given["JOBS"]) == len(design.schedule.jobs)
+    for word, job in zip(jobs, design.schedule.jobs, strict=True):
+        values = []
+        for bits in (count, item, 1, 2, 2, step, step, row, 2, 1):
+            values.append(word & (1 << bits) - 1)
+            word >>= bits
+        assert word == 0
+        last_unit, first, final, layer, to, cycles, steps, first_row, source, wait_room = values
+        output = job.destination is Destination.OUTPUT
+        waits += wait_room
+        assert (last_unit, steps, cycles) == (job.count - 1, job.steps - 1, job.cycles - 1)
+        assert (to, source, final) == (int(job.destination), job.source, job.final)
+        assert first_row == sum(rows[: job.source])
+        assert wait_room == (output and job.first == 0)
+        if output:
+            assert first == job.first
+        else:
+            assert (layer, first) == (job.layer, sum(units[: job.layer]) + job.first)
+    assert waits == 1
+
+
+def test_tables_and_biases(design: Design, files: dict[str, str]) -> None:
+    network, given = design.network, parameters(files["zynq_lstm.sv"])
+    spec, layer = network.spec, network.layer(0)
+    for name, bits in (("sigmoid", "GATE_BITS"), ("tanh", "G_BITS"), ("tanh_c", "TC_BITS")):
+        values = [field(word, 0, int(given[bits])) for word in words(files[f"{name}.mem"])]
+        assert np.array_equal(values, layer[name]), name
+
+    bits = int(given["BIAS_BITS"])
+    frac = max(spec.accumulator_frac(k) for k in range(len(spec.layers)))
+    lines = iter(words(files["bias.mem"]))
+    for k, x in enumerate(spec.layers):
+        b = network.layer(k)["b"]
+        for unit in range(x.units):
+            word = next(lines)
+            for gate in range(4):
+                raw = int(b[gate * x.units + unit]) << (frac - x.formats.b.frac)
+                assert field(word, gate * bits, bits) == raw
+    assert next(lines, None) is None
+
+    bits = int(given["OUTPUT_BIAS_BITS"])
+    shift = spec.output_accumulator_frac() - spec.output.b.frac
+    values = [field(word, k * bits, bits) for word in words(files["output_bias.mem"]) for k in range(4)]
+    assert np.array_equal(values[: spec.vocabulary], network.arrays["output.b"] << shift)
+    assert not any(values[spec.vocabulary :])
+
+    bits, units = int(given["X_WEIGHT_BITS"]), spec.layers[0].units
+    rows = words(files["rows.mem"])
+    assert len(rows) == units * spec.vocabulary
+    for unit in range(units):
+        for code in range(spec.vocabulary):
+            word = rows[unit * spec.vocabulary + code]
+            weights = [field(word, gate * bits, bits) for gate in range(4)]
+            assert weights == [layer["W"][code, gate * units + unit] for gate in range(4)]
+
+
+def test_memory_literals() -> None:
+    assert memory(np.array([[1, -1], [-8, 7]]), 4) == "f1\n78\n"
+    assert memory(np.array([[1, 2, 3]]), 3) == "0d1\n"  # 9 bits: 011 010 001
+    assert memory(np.array([[-1], [0], [5]]), 9) == "1ff\n000\n005\n"
+    assert memory(np.array([[1], [0]]), 1) == "1\n0\n"
+
+
+def test_by_unit_literal() -> None:
+    columns = np.array([["i0", "i1", "f0", "f1", "g0", "g1", "o0", "o1"]])
+    assert by_unit(columns).tolist() == [[["i0", "f0", "g0", "o0"], ["i1", "f1", "g1", "o1"]]]
+
+
+def test_write_project_touches_only_what_differs(
+    design: Design, files: dict[str, str], tmp_path: Path
+) -> None:
+    write_project(design, tmp_path)
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == files
+    before = {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
+    (tmp_path / "bias.mem").write_text("0\n")
+    (tmp_path / "old.mem").write_text("0\n")
+    (tmp_path / "notes.txt").write_text("mine")
+    write_project(design, tmp_path)
+    assert (tmp_path / "notes.txt").read_text() == "mine"
+    (tmp_path / "notes.txt").unlink()
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == files
+    after = {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
+    assert [name for name in files if after[name] != before[name]] == ["bias.mem"]
