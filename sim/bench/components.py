@@ -165,18 +165,19 @@ class Bench:
             AssertionError: naming the first difference.
         """
         trace = self.model.finish()
-        assert self.sink.empty(), "the engine sent more than it was asked for"
-        for k, (got, want) in enumerate(zip(self.beats, self.model.beats, strict=False)):
-            assert got == want, f"m_axis beat {k}: expected (values, TLAST) {want}, got {got}"
-        assert len(self.beats) == len(self.model.beats), (
-            f"m_axis: expected {len(self.model.beats)} beats, got {len(self.beats)}"
-        )
+        # Signals first: they name the origin of a wrong answer.
         actual = read_rtl_trace(
             self.network, self.plan.run_dir / "units.hex", self.plan.run_dir / "logits.hex"
         )
         result = compare(self.network, trace, actual)
         assert result.first is None, (
             f"{result.mismatches} of {result.values} values differ, first: {result.first}"
+        )
+        assert self.sink.empty(), "the engine sent more than it was asked for"
+        for k, (got, want) in enumerate(zip(self.beats, self.model.beats, strict=False)):
+            assert got == want, f"m_axis beat {k}: expected (values, TLAST) {want}, got {got}"
+        assert len(self.beats) == len(self.model.beats), (
+            f"m_axis: expected {len(self.model.beats)} beats, got {len(self.beats)}"
         )
         assert result.characters == self.model.characters > 0, "no character was compared"
         return result
