@@ -11,7 +11,7 @@ import numpy as np
 from hls.schedule import Array, Schedule, schedule
 from models.errors import UserError
 from models.network import IntegerNetwork, product_range
-from models.spec import LstmFormats, symmetric
+from models.spec import GATES, LstmFormats, symmetric
 from sim.fixed import FixedFormat, Overflow, Rounding, signed_bits
 
 #: Signals whose formats all layers share, since one gate pipeline serves them.
@@ -19,6 +19,9 @@ SHARED_SIGNALS = ("z", "gate", "g", "c", "ct", "tc", "h")
 SIGNAL_BITS = 16
 #: Of a Zynq-7020's 220 DSPs; the gates take three more.
 ARRAY_DSP = 208
+DSP_DEPTH = 4  # products of 8 x 8 bits that one field of a packed DSP48E1 holds the sum of
+SEGMENT_UNITS = 9  # about: 36 chains are as many as share one set of registers
+NARROW_BITS = 4  # weights up to which a product in LUTs is worth its place
 PACKED_BITS = 8  # widest factors of which a DSP48E1 multiplies two pairs
 
 
@@ -28,14 +31,18 @@ def default_array(network: IntegerNetwork, dsp: int = ARRAY_DSP) -> Array:
     Raises:
         UserError: if not even one unit's four sums fit.
     """
-    depth, pack = 4, 2 if packable(network) else 1
-    group = dsp * pack // (4 * depth)
+    pack = 2 if packable(network) else 1
+    group = dsp * pack // (len(GATES) * DSP_DEPTH)
     if group < 1:
-        raise UserError(f"an array needs at least {4 * depth // pack} DSPs, got {dsp}")
+        raise UserError(f"an array needs at least {len(GATES) * DSP_DEPTH // pack} DSPs, got {dsp}")
     widest = max(layer.units for layer in network.spec.layers)
-    group = min(group, widest)
-    segments = -(-group // 9)
-    return Array(group, depth, pack, -(-group // segments))
+    # Narrow weights: as many products again in LUTs, and a second gate pipeline to keep up.
+    narrow = weight_bits(network) <= NARROW_BITS and group > 1
+    lanes = 2 if narrow else 1
+    group = min(group, widest + widest % lanes) // lanes * lanes
+    segments = -(-group // SEGMENT_UNITS)
+    segment = -(-group // (segments * lanes)) * lanes
+    return Array(group, DSP_DEPTH, pack, segment, DSP_DEPTH if narrow else 0, lanes)
 
 
 def packable(network: IntegerNetwork) -> bool:
@@ -45,6 +52,11 @@ def packable(network: IntegerNetwork) -> bool:
     return all(fmt.bits <= PACKED_BITS and symmetric(fmt) for fmt in weights) and all(
         layer.formats.h.bits <= PACKED_BITS for layer in spec.layers
     )
+
+
+def weight_bits(network: IntegerNetwork) -> int:
+    """Width of the widest weight that is multiplied in the array."""
+    return max(fmt.bits for name, fmt in network.spec.weight_formats().items() if _in_array(name))
 
 
 @dataclass(frozen=True)
@@ -107,10 +119,9 @@ class Design:
         """The formats that all layers share (W, U, b excepted)."""
         return self.network.spec.layers[0].formats
 
-    @cached_property
+    @property
     def weight_bits(self) -> int:
-        formats = self.network.spec.weight_formats()
-        return max(fmt.bits for name, fmt in formats.items() if _in_array(name))
+        return weight_bits(self.network)
 
     @cached_property
     def sum_bits(self) -> int:
@@ -165,18 +176,22 @@ class Design:
         u_shift = [self.sum_frac - x.formats.U.frac - x.formats.h.frac for x in spec.layers]
         x_shift = [self.sum_frac - x.formats.W.frac - spec.input_frac(k) for k, x in enumerate(spec.layers)]
         output_frac = spec.output_accumulator_frac()
-        items = max(self.units, -(-spec.vocabulary // 4))
+        beats = sum(self.beats)
+        items = max(beats, -(-spec.vocabulary // len(GATES)))
         return {
             "LAYERS": len(units),
-            "UNITS": self.units,
+            "GATE_LANES": array.gate_lanes,
+            "BEATS": beats,
+            "FIRST_BEATS": self.beats[0],
             "FIRST_UNITS": units[0],
             "VOCABULARY": spec.vocabulary,
             "ROWS": sum(self.rows),
-            "UNIT_BASE": _packed(self.unit_base, 16),
+            "BEAT_BASE": _packed(self.beat_base, 16),
             "ROW_BASE": _packed(self.row_base, 16),
             "GROUP_UNITS": array.group_units,
             "SEGMENT_UNITS": array.segment_units,
-            "DEPTH": array.depth,
+            "DSP_DEPTH": array.dsp_depth,
+            "LUT_DEPTH": array.lut_depth,
             "PACK": array.pack,
             "WEIGHT_BITS": self.weight_bits,
             "SUM_BITS": self.sum_bits,
@@ -214,15 +229,14 @@ class Design:
         }
 
     @cached_property
-    def units(self) -> int:
-        """Units of all layers."""
-        return sum(layer.units for layer in self.network.spec.layers)
+    def beats(self) -> list[int]:
+        """Beats of each layer: a unit for each gate pipeline, the last beat filled up."""
+        return [-(-layer.units // self.array.gate_lanes) for layer in self.network.spec.layers]
 
     @cached_property
-    def unit_base(self) -> list[int]:
-        """Number of each layer's first unit, all layers numbered through."""
-        sizes = [layer.units for layer in self.network.spec.layers]
-        return [sum(sizes[:k]) for k in range(len(sizes))]
+    def beat_base(self) -> list[int]:
+        """Number of each layer's first beat, all layers numbered through."""
+        return [sum(self.beats[:k]) for k in range(len(self.beats))]
 
     @cached_property
     def rows(self) -> list[int]:

@@ -51,9 +51,11 @@ def _project(design: Design) -> dict[str, object]:
         "macs_per_character": spec.macs_per_character(),
         "array": {
             "group_units": array.group_units,
-            "depth": array.depth,
+            "dsp_depth": array.dsp_depth,
             "pack": array.pack,
             "segment_units": array.segment_units,
+            "lut_depth": array.lut_depth,
+            "gate_lanes": array.gate_lanes,
         },
     }
 
@@ -91,7 +93,8 @@ def _schedule(design: Design) -> str:
     for job in design.schedule.jobs:
         output = job.destination is Destination.OUTPUT
         layer = 0 if output else job.layer
-        first = job.first if output else design.unit_base[job.layer] + job.first
+        lanes = design.array.gate_lanes
+        first = job.first if output else design.beat_base[job.layer] + job.first // lanes
         fields = (
             (int(output and job.first == 0), 1),  # waits for room
             (job.source, 2),
@@ -102,7 +105,7 @@ def _schedule(design: Design) -> str:
             (layer, 2),
             (int(job.final), 1),
             (first, item_bits),
-            (job.count - 1, count_bits),
+            (job.beats - 1, count_bits),
         )
         word = width = 0
         for value, bits in fields:
@@ -115,7 +118,7 @@ def _schedule(design: Design) -> str:
 def _weights(design: Design) -> dict[str, str]:
     """One memory a segment: a word a step, in the order of the schedule.
 
-    A word holds chain by chain, DSP by DSP, factor by factor. With two products a DSP the upper factor is
+    A word holds chain by chain, input by input, factor by factor. With two products a DSP the upper factor is
     stored less one where the lower one is negative, so that the RTL need not subtract.
     """
     array = design.array
@@ -129,12 +132,13 @@ def _weights(design: Design) -> dict[str, str]:
         part = whole[:, job.first : job.first + job.count]
         padded[: part.shape[0], : part.shape[1]] = part
         steps.append(padded.reshape(job.steps, array.depth, array.group_units, len(GATES)))
-    # (word, DSP, unit, chain of the unit, factor) -> (word, unit, chain, DSP, factor)
+    # (word, input, unit, chain of the unit, factor) -> (word, unit, chain, input, factor)
     factors = np.concatenate(steps).reshape(
         design.schedule.words, array.depth, array.group_units, len(GATES) // array.pack, array.pack
     )
     if array.pack == 2:
-        factors[..., 1] -= factors[..., 0] < 0
+        in_dsp = factors[:, : array.dsp_depth]
+        in_dsp[..., 1] -= in_dsp[..., 0] < 0
     factors = factors.transpose(0, 2, 3, 1, 4)
     files = {}
     for segment in range(array.segments):
@@ -165,18 +169,25 @@ def _tables(design: Design) -> dict[str, str]:
     """Biases, rows of layer 0's W, and activation tables."""
     parameters, network, fmt = design.parameters(), design.network, design.formats
     layer = network.layer(0)
-    bias = np.concatenate([by_unit(b) for b in design.bias])
+    lanes = design.array.gate_lanes
+    bias = np.concatenate([_by_beat(by_unit(b), lanes) for b in design.bias])  # (beats, lanes, 4)
     output_bias = np.pad(design.output_bias, (0, -len(design.output_bias) % len(GATES)))
-    # Unit by unit, so that the address only counts up by the vocabulary.
-    rows = by_unit(layer["W"]).transpose(1, 0, 2).reshape(-1, len(GATES))
+    # Beat by beat, so that the address only counts up by the vocabulary.
+    rows = np.concatenate([_by_beat(row, lanes)[:, np.newaxis] for row in by_unit(layer["W"])], axis=1)
     return {
-        "bias.mem": memory(bias, int(parameters["BIAS_BITS"])),
+        **{f"bias_{lane}.mem": memory(bias[:, lane], int(parameters["BIAS_BITS"])) for lane in range(lanes)},
         "output_bias.mem": memory(output_bias.reshape(-1, len(GATES)), int(parameters["OUTPUT_BIAS_BITS"])),
-        "rows.mem": memory(rows, int(parameters["X_WEIGHT_BITS"])),
+        "rows.mem": memory(rows.reshape(-1, lanes * len(GATES)), int(parameters["X_WEIGHT_BITS"])),
         "sigmoid.mem": memory(layer["sigmoid"][:, np.newaxis], int(parameters["GATE_BITS"])),
         "tanh.mem": memory(layer["tanh"][:, np.newaxis], fmt.g.bits),
         "tanh_c.mem": memory(layer["tanh_c"][:, np.newaxis], fmt.tc.bits),
     }
+
+
+def _by_beat(units: Raw, lanes: int) -> Raw:
+    """(units, 4) -> (beats, lanes, 4), the last beat filled up with zeros."""
+    padded = np.pad(units, ((0, -len(units) % lanes), (0, 0)))
+    return padded.reshape(-1, lanes, len(GATES))
 
 
 def memory(fields: NDArray[np.int64], bits: int) -> str:

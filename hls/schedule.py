@@ -22,7 +22,8 @@ from models.errors import UserError
 from models.spec import GATES, NetworkSpec
 
 # Latencies of the RTL in cycles, each the module's own.
-ARRAY_LATENCY = 6  # mac_array: + depth + segments, from a job's last step to its first unit
+ARRAY_LATENCY = 6  # mac_array: + DSP depth + segments, from a job's last step to its first beat
+COMBINE_LATENCY = 1  # mac_segment: if there are products in LUTs, too
 GATES_LATENCY = 27  # gate_pipeline 24, hidden buffer 1, counter 1, readiness 1: until a job may start
 CREDIT_LATENCY = 1  # character_control: from a finished U sum of layer 0 to that unit's start
 CHOICE_LATENCY = 9  # output_layer 8, character_control 1: from the last output word to the next start
@@ -43,22 +44,28 @@ class Array:
 
     Args:
         group_units: units (of four sums each) that are worked on at once.
-        depth: multiplications chained, i.e. inputs taken a cycle.
+        dsp_depth: inputs a cycle that are multiplied in DSP48E1s, chained.
         pack: products in one DSP48E1, 1 or 2.
         segment_units: units that share registers of control and activations.
+        lut_depth: further inputs a cycle that are multiplied in LUTs.
+        gate_lanes: gate pipelines, i.e. units that leave the array and get their gates at once.
     """
 
     group_units: int = 26
-    depth: int = 4
+    dsp_depth: int = 4
     pack: int = 2
     segment_units: int = 9
+    lut_depth: int = 0
+    gate_lanes: int = 1
 
     def __post_init__(self) -> None:
         for name, low, high in (
             ("group_units", 1, 128),
-            ("depth", 1, 8),
+            ("dsp_depth", 1, 8),
             ("pack", 1, 2),
             ("segment_units", 1, 128),
+            ("lut_depth", 0, 8),
+            ("gate_lanes", 1, 4),
         ):
             value = getattr(self, name)
             if not isinstance(value, int) or not low <= value <= high:
@@ -68,6 +75,17 @@ class Array:
         if self.pack == 2 and self.depth > 4:
             raise UserError(f"array: depth must be 1 to 4 with two products a DSP, got {self.depth}")
 
+        for name in ("depth", "group_units", "segment_units"):
+            if getattr(self, name) % self.gate_lanes:
+                raise UserError(
+                    f"array: gate_lanes must divide {name}, got {self.gate_lanes} and {getattr(self, name)}"
+                )
+
+    @property
+    def depth(self) -> int:
+        """Inputs taken a cycle."""
+        return self.dsp_depth + self.lut_depth
+
     @property
     def lanes(self) -> int:
         """Multiply-accumulates a cycle."""
@@ -76,16 +94,16 @@ class Array:
     @property
     def dsp(self) -> int:
         """DSP48E1 in the array (not those of the gates)."""
-        return self.lanes // self.pack
+        return self.group_units * len(GATES) * self.dsp_depth // self.pack
 
     @property
     def segments(self) -> int:
         return -(-self.group_units // self.segment_units)
 
     @property
-    def drain_cycles(self) -> int:
-        """Least distance of two jobs, so that the sums of the first have left."""
-        return self.group_units + self.segments
+    def latency(self) -> int:
+        """Cycles from a job's last step until its first beat of sums leaves."""
+        return ARRAY_LATENCY + self.dsp_depth + self.segments + (COMBINE_LATENCY if self.lut_depth else 0)
 
 
 @dataclass(frozen=True)
@@ -93,7 +111,8 @@ class Job:
     """One group of sums of one matrix product.
 
     ``source`` is the layer whose h it reads, ``layer`` the one that it works for (for the output layer,
-    the number of layers). ``first`` counts units within the layer, or words of four logits.
+    the number of layers). ``first`` and ``count`` are units of the layer, or words of four logits;
+    ``beats`` is the number of cycles in which they leave the array.
     """
 
     destination: Destination
@@ -101,6 +120,7 @@ class Job:
     source: int
     first: int
     count: int
+    beats: int
     steps: int
     cycles: int
     final: bool
@@ -164,19 +184,17 @@ def _jobs(spec: NetworkSpec, array: Array) -> list[tuple[Job, ...]]:
 
     def product(destination: Destination, layer: int, source: int, items: int) -> tuple[Job, ...]:
         steps = -(-units[source] // array.depth)
-        return tuple(
-            Job(
-                destination,
-                layer,
-                source,
-                first,
-                min(array.group_units, items - first),
-                steps,
-                max(steps, array.drain_cycles),
-                first + array.group_units >= items,
+        jobs = []
+        for first in range(0, items, array.group_units):
+            count = min(array.group_units, items - first)
+            # The output layer takes one word a cycle.
+            beats = count if destination is Destination.OUTPUT else -(-count // array.gate_lanes)
+            # The sums must have left before the next job's are there.
+            cycles = max(steps, beats + array.segments)
+            jobs.append(
+                Job(destination, layer, source, first, count, beats, steps, cycles, first + count == items)
             )
-            for first in range(0, items, array.group_units)
-        )
+        return tuple(jobs)
 
     return [
         *(product(Destination.X, k, k - 1, units[k]) for k in range(1, len(units))),
@@ -216,12 +234,12 @@ def _order(pools: list[tuple[Job, ...]], array: Array, delay: int) -> tuple[Job,
 
 
 def _drained(start: int, job: Job, array: Array) -> int:
-    """Cycle in which the last unit of a job leaves the array."""
-    return _first_out(start, job, array) + job.count - 1
+    """Cycle in which the last beat of a job leaves the array."""
+    return _first_out(start, job, array) + job.beats - 1
 
 
 def _first_out(start: int, job: Job, array: Array) -> int:
-    return start + job.steps + array.depth + array.segments + ARRAY_LATENCY
+    return start + job.steps + array.latency
 
 
 def _simulate(s: Schedule, mode: str) -> Timing:
@@ -229,7 +247,8 @@ def _simulate(s: Schedule, mode: str) -> Timing:
     if mode not in ("generate", "score"):
         raise ValueError(f"mode must be generate or score, got {mode!r}")
     array = s.array
-    credits = [0] * s.units[0]  # cycles from which each unit of layer 0 may start
+    # cycles from which each beat of layer 0 may start
+    credits = [0] * -(-s.units[0] // array.gate_lanes)
     x_ready = free = 0
     history: list[tuple[int, tuple[int, ...], tuple[int, ...], tuple[tuple[int, int, int], ...]]] = []
     for _ in range(12):

@@ -9,16 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from hls.design import Design
 from hls.generate import generate
-from models.network import IntegerNetwork
 from models.store import write_text
 from sim.bench.components import PLAN_VARIABLE
 from sim.fixed import Raw
 from sim.simulator import Simulator, build
-from sim.trace import read_rtl_trace
+from sim.trace import read_rtl_trace, trace_files
 
 PROTOCOL_TESTS = (
     "register_map",
@@ -48,7 +45,7 @@ class RtlRun:
 class Rtl:
     """A network's engine, built for a simulator."""
 
-    network: IntegerNetwork
+    design: Design
     network_file: Path
     simulator: Simulator
 
@@ -59,7 +56,7 @@ class Rtl:
         network_file = folder / "network.safetensors"
         design.network.save(network_file)
         write_project(design, folder / "rtl")
-        return cls(design.network, network_file, build(folder / "rtl", simulator, waves=waves))
+        return cls(design, network_file, build(folder / "rtl", simulator, waves=waves))
 
     def score(self, codes: Sequence[int] | Raw, run: str = "score") -> RtlRun:
         """Logits and every signal for ``codes``, from a zero state.
@@ -80,7 +77,8 @@ class Rtl:
     def _text(self, test: str, run: str, options: dict[str, Any]) -> RtlRun:
         run_dir, _ = self._run("sim.bench.text", test, run, options)
         report = json.loads((run_dir / "report.json").read_text(encoding="utf-8"))
-        return RtlRun(report, read_rtl_trace(self.network, run_dir / "units.hex", run_dir / "logits.hex"))
+        lanes = self.design.array.gate_lanes
+        return RtlRun(report, read_rtl_trace(self.design.network, run_dir, lanes))
 
     def _run(
         self, module: str, test: str, run: str, options: dict[str, Any], seed: int | None = None
@@ -89,17 +87,23 @@ class Rtl:
         run_dir.mkdir(parents=True, exist_ok=True)
         (run_dir / "report.json").unlink(missing_ok=True)
         plan = run_dir / "plan.json"
-        data = {"network": str(self.network_file), "run_dir": str(run_dir), "options": options}
+        lanes = self.design.array.gate_lanes
+        data = {
+            "network": str(self.network_file),
+            "run_dir": str(run_dir),
+            "gate_lanes": lanes,
+            "options": options,
+        }
+        traces = trace_files(run_dir, lanes)
+        for file in traces.values():
+            file.unlink(missing_ok=True)
         write_text(plan, json.dumps(data))
         results = self.simulator.run(
             module,
             run_dir,
             testcase=test,
             environment={PLAN_VARIABLE: str(plan)},
-            plusargs={
-                "trace_units": str(run_dir / "units.hex"),
-                "trace_logits": str(run_dir / "logits.hex"),
-            },
+            plusargs={name: str(file) for name, file in traces.items()},
             seed=seed,
         )
         return run_dir, results
@@ -116,8 +120,3 @@ def write_project(design: Design, folder: Path) -> None:
         path = folder / name
         if not path.exists() or path.read_text(encoding="utf-8") != text:
             write_text(path, text)
-
-
-def run_rtl(network: IntegerNetwork, design: Design, folder: Path, codes: Raw) -> Raw:
-    """Logits (characters, vocabulary) of the RTL for codes (characters,), from a zero state."""
-    return Rtl.build(design, folder).score(np.asarray(codes)).logits

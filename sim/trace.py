@@ -112,14 +112,23 @@ def _describe(network: IntegerNetwork, expected: Trace, actual: Trace, character
     return Mismatch(character, signal, int(index), column, *values, fmt)
 
 
-def read_rtl_trace(network: IntegerNetwork, units_file: Path, logits_file: Path) -> dict[str, Raw]:
+def trace_files(run_dir: Path, gate_lanes: int) -> dict[str, Path]:
+    """Plusargs of the RTL's trace monitors, one for each gate pipeline and one for the logits."""
+    units = {f"trace_units_{lane}": run_dir / f"units_{lane}.hex" for lane in range(gate_lanes)}
+    return units | {"trace_logits": run_dir / "logits.hex"}
+
+
+def read_rtl_trace(network: IntegerNetwork, run_dir: Path, gate_lanes: int = 1) -> dict[str, Raw]:
     """Read what the RTL's trace monitors wrote.
 
     Raises:
         UserError: if a file is missing or empty, ends within a character, or holds undefined bits.
     """
-    sizes = [layer.units for layer in network.spec.layers]
-    lines = _words(units_file, 1 + len(_UNIT_WORDS))
+    *unit_files, logits_file = trace_files(run_dir, gate_lanes).values()
+    units_file = unit_files[0]
+    # The last beat of a layer is filled up with units that do nothing.
+    sizes = [-(-layer.units // gate_lanes) * gate_lanes for layer in network.spec.layers]
+    lines = np.concatenate([_words(file, 1 + len(_UNIT_WORDS)) for file in unit_files])
     if not len(lines) or len(lines) % sum(sizes):
         raise UserError(f"{units_file}: {len(lines)} units are no whole number of characters")
     # Units of all layers are numbered through. Each layer's come in the order of characters, but layers
@@ -129,8 +138,8 @@ def read_rtl_trace(network: IntegerNetwork, units_file: Path, logits_file: Path)
         raise UserError(f"{units_file}: units do not come equally often")
     trace: dict[str, Raw] = {}
     base = 0
-    for k, size in enumerate(sizes):
-        words = lines[base : base + size, :, 1:].transpose(1, 2, 0)  # (characters, words, units)
+    for k, (size, layer) in enumerate(zip(sizes, network.spec.layers, strict=True)):
+        words = lines[base : base + layer.units, :, 1:].transpose(1, 2, 0)  # (characters, words, units)
         trace[f"layers.{k}.z"] = words[:, : len(GATES)].reshape(len(words), -1)
         for at, name in enumerate(_UNIT_WORDS[len(GATES) :], len(GATES)):
             trace[f"layers.{k}.{name}"] = words[:, at]

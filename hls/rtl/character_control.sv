@@ -7,11 +7,12 @@
 // A mode holds for a whole sequence (up to TLAST). A code outside the vocabulary counts as code 0, and is
 // reported. A requested state reset takes effect at the next character from s_axis.
 //
-// A character starts layer 0 unit by unit, as the sums h(t-1).U of layer 0 are finished (credits).
+// A character starts layer 0 beat by beat (a unit for each gate pipeline), as the sums h(t-1).U of layer 0
+// are finished (credits).
 module character_control #(
     parameter int VOCABULARY = 90,
-    parameter int UNITS = 128,       // of layer 0
-    parameter int UNIT_BITS = 8,     // of a unit's number over all layers
+    parameter int BEATS = 128,       // of layer 0
+    parameter int BEAT_BITS = 8,     // of a beat's number over all layers
     parameter int ROW_ADDRESS_BITS = 14,
     parameter int CODE_BITS = 7
 ) (
@@ -36,8 +37,8 @@ module character_control #(
     input  logic                        credit_i,
     input  logic                        grant_i,
     output logic                        start_o,
-    output logic [UNIT_BITS-1:0]        unit_o,
-    output logic                        unit_last_o,
+    output logic [BEAT_BITS-1:0]        beat_o,
+    output logic                        beat_last_o,
     output logic                        fresh_o,
     output logic                        phase_o,
     output logic [ROW_ADDRESS_BITS-1:0] row_address_o,
@@ -52,7 +53,7 @@ module character_control #(
     input  logic [CODE_BITS-1:0]        code_i,
     output logic                        sampled_last_o
 );
-  localparam int CREDIT_BITS = $clog2(UNITS + 1);
+  localparam int CREDIT_BITS = $clog2(BEATS + 1);
 
   typedef enum logic {FEED, SAMPLE} state_e;
   state_e state_q;
@@ -73,8 +74,8 @@ module character_control #(
   assign sampled_last_o = left_q == 32'd1 || stop_q;
   assign again = sampled_i && !sampled_last_o;
   assign start_o = x_valid_q && credits_q != '0 && grant_i;
-  assign done = start_o && unit_last_o;
-  assign unit_last_o = unit_o == UNIT_BITS'(UNITS - 1);
+  assign done = start_o && beat_last_o;
+  assign beat_last_o = beat_o == BEAT_BITS'(BEATS - 1);
   assign generating_o = state_q == SAMPLE;
   assign busy_o = in_flight_q != '0 || generating_o;
 
@@ -88,8 +89,8 @@ module character_control #(
       x_valid_q <= 1'b0;
       x_first_q <= 1'b0;
       phase_o <= 1'b0;
-      unit_o <= '0;
-      credits_q <= CREDIT_BITS'(UNITS);
+      beat_o <= '0;
+      credits_q <= CREDIT_BITS'(BEATS);
       in_flight_q <= '0;
     end else begin
       in_flight_q <= in_flight_q + 2'(accepted_o) - 2'(finished_i);
@@ -111,7 +112,7 @@ module character_control #(
         x_valid_q <= !done;
         x_first_q <= 1'b0;
       end
-      if (start_o) unit_o <= done ? '0 : unit_o + 1'b1;
+      if (start_o) beat_o <= done ? '0 : beat_o + 1'b1;
       if (done) phase_o <= ~phase_o;
     end
 

@@ -4,11 +4,14 @@
 // docs/numerics.md is the contract. The sums of h(t-1).U wait in a memory here; the x part (one row of W
 // for the first layer, finished sums of W.h for the others) comes with the unit.
 //
-// Units of all layers are numbered through; `fresh` takes the state before as zero.
+// Units of all layers are numbered through; `fresh` takes the state before as zero. With several pipelines
+// (LANES) side by side, this one is number LANE and has every LANES-th unit.
 // Latency 24 from start_i to write_o, throughput 1. A unit must not start again before it has finished.
 module gate_pipeline #(
     parameter int LAYERS = 2,
-    parameter int UNITS = 256,        // of all layers
+    parameter int LANE = 0,
+    parameter int LANES = 1,
+    parameter int UNITS = 256,        // of all layers, this pipeline's only
     parameter int SUM_BITS = 24,      // of a finished sum
     parameter int X_BITS = 24,        // of an x part, as it comes
     parameter int Z_SUM_BITS = 26,    // of U part + x part + b, aligned
@@ -79,7 +82,7 @@ module gate_pipeline #(
   rom #(
       .WIDTH(4 * BIAS_BITS),
       .DEPTH(UNITS),
-      .FILE ("bias.mem")
+      .FILE ({"bias_", 8'(48 + LANE), ".mem"})
   ) u_bias (
       .clk_i,
       .address_i(unit_i),
@@ -262,13 +265,13 @@ module gate_pipeline #(
   end
   trace_monitor #(
       .WORDS(13),
-      .NAME ("trace_units")
+      .NAME ({"trace_units_", 8'(48 + LANE)})
   ) u_trace (
       .clk_i,
       .valid_i(write_o),
       .flush_i(write_last_o),
       .words_i({
-        16'(write_unit_o),
+        16'(write_unit_o) * 16'(LANES) + 16'(LANE),
         z_words,
         gates_24,
         16'($signed(c_24)),

@@ -10,15 +10,18 @@
 // Parameters, schedule and memories come from hls/generate.py, which writes the instance of this module.
 module lstm_engine #(
     parameter int LAYERS = 2,
-    parameter int UNITS = 256,           // of all layers
-    parameter int FIRST_UNITS = 128,     // of layer 0
+    parameter int GATE_LANES = 1,         // gate pipelines; so many units are a beat
+    parameter int BEATS = 256,           // of all layers
+    parameter int FIRST_BEATS = 128,     // of layer 0
+    parameter int FIRST_UNITS = 128,
     parameter int VOCABULARY = 90,
     parameter int ROWS = 64,             // of the hidden buffer, one phase
-    parameter logic [LAYERS*16-1:0] UNIT_BASE = '0,  // number of layer k's first unit
+    parameter logic [LAYERS*16-1:0] BEAT_BASE = '0,  // number of layer k's first beat
     parameter logic [LAYERS*16-1:0] ROW_BASE = '0,   // row of layer k's first unit
     parameter int GROUP_UNITS = 26,
     parameter int SEGMENT_UNITS = 9,
-    parameter int DEPTH = 4,
+    parameter int DSP_DEPTH = 4,
+    parameter int LUT_DEPTH = 0,
     parameter int PACK = 2,
     parameter int WEIGHT_BITS = 8,
     parameter int SUM_BITS = 24,
@@ -26,7 +29,7 @@ module lstm_engine #(
     parameter int JOBS = 16,
     parameter int STEP_BITS = 6,
     parameter int COUNT_BITS = 5,
-    parameter int ITEM_BITS = 8,         // of a unit's number, or an output word's
+    parameter int ITEM_BITS = 8,         // of a beat's number, or an output word's
     parameter int X_WEIGHT_BITS = 8,     // of layer 0's W
     parameter int Z_SUM_BITS = 26,
     parameter int BIAS_BITS = 20,
@@ -90,12 +93,15 @@ module lstm_engine #(
   localparam int LAYER_BITS = 2;
   localparam int ADDRESS_BITS = WORDS > 1 ? $clog2(WORDS) : 1;
   localparam int ROW_BITS = ROWS > 1 ? $clog2(ROWS) : 1;
-  localparam int LANE_BITS = DEPTH > 1 ? $clog2(DEPTH) : 1;
-  localparam int UNIT_BITS = UNITS > 1 ? $clog2(UNITS) : 1;
+  localparam int DEPTH = DSP_DEPTH + LUT_DEPTH;
+  localparam int PLACES = DEPTH / GATE_LANES;  // beats in a row of the hidden buffer
+  localparam int PLACE_BITS = PLACES > 1 ? $clog2(PLACES) : 1;
+  localparam int BEAT_BITS = BEATS > 1 ? $clog2(BEATS) : 1;
+  localparam int UNIT_SUMS = 4 * SUM_BITS;
   localparam int OUTPUT_WORDS = (VOCABULARY + 3) / 4;
   localparam int WORD_BITS = OUTPUT_WORDS > 1 ? $clog2(OUTPUT_WORDS) : 1;
   localparam int CODE_BITS = WORD_BITS + 2;
-  localparam int X_ROWS = VOCABULARY * FIRST_UNITS;
+  localparam int X_ROWS = VOCABULARY * FIRST_BEATS;
   localparam int X_ADDRESS_BITS = $clog2(X_ROWS);
   localparam int X_BITS = X_WEIGHT_BITS > SUM_BITS ? X_WEIGHT_BITS : SUM_BITS;
   localparam int FIFO_DEPTH = 2 << WORD_BITS;
@@ -109,21 +115,25 @@ module lstm_engine #(
   if (LOGIT_BITS > 16) begin : gen_bad_logits
     $error("%m: LOGIT_BITS must be at most 16, a quarter of an m_axis beat");
   end
+  if (DEPTH % GATE_LANES != 0 || GROUP_UNITS % GATE_LANES != 0 || SEGMENT_UNITS % GATE_LANES != 0)
+  begin : gen_bad_lanes
+    $error("%m: GATE_LANES must divide the array's depth, GROUP_UNITS and SEGMENT_UNITS");
+  end
 `endif
 
   // ---- characters
   logic generate_mode, auto_reset, reset_state, stop, accepted, bad_code, busy, generating;
   logic [31:0] length;
   logic x_start, x_fresh, x_phase, x_last, x_grant, credit;
-  logic [UNIT_BITS-1:0] x_unit;
+  logic [BEAT_BITS-1:0] x_beat;
   logic [X_ADDRESS_BITS-1:0] x_row_address;
   logic [1:0] fresh_by_phase, score_by_phase, sample_by_phase, last_by_phase;
   logic character_valid, sampled, sampled_last;
   logic [CODE_BITS-1:0] character;
   character_control #(
       .VOCABULARY      (VOCABULARY),
-      .UNITS           (FIRST_UNITS),
-      .UNIT_BITS       (UNIT_BITS),
+      .BEATS           (FIRST_BEATS),
+      .BEAT_BITS       (BEAT_BITS),
       .ROW_ADDRESS_BITS(X_ADDRESS_BITS),
       .CODE_BITS       (CODE_BITS)
   ) u_characters (
@@ -145,8 +155,8 @@ module lstm_engine #(
       .credit_i         (credit),
       .grant_i          (x_grant),
       .start_o          (x_start),
-      .unit_o           (x_unit),
-      .unit_last_o      (x_last),
+      .beat_o           (x_beat),
+      .beat_last_o      (x_last),
       .fresh_o          (x_fresh),
       .phase_o          (x_phase),
       .row_address_o    (x_row_address),
@@ -195,11 +205,13 @@ module lstm_engine #(
   logic sums_valid, sums_last;
   logic [TAG_BITS:0] sums_tag;
   logic [COUNT_BITS-1:0] sums_index;
-  logic [4*SUM_BITS-1:0] sums;
+  logic [GATE_LANES*UNIT_SUMS-1:0] sums;
   mac_array #(
       .GROUP_UNITS    (GROUP_UNITS),
       .SEGMENT_UNITS  (SEGMENT_UNITS),
-      .DEPTH          (DEPTH),
+      .DSP_DEPTH      (DSP_DEPTH),
+      .LUT_DEPTH      (LUT_DEPTH),
+      .DRAIN          (GATE_LANES),
       .PACK           (PACK),
       .WEIGHT_BITS    (WEIGHT_BITS),
       .ACTIVATION_BITS(H_BITS),
@@ -215,13 +227,14 @@ module lstm_engine #(
       .first_i      (step_first),
       .last_i       (step_last),
       .tag_i        ({step_phase, step_tag}),
+      .single_i     (step_tag[TAG_BITS-1-:2] == TO_OUTPUT),
       .count_i      (step_count),
       .activations_i(activations),
-      .unit_valid_o (sums_valid),
-      .unit_tag_o   (sums_tag),
-      .unit_index_o (sums_index),
-      .unit_last_o  (sums_last),
-      .unit_o       (sums)
+      .beat_valid_o (sums_valid),
+      .beat_tag_o   (sums_tag),
+      .beat_index_o (sums_index),
+      .beat_last_o  (sums_last),
+      .beat_o       (sums)
   );
   logic sums_phase, sums_final;
   logic [1:0] sums_to;
@@ -234,15 +247,14 @@ module lstm_engine #(
   // ---- gates; finished sums go first, they cannot wait
   logic sums_to_gates, write_h, write_phase, write_last;
   logic [LAYER_BITS-1:0] write_layer, start_layer_2;
-  logic [UNIT_BITS-1:0] write_unit;
-  logic [H_BITS-1:0] write_value;
-  logic [4*X_BITS-1:0] x_part;
-  logic [4*SUM_BITS-1:0] sums_2;
-  logic [4*X_WEIGHT_BITS-1:0] x_row;
+  logic [BEAT_BITS-1:0] write_beat;
+  logic [GATE_LANES*H_BITS-1:0] write_values;
+  logic [GATE_LANES*UNIT_SUMS-1:0] sums_2;
+  logic [GATE_LANES*4*X_WEIGHT_BITS-1:0] x_row;
   assign sums_to_gates = sums_valid && sums_to == TO_X;
   assign x_grant = !sums_to_gates;
   rom #(
-      .WIDTH(4 * X_WEIGHT_BITS),
+      .WIDTH(GATE_LANES * 4 * X_WEIGHT_BITS),
       .DEPTH(X_ROWS),
       .FILE ("rows.mem")
   ) u_rows (
@@ -251,81 +263,97 @@ module lstm_engine #(
       .data_o   (x_row)
   );
   delay #(
-      .WIDTH (4 * SUM_BITS + LAYER_BITS),
+      .WIDTH (GATE_LANES * UNIT_SUMS + LAYER_BITS),
       .CYCLES(2)
   ) u_x_part (
       .clk_i,
       .data_i({sums, sums_to_gates ? sums_layer : LAYER_BITS'(0)}),
       .data_o({sums_2, start_layer_2})
   );
-  for (genvar k = 0; k < 4; k++) begin : gen_x_part
-    assign x_part[k*X_BITS+:X_BITS] = start_layer_2 == '0
-        ? X_BITS'($signed(x_row[k*X_WEIGHT_BITS+:X_WEIGHT_BITS]))
-        : X_BITS'($signed(sums_2[k*SUM_BITS+:SUM_BITS]));
+  // The pipelines run in step: what they say of beat, layer and phase is the same.
+  logic [GATE_LANES-1:0] writes, write_phases, write_lasts;
+  logic [GATE_LANES*LAYER_BITS-1:0] write_layers;
+  logic [GATE_LANES*BEAT_BITS-1:0] write_beats;
+  assign write_h = writes[0];
+  assign write_phase = write_phases[0];
+  assign write_last = write_lasts[0];
+  assign write_layer = write_layers[LAYER_BITS-1:0];
+  assign write_beat = write_beats[BEAT_BITS-1:0];
+  logic unused_lanes;
+  assign unused_lanes = ^{writes, write_phases, write_lasts, write_layers, write_beats};
+  for (genvar p = 0; p < GATE_LANES; p++) begin : gen_lane
+    logic [4*X_BITS-1:0] x_part;
+    for (genvar k = 0; k < 4; k++) begin : gen_x_part
+      assign x_part[k*X_BITS+:X_BITS] = start_layer_2 == '0
+          ? X_BITS'($signed(x_row[(4*p+k)*X_WEIGHT_BITS+:X_WEIGHT_BITS]))
+          : X_BITS'($signed(sums_2[(4*p+k)*SUM_BITS+:SUM_BITS]));
+    end
+    gate_pipeline #(
+        .LAYERS    (LAYERS),
+        .LANE      (p),
+        .LANES     (GATE_LANES),
+        .UNITS     (BEATS),
+        .SUM_BITS  (SUM_BITS),
+        .X_BITS    (X_BITS),
+        .Z_SUM_BITS(Z_SUM_BITS),
+        .BIAS_BITS (BIAS_BITS),
+        .U_SHIFT   (U_SHIFT),
+        .X_SHIFT   (X_SHIFT),
+        .Z_SHIFT   (Z_SHIFT),
+        .Z_BITS    (Z_BITS),
+        .GATE_BITS (GATE_BITS),
+        .G_BITS    (G_BITS),
+        .C_BITS    (C_BITS),
+        .FC_SHIFT  (FC_SHIFT),
+        .IG_SHIFT  (IG_SHIFT),
+        .C_SHIFT   (C_SHIFT),
+        .CT_SHIFT  (CT_SHIFT),
+        .CT_BITS   (CT_BITS),
+        .TC_BITS   (TC_BITS),
+        .H_SHIFT   (H_SHIFT),
+        .H_BITS    (H_BITS),
+        .Z_HALF    (Z_HALF),
+        .C_HALF    (C_HALF),
+        .CT_HALF   (CT_HALF),
+        .H_HALF    (H_HALF)
+    ) u_gates (
+        .clk_i,
+        .rst_i,
+        .store_i      (sums_valid && sums_to == TO_U),
+        .store_unit_i (BEAT_BITS'(sums_item)),
+        .store_sums_i (sums[p*UNIT_SUMS+:UNIT_SUMS]),
+        .start_i      (sums_to_gates || x_start),
+        .layer_i      (sums_to_gates ? sums_layer : '0),
+        .unit_i       (sums_to_gates ? BEAT_BITS'(sums_item) : x_beat),
+        .fresh_i      (sums_to_gates ? fresh_by_phase[sums_phase] : x_fresh),
+        .phase_i      (sums_to_gates ? sums_phase : x_phase),
+        .last_i       (sums_to_gates ? sums_final && sums_last : x_last),
+        .x_part_i     (x_part),
+        .write_o      (writes[p]),
+        .write_layer_o(write_layers[p*LAYER_BITS+:LAYER_BITS]),
+        .write_unit_o (write_beats[p*BEAT_BITS+:BEAT_BITS]),
+        .write_phase_o(write_phases[p]),
+        .write_last_o (write_lasts[p]),
+        .write_h_o    (write_values[p*H_BITS+:H_BITS])
+    );
   end
-  gate_pipeline #(
-      .LAYERS    (LAYERS),
-      .UNITS     (UNITS),
-      .SUM_BITS  (SUM_BITS),
-      .X_BITS    (X_BITS),
-      .Z_SUM_BITS(Z_SUM_BITS),
-      .BIAS_BITS (BIAS_BITS),
-      .U_SHIFT   (U_SHIFT),
-      .X_SHIFT   (X_SHIFT),
-      .Z_SHIFT   (Z_SHIFT),
-      .Z_BITS    (Z_BITS),
-      .GATE_BITS (GATE_BITS),
-      .G_BITS    (G_BITS),
-      .C_BITS    (C_BITS),
-      .FC_SHIFT  (FC_SHIFT),
-      .IG_SHIFT  (IG_SHIFT),
-      .C_SHIFT   (C_SHIFT),
-      .CT_SHIFT  (CT_SHIFT),
-      .CT_BITS   (CT_BITS),
-      .TC_BITS   (TC_BITS),
-      .H_SHIFT   (H_SHIFT),
-      .H_BITS    (H_BITS),
-      .Z_HALF    (Z_HALF),
-      .C_HALF    (C_HALF),
-      .CT_HALF   (CT_HALF),
-      .H_HALF    (H_HALF)
-  ) u_gates (
-      .clk_i,
-      .rst_i,
-      .store_i      (sums_valid && sums_to == TO_U),
-      .store_unit_i (UNIT_BITS'(sums_item)),
-      .store_sums_i (sums),
-      .start_i      (sums_to_gates || x_start),
-      .layer_i      (sums_to_gates ? sums_layer : '0),
-      .unit_i       (sums_to_gates ? UNIT_BITS'(sums_item) : x_unit),
-      .fresh_i      (sums_to_gates ? fresh_by_phase[sums_phase] : x_fresh),
-      .phase_i      (sums_to_gates ? sums_phase : x_phase),
-      .last_i       (sums_to_gates ? sums_final && sums_last : x_last),
-      .x_part_i     (x_part),
-      .write_o      (write_h),
-      .write_layer_o(write_layer),
-      .write_unit_o (write_unit),
-      .write_phase_o(write_phase),
-      .write_last_o (write_last),
-      .write_h_o    (write_value)
-  );
 
-  // ---- hidden states: unit's place within its layer, a cycle before it is written
+  // ---- hidden states: the beat's place within its layer, a cycle before it is written
   logic write_q, write_phase_q, write_last_q;
   logic [LAYER_BITS-1:0] write_layer_q;
-  logic [H_BITS-1:0] write_value_q;
-  logic [15:0] write_place_q, unit_base, row_base;
+  logic [GATE_LANES*H_BITS-1:0] write_values_q;
+  logic [15:0] write_place_q, beat_base, row_base;
   always_comb begin
-    unit_base = '0;
+    beat_base = '0;
     row_base = '0;
     for (int k = 0; k < int'(LAYERS); k++) begin
-      if (write_layer == LAYER_BITS'(k)) unit_base = UNIT_BASE[16*k+:16];
+      if (write_layer == LAYER_BITS'(k)) beat_base = BEAT_BASE[16*k+:16];
       if (write_layer_q == LAYER_BITS'(k)) row_base = ROW_BASE[16*k+:16];
     end
   end
   always_ff @(posedge clk_i) begin
-    write_place_q <= 16'(write_unit) - unit_base;
-    {write_layer_q, write_phase_q, write_value_q} <= {write_layer, write_phase, write_value};
+    write_place_q <= 16'(write_beat) - beat_base;
+    {write_layer_q, write_phase_q, write_values_q} <= {write_layer, write_phase, write_values};
     if (rst_i) begin
       write_q <= 1'b0;
       write_last_q <= 1'b0;
@@ -340,16 +368,17 @@ module lstm_engine #(
     end
   end
   hidden_buffer #(
-      .LANES(DEPTH),
-      .WIDTH(H_BITS),
-      .ROWS (ROWS)
+      .LANES (DEPTH),
+      .WRITES(GATE_LANES),
+      .WIDTH (H_BITS),
+      .ROWS  (ROWS)
   ) u_hidden (
       .clk_i,
       .write_i      (write_q),
       .write_phase_i(write_phase_q),
-      .write_row_i  (ROW_BITS'(row_base + write_place_q / 16'(DEPTH))),
-      .write_lane_i (LANE_BITS'(write_place_q % 16'(DEPTH))),
-      .write_data_i (write_value_q),
+      .write_row_i  (ROW_BITS'(row_base + write_place_q / 16'(PLACES))),
+      .write_place_i(PLACE_BITS'(write_place_q % 16'(PLACES))),
+      .write_data_i (write_values_q),
       .read_phase_i (step_phase),
       .read_row_i   (step_row),
       .read_data_o  (activations)
@@ -373,7 +402,7 @@ module lstm_engine #(
       .rst_i,
       .valid_i          (sums_valid && sums_to == TO_OUTPUT),
       .word_i           (WORD_BITS'(sums_item)),
-      .sums_i           (sums),
+      .sums_i           (sums[UNIT_SUMS-1:0]),
       .logits_valid_o   (logits_valid),
       .logits_last_o    (logits_last),
       .logits_o         (logits),

@@ -1,15 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 // The multiply-accumulate array: GROUP_UNITS units of four sums, in segments that hand control and
 // activations on from one to the next, a register each, so that no net reaches all multipliers.
-// After a job's last step the sums leave one unit a cycle, with the job's tag, in the order of units.
+// After a job's last step the sums leave with the job's tag, in the order of units: DRAIN units a beat, or
+// one unit a beat if the job says so.
 //
-// Latency from the control bundle with last_i to the first unit: DEPTH + SEGMENTS + 6; then COUNT cycles.
-// Two bundles with last_i must be GROUP_UNITS + SEGMENTS cycles apart or more (the schedule sees to it).
+// Latency from the control bundle with last_i to the first beat: DSP_DEPTH + SEGMENTS + 6, one more with LUT
+// products; then count_i + 1 cycles. Two bundles with last_i must be SEGMENTS cycles more apart than that
+// count (the schedule sees to it).
 // Segment s reads its weights from weights_ss.mem, s in two digits.
 module mac_array #(
     parameter int GROUP_UNITS = 26,
     parameter int SEGMENT_UNITS = 9,
-    parameter int DEPTH = 4,
+    parameter int DSP_DEPTH = 4,
+    parameter int LUT_DEPTH = 0,
+    parameter int DRAIN = 1,
     parameter int PACK = 2,
     parameter int WEIGHT_BITS = 8,
     parameter int ACTIVATION_BITS = 8,
@@ -17,6 +21,7 @@ module mac_array #(
     parameter int WORDS = 512,
     parameter int TAG_BITS = 8,
     parameter int COUNT_BITS = 5,
+    localparam int DEPTH = DSP_DEPTH + LUT_DEPTH,
     localparam int ADDRESS_BITS = WORDS > 1 ? $clog2(WORDS) : 1,
     localparam int UNIT_BITS = 4 * SUM_BITS
 ) (
@@ -28,25 +33,29 @@ module mac_array #(
     input  logic                             first_i,
     input  logic                             last_i,
     input  logic [TAG_BITS-1:0]              tag_i,     // with last_i
-    input  logic [COUNT_BITS-1:0]            count_i,   // with last_i: units that leave, less one
+    input  logic                             single_i,  // with last_i: one unit a beat
+    input  logic [COUNT_BITS-1:0]            count_i,   // with last_i: beats, less one
     // activations of the bundle, cycle 2
     input  logic [DEPTH*ACTIVATION_BITS-1:0] activations_i,
     // finished sums
-    output logic                             unit_valid_o,
-    output logic [TAG_BITS-1:0]              unit_tag_o,
-    output logic [COUNT_BITS-1:0]            unit_index_o,
-    output logic                             unit_last_o,
-    output logic [UNIT_BITS-1:0]             unit_o
+    output logic                             beat_valid_o,
+    output logic [TAG_BITS-1:0]              beat_tag_o,
+    output logic [COUNT_BITS-1:0]            beat_index_o,
+    output logic                             beat_last_o,
+    output logic [DRAIN*UNIT_BITS-1:0]       beat_o
 );
   localparam int SEGMENTS = (GROUP_UNITS + SEGMENT_UNITS - 1) / SEGMENT_UNITS;
   localparam int CONTROL_BITS = ADDRESS_BITS + 2;
 
-  logic shift;
-  logic [(SEGMENTS+1)*UNIT_BITS-1:0] links;
+  localparam int COMBINE = LUT_DEPTH > 0 ? 1 : 0;
+  localparam int LOADED = DSP_DEPTH + SEGMENTS + COMBINE + 5;
+
+  logic single_q;
+  logic [(SEGMENTS+1)*DRAIN*UNIT_BITS-1:0] links;
   logic [SEGMENTS-1:0] valids;
   logic [SEGMENTS*CONTROL_BITS-1:0] controls;
   logic [SEGMENTS*DEPTH*ACTIVATION_BITS-1:0] activations;
-  assign links[SEGMENTS*UNIT_BITS+:UNIT_BITS] = '0;
+  assign links[SEGMENTS*DRAIN*UNIT_BITS+:DRAIN*UNIT_BITS] = '0;
 
   // Segment s sees everything s cycles later.
   if (SEGMENTS == 1) begin : gen_no_hops
@@ -75,7 +84,9 @@ module mac_array #(
 
     mac_segment #(
         .UNITS          (UNITS),
-        .DEPTH          (DEPTH),
+        .DSP_DEPTH      (DSP_DEPTH),
+        .LUT_DEPTH      (LUT_DEPTH),
+        .DRAIN          (DRAIN),
         .PACK           (PACK),
         .WEIGHT_BITS    (WEIGHT_BITS),
         .ACTIVATION_BITS(ACTIVATION_BITS),
@@ -90,18 +101,19 @@ module mac_array #(
         .first_i      (controls[CONTROL+1]),
         .last_i       (controls[CONTROL] && valids[s]),
         .activations_i(activations[s*DEPTH*ACTIVATION_BITS+:DEPTH*ACTIVATION_BITS]),
-        .shift_i      (shift),
-        .unit_i       (links[(s+1)*UNIT_BITS+:UNIT_BITS]),
-        .unit_o       (links[s*UNIT_BITS+:UNIT_BITS])
+        .shift_i      (beat_valid_o),
+        .single_i     (single_q),
+        .units_i      (links[(s+1)*DRAIN*UNIT_BITS+:DRAIN*UNIT_BITS]),
+        .units_o      (links[s*DRAIN*UNIT_BITS+:DRAIN*UNIT_BITS])
     );
   end
 
   // The last segment has loaded its sums when `loaded` is set: all units then stand in the register.
-  logic loaded;
+  logic loaded, single;
   logic [TAG_BITS-1:0] tag;
   logic [COUNT_BITS-1:0] count, left_q;
   delay_flag #(
-      .CYCLES(DEPTH + SEGMENTS + 5)
+      .CYCLES(LOADED)
   ) u_loaded (
       .clk_i,
       .rst_i,
@@ -109,29 +121,28 @@ module mac_array #(
       .data_o(loaded)
   );
   delay #(
-      .WIDTH (TAG_BITS + COUNT_BITS),
-      .CYCLES(DEPTH + SEGMENTS + 5)
+      .WIDTH (TAG_BITS + COUNT_BITS + 1),
+      .CYCLES(LOADED)
   ) u_tag (
       .clk_i,
-      .data_i({tag_i, count_i}),
-      .data_o({tag, count})
+      .data_i({single_i, tag_i, count_i}),
+      .data_o({single, tag, count})
   );
 
   always_ff @(posedge clk_i) begin
-    if (rst_i) unit_valid_o <= 1'b0;
-    else if (loaded) unit_valid_o <= 1'b1;
-    else if (left_q == '0) unit_valid_o <= 1'b0;
+    if (rst_i) beat_valid_o <= 1'b0;
+    else if (loaded) beat_valid_o <= 1'b1;
+    else if (left_q == '0) beat_valid_o <= 1'b0;
 
     if (loaded) begin
-      unit_tag_o <= tag;
-      unit_index_o <= '0;
+      {single_q, beat_tag_o} <= {single, tag};
+      beat_index_o <= '0;
       left_q <= count;
     end else begin
-      unit_index_o <= unit_index_o + 1'b1;
+      beat_index_o <= beat_index_o + 1'b1;
       left_q <= left_q - COUNT_BITS'(left_q != '0);
     end
   end
-  assign shift = unit_valid_o;
-  assign unit_o = links[UNIT_BITS-1:0];
-  assign unit_last_o = left_q == '0;
+  assign beat_o = links[DRAIN*UNIT_BITS-1:0];
+  assign beat_last_o = left_q == '0;
 endmodule

@@ -42,12 +42,13 @@ class Plan:
 
     network: Path
     run_dir: Path
+    gate_lanes: int
     options: dict[str, Any]
 
     @classmethod
     def load(cls) -> Plan:
         data = json.loads(Path(os.environ[PLAN_VARIABLE]).read_text(encoding="utf-8"))
-        return cls(Path(data["network"]), Path(data["run_dir"]), data["options"])
+        return cls(Path(data["network"]), Path(data["run_dir"]), data["gate_lanes"], data["options"])
 
 
 class InputMonitor:
@@ -166,9 +167,7 @@ class Bench:
         """
         trace = self.model.finish()
         # Signals first: they name the origin of a wrong answer.
-        actual = read_rtl_trace(
-            self.network, self.plan.run_dir / "units.hex", self.plan.run_dir / "logits.hex"
-        )
+        actual = read_rtl_trace(self.network, self.plan.run_dir, self.plan.gate_lanes)
         result = compare(self.network, trace, actual)
         assert result.first is None, (
             f"{result.mismatches} of {result.values} values differ, first: {result.first}"
