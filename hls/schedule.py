@@ -72,9 +72,8 @@ class Array:
                 raise UserError(f"array: {name} must be {low} to {high}, got {value!r}")
         if self.segments > 99:  # numbered in two digits
             raise UserError(f"array: segment_units must make at most 99 segments, got {self.segment_units}")
-        if self.pack == 2 and self.depth > 4:
-            raise UserError(f"array: depth must be 1 to 4 with two products a DSP, got {self.depth}")
-
+        if self.pack == 2 and self.dsp_depth > 4:
+            raise UserError(f"array: dsp_depth must be 1 to 4 with two products a DSP, got {self.dsp_depth}")
         for name in ("depth", "group_units", "segment_units"):
             if getattr(self, name) % self.gate_lanes:
                 raise UserError(

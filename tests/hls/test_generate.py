@@ -26,6 +26,8 @@ RTL = Path(hls.__file__).parent / "rtl"
 CASES = {
     "packed": ("w8a8", 11, (7, 10), Array(4, 2, 2, 2), False),
     "packed, extreme": ("w4a8", 38, (5,), Array(3, 4, 2, 2), True),
+    "wide": ("w4a8", 11, (7, 10), Array(6, 4, 2, 4, 2, 2), False),
+    "wide, single": ("q8.8", 6, (5, 4), Array(4, 2, 1, 2, 2, 2), True),
     "single": ("q8.8", 5, (4, 3, 6), Array(5, 3, 1, 9), False),
     "single, extreme": ("q8.8", 2, (3,), Array(2, 5, 1, 1), True),
 }
@@ -64,7 +66,8 @@ def test_project_is_whole(design: Design, files: dict[str, str]) -> None:
     sources_here = {path.name for path in RTL.glob("*.sv")}
     assert set(sources()) == sources_here and "lstm_engine.sv" in sources_here
     segments = {f"weights_{s:02d}.mem" for s in range(design.array.segments)}
-    memories = {"schedule.mem", "bias.mem", "output_bias.mem", "rows.mem"}
+    memories = {"schedule.mem", "output_bias.mem", "rows.mem"}
+    memories |= {f"bias_{lane}.mem" for lane in range(design.array.gate_lanes)}
     memories |= {"sigmoid.mem", "tanh.mem", "tanh_c.mem"}
     assert set(files) == sources_here | segments | memories | {
         "zynq_lstm.sv",
@@ -176,7 +179,8 @@ def test_weights_come_back_from_the_memories(design: Design, files: dict[str, st
                         chain += place * (4 // array.pack)
                         at = ((chain * array.depth + j) * array.pack + factor) * bits
                         weight = field(word, at, bits)
-                        if factor == 1:  # the upper one gave one away if the lower one is negative
+                        # in a DSP, the upper one gave one away if the lower one is negative
+                        if factor == 1 and j < array.dsp_depth:
                             weight += field(word, at - bits, bits) < 0
                         row, column = step * array.depth + j, job.first + unit
                         matrix = found[job.matrix]
@@ -205,7 +209,8 @@ def test_schedule_memory(design: Design, files: dict[str, str]) -> None:
     step, item, count = (int(given[n]) for n in ("STEP_BITS", "ITEM_BITS", "COUNT_BITS"))
     row = max(1, (int(given["ROWS"]) - 1).bit_length())
     rows = [-(-x.units // design.array.depth) for x in design.network.spec.layers]
-    units = [x.units for x in design.network.spec.layers]
+    lanes = design.array.gate_lanes
+    beats = [-(-x.units // lanes) for x in design.network.spec.layers]
     waits = 0
     jobs = words(files["schedule.mem"])
     assert len(jobs) == int(given["JOBS"]) == len(design.schedule.jobs)
@@ -215,17 +220,17 @@ def test_schedule_memory(design: Design, files: dict[str, str]) -> None:
             values.append(word & (1 << bits) - 1)
             word >>= bits
         assert word == 0
-        last_unit, first, final, layer, to, cycles, steps, first_row, source, wait_room = values
+        last_beat, first, final, layer, to, cycles, steps, first_row, source, wait_room = values
         output = job.destination is Destination.OUTPUT
         waits += wait_room
-        assert (last_unit, steps, cycles) == (job.count - 1, job.steps - 1, job.cycles - 1)
+        assert (last_beat, steps, cycles) == (job.beats - 1, job.steps - 1, job.cycles - 1)
         assert (to, source, final) == (int(job.destination), job.source, job.final)
         assert first_row == sum(rows[: job.source])
         assert wait_room == (output and job.first == 0)
         if output:
             assert first == job.first
         else:
-            assert (layer, first) == (job.layer, sum(units[: job.layer]) + job.first)
+            assert (layer, first) == (job.layer, sum(beats[: job.layer]) + job.first // lanes)
     assert waits == 1
 
 
@@ -238,15 +243,16 @@ def test_tables_and_biases(design: Design, files: dict[str, str]) -> None:
 
     bits = int(given["BIAS_BITS"])
     frac = max(spec.accumulator_frac(k) for k in range(len(spec.layers)))
-    lines = iter(words(files["bias.mem"]))
+    lanes = design.array.gate_lanes
+    lines = [iter(words(files[f"bias_{lane}.mem"])) for lane in range(lanes)]
     for k, x in enumerate(spec.layers):
         b = network.layer(k)["b"]
-        for unit in range(x.units):
-            word = next(lines)
+        for unit in range(-(-x.units // lanes) * lanes):  # the last beat is filled up with zeros
+            word = next(lines[unit % lanes])
             for gate in range(4):
-                raw = int(b[gate * x.units + unit]) << (frac - x.formats.b.frac)
+                raw = int(b[gate * x.units + unit]) << (frac - x.formats.b.frac) if unit < x.units else 0
                 assert field(word, gate * bits, bits) == raw
-    assert next(lines, None) is None
+    assert all(next(rest, None) is None for rest in lines)
 
     bits = int(given["OUTPUT_BIAS_BITS"])
     shift = spec.output_accumulator_frac() - spec.output.b.frac
@@ -256,11 +262,11 @@ def test_tables_and_biases(design: Design, files: dict[str, str]) -> None:
 
     bits, units = int(given["X_WEIGHT_BITS"]), spec.layers[0].units
     rows = words(files["rows.mem"])
-    assert len(rows) == units * spec.vocabulary
+    assert len(rows) == -(-units // lanes) * spec.vocabulary
     for unit in range(units):
         for code in range(spec.vocabulary):
-            word = rows[unit * spec.vocabulary + code]
-            weights = [field(word, gate * bits, bits) for gate in range(4)]
+            word = rows[unit // lanes * spec.vocabulary + code]
+            weights = [field(word, (4 * (unit % lanes) + gate) * bits, bits) for gate in range(4)]
             assert weights == [layer["W"][code, gate * units + unit] for gate in range(4)]
 
 
@@ -282,7 +288,7 @@ def test_write_project_touches_only_what_differs(
     write_project(design, tmp_path)
     assert {path.name: path.read_text() for path in tmp_path.iterdir()} == files
     before = {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
-    (tmp_path / "bias.mem").write_text("0\n")
+    (tmp_path / "bias_0.mem").write_text("0\n")
     (tmp_path / "old.mem").write_text("0\n")
     (tmp_path / "notes.txt").write_text("mine")
     write_project(design, tmp_path)
@@ -290,4 +296,4 @@ def test_write_project_touches_only_what_differs(
     (tmp_path / "notes.txt").unlink()
     assert {path.name: path.read_text() for path in tmp_path.iterdir()} == files
     after = {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
-    assert [name for name in files if after[name] != before[name]] == ["bias.mem"]
+    assert [name for name in files if after[name] != before[name]] == ["bias_0.mem"]

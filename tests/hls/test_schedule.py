@@ -53,7 +53,9 @@ def test_jobs_describe_themselves(s: Schedule) -> None:
         assert job.source == {"U": job.layer, "W": job.layer - 1}[job.matrix[0]]
         assert job.layer == (len(s.units) if job.matrix == "Wy" else int(job.matrix[1]))
         assert job.steps == -(-s.units[job.source] // s.array.depth)
-        assert job.cycles == max(job.steps, s.array.drain_cycles)
+        lanes = 1 if job.destination is Destination.OUTPUT else s.array.gate_lanes
+        assert job.beats == -(-job.count // lanes)
+        assert job.cycles == max(job.steps, job.beats + s.array.segments)
         assert job.first == seen.get(job.matrix, 0)  # groups come in order
         seen[job.matrix] = job.first + job.count
         size = -(-s.vocabulary // 4) if job.destination is Destination.OUTPUT else s.units[job.layer]
@@ -139,8 +141,9 @@ def test_literal_order() -> None:
 def test_array() -> None:
     array = Array(26, 4, 2, 9)
     assert array == Array()
-    assert (array.lanes, array.dsp, array.segments, array.drain_cycles) == (416, 208, 3, 29)
-    assert Array(1, 1, 1, 1).drain_cycles == 2
+    assert (array.lanes, array.dsp, array.segments) == (416, 208, 3)
+    wide = Array(26, 4, 2, 10, lut_depth=4, gate_lanes=2)
+    assert (wide.depth, wide.lanes, wide.dsp, wide.segments) == (8, 832, 208, 3)
     assert Array(3, 2, 1, 8).segments == 1
 
 
@@ -149,18 +152,21 @@ def test_array() -> None:
     [
         ("group_units", 0, "array: group_units must be 1 to 128, got 0"),
         ("group_units", 129, "array: group_units must be 1 to 128, got 129"),
-        ("depth", 9, "array: depth must be 1 to 8, got 9"),
+        ("dsp_depth", 9, "array: dsp_depth must be 1 to 8, got 9"),
         ("pack", 3, "array: pack must be 1 to 2, got 3"),
         ("segment_units", 0, "array: segment_units must be 1 to 128, got 0"),
-        ("depth", 2.0, r"array: depth must be 1 to 8, got 2\.0"),
-        ("depth", 5, "array: depth must be 1 to 4 with two products a DSP, got 5"),
+        ("dsp_depth", 2.0, r"array: dsp_depth must be 1 to 8, got 2\.0"),
+        ("dsp_depth", 5, "array: dsp_depth must be 1 to 4 with two products a DSP, got 5"),
+        ("gate_lanes", 5, "array: gate_lanes must be 1 to 4, got 5"),
+        ("gate_lanes", 2, "array: gate_lanes must divide segment_units, got 2 and 9"),
+        ("gate_lanes", 3, "array: gate_lanes must divide depth, got 3 and 4"),
     ],
 )
 def test_array_refuses(name: str, value: object, message: str) -> None:
     with pytest.raises(UserError, match=message):
         Array(**{name: value})
     if value == 5:
-        assert Array(depth=5, pack=1).depth == 5
+        assert Array(dsp_depth=5, pack=1).depth == 5
 
 
 def test_too_many_segments_are_refused() -> None:

@@ -130,14 +130,15 @@ def write_files(folder: Path, network: IntegerNetwork, trace: Trace) -> tuple[Pa
                     rest = [trace[f"layers.{k}.{name}"][t - k, unit] for name in LAYER_SIGNALS[1:]]
                     lines.append([sum(units[:k]) + unit, *z, *rest])
     logits = np.pad(trace["logits"], ((0, 0), (0, 2)), constant_values=-(2**15)).reshape(-1, 4)
-    files = folder / "units.hex", folder / "logits.hex"
+    files = folder / "units_0.hex", folder / "logits.hex"
     for path, rows in zip(files, (lines, logits), strict=True):
         path.write_text("".join("".join(f"{int(x) & 0xFFFF:04x}" for x in row) + "\n" for row in rows))
     return files
 
 
 def test_rtl_trace_is_read_back(network: IntegerNetwork, trace: Trace, tmp_path: Path) -> None:
-    read = read_rtl_trace(network, *write_files(tmp_path, network, trace))
+    write_files(tmp_path, network, trace)
+    read = read_rtl_trace(network, tmp_path)
     assert compare(network, trace, read).exact
     assert all(values.dtype == np.int64 for values in read.values())
 
@@ -152,10 +153,10 @@ def test_cut_off_rtl_trace_is_refused(
     for text in (whole[:-line], whole[line:], whole[:-3], whole[:-5], whole[: line // 2], ""):
         path.write_text(text)
         with pytest.raises(UserError, match=path.name):
-            read_rtl_trace(network, tmp_path / "units.hex", tmp_path / "logits.hex")
+            read_rtl_trace(network, tmp_path)
     path.unlink()
     with pytest.raises(UserError, match=f"{path.name}: no such file"):
-        read_rtl_trace(network, tmp_path / "units.hex", tmp_path / "logits.hex")
+        read_rtl_trace(network, tmp_path)
 
 
 @pytest.mark.parametrize("file", [0, 1])
@@ -168,4 +169,4 @@ def test_undefined_bits_are_refused(
     lines[2] = bit + lines[2][1:]
     path.write_text("\n".join(lines) + "\n")
     with pytest.raises(UserError, match=f"{path.name}: undefined bits in line 3"):
-        read_rtl_trace(network, tmp_path / "units.hex", tmp_path / "logits.hex")
+        read_rtl_trace(network, tmp_path)
