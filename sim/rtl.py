@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from numpy.typing import NDArray
+
 from hls.design import Design
 from hls.generate import generate
 from models.store import write_text
@@ -58,7 +60,7 @@ class Rtl:
         write_project(design, folder / "rtl")
         return cls(design, network_file, build(folder / "rtl", simulator, waves=waves))
 
-    def score(self, codes: Sequence[int] | Raw, run: str = "score") -> RtlRun:
+    def score(self, codes: Sequence[int] | NDArray[Any], run: str = "score") -> RtlRun:
         """Logits and every signal for ``codes``, from a zero state.
 
         Raises:
@@ -66,7 +68,7 @@ class Rtl:
         """
         return self._text("score", run, {"codes": [int(c) for c in codes]})
 
-    def generate(self, prime: Sequence[int] | Raw, length: int, run: str = "generate") -> RtlRun:
+    def generate(self, prime: Sequence[int] | NDArray[Any], length: int, run: str = "generate") -> RtlRun:
         """Prime and generate greedily on chip; ``report["generated"]`` has the codes."""
         return self._text("generate", run, {"codes": [int(c) for c in prime], "length": length})
 
