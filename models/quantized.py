@@ -26,6 +26,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from models.bounds import EXACT_BITS
 from models.checkpoint import Checkpoint
 from models.errors import UserError
 from models.float_lstm import (
@@ -62,9 +63,6 @@ from qkeras.base_quantizer import BaseQuantizer  # noqa: E402
 from qkeras.qlayers import QDense  # noqa: E402
 from qkeras.qrecurrent import QLSTM, QLSTMCell  # noqa: E402
 from qkeras.quantizers import quantized_bits  # noqa: E402
-
-EXACT_BITS = {"float32": 24, "float64": 53}
-"""Integers up to 2**n in magnitude are exact."""
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)

@@ -18,9 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
+from models.bounds import exact_float, layer_bound, output_bound
 from models.errors import UserError
 from models.network import IntegerNetwork
-from models.spec import GATES, LstmFormats
+from models.spec import GATES
 from sim.fixed import FixedFormat, Overflow, Raw, Rounding
 
 Floats = NDArray[Any]
@@ -195,23 +196,10 @@ class _Layer:
         for signal in (fmt.z, fmt.c, fmt.ct, fmt.h):
             _check_signal(f"layers[{index}]", signal)
         # z indexes the tables, whose first entry is that of the lowest raw z.
-        shift = spec.accumulator_frac(index) - fmt.z.frac
         self.half_z, half_c, half_ct, half_h = (_half(x) for x in (fmt.z, fmt.c, fmt.ct, fmt.h))
         self.halves = half_c, half_ct, half_h
-        self.dtype = dtype = exact_float(
-            max(
-                rounding_bound(
-                    _extent(network.accumulator_range(index)) + _scaled(-fmt.z.min_raw, shift),
-                    shift,
-                ),
-                rounding_bound(*_update_bound(fmt)),
-                rounding_bound(_magnitude(fmt.c), fmt.c.frac - fmt.ct.frac),
-                rounding_bound(
-                    _magnitude(fmt.gate) * _magnitude(fmt.tc),
-                    fmt.gate.frac + fmt.tc.frac - fmt.h.frac,
-                ),
-            )
-        )
+        bound = layer_bound(network, index, offset=-fmt.z.min_raw)
+        self.dtype = dtype = exact_float(bound)
         # The sigmoid gates side by side, so that one look-up serves them: i, f, o, then g.
         columns = np.concatenate([np.arange(units) + GATES.index(x) * units for x in SIGMOID_FIRST])
         self.columns = np.argsort(columns)
@@ -286,9 +274,7 @@ class _Output:
     def __init__(self, network: IntegerNetwork) -> None:
         spec, self.fmt = network.spec, network.spec.output
         _check_signal("logits", self.fmt.logits)
-        shift = spec.output_accumulator_frac() - self.fmt.logits.frac
-        bound = _extent(network.output_accumulator_range())
-        self.dtype = exact_float(rounding_bound(bound, shift))
+        self.dtype = exact_float(output_bound(network))
         h_frac = spec.layers[-1].formats.h.frac
         out, logits = self.fmt, self.fmt.logits
         W = network.arrays["output.W"] * 2.0 ** (logits.frac - out.W.frac - h_frac)
@@ -307,20 +293,6 @@ def _check_signal(where: str, fmt: FixedFormat) -> None:
         raise UserError(f"{where}: signals must round by AP_RND or AP_TRN and saturate, got {fmt}")
 
 
-def exact_float(bound: int) -> type[np.float32] | type[np.float64]:
-    """The cheapest float type in which every integer up to ``bound`` in magnitude is exact."""
-    if bound <= 1 << 24:
-        return np.float32
-    if bound <= 1 << 53:
-        return np.float64
-    raise UserError(f"a sum or product reaches {bound}, beyond 2**53: no float type holds it exactly")
-
-
-def rounding_bound(bound: int, shift: int) -> int:
-    """Largest integer met when values up to ``bound`` are rounded off by ``shift`` bits: half is added."""
-    return bound + (1 << (shift - 1)) if shift > 0 else bound << -shift
-
-
 def _half(fmt: FixedFormat) -> float:
     return 0.5 if fmt.rounding is Rounding.AP_RND else 0.0
 
@@ -329,23 +301,3 @@ def _table(table: Raw, index: FixedFormat, shift: int, dtype: type[Any]) -> Floa
     """An activation table from the lowest to the highest index, its values times 2**shift."""
     used = np.roll(table, -index.min_raw)[: index.max_raw - index.min_raw + 1]
     return (used * 2.0**shift).astype(dtype)
-
-
-def _update_bound(fmt: LstmFormats) -> tuple[int, int]:
-    """Largest magnitude of f*c + i*g at their common binary point, and the bits to round off."""
-    fc = _magnitude(fmt.gate) * _magnitude(fmt.c)
-    ig = _magnitude(fmt.gate) * _magnitude(fmt.g)
-    bound = (fc << max(0, fmt.g.frac - fmt.c.frac)) + (ig << max(0, fmt.c.frac - fmt.g.frac))
-    return bound, fmt.gate.frac + max(0, fmt.g.frac - fmt.c.frac)
-
-
-def _magnitude(fmt: FixedFormat) -> int:
-    return max(-fmt.min_raw, fmt.max_raw)
-
-
-def _extent(bounds: tuple[int, int]) -> int:
-    return max(-bounds[0], bounds[1])
-
-
-def _scaled(value: int, shift: int) -> int:
-    return value << max(0, shift)

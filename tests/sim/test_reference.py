@@ -11,11 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import sim.reference
+from models.bounds import exact_float
 from models.errors import UserError
 from models.network import IntegerNetwork
 from models.spec import PRESETS
 from sim.fixed import FixedFormat
-from sim.reference import Reference, State, exact_float
+from sim.reference import Reference, State
 from tests.networks import LETTERS, Scalar, small_spec, with_weights
 
 SHAPES = [(7,), (5, 4), (3, 6, 5), (4, 3, 5, 2)]

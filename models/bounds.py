@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What floats must hold so that a network's arithmetic is exact in them: the proof behind every engine here.
+
+A float type with p bits of mantissa holds every integer up to 2**p. If nothing that a layer multiplies, adds
+or rounds exceeds that, in units of the finest binary point that takes part, the order does not matter and
+the result is the integer arithmetic's.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from models.errors import UserError
+from models.network import IntegerNetwork
+from sim.fixed import FixedFormat
+
+#: Bits of mantissa, by name of the type.
+EXACT_BITS = {"float32": 24, "float64": 53}
+
+
+def layer_bound(network: IntegerNetwork, index: int, *, margin: int = 1, offset: int = 0) -> int:
+    """Largest integer that any product, sum or rounding of a layer meets.
+
+    Args:
+        margin: factor by which weights may still grow.
+        offset: raw z that is added to the sum before it is rounded.
+    """
+    spec = network.spec
+    fmt = spec.layers[index].formats
+    frac = spec.accumulator_frac(index)
+    sums = margin * extent(network.accumulator_range(index)) + (offset << max(0, frac - fmt.z.frac))
+    update_frac = fmt.gate.frac + max(fmt.c.frac, fmt.g.frac)
+    update = magnitude(fmt.gate) * (
+        (magnitude(fmt.c) << (update_frac - fmt.gate.frac - fmt.c.frac))
+        + (magnitude(fmt.g) << (update_frac - fmt.gate.frac - fmt.g.frac))
+    )
+    return max(
+        _rounded(sums, frac, fmt.z),
+        _rounded(update, update_frac, fmt.c),
+        _rounded(magnitude(fmt.c), fmt.c.frac, fmt.ct),
+        _rounded(magnitude(fmt.gate) * magnitude(fmt.tc), fmt.gate.frac + fmt.tc.frac, fmt.h),
+    )
+
+
+def output_bound(network: IntegerNetwork, *, margin: int = 1) -> int:
+    """The same for the output layer."""
+    spec = network.spec
+    sums = margin * extent(network.output_accumulator_range())
+    return _rounded(sums, spec.output_accumulator_frac(), spec.output.logits)
+
+
+def exact_float(bound: int) -> type[np.float32] | type[np.float64]:
+    """The cheapest float type in which every integer up to ``bound`` in magnitude is exact.
+
+    Raises:
+        UserError: if none is.
+    """
+    if bound <= 1 << EXACT_BITS["float32"]:
+        return np.float32
+    if bound <= 1 << EXACT_BITS["float64"]:
+        return np.float64
+    raise UserError(f"an accumulator reaches {bound}, beyond 2**53: no float type holds it exactly")
+
+
+def magnitude(fmt: FixedFormat) -> int:
+    """Largest raw value without its sign."""
+    return extent((fmt.min_raw, fmt.max_raw))
+
+
+def extent(bounds: tuple[int, int]) -> int:
+    return max(-bounds[0], bounds[1])
+
+
+def _rounded(bound: int, frac: int, result: FixedFormat) -> int:
+    """Largest integer met when values up to ``bound`` are rounded to ``result``: half is added."""
+    shift = frac - result.frac
+    return bound + (1 << (shift - 1)) if shift > 0 else bound << -shift
