@@ -14,7 +14,7 @@ Pure functions of the network's shape and the array's; the RTL reads the result 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from functools import cached_property
 
@@ -111,7 +111,8 @@ class Job:
 
     ``source`` is the layer whose h it reads, ``layer`` the one that it works for (for the output layer,
     the number of layers). ``first`` and ``count`` are units of the layer, or words of four logits;
-    ``beats`` is the number of cycles in which they leave the array.
+    ``beats`` is the number of cycles in which they leave the array, ``cycles`` the least distance to the
+    start of the next job.
     """
 
     destination: Destination
@@ -167,7 +168,7 @@ def schedule(spec: NetworkSpec, array: Array) -> Schedule:
     pools = _jobs(spec, array)
     candidates = [_order(pools, array, delay) for delay in range(1 + max(len(p) for p in pools))]
     schedules = [
-        Schedule(tuple(x.units for x in spec.layers), spec.vocabulary, array, jobs)
+        Schedule(tuple(x.units for x in spec.layers), spec.vocabulary, array, _with_cycles(jobs, array))
         for jobs in dict.fromkeys(candidates)
     ]
     return min(
@@ -188,10 +189,8 @@ def _jobs(spec: NetworkSpec, array: Array) -> list[tuple[Job, ...]]:
             count = min(array.group_units, items - first)
             # The output layer takes one word a cycle.
             beats = count if destination is Destination.OUTPUT else -(-count // array.gate_lanes)
-            # The sums must have left before the next job's are there.
-            cycles = max(steps, beats + array.segments)
             jobs.append(
-                Job(destination, layer, source, first, count, beats, steps, cycles, first + count == items)
+                Job(destination, layer, source, first, count, beats, steps, 0, first + count == items)
             )
         return tuple(jobs)
 
@@ -206,7 +205,7 @@ def _order(pools: list[tuple[Job, ...]], array: Array, delay: int) -> tuple[Job,
     """Greedy order; the output layer waits until ``delay`` jobs of U have gone before it."""
     left = [list(pool) for pool in pools]
     ready = {0: 0}  # layer -> cycle at which its h may be read
-    time = 0
+    time = 0  # of the last job's start
     order: list[Job] = []
     while any(left):
         u_done = sum(job.destination is Destination.U for job in order)
@@ -221,15 +220,34 @@ def _order(pools: list[tuple[Job, ...]], array: Array, delay: int) -> tuple[Job,
                 and any(p and p[0].destination is Destination.U and p[0].source in ready for p in left)
             )
         ]
-        job = next((j for j in heads if ready[j.source] <= time), None)
-        job = job or min(heads, key=lambda j: ready[j.source])
+        # The first that need not wait for its h, or that which waits least.
+        job = min(heads, key=lambda j: max(0, ready[j.source] - _free(time, order, j, array)))
         next(pool for pool in left if pool and pool[0] is job).pop(0)
-        time = max(time, ready[job.source])
+        time = max(_free(time, order, job, array), ready[job.source])
         if job.destination is Destination.X and job.final:
             ready[job.layer] = _drained(time, job, array) + GATES_LATENCY
-        time += job.cycles
         order.append(job)
     return tuple(order)
+
+
+def _free(start: int, order: list[Job], job: Job, array: Array) -> int:
+    """First cycle in which the array can take ``job``, the last of ``order`` having started at ``start``."""
+    return start + _distance(order[-1], job, array) if order else start
+
+
+def _distance(job: Job, following: Job, array: Array) -> int:
+    """Cycles from a job's start to the next one's, at least.
+
+    Its steps must have been issued; its sums must have left the array before the next job's are loaded,
+    one latency behind the last steps of either; and the sequencer takes 2 cycles to read a job.
+    """
+    return max(job.steps, job.beats + array.segments + job.steps - following.steps, 2)
+
+
+def _with_cycles(jobs: tuple[Job, ...], array: Array) -> tuple[Job, ...]:
+    """The jobs with their ``cycles``, which depend on what follows; the first one follows the last."""
+    following = (*jobs[1:], jobs[0])
+    return tuple(replace(a, cycles=_distance(a, b, array)) for a, b in zip(jobs, following, strict=True))
 
 
 def _drained(start: int, job: Job, array: Array) -> int:

@@ -55,12 +55,22 @@ def test_jobs_describe_themselves(s: Schedule) -> None:
         assert job.steps == -(-s.units[job.source] // s.array.depth)
         lanes = 1 if job.destination is Destination.OUTPUT else s.array.gate_lanes
         assert job.beats == -(-job.count // lanes)
-        assert job.cycles == max(job.steps, job.beats + s.array.segments)
         assert job.first == seen.get(job.matrix, 0)  # groups come in order
         seen[job.matrix] = job.first + job.count
         size = -(-s.vocabulary // 4) if job.destination is Destination.OUTPUT else s.units[job.layer]
         assert job.final == (job.first + job.count == size)
     assert s.words == sum(job.steps for job in s.jobs)
+
+
+@settings(max_examples=25)
+@given(schedules(), st.sampled_from(["score", "generate"]))
+def test_sums_leave_before_the_next_are_loaded(s: Schedule, mode: str) -> None:
+    """Whatever the lengths of neighbours; over two characters, for the first job follows the last."""
+    timing, jobs = s.timing(mode), s.jobs * 2
+    starts = [t + timing.cycles_per_character * n for n in (0, 1) for t in timing.starts]
+    for job, start, after, next_start in zip(jobs, starts, jobs[1:], starts[1:], strict=False):
+        assert next_start >= start + max(2, job.steps, job.cycles)
+        assert next_start + after.steps >= start + job.steps + job.beats + s.array.segments
 
 
 @settings(max_examples=25)
@@ -135,7 +145,7 @@ def test_literal_order() -> None:
     ]  # fmt: skip
     assert [job.count for job in s.jobs] == [4, 4, 2, 4, 3, 3, 4, 4, 2]
     assert [job.steps for job in s.jobs] == [4, 4, 4, 4, 4, 5, 5, 5, 5]
-    assert [job.cycles for job in s.jobs] == [6, 6, 4, 6, 5, 5, 6, 6, 5]  # the last groups are smaller
+    assert [job.cycles for job in s.jobs] == [6, 6, 4, 6, 4, 5, 6, 6, 5]  # the last groups are smaller
 
 
 def test_array() -> None:
