@@ -108,6 +108,14 @@ def _verilator(sources: list[Path], build_dir: Path, waves: bool, defines: list[
     """cocotb's own recipe, except that only the top's ports are visible: all else stays optimised."""
     from cocotb_tools import config
 
+    waveform: list[str] = []
+    if waves:
+        # Verilator's FST writer wants liblz4 and zlib; sim/fst has the few functions that it calls, in
+        # headers, and the libraries that its makefile asks for are empty ones.
+        for name in ("lz4", "z"):
+            (build_dir / f"lib{name}.a").write_bytes(b"!<arch>\n")
+        headers = Path(__file__).parent / "fst"
+        waveform = ["--trace-fst", "-CFLAGS", f"-I{headers}", "-LDFLAGS", f"-L{build_dir}"]
     library = f"-Wl,-rpath,{config.libs_dir} -L{config.libs_dir} -lcocotbvpi_verilator"
     jobs = str(os.cpu_count() or 1)
     return [
@@ -119,7 +127,7 @@ def _verilator(sources: list[Path], build_dir: Path, waves: bool, defines: list[
             # The packaged Verilator's makefile was never configured for a compiler: how g++ includes a
             # precompiled header is missing in it.
             *("-MAKEFLAGS", "CFG_CXXFLAGS_PCH_I=-include OPT_FAST=-O2 OPT_SLOW=-O0"),
-            *(["--trace-fst"] if waves else []),
+            *waveform,
             *defines,
             str(config.share_dir / "lib" / "verilator" / "verilator.cpp"),
             *map(str, sources),

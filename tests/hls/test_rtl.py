@@ -1,0 +1,358 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The RTL on simulators: every signal, its timing, its interfaces; and that a fault shows."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hls.design import Design, default_array
+from hls.schedule import Array
+from models.errors import UserError
+from models.network import IntegerNetwork
+from sim.reference import Reference
+from sim.rtl import PROTOCOL_TESTS, Rtl, write_project
+from sim.simulator import build, verilator_root
+from sim.trace import compare
+from tests.networks import small_spec, with_weights
+from tests.sim.test_waveform import lz4_decode
+
+pytestmark = [pytest.mark.rtl, pytest.mark.slow]
+
+
+@dataclass(frozen=True)
+class Case:
+    preset: str
+    vocabulary: int
+    units: tuple[int, ...]
+    array: Array | None  # None: the default
+    extreme: bool = False
+    own_points: bool = False  # every weight array with another binary point
+    formats: dict[str, str] = field(default_factory=dict)
+
+    def network(self, rng: np.random.Generator) -> IntegerNetwork:
+        spec = small_spec(self.preset, self.vocabulary, self.units, **self.formats)
+        if self.own_points:
+            points = itertools.cycle([1, 2, -1, 0, 3])
+            formats = spec.weight_formats()
+            spec = spec.with_weight_formats(
+                {n: dataclasses.replace(f, integer=next(points)) for n, f in formats.items() if n[-1] != "b"}
+            )
+        return with_weights(spec, rng, self.extreme)
+
+
+# Units that groups and chains do not divide, several groups of the output layer, chains of 1 to 5, one
+# segment and several, both packings, one layer to four.
+CASES = {
+    "smallest": Case("w8a8", 2, (5,), Array(1, 1, 1, 1), extreme=True),
+    "two layers": Case("w8a8", 11, (7, 10), Array(4, 2, 2, 2), own_points=True),
+    "q8.8": Case("q8.8", 37, (8, 5, 9), Array(3, 3, 1, 2)),
+    "four layers": Case("w4a8", 256, (4, 6, 3, 5), Array(6, 4, 2, 6), extreme=True),
+    "default array": Case("w4a8", 37, (20, 17), None, extreme=True),
+    "wide": Case("w4a8", 9, (7, 10), Array(6, 4, 2, 4, lut_depth=2, gate_lanes=2), own_points=True),
+    # Jobs of very different length next to each other.
+    "uneven": Case("w8a8", 9, (23, 1, 6), Array(3, 1, 1, 2)),
+    "single units": Case("q8.8", 5, (1, 2, 1), Array(2, 5, 1, 1), extreme=True),
+    "floor": Case(
+        "w8a8",
+        12,
+        (6, 6),
+        Array(3, 4, 2, 2),
+        formats={
+            "z": "ap_fixed<9,4,AP_TRN>",
+            "gate": "ap_fixed<10,2>",
+            "g": "ap_fixed<9,1>",
+            "c": "ap_fixed<12,6,AP_TRN>",
+            "ct": "ap_fixed<9,2,AP_TRN>",
+            "h": "ap_fixed<7,1,AP_TRN>",
+            "logits": "ap_fixed<12,7,AP_TRN>",
+        },
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Engine:
+    design: Design
+    rtl: Rtl
+
+
+@pytest.fixture(scope="module", params=CASES)
+def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, seed: int) -> Engine:
+    case = CASES[request.param]
+    network = case.network(np.random.default_rng(seed))
+    design = Design(network, case.array or default_array(network))
+    return Engine(design, Rtl.build(design, tmp_path_factory.mktemp("rtl")))
+
+
+def test_score(engine: Engine, rng: np.random.Generator) -> None:
+    """Every signal of every character, and the cycles that the schedule foretells."""
+    network = engine.design.network
+    codes, expected = rng.integers(0, network.spec.vocabulary, 60), {}
+    Reference(network).run(codes, expected)
+    run = engine.rtl.score(codes)
+    result = compare(network, expected, run.trace)
+    assert result.exact and result.first is None
+    assert run.report["mismatches"] == 0
+    assert (run.report["characters"], run.report["values"]) == (60, result.values)
+    assert result.values == 60 * (12 * sum(x.units for x in network.spec.layers) + network.spec.vocabulary)
+    assert run.report["cycles_per_character"] == engine.design.schedule.timing("score").cycles_per_character
+
+
+def test_generate(engine: Engine, rng: np.random.Generator) -> None:
+    network = engine.design.network
+    prime = rng.integers(0, network.spec.vocabulary, 3)
+    run = engine.rtl.generate(prime, 40)
+    reference, expected = Reference(network), []
+    logits = reference.run(prime)
+    for _ in range(40):
+        expected.append(int(np.argmax(logits[-1])))
+        logits = reference.run(expected[-1:])
+    assert run.report["generated"] == expected
+    assert run.report["mismatches"] == 0
+    assert run.report["characters"] == 3 + 39  # the last one is not fed back
+    timing = engine.design.schedule.timing("generate")
+    assert run.report["cycles_per_character"] == timing.cycles_per_character
+
+
+def test_sequences_back_to_back(engine: Engine, seed: int) -> None:
+    engine.rtl.protocol("score_back_to_back", seed)
+
+
+# ---- interfaces
+
+PROTOCOL_CASE = Case("w8a8", 11, (7, 10), Array(4, 2, 2, 2), own_points=True)
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory, seed: int) -> Engine:
+    """One network for the tests of the interfaces, of waveforms and of faults."""
+    design = Design(PROTOCOL_CASE.network(np.random.default_rng(seed)), PROTOCOL_CASE.array or Array())
+    return Engine(design, Rtl.build(design, tmp_path_factory.mktemp("small")))
+
+
+@pytest.mark.parametrize("test", PROTOCOL_TESTS)
+def test_protocol(small: Engine, test: str, seed: int) -> None:
+    results = small.rtl.protocol(test, seed)
+    assert results.name == "results.xml" and f'name="{test}"' in results.read_text()
+
+
+def test_every_protocol_test_is_run() -> None:
+    text = (Path(__file__).parents[2] / "sim" / "bench" / "protocol.py").read_text()
+    assert set(PROTOCOL_TESTS) == set(re.findall(r"@cocotb.test.*\nasync def (\w+)", text))
+
+
+needs_icarus = pytest.mark.skipif(not shutil.which("iverilog"), reason="Icarus Verilog is not installed")
+
+
+@pytest.fixture(scope="module")
+def icarus(tmp_path_factory: pytest.TempPathFactory, seed: int) -> Engine:
+    case = Case("w8a8", 6, (3, 4), Array(2, 2, 2, 1), own_points=True)
+    design = Design(case.network(np.random.default_rng(seed)), case.array or Array())
+    return Engine(design, Rtl.build(design, tmp_path_factory.mktemp("icarus"), simulator="icarus"))
+
+
+@needs_icarus
+@pytest.mark.parametrize("test", PROTOCOL_TESTS)
+def test_protocol_on_icarus(icarus: Engine, test: str, seed: int) -> None:
+    icarus.rtl.protocol(test, seed)
+
+
+@needs_icarus
+def test_icarus_and_verilator_take_equal_cycles(icarus: Engine, rng: np.random.Generator) -> None:
+    run = icarus.rtl.score(rng.integers(0, 6, 20))
+    timing = icarus.design.schedule.timing("score")
+    assert run.report["mismatches"] == 0
+    assert run.report["cycles_per_character"] == timing.cycles_per_character
+
+
+def test_runs_repeat_without_building_again(small: Engine, tmp_path: Path) -> None:
+    codes = [3, 1, 4, 1, 5, 9, 2, 6]
+    binary = small.rtl.simulator.build_dir / "zynq_lstm"
+    before = binary.stat().st_mtime_ns
+    rtl = Rtl.build(small.design, small.rtl.network_file.parent)
+    logits = rtl.score(codes, run="again").logits
+    assert np.array_equal(logits, Reference(small.design.network).run(codes))
+    assert binary.stat().st_mtime_ns == before
+
+
+def test_waveform_on_request(small: Engine) -> None:
+    """FST: the whole run, with signals inside."""
+    rtl = Rtl.build(small.design, small.rtl.network_file.parent, waves=True)
+    assert rtl.simulator.build_dir != small.rtl.simulator.build_dir
+    rtl.score([1, 2, 3], run="waves")
+    waves = rtl.network_file.parent / "run-waves" / "waves.fst"
+    # Blocks: a byte for the kind, 8 for the length behind it. The first is the header, with the last time.
+    data, at, blocks = waves.read_bytes(), 0, {}
+    while at < len(data):
+        length = int.from_bytes(data[at + 1 : at + 9], "big")
+        blocks[data[at]] = data[at + 9 : at + 1 + length]
+        at += 1 + length
+    assert at == len(data)
+    assert int.from_bytes(blocks[0][8:16], "big") > 1_000_000  # in ps
+    assert len(blocks[8]) > 10_000  # value changes
+    names = lz4_decode(blocks[6][8:])
+    assert len(names) == int.from_bytes(blocks[6][:8], "big")
+    for name in (b"m_axis_tdata", b"u_engine", b"u_gates", b"character_valid"):
+        assert name in names
+
+
+# ---- a fault must show
+
+
+def mutant(small: Engine, folder: Path, name: str, change: Callable[[str], str]) -> Rtl:
+    """The engine with one file changed; memories are read when a simulation starts, sources built anew."""
+    project = folder / "rtl"
+    shutil.copytree(small.rtl.simulator.project, project)
+    text = (project / name).read_text()
+    changed = change(text)
+    assert changed != text
+    (project / name).write_text(changed)
+    network_file = folder / small.rtl.network_file.name
+    shutil.copy(small.rtl.network_file, network_file)
+    simulator = dataclasses.replace(small.rtl.simulator, project=project)
+    return Rtl(small.design, network_file, simulator if name.endswith(".mem") else build(project))
+
+
+def flip(line: int, bit: int) -> Callable[[str], str]:
+    """One bit of one word of a memory."""
+
+    def change(text: str) -> str:
+        lines = text.splitlines()
+        lines[line] = f"{int(lines[line], 16) ^ 1 << bit:0{len(lines[line])}x}"
+        return "\n".join(lines) + "\n"
+
+    return change
+
+
+@dataclass(frozen=True)
+class Fault:
+    file: str
+    change: Callable[[str], str]
+    message: str
+
+
+def faults(small: Engine, codes: np.ndarray) -> dict[str, Fault]:
+    """A fault of each kind, and where it must be seen first."""
+    design, trace = small.design, {}
+    Reference(design.network).run(codes, trace)
+    parameters = {n: v for n, v in design.parameters().items() if isinstance(v, int)}
+    bias, output_bias = parameters["BIAS_BITS"], parameters["OUTPUT_BIAS_BITS"]
+    z = int(trace["layers.0.z"][0, 0])
+    i = int(trace["layers.0.i"][0, 0])
+    ct, tc = int(trace["layers.1.ct"][0, 3]), int(trace["layers.1.tc"][0, 3])
+    job = design.schedule.jobs[0]
+    assert (job.matrix, design.array) == ("W1", PROTOCOL_CASE.array)
+    row = 5 + sum(parameters[n] for n in ("COUNT_BITS", "ITEM_BITS", "STEP_BITS", "STEP_BITS"))
+    return {
+        # Unit 1 has chains 2 (i and f) and 3 (g and o), each of 2 DSPs of two 8-bit weights.
+        "weight": Fault("weights_00.mem", flip(3, 3 * 2 * 2 * 8 + 6), r"\d+, layer 1, z_g, unit 1: "),
+        "row": Fault(
+            "rows.mem",
+            flip(2 * design.network.spec.vocabulary + int(codes[0]), 2 * parameters["X_WEIGHT_BITS"] + 5),
+            r"0, layer 0, z_g, unit 2: ",
+        ),
+        "bias": Fault("bias_0.mem", flip(7 + 3, 3 * bias + bias - 3), r"\d+, layer 1, z_o, unit 3: "),
+        "output bias": Fault(
+            "output_bias.mem",
+            flip(1, 2 * output_bias + output_bias - 3),
+            r"\d+, output layer, logits, code 6: ",
+        ),
+        "sigmoid": Fault(
+            "sigmoid.mem",
+            flip(z % 2**10, 6),
+            rf"0, layer 0, i, unit 0: expected raw {i}, got {i ^ 64} \(ap_ufixed<8,0",
+        ),
+        "tanh of c": Fault(
+            "tanh_c.mem",
+            flip(ct % 2**10, 0),
+            rf"0, layer [01], tc, unit \d+: expected raw {tc}, got {tc ^ 1} ",
+        ),
+        "schedule": Fault("schedule.mem", flip(0, row), r"\d+, layer 1, z_[ifgo], unit [0-3]: "),
+        "rounding": Fault(
+            "zynq_lstm.sv",
+            lambda text: text.replace(".H_HALF(1)", ".H_HALF(0)"),
+            r"\d+, layer \d, h, unit \d+: ",
+        ),
+    }
+
+
+FAULTS = ["weight", "row", "bias", "output bias", "sigmoid", "tanh of c", "schedule", "rounding"]
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_fault_is_found_and_named(small: Engine, name: str, tmp_path: Path, rng: np.random.Generator) -> None:
+    codes = rng.integers(0, 11, 20)
+    fault = faults(small, codes)[name]
+    rtl = mutant(small, tmp_path, fault.file, fault.change)
+    with pytest.raises(
+        UserError, match=rf"\d+ of \d+ values differ, first: character {fault.message}"
+    ) as error:
+        rtl.score(codes)
+    assert "expected raw" in str(error.value) and "simulation.log" in str(error.value)
+
+
+def test_silence_is_no_success(small: Engine, tmp_path: Path) -> None:
+    """An engine that never answers is an error, not an empty comparison: here a job waits for no layer."""
+    top = max(
+        int(word, 16).bit_length()
+        for word in (small.rtl.simulator.project / "schedule.mem").read_text().split()
+    )
+    parameters = small.design.parameters()
+    width = 5 + sum(int(parameters[n]) for n in ("COUNT_BITS", "ITEM_BITS", "STEP_BITS", "STEP_BITS"))
+    source = width + max(1, (int(parameters["ROWS"]) - 1).bit_length())
+    assert top <= source + 3
+    rtl = mutant(small, tmp_path, "schedule.mem", lambda text: flip(0, source)(flip(0, source + 1)(text)))
+    with pytest.raises(UserError, match=r"^score: .*Timeout"):
+        rtl.score([1, 2, 3])
+
+
+# ---- tools
+
+
+@pytest.mark.parametrize("trace", [True, False])
+def test_lint_is_clean(small: Engine, trace: bool) -> None:
+    root = verilator_root()
+    done = subprocess.run(
+        [
+            root / "bin" / "verilator",
+            *("--lint-only", "-Wall", "--top-module", "zynq_lstm"),
+            *(["-DZYNQ_LSTM_TRACE"] if trace else []),
+            *sorted(path.name for path in small.rtl.simulator.project.glob("*.sv")),
+        ],
+        cwd=small.rtl.simulator.project,
+        env={**os.environ, "VERILATOR_ROOT": str(root)},
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stderr, "%Warning" in done.stdout) == (0, "", False)
+
+
+def test_unknown_simulator_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="unknown simulator 'vcs'; legal are verilator, icarus"):
+        build(tmp_path, "vcs")
+
+
+def test_simulator_that_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(UserError, match="simulator icarus is not installed"):
+        build(tmp_path, "icarus")
+
+
+def test_sources_that_do_not_build_name_the_log(small: Engine, tmp_path: Path) -> None:
+    project = tmp_path / "rtl"
+    write_project(small.design, project)
+    (project / "rom.sv").write_text("module rom #(\n")
+    with pytest.raises(UserError, match=r"verilator could not build .*/rtl; see .*build\.log") as error:
+        build(project)
+    assert "rom.sv:" in Path(str(error.value).split("see ")[1]).read_text()
