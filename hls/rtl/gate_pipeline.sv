@@ -10,7 +10,9 @@
 module gate_pipeline #(
     parameter int LAYERS = 2,
     parameter int LANE = 0,
+    // verilator lint_off UNUSEDPARAM  // only the trace, if compiled in, numbers units by it
     parameter int LANES = 1,
+    // verilator lint_on UNUSEDPARAM
     parameter int UNITS = 256,        // of all layers, this pipeline's only
     parameter int SUM_BITS = 24,      // of a finished sum
     parameter int X_BITS = 24,        // of an x part, as it comes

@@ -113,7 +113,9 @@ module mac_segment #(
   logic [UNITS*UNIT_BITS-1:0] sums;
   for (genvar n = 0; n < CHAINS; n++) begin : gen_chain
     logic [DSP_DEPTH*FACTOR_BITS-1:0] factors;
+    // verilator lint_off UNUSEDSIGNAL  // a sum is proved to fit SUM_BITS, which may be fewer
     logic signed [CHAIN_BITS-1:0] result;
+    // verilator lint_on UNUSEDSIGNAL
     for (genvar j = 0; j < DSP_DEPTH; j++) begin : gen_factor
       localparam int AT = (n * DEPTH + j) * PACK * WEIGHT_BITS;
       if (PACK == 2) begin : gen_packed
@@ -156,7 +158,10 @@ module mac_segment #(
         assign term = dsp_term;
       end else begin : gen_lut
         logic [LUT_DEPTH*PRODUCT_BITS-1:0] products;
-        logic signed [TREE_BITS-1:0] tree, tree_aligned;
+        logic signed [TREE_BITS-1:0] tree;
+        // verilator lint_off UNUSEDSIGNAL  // a sum is proved to fit SUM_BITS, which may be fewer
+        logic signed [TREE_BITS-1:0] tree_aligned;
+        // verilator lint_on UNUSEDSIGNAL
         logic signed [SUM_BITS-1:0] term_q;
         for (genvar j = 0; j < LUT_DEPTH; j++) begin : gen_product
           localparam int AT = ((n * DEPTH + DSP_DEPTH + j) * PACK + k) * WEIGHT_BITS;
