@@ -6,13 +6,14 @@ from __future__ import annotations
 import dataclasses
 import json
 import platform
-import sys
+import shlex
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from models.checkpoint import Checkpoint
 from models.corpus import CORPORA, Corpus, load_corpus
@@ -286,8 +287,14 @@ def _duration(seconds: float) -> str:
 
 def _command_line() -> str:
     """The command as a person would type it, without what only says where to and how often."""
-    arguments = [a for a in sys.argv[1:] if a not in ("--resume", "--overwrite")]
-    return " ".join(["zynq-lstm", *arguments])
+    context = click.get_current_context()
+    words = ["zynq-lstm", "train"]
+    for parameter in context.command.params:
+        name = parameter.name or ""
+        given = context.get_parameter_source(name) is not ParameterSource.DEFAULT
+        if given and name not in ("resume", "overwrite", "run_dir", "checkpoint_seconds"):
+            words += [parameter.opts[0], str(context.params[name])]
+    return shlex.join(words)
 
 
 def _versions() -> dict[str, str]:

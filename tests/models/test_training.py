@@ -148,8 +148,9 @@ def test_training_learns_and_carries_the_state():
     assert all(np.abs(np.asarray(h)).max() > 0 for h, _ in trainer.states)
 
 
-@pytest.mark.parametrize("dropout", [0.0, 0.2])
-def test_stopping_and_resuming_changes_nothing(tmp_path, dropout):
+def test_stopping_and_resuming_changes_nothing(tmp_path):
+    """With dropout, whose masks must be the same ones; the killed run below is without."""
+    dropout = 0.2
     whole = small_trainer(epochs=1.5, dropout=dropout)
     whole.run()
     path = tmp_path / "c.safetensors"
@@ -265,7 +266,10 @@ def test_the_command_leaves_results_records_and_logs(text_file, tmp_path, capsys
         assert record["bits_per_character"] == checkpoint.record["bits_per_character"]
         assert set(record["versions"]) >= {"python", "tensorflow", "keras", "qkeras-v3"}
         assert record["options"]["seed"] == 3
-        assert record["command"].startswith("zynq-lstm ")
+        assert record["command"] == (
+            f"zynq-lstm train --corpus-file {text_file} --units 8 --epochs 2.0 "
+            "--quantized-epochs 1.0 --batch 4 --steps 16 --seed 3"
+        )
         assert list((run / f"text-{name}" / "logs").glob("events.*"))
     assert main(arguments) == 2
     assert "holds a training run; continue it with --resume" in capsys.readouterr().err
