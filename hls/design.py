@@ -93,6 +93,17 @@ class Design:
         for name, fmt in [(n, getattr(first, n)) for n in SHARED_SIGNALS] + [("logits", spec.output.logits)]:
             if fmt.bits + (not fmt.signed) > SIGNAL_BITS:  # what m_axis and the trace have room for
                 raise UserError(f"format {name}: at most {SIGNAL_BITS} bits, signed, in the RTL, got {fmt}")
+        for name, fmt in spec.weight_formats().items():
+            if not fmt.signed:
+                raise UserError(f"format of {name}: weights are signed in the RTL, got {fmt}")
+        # lut_multiply adds the products of a weight's bit pairs, then those of all inputs.
+        pairs = (self.weight_bits + 1) // 2
+        levels = 1 + (pairs - 1).bit_length() + (self.array.lut_depth - 1).bit_length()
+        if self.array.lut_depth and levels > self.array.dsp_depth + 2:
+            raise UserError(
+                f"array: dsp_depth must be at least {levels - 2} with lut_depth={self.array.lut_depth} and "
+                f"{self.weight_bits}-bit weights, got {self.array.dsp_depth}"
+            )
         if self.array.pack == 2 and not packable(self.network):
             raise UserError(
                 f"two products a DSP need symmetric weights (AP_SAT_SYM) and h of at most {PACKED_BITS} "

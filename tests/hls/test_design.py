@@ -1,0 +1,251 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Widths and shifts of the RTL: as wide as proved, no wider; and what the RTL does not have is refused."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from typing import Any
+
+import numpy as np
+import pytest
+
+from hls.design import Design, default_array, packable
+from hls.schedule import Array
+from models.errors import UserError
+from models.network import IntegerNetwork
+from models.spec import NetworkSpec, network_spec
+from sim.fixed import FixedFormat
+from tests.networks import small_spec, with_weights
+
+
+def design(seed: int, preset: str = "w8a8", array: Array | None = None, **formats: str) -> Design:
+    network = with_weights(small_spec(preset, 6, (3, 4), **formats), np.random.default_rng(seed))
+    return Design(network, array or Array(2, 4, 1, 2))
+
+
+@pytest.fixture(scope="module")
+def default(seed: int) -> IntegerNetwork:
+    """The default network's shape, with any weights."""
+    return with_weights(network_spec(vocabulary=90), np.random.default_rng(seed))
+
+
+def test_parameters_of_the_default_network(default: IntegerNetwork) -> None:
+    parameters = Design(default, default_array(default)).parameters()
+    expected = {
+        "LAYERS": 2,
+        "GATE_LANES": 1,
+        "BEATS": 256,
+        "FIRST_BEATS": 128,
+        "FIRST_UNITS": 128,
+        "VOCABULARY": 90,
+        "ROWS": 64,
+        "BEAT_BASE": "32'h800000",
+        "ROW_BASE": "32'h200000",
+        "GROUP_UNITS": 26,
+        "SEGMENT_UNITS": 9,
+        "DSP_DEPTH": 4,
+        "LUT_DEPTH": 0,
+        "PACK": 2,
+        "WEIGHT_BITS": 8,
+        "WORDS": 512,
+        "JOBS": 16,
+        "STEP_BITS": 5,
+        "COUNT_BITS": 5,
+        "ITEM_BITS": 8,
+        "X_WEIGHT_BITS": 8,
+        # the sums' 13 fraction bits to z's 6, f c's 8 + 11 and i g's 8 + 7 to c's 11
+        "Z_SHIFT": 7,
+        "Z_BITS": 10,
+        "GATE_BITS": 9,
+        "G_BITS": 8,
+        "C_BITS": 16,
+        "FC_SHIFT": 0,
+        "IG_SHIFT": 4,
+        "C_SHIFT": 8,
+        "CT_SHIFT": 4,
+        "CT_BITS": 10,
+        "TC_BITS": 8,
+        "H_SHIFT": 8,
+        "H_BITS": 8,
+        "U_SHIFT": "16'h0",
+        "X_SHIFT": "16'h7",
+        "LOGIT_BITS": 16,
+        "LOGIT_SHIFT": 3,
+        "Z_HALF": 1,
+        "LOGIT_HALF": 1,
+        "IDENTITY": f"256'h{default.identity}",
+    }
+    assert {name: parameters[name] for name in expected} == expected
+
+
+@pytest.mark.parametrize("extreme", [False, True])
+@pytest.mark.parametrize("preset", ["w8a8", "w4a8", "q8.8"])
+def test_widths_are_those_of_the_proven_ranges(preset: str, extreme: bool, seed: int) -> None:
+    """In Python integers: one bit less would not hold some value, and each holds all."""
+    spec = small_spec(preset, 6, (3, 4, 2))
+    points = itertools.cycle([1, 3, -1, 0, 2])
+    if preset != "q8.8":
+        formats = {
+            n: dataclasses.replace(f, integer=next(points))
+            for n, f in spec.weight_formats().items()
+            if n[-1] != "b"
+        }
+        spec = spec.with_weight_formats(formats)
+    network = with_weights(spec, np.random.default_rng(seed), extreme)
+    made = Design(network, Array(2, 4, 1, 2))
+
+    def width(values: list[tuple[int, int]]) -> int:
+        return next(
+            n for n in itertools.count(1) if all(-(1 << n - 1) <= a and b < 1 << n - 1 for a, b in values)
+        )
+
+    def extremes(matrix: np.ndarray, h: tuple[int, int]) -> list[tuple[int, int]]:
+        columns = matrix.T.tolist()
+        return [
+            (sum(min(w * h[0], w * h[1]) for w in column), sum(max(w * h[0], w * h[1]) for w in column))
+            for column in columns
+        ]
+
+    products = extremes(network.arrays["output.W"], network.h_range(2))
+    for k in range(3):
+        products += extremes(network.layer(k)["U"], network.h_range(k))
+        if k:
+            products += extremes(network.layer(k)["W"], network.h_range(k - 1))
+    assert made.sum_bits == width(products)
+
+    frac = max(spec.accumulator_frac(k) for k in range(3))
+    assert made.sum_frac == frac
+    totals = []
+    for k in range(3):
+        low, high = network.accumulator_range(k)
+        scale = 1 << frac - spec.accumulator_frac(k)
+        totals.append((low * scale, high * scale))
+    assert made.z_sum_bits == width(totals)
+    parameters = made.parameters()
+    assert parameters["OUTPUT_TOTAL_BITS"] == width([network.output_accumulator_range()])
+    biases = [
+        int(b) << frac - x.formats.b.frac for k, x in enumerate(spec.layers) for b in network.layer(k)["b"]
+    ]
+    assert parameters["BIAS_BITS"] == width([(b, b) for b in biases])
+    for k, layer in enumerate(spec.layers):
+        shift = int(str(parameters["U_SHIFT"]).split("h")[1], 16) >> 8 * k & 255
+        assert layer.formats.U.frac + layer.formats.h.frac + shift == frac
+        shift = int(str(parameters["X_SHIFT"]).split("h")[1], 16) >> 8 * k & 255
+        assert layer.formats.W.frac + spec.input_frac(k) + shift == frac
+
+
+@pytest.mark.parametrize(
+    "preset, dsp, expected",
+    [
+        ("w8a8", 208, Array(26, 4, 2, 9)),
+        ("q8.8", 208, Array(13, 4, 1, 7)),
+        ("w8a8", 8, Array(1, 4, 2, 1)),
+        ("w8a8", 23, Array(2, 4, 2, 2)),
+        ("w8a8", 2000, Array(128, 4, 2, 9)),
+        ("q8.8", 16, Array(1, 4, 1, 1)),
+    ],
+)
+def test_default_array(preset: str, dsp: int, expected: Array, seed: int) -> None:
+    network = with_weights(small_spec(preset, 6, (20, 128)), np.random.default_rng(seed))
+    array = default_array(network, dsp)
+    assert array == expected
+    assert array.dsp <= dsp
+    Design(network, array)
+
+
+def test_default_array_of_narrow_weights(seed: int) -> None:
+    network = with_weights(small_spec("w4a8", 6, (20, 128)), np.random.default_rng(seed))
+    array = default_array(network)
+    assert (array.dsp, array.lanes, array.gate_lanes) == (208, 832, 2)
+    for dsp, units in itertools.product((8, 16, 40, 208), (1, 2, 3, 19, 20)):
+        network = with_weights(small_spec("w4a8", 6, (units,)), np.random.default_rng(seed))
+        array = default_array(network, dsp)
+        assert array.dsp <= dsp
+        Design(network, array).parameters()
+
+
+@pytest.mark.parametrize("preset, needed", [("w8a8", 8), ("w4a8", 8), ("q8.8", 16)])
+def test_too_few_dsps_are_refused(preset: str, needed: int, seed: int) -> None:
+    network = with_weights(small_spec(preset, 6, (3,)), np.random.default_rng(seed))
+    with pytest.raises(UserError, match=f"an array needs at least {needed} DSPs, got {needed - 1}"):
+        default_array(network, needed - 1)
+
+
+def test_packable(seed: int) -> None:
+    def network(**formats: str) -> IntegerNetwork:
+        return with_weights(small_spec("w8a8", 6, (3, 4), **formats), np.random.default_rng(seed))
+
+    assert packable(network())
+    assert not packable(network(U="ap_fixed<8,2>"))  # holds -128, which the packing cannot
+    assert not packable(network(U="ap_fixed<9,2,AP_RND,AP_SAT_SYM>"))
+    assert not packable(network(h="ap_fixed<9,1>"))
+    spec = small_spec("w8a8", 6, (3,))
+    wide = spec.with_weight_formats({"layers.0.W": FixedFormat.parse("ap_fixed<12,2>")})
+    assert packable(with_weights(wide, np.random.default_rng(seed)))  # a look-up, not a factor
+
+
+@pytest.mark.parametrize(
+    "formats, message",
+    [
+        (
+            {"U": "ap_fixed<8,2>"},
+            r"two products a DSP need symmetric weights \(AP_SAT_SYM\) and h of at most 8 bits",
+        ),
+        ({"h": "ap_fixed<9,1>"}, r"two products a DSP .*; use pack=1"),
+    ],
+)
+def test_packing_is_refused_where_it_is_wrong(formats: dict[str, str], message: str, seed: int) -> None:
+    with pytest.raises(UserError, match=message):
+        design(seed, array=Array(2, 4, 2, 2), **formats)
+    assert design(seed, **formats)
+
+
+@pytest.mark.parametrize(
+    "formats, message",
+    [
+        ({"z": "ap_ufixed<10,4>"}, "format z: the RTL has signed formats .*; got ap_ufixed<10,4,"),
+        (
+            {"c": "ap_fixed<16,5,AP_RND_CONV,AP_SAT>"},
+            "format c: the RTL has .* AP_RND or AP_TRN, and AP_SAT; got",
+        ),
+        ({"ct": "ap_fixed<10,3,AP_RND,AP_SAT_SYM>"}, "format ct: the RTL has .*AP_SAT_SYM"),
+        ({"h": "ap_fixed<8,1,AP_RND,AP_WRAP>"}, "format h: the RTL has .*AP_WRAP"),
+        ({"logits": "ap_ufixed<8,1>"}, "format logits: the RTL has signed"),
+        ({"g": "ap_ufixed<8,1>"}, "format g: must be signed in the RTL, got ap_ufixed<8,1"),
+        ({"tc": "ap_ufixed<8,1>"}, "format tc: must be signed in the RTL"),
+        ({"c": "ap_fixed<17,5>"}, "format c: at most 16 bits, signed, in the RTL, got ap_fixed<17,5"),
+        ({"gate": "ap_ufixed<16,0>"}, "format gate: at most 16 bits, signed"),
+        ({"logits": "ap_fixed<18,6>"}, "format logits: at most 16 bits, signed"),
+        (
+            {"U": "ap_ufixed<8,1>"},
+            r"format of layers\.0\.U: weights are signed in the RTL, got ap_ufixed<8,1",
+        ),
+    ],
+)
+def test_formats_that_the_rtl_lacks_are_refused(formats: dict[str, str], message: str, seed: int) -> None:
+    with pytest.raises(UserError, match=message):
+        design(seed, **formats)
+
+
+@pytest.mark.parametrize("signal", ["z", "gate", "g", "c", "ct", "tc", "h"])
+def test_layers_share_their_formats(signal: str, seed: int) -> None:
+    spec = small_spec("w8a8", 6, (3, 4))
+    fmt: Any = getattr(spec.layers[1].formats, signal)
+    other = dataclasses.replace(fmt, integer=fmt.integer + 1)
+    formats = dataclasses.replace(spec.layers[1].formats, **{signal: other})
+    layers = (spec.layers[0], dataclasses.replace(spec.layers[1], formats=formats))
+    network = with_weights(NetworkSpec("mine", 6, layers, spec.output), np.random.default_rng(seed))
+    with pytest.raises(
+        UserError, match=rf"layers\[1\] has {signal} in .*: all layers share one gate pipeline"
+    ):
+        Design(network, Array(2, 4, 1, 2))
+
+
+def test_sums_in_luts_must_be_in_time(seed: int) -> None:
+    with pytest.raises(
+        UserError, match="dsp_depth must be at least 3 with lut_depth=4 and 8-bit weights, got 2"
+    ):
+        design(seed, array=Array(2, 2, 2, 2, lut_depth=4))
+    assert design(seed, array=Array(2, 3, 2, 2, lut_depth=4))
+    assert design(seed, "w4a8", array=Array(2, 2, 2, 2, lut_depth=4))
