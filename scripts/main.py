@@ -24,7 +24,7 @@ from collections.abc import Sequence
 import click
 
 import scripts
-from models.errors import UserError
+from models.errors import CheckError, UserError
 
 PROG = "zynq-lstm"
 _NOT_VERBS = frozenset({"main", "bootstrap"})
@@ -117,9 +117,9 @@ def _os_error_text(error: OSError) -> str:
     return f"{where}: {reason}" if where else reason
 
 
-def _fail(message: str) -> int:
+def _fail(message: str, code: int = 2) -> int:
     print(f"{PROG}: error: {_one_line(message)}", file=sys.stderr)
-    return 2
+    return code
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -145,10 +145,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         # The reader went away (| head): nothing more to say, and nothing to say it to.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 128 + 13
-    except UserError as error:
+    except (UserError, CheckError) as error:
         if show_traceback:
             traceback.print_exc()
-        return _fail(str(error))
+        return _fail(str(error), 2 if isinstance(error, UserError) else 1)
     except OSError as error:
         if show_traceback:
             traceback.print_exc()

@@ -64,7 +64,7 @@ class Rtl:
         """Logits and every signal for ``codes``, from a zero state.
 
         Raises:
-            UserError: if anything differs from the reference; the message names the first difference.
+            CheckError: if anything differs from the reference; the message names the first difference.
         """
         return self._text("score", run, {"codes": [int(c) for c in codes]})
 
@@ -79,8 +79,12 @@ class Rtl:
     def _text(self, test: str, run: str, options: dict[str, Any]) -> RtlRun:
         run_dir, _ = self._run("sim.bench.text", test, run, options)
         report = json.loads((run_dir / "report.json").read_text(encoding="utf-8"))
-        lanes = self.design.array.gate_lanes
-        return RtlRun(report, read_rtl_trace(self.design.network, run_dir, lanes))
+        return RtlRun(report, self.trace(run))
+
+    def trace(self, run: str) -> dict[str, Raw]:
+        """Every signal of the last run of that name, also if it failed."""
+        folder = self.network_file.parent / f"run-{run}"
+        return read_rtl_trace(self.design.network, folder, self.design.array.gate_lanes)
 
     def _run(
         self, module: str, test: str, run: str, options: dict[str, Any], seed: int | None = None

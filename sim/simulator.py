@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from models.errors import UserError
+from models.errors import CheckError, UserError
 
 SIMULATORS = ("verilator", "icarus")
 TOP = "zynq_lstm"
@@ -42,7 +42,7 @@ class Simulator:
         """Run the cocotb tests of ``module``; returns the JUnit XML file.
 
         Raises:
-            UserError: if a test fails, or none ran; the message has the first failure and the log's path.
+            CheckError: if a test fails, or none ran; the message has the first failure and the log's path.
         """
         from cocotb_tools.runner import get_runner
 
@@ -181,13 +181,13 @@ def _wave_arguments(name: str, run_dir: Path) -> list[str]:
 def _check(results: Path, log: Path) -> Path:
     """Refuse a run that did not finish, had no test, or a failing one."""
     if not results.exists():
-        raise UserError(f"the simulation ended without results; see {log}")
+        raise CheckError(f"the simulation ended without results; see {log}")
     cases = list(ElementTree.parse(results).getroot().iter("testcase"))
     if not cases:
-        raise UserError(f"the simulation ran no test; see {log}")
+        raise CheckError(f"the simulation ran no test; see {log}")
     for case in cases:
         failure = next((x for x in case if x.tag in ("failure", "error")), None)
         if failure is not None:
             text = failure.get("message") or failure.get("error_msg") or failure.text or "failed"
-            raise UserError(f"{case.get('name')}: {text} (log: {log})")
+            raise CheckError(f"{case.get('name')}: {text} (log: {log})")
     return results

@@ -18,7 +18,7 @@ import pytest
 
 from hls.design import Design, default_array
 from hls.schedule import Array
-from models.errors import UserError
+from models.errors import CheckError, UserError
 from models.network import IntegerNetwork
 from sim.reference import Reference
 from sim.rtl import PROTOCOL_TESTS, Rtl, write_project
@@ -298,7 +298,7 @@ def test_fault_is_found_and_named(small: Engine, name: str, tmp_path: Path, rng:
     fault = faults(small, codes)[name]
     rtl = mutant(small, tmp_path, fault.file, fault.change)
     with pytest.raises(
-        UserError, match=rf"\d+ of \d+ values differ, first: character {fault.message}"
+        CheckError, match=rf"\d+ of \d+ values differ, first: character {fault.message}"
     ) as error:
         rtl.score(codes)
     assert "expected raw" in str(error.value) and "simulation.log" in str(error.value)
@@ -315,7 +315,7 @@ def test_silence_is_no_success(small: Engine, tmp_path: Path) -> None:
     source = width + max(1, (int(parameters["ROWS"]) - 1).bit_length())
     assert top <= source + 3
     rtl = mutant(small, tmp_path, "schedule.mem", lambda text: flip(0, source)(flip(0, source + 1)(text)))
-    with pytest.raises(UserError, match=r"^score: .*Timeout"):
+    with pytest.raises(CheckError, match=r"^score: .*Timeout"):
         rtl.score([1, 2, 3])
 
 
