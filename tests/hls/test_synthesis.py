@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Synthesis with Yosys: what the report counts."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from hls.design import Design
+from hls.schedule import Array
+from hls.synthesis import PARTS, count, part_name, synthesize
+from models.errors import UserError
+from sim.rtl import write_project
+from tests.networks import small_spec, with_weights
+
+ARRAY = Array(1, 2, 2, 1)
+
+
+@pytest.fixture(scope="module")
+def synthesized(tmp_path_factory: pytest.TempPathFactory, seed: int) -> tuple[Path, dict[str, Any]]:
+    spec = small_spec("w8a8", 3, (2,), z="ap_fixed<6,4>", ct="ap_fixed<6,3>")
+    design = Design(with_weights(spec, np.random.default_rng(seed)), ARRAY)
+    project = tmp_path_factory.mktemp("synthesis") / "rtl"
+    write_project(design, project)
+    return project.with_name("rtl-synthesis"), synthesize(project, "xc7z010clg400-1")
+
+
+@pytest.mark.slow
+@pytest.mark.rtl
+def test_report(synthesized: tuple[Path, dict[str, Any]]) -> None:
+    folder, report = synthesized
+    assert list(report) == ["part", "tool", "lut", "ff", "dsp", "bram36", "fits"]
+    assert report["part"] == "xc7z010" and report["tool"].startswith("Yosys ")
+    assert report["dsp"] == ARRAY.dsp + 3  # f c, i g and o tanh(c)
+    assert report["bram36"] > 0 and report["bram36"] * 2 == int(report["bram36"] * 2)
+    assert 0 < report["lut"] < PARTS["xc7z010"]["lut"] and report["ff"] > 0
+    assert report["fits"] is True
+    assert json.loads((folder / "report.json").read_text()) == report
+    assert {path.name for path in folder.iterdir()} == {
+        *("cells.json", "netlist.json", "netlist.v", "report.json", "yosys.log")
+    }
+    netlist = json.loads((folder / "netlist.json").read_text())["modules"]["zynq_lstm"]
+    assert netlist["ports"]["m_axis_tdata"]["direction"] == "output"
+    cells = [cell["type"] for cell in netlist["cells"].values()]
+    assert cells.count("DSP48E1") == report["dsp"]
+    assert {cell for cell in cells if cell.startswith("$")} <= {"$scopeinfo"}, "not mapped to the part"
+
+
+def cells_file(folder: Path, **cells: int) -> Path:
+    path = folder / "cells.json"
+    path.write_text(
+        json.dumps({"creator": "Yosys 0.70 (git sha1 abc)", "design": {"num_cells_by_type": cells}})
+    )
+    return path
+
+
+def test_counting(tmp_path: Path) -> None:
+    cells = {"LUT6": 10, "LUT2": 5, "INV": 1, "SRL16E": 2, "RAM32M": 3, "FDRE": 7, "FDSE": 1, "CARRY4": 9}
+    cells |= {"DSP48E1": 4, "RAMB36E1": 2, "RAMB18E1": 3}
+    assert count(cells_file(tmp_path, **cells)).to_dict() == {
+        "part": "xc7z020",
+        "tool": "Yosys 0.70",
+        "lut": 10 + 5 + 1 + 2 + 3 * 4,
+        "ff": 8,
+        "dsp": 4,
+        "bram36": 3.5,
+        "fits": True,
+    }
+
+
+@pytest.mark.parametrize(
+    "cell, limit, weight",
+    [("LUT6", 53_200, 1), ("FDRE", 106_400, 1), ("DSP48E1", 220, 1), ("RAMB18E1", 140, 2)],
+)
+def test_fits_up_to_the_part(tmp_path: Path, cell: str, limit: int, weight: int) -> None:
+    assert count(cells_file(tmp_path, **{cell: limit * weight})).fits
+    assert not count(cells_file(tmp_path, **{cell: limit * weight + 1})).fits
+
+
+def test_unknown_memory_cell_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="memory cell RAM512X1S is not in the table of LUT costs"):
+        count(cells_file(tmp_path, RAM512X1S=1))
+
+
+def test_parts(tmp_path: Path) -> None:
+    assert part_name("xc7z020") == part_name("xc7z020clg484-1") == "xc7z020"
+    assert part_name("xc7z010clg225-1") == "xc7z010"
+    for part in ("xc7z045", "", "ice40"):
+        with pytest.raises(
+            UserError, match=f"unknown part '{part}'; known are xc7z010, xc7z020 and their packages"
+        ):
+            synthesize(tmp_path, part)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_sources_that_yosys_refuses_name_the_log(tmp_path: Path) -> None:
+    project = tmp_path / "rtl"
+    project.mkdir()
+    (project / "project.json").write_text('{"top": "zynq_lstm"}')
+    (project / "zynq_lstm.sv").write_text("module zynq_lstm (\n")
+    with pytest.raises(UserError, match=r"Yosys could not synthesize .*/rtl; see .*yosys\.log") as error:
+        synthesize(project)
+    assert "zynq_lstm.sv:" in Path(str(error.value).split("see ")[1]).read_text()

@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the docs say of numbers is what the code has."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from models.spec import PRESETS
+from sim.fixed import FixedFormat, Overflow, Rounding
+
+ROOT = Path(__file__).parents[1]
+NUMERICS = (ROOT / "docs" / "numerics.md").read_text(encoding="utf-8")
+
+# A row of the table -> the fields of LstmFormats, or of DenseFormats behind a dot.
+ROWS = {
+    "W, U": ("W", "U", ".W"),
+    "b": ("b", ".b"),
+    "z": ("z",),
+    "i, f, o": ("gate",),
+    "g": ("g",),
+    "c": ("c",),
+    "ct": ("ct",),
+    "tanh(c)": ("tc",),
+    "h": ("h",),
+    "logits": (".logits",),
+}
+
+
+def table() -> dict[str, list[str]]:
+    """Cells by row of the table of formats, the presets' names in row 'signal'."""
+    lines = [
+        line
+        for line in NUMERICS.split("## Formats")[1].split("\n### ")[0].splitlines()
+        if line.startswith("|")
+    ]
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    return {row[0]: row[1:] for row in rows if not set(row[0]) <= {"-"}}
+
+
+def test_table_of_formats_has_every_signal_and_preset() -> None:
+    names = [re.match(r"`([^`]+)`", cell).group(1) for cell in table()["signal"]]  # type: ignore[union-attr]
+    assert names == list(PRESETS)
+    assert set(table()) == {"signal", *ROWS}
+    fields = {field for fields in ROWS.values() for field in fields}
+    lstm, dense = PRESETS["w8a8"]
+    assert fields == {*vars(lstm), *(f".{name}" for name in vars(dense))}
+
+
+@pytest.mark.parametrize("row", ROWS)
+@pytest.mark.parametrize("column, preset", enumerate(PRESETS))
+def test_table_of_formats_is_the_presets(row: str, column: int, preset: str) -> None:
+    """W and U: 'I' where it is fitted, '...' for the modes of the column before."""
+    lstm, dense = PRESETS[preset]
+    cell, before = (table()[row][k].strip("`") for k in (column, 0))
+    if "..." in cell:
+        cell = cell.replace("...", before.split(",", 2)[2][:-1])
+    for field in ROWS[row]:
+        fmt = getattr(dense, field[1:]) if field.startswith(".") else getattr(lstm, field)
+        text = re.sub(r"<(\d+),I,", rf"<\1,{fmt.integer},", cell)
+        assert FixedFormat.parse(text) == fmt, (preset, field)
+
+
+def test_modes_are_all_explained() -> None:
+    modes = re.findall(r"^\| `(AP_\w+)` \|", NUMERICS, re.M)
+    used = set()
+    for lstm, dense in PRESETS.values():
+        for fmt in [*vars(lstm).values(), *vars(dense).values()]:
+            used |= {fmt.rounding.value, fmt.overflow.value}
+    assert used <= set(modes) <= {mode.value for mode in [*Rounding, *Overflow]}
