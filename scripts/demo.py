@@ -274,14 +274,14 @@ def _figures(summary: dict[str, Any]) -> list[str]:
     """What the RTL does and takes, and how fast each engine ran."""
     rtl, taken, speed = summary["rtl"], summary["resources"], summary["speed"]
     cycles = ", ".join(f"{name} {value:.0f}" for name, value in rtl["cycles_per_character"].items())
-    lines = [f"RTL: {rtl['mac_lanes']} multiply-accumulates a cycle; {cycles or 'unknown'} cycles a character"]
+    lanes = f"RTL: {rtl['mac_lanes']} multiply-accumulates a cycle"
+    lines = [f"{lanes}; {cycles or 'unknown'} cycles a character"]
     if rtl["mac_utilisation"]:
         lines[0] += f"; {100 * rtl['mac_utilisation']:.1f} % of the array in use"
     if taken:
-        lines.append(
-            f"{taken['part']} by {taken['tool']}: {taken['lut']:,} LUT, {taken['ff']:,} FF, "
-            f"{taken['dsp']} DSP48E1, {taken['bram36']:g} block RAMs: {'fits' if taken['fits'] else 'does not fit'}"
-        )
+        used = f"{taken['lut']:,} LUT, {taken['ff']:,} FF, {taken['dsp']} DSP48E1, {taken['bram36']:g} block RAMs"
+        fits = "fits" if taken["fits"] else "does not fit"
+        lines.append(f"{taken['part']} by {taken['tool']}: {used}: {fits}")
     rates = ", ".join(f"{name.split('_')[0]} {value:,}" for name, value in speed.items())
     return [*lines, f"characters/s on this machine: {rates}"]
 
