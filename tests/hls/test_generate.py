@@ -27,7 +27,7 @@ CASES = {
     "packed": ("w8a8", 11, (7, 10), Array(4, 2, 2, 2), False),
     "packed, extreme": ("w4a8", 38, (5,), Array(3, 4, 2, 2), True),
     "wide": ("w4a8", 11, (7, 10), Array(6, 4, 2, 4, 2, 2), False),
-    "wide, single": ("q8.8", 6, (5, 4), Array(4, 2, 1, 2, 2, 2), True),
+    "wide, single": ("q8.8", 6, (5, 4), Array(4, 3, 1, 2, 1, 2), True),
     "single": ("q8.8", 5, (4, 3, 6), Array(5, 3, 1, 9), False),
     "single, extreme": ("q8.8", 2, (3,), Array(2, 5, 1, 1), True),
 }

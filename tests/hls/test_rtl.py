@@ -71,7 +71,7 @@ CASES = {
         "w8a8",
         12,
         (6, 6),
-        Array(3, 4, 2, 2),
+        Array(4, 3, 1, 2, lut_depth=1, gate_lanes=2),
         formats={
             "z": "ap_fixed<9,4,AP_TRN>",
             "gate": "ap_fixed<10,2>",
