@@ -65,7 +65,7 @@ def command(
     console = Console()
     rows: list[dict[str, Any]] = []
     for checkpoint in loaded:
-        codes = _codes(checkpoint, text, corpus_file, split)[:characters]
+        codes = _codes(checkpoint, text, corpus_file, split, characters)
         require_text(codes, where)
         for engine, run in _engines(checkpoint):
             with console.status(f"{engine}: {len(codes):,} characters"):
@@ -97,13 +97,17 @@ def command(
 
 
 def _codes(
-    checkpoint: Checkpoint, corpus: Corpus | None, corpus_file: Path | None, split: str
+    checkpoint: Checkpoint,
+    corpus: Corpus | None,
+    corpus_file: Path | None,
+    split: str,
+    characters: int | None,
 ) -> NDArray[np.uint8]:
     """The text to evaluate on, in the network's own vocabulary."""
     if corpus is None:
         assert corpus_file is not None
-        return encode(read_text(corpus_file), checkpoint.vocabulary, str(corpus_file))
-    return corpus.with_vocabulary(checkpoint.vocabulary).split().part(split)
+        return encode(read_text(corpus_file)[:characters], checkpoint.vocabulary, str(corpus_file))
+    return corpus.with_vocabulary(checkpoint.vocabulary).split().part(split)[:characters]
 
 
 def _engines(checkpoint: Checkpoint) -> Iterator[tuple[str, Callable[[Any], float]]]:

@@ -96,8 +96,8 @@ def command(
         raise UserError(f"--characters is {characters}; it must be at least 2")
     source = Checkpoint.load(checkpoint or shipped("float"))
     if corpus_file:
-        text = read_text(corpus_file)
-        codes = encode(text, source.vocabulary, str(corpus_file))[:characters]
+        text = read_text(corpus_file)[:characters]
+        codes = encode(text, source.vocabulary, str(corpus_file))
     else:
         whole = load_corpus(corpus).with_vocabulary(source.vocabulary)
         codes = whole.split().validation[:characters]

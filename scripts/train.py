@@ -18,7 +18,7 @@ from click.core import ParameterSource
 from models.checkpoint import Checkpoint
 from models.corpus import CORPORA, Corpus, load_corpus
 from models.errors import UserError
-from models.evaluate import METRIC
+from models.evaluate import METRIC, require_text
 from models.spec import DEFAULT_PRESET, PRESETS, network_spec
 from models.store import write_text
 
@@ -83,6 +83,8 @@ def command(corpus_name: str, corpus_file: Path | None, stage: str, preset: str,
         units=options["units"],
         layers=options["layers"],
     )
+    for part in ("validation", "test"):  # what the network is evaluated on in the end
+        require_text(corpus.split().part(part), f"{corpus.name}: the {part} split")
     run_dir: Path = options["run_dir"]
     name = Path(corpus.name).stem
     float_path = run_dir / f"{name}-float.safetensors"
