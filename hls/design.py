@@ -8,7 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
-from hls.schedule import Array, Schedule, schedule
+from hls.schedule import SKEW_LATENCY, Array, Schedule, schedule
 from models.errors import UserError
 from models.network import IntegerNetwork, product_range
 from models.spec import GATES, LstmFormats, symmetric
@@ -22,6 +22,7 @@ ARRAY_DSP = 208
 DSP_DEPTH = 4  # products of 8 x 8 bits that one field of a packed DSP48E1 holds the sum of
 SEGMENT_UNITS = 9  # about: 36 chains are as many as share one set of registers
 NARROW_BITS = 4  # weights up to which a product in LUTs is worth its place
+FIELD_BITS = 17  # of the lower of two sums in a DSP; FIELD in mac_segment.sv
 PACKED_BITS = 8  # widest factors of which a DSP48E1 multiplies two pairs
 
 
@@ -96,18 +97,25 @@ class Design:
         for name, fmt in spec.weight_formats().items():
             if not fmt.signed:
                 raise UserError(f"format of {name}: weights are signed in the RTL, got {fmt}")
-        # lut_multiply adds the products of a weight's bit pairs, then those of all inputs.
+        # lut_multiply adds the products of a weight's bit pairs, then those of all inputs; the first DSP adds
+        # the sum SKEW_LATENCY + 2 cycles after the inputs came.
         pairs = (self.weight_bits + 1) // 2
-        levels = 1 + (pairs - 1).bit_length() + (self.array.lut_depth - 1).bit_length()
-        if self.array.lut_depth and levels > self.array.dsp_depth + 2:
+        most = 1 << (SKEW_LATENCY + 1 - (pairs - 1).bit_length())
+        if self.array.lut_depth > most:
             raise UserError(
-                f"array: dsp_depth must be at least {levels - 2} with lut_depth={self.array.lut_depth} and "
-                f"{self.weight_bits}-bit weights, got {self.array.dsp_depth}"
+                f"array: lut_depth must be at most {most} with {self.weight_bits}-bit weights, "
+                f"got {self.array.lut_depth}"
             )
         if self.array.pack == 2 and not packable(self.network):
             raise UserError(
                 f"two products a DSP need symmetric weights (AP_SAT_SYM) and h of at most {PACKED_BITS} "
                 "bits; use pack=1"
+            )
+        largest = ((1 << (self.weight_bits - 1)) - 1) << (first.h.bits - 1)
+        if self.array.pack == 2 and self.array.depth * largest >= 1 << (FIELD_BITS - 1):
+            raise UserError(
+                f"array: {self.array.depth} inputs a cycle of {self.weight_bits}-bit weights overflow the "
+                f"lower sum of a packed DSP; at most {((1 << (FIELD_BITS - 1)) - 1) // largest} fit"
             )
 
     @staticmethod

@@ -116,7 +116,7 @@ def _schedule(design: Design) -> str:
 
 
 def _weights(design: Design) -> dict[str, str]:
-    """One memory a segment: a word a step, in the order of the schedule.
+    """One memory a segment, or two (inputs multiplied in DSPs, in LUTs): a word a step, as scheduled.
 
     A word holds chain by chain, input by input, factor by factor. With two products a DSP the upper factor is
     stored less one where the lower one is negative, so that the RTL need not subtract.
@@ -143,8 +143,12 @@ def _weights(design: Design) -> dict[str, str]:
     files = {}
     for segment in range(array.segments):
         units = slice(segment * array.segment_units, (segment + 1) * array.segment_units)
-        fields = factors[:, units].reshape(design.schedule.words, -1)
-        files[f"weights_{segment:02d}.mem"] = memory(fields, design.weight_bits)
+        parts = {"weights": slice(None, array.dsp_depth)}
+        if array.lut_depth:
+            parts["lut_weights"] = slice(array.dsp_depth, None)
+        for name, inputs in parts.items():
+            fields = factors[:, units, :, inputs].reshape(design.schedule.words, -1)
+            files[f"{name}_{segment:02d}.mem"] = memory(fields, design.weight_bits)
     return files
 
 

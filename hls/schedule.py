@@ -23,7 +23,7 @@ from models.spec import GATES, NetworkSpec
 
 # Latencies of the RTL in cycles, each the module's own.
 ARRAY_LATENCY = 6  # mac_array: + DSP depth + segments, from a job's last step to its first beat
-COMBINE_LATENCY = 1  # mac_segment: if there are products in LUTs, too
+SKEW_LATENCY = 2  # mac_segment: the DSP48E1s start later if they add what LUTs multiply
 GATES_LATENCY = 27  # gate_pipeline 24, hidden buffer 1, counter 1, readiness 1: until a job may start
 CREDIT_LATENCY = 1  # character_control: from a finished U sum of layer 0 to that unit's start
 CHOICE_LATENCY = 9  # output_layer 8, character_control 1: from the last output word to the next start
@@ -102,7 +102,7 @@ class Array:
     @property
     def latency(self) -> int:
         """Cycles from a job's last step until its first beat of sums leaves."""
-        return ARRAY_LATENCY + self.dsp_depth + self.segments + (COMBINE_LATENCY if self.lut_depth else 0)
+        return ARRAY_LATENCY + self.dsp_depth + self.segments + (SKEW_LATENCY if self.lut_depth else 0)
 
 
 @dataclass(frozen=True)

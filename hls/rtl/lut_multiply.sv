@@ -6,7 +6,7 @@ module lut_multiply #(
     parameter int WEIGHT_BITS = 4,
     parameter int ACTIVATION_BITS = 8,
     localparam int PAIRS = (WEIGHT_BITS + 1) / 2,
-    localparam int PRODUCT_BITS = 2 * PAIRS + ACTIVATION_BITS + $clog2(PAIRS)
+    localparam int PRODUCT_BITS = WEIGHT_BITS + ACTIVATION_BITS
 ) (
     input  logic                              clk_i,
     input  logic signed [WEIGHT_BITS-1:0]     weight_i,
@@ -17,6 +17,9 @@ module lut_multiply #(
   localparam int PART_BITS = ACTIVATION_BITS + 2;
   logic signed [2*PAIRS-1:0] weight;
   logic [PAIRS*TERM_BITS-1:0] terms;
+  // verilator lint_off UNUSEDSIGNAL  // its uppermost bits repeat the sign
+  logic signed [TERM_BITS+$clog2(PAIRS)-1:0] sum;
+  // verilator lint_on UNUSEDSIGNAL
   assign weight = (2 * PAIRS)'(weight_i);
 
   for (genvar k = 0; k < PAIRS; k++) begin : gen_pair
@@ -35,6 +38,8 @@ module lut_multiply #(
   ) u_sum (
       .clk_i,
       .values_i(terms),
-      .sum_o   (product_o)
+      .sum_o   (sum)
   );
+  // The factors' widths bound the product; the tree need not know.
+  assign product_o = PRODUCT_BITS'(sum);
 endmodule

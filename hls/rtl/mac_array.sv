@@ -4,10 +4,10 @@
 // After a job's last step the sums leave with the job's tag, in the order of units: DRAIN units a beat, or
 // one unit a beat if the job says so.
 //
-// Latency from the control bundle with last_i to the first beat: DSP_DEPTH + SEGMENTS + 6, one more with LUT
+// Latency from the control bundle with last_i to the first beat: DSP_DEPTH + SEGMENTS + 6, 2 more with LUT
 // products; then count_i + 1 cycles. Two bundles with last_i must be SEGMENTS cycles more apart than that
 // count (the schedule sees to it).
-// Segment s reads its weights from weights_ss.mem, s in two digits.
+// Segment s reads its weights from weights_ss.mem and lut_weights_ss.mem, s in two digits.
 module mac_array #(
     parameter int GROUP_UNITS = 26,
     parameter int SEGMENT_UNITS = 9,
@@ -47,8 +47,8 @@ module mac_array #(
   localparam int SEGMENTS = (GROUP_UNITS + SEGMENT_UNITS - 1) / SEGMENT_UNITS;
   localparam int CONTROL_BITS = ADDRESS_BITS + 2;
 
-  localparam int COMBINE = LUT_DEPTH > 0 ? 1 : 0;
-  localparam int LOADED = DSP_DEPTH + SEGMENTS + COMBINE + 5;
+  localparam int SKEW = LUT_DEPTH > 0 ? 2 : 0;
+  localparam int LOADED = DSP_DEPTH + SEGMENTS + SKEW + 5;
 
   logic single_q;
   logic [(SEGMENTS+1)*DRAIN*UNIT_BITS-1:0] links;
@@ -92,7 +92,7 @@ module mac_array #(
         .ACTIVATION_BITS(ACTIVATION_BITS),
         .SUM_BITS       (SUM_BITS),
         .WORDS          (WORDS),
-        .FILE           ({"weights_", 8'(48 + s / 10), 8'(48 + s % 10), ".mem"})
+        .NUMBER         ({8'(48 + s / 10), 8'(48 + s % 10)})
     ) u_segment (
         .clk_i,
         .rst_i,

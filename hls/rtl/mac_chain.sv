@@ -1,22 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
-// DEPTH multiplies, summed along a cascade of DSP48E1: sum of weights[j] * activations[j], plus OFFSET.
+// DEPTH multiplies, summed along a cascade of DSP48E1: sum of weights[j] * activations[j], plus addend.
 // weights_i all belong to one cycle; activations_i[j] must come j cycles later (the segment skews them
-// once for all its chains). Latency DEPTH + 2 from weights_i, throughput 1.
+// once for all its chains), addend_i 2 cycles later. Latency DEPTH + 2 from weights_i, throughput 1.
 // The registers are the DSP48E1's own: A and B (operands_q), M (product_q), P (sum_q).
 module mac_chain #(
     parameter int DEPTH = 4,
     parameter int WEIGHT_BITS = 25,
     parameter int ACTIVATION_BITS = 8,
-    parameter int SUM_BITS = 36,
-    parameter int OFFSET = 0
+    parameter int SUM_BITS = 36
 ) (
     input  logic                             clk_i,
     input  logic [DEPTH*WEIGHT_BITS-1:0]     weights_i,
     input  logic [DEPTH*ACTIVATION_BITS-1:0] activations_i,
+    input  logic [SUM_BITS-1:0]              addend_i,
     output logic signed [SUM_BITS-1:0]       sum_o
 );
   logic [(DEPTH+1)*SUM_BITS-1:0] sums;
-  assign sums[SUM_BITS-1:0] = SUM_BITS'(OFFSET);
+  assign sums[SUM_BITS-1:0] = addend_i;
 
   for (genvar j = 0; j < DEPTH; j++) begin : gen_dsp
     logic [WEIGHT_BITS-1:0] weight;

@@ -7,11 +7,12 @@
 // and 1 of unit u, chain 2u+1 sums 2 and 3. With PACK = 1 chain 4u+k yields sum k.
 //
 // Of the DEPTH inputs a cycle, the first DSP_DEPTH are multiplied in DSP48E1s, the rest in LUTs, which is
-// for narrow weights, or to put more lanes on a chip than its DSPs allow.
+// for narrow weights. What the LUTs sum enters the chain as the first DSP48E1's addend, so that it costs no
+// further adder: the DSP48E1s start SKEW cycles later.
 //
 // Timing: the control bundle comes in cycle 0, its activations in cycle 2; accumulators hold the result
-// DSP_DEPTH + 5 cycles after the bundle with last_i (one more with LUT products), and are loaded into the
-// shift register one cycle later. It shifts by one unit, or by DRAIN units.
+// DSP_DEPTH + SKEW + 5 cycles after the bundle with last_i, and are loaded into the shift register one cycle
+// later. It shifts by one unit, or by DRAIN units.
 module mac_segment #(
     parameter int UNITS = 9,
     parameter int DSP_DEPTH = 4,
@@ -22,7 +23,7 @@ module mac_segment #(
     parameter int ACTIVATION_BITS = 8,
     parameter int SUM_BITS = 24,
     parameter int WORDS = 512,
-    parameter FILE = "",
+    parameter logic [15:0] NUMBER = "00",  // of this segment, as text: in its memories' file names
     localparam int DEPTH = DSP_DEPTH + LUT_DEPTH,
     localparam int ADDRESS_BITS = WORDS > 1 ? $clog2(WORDS) : 1,
     localparam int UNIT_BITS = 4 * SUM_BITS
@@ -40,41 +41,52 @@ module mac_segment #(
     output logic [DRAIN*UNIT_BITS-1:0]       units_o
 );
   localparam int CHAINS = UNITS * 4 / PACK;
-  localparam int CHAIN_WORD = DEPTH * PACK * WEIGHT_BITS;
-  // Position of the upper product in a packed word: four products of 8 x 8 bits fit the 17 bits below it.
+  localparam int DSP_WORD = DSP_DEPTH * PACK * WEIGHT_BITS;  // of a chain
+  localparam int LUT_WORD = LUT_DEPTH * PACK * WEIGHT_BITS;
+  // Position of the upper product in a packed word, and so what the sum of the lower ones must fit.
   localparam int FIELD = 17;
   localparam int FACTOR_BITS = PACK == 2 ? FIELD + WEIGHT_BITS : WEIGHT_BITS;
-  localparam int CHAIN_BITS = FACTOR_BITS + ACTIVATION_BITS + $clog2(DSP_DEPTH) + 1;
+  localparam int CHAIN_BITS = FACTOR_BITS + ACTIVATION_BITS + $clog2(DEPTH) + 1;
   localparam int PAIRS = (WEIGHT_BITS + 1) / 2;
-  localparam int PRODUCT_BITS = 2 * PAIRS + ACTIVATION_BITS + $clog2(PAIRS);
+  localparam int PRODUCT_BITS = WEIGHT_BITS + ACTIVATION_BITS;
   localparam int TREE_BITS = PRODUCT_BITS + $clog2(LUT_DEPTH > 0 ? LUT_DEPTH : 1);
   localparam int TREE_LATENCY = 1 + $clog2(PAIRS) + $clog2(LUT_DEPTH > 0 ? LUT_DEPTH : 1);
-  localparam int COMBINE = LUT_DEPTH > 0 ? 1 : 0;
+  localparam int SKEW = LUT_DEPTH > 0 ? 2 : 0;  // hls/schedule.py: SKEW_LATENCY
 
 `ifndef __ICARUS__  // which has no elaboration-time errors
   if (PACK != 1 && PACK != 2) begin : gen_bad_pack
     $error("%m: PACK must be 1 or 2");
   end
-  if (PACK == 2 && (WEIGHT_BITS > 8 || ACTIVATION_BITS > 8 || DSP_DEPTH > 4)) begin : gen_bad_packing
-    $error("%m: two products a DSP48E1 need at most 8-bit weights and activations, and chains of at most 4");
+  if (PACK == 2 && DEPTH * ((1 << (WEIGHT_BITS - 1)) - 1) << (ACTIVATION_BITS - 1) >= 1 << (FIELD - 1))
+  begin : gen_bad_packing
+    $error("%m: DEPTH products of WEIGHT_BITS by ACTIVATION_BITS must sum up to less than 2^16");
   end
-  if (LUT_DEPTH > 0 && TREE_LATENCY > DSP_DEPTH + 2) begin : gen_bad_tree
-    $error("%m: LUT products must be summed by the time that the DSP48E1s are");
+  if (LUT_DEPTH > 0 && TREE_LATENCY > SKEW + 2) begin : gen_bad_tree
+    $error("%m: LUT products must be summed by the time that the first DSP48E1 adds them");
   end
   if (UNITS < DRAIN) begin : gen_bad_drain
     $error("%m: UNITS must be at least DRAIN");
   end
 `endif
 
-  logic [CHAINS*CHAIN_WORD-1:0] word;
-  rom #(
-      .WIDTH(CHAINS * CHAIN_WORD),
-      .DEPTH(WORDS),
-      .FILE (FILE)
-  ) u_weights (
+  logic [CHAINS*DSP_WORD-1:0] dsp_word;
+  logic [ADDRESS_BITS-1:0] dsp_address;
+  delay #(
+      .WIDTH (ADDRESS_BITS),
+      .CYCLES(SKEW)
+  ) u_dsp_address (
       .clk_i,
-      .address_i,
-      .data_o(word)
+      .data_i(address_i),
+      .data_o(dsp_address)
+  );
+  rom #(
+      .WIDTH(CHAINS * DSP_WORD),
+      .DEPTH(WORDS),
+      .FILE ({"weights_", NUMBER, ".mem"})
+  ) u_dsp_weights (
+      .clk_i,
+      .address_i(dsp_address),
+      .data_o   (dsp_word)
   );
 
   // Activation j meets its multiplier j cycles after activation 0.
@@ -82,7 +94,7 @@ module mac_segment #(
   for (genvar j = 0; j < DSP_DEPTH; j++) begin : gen_skew
     delay #(
         .WIDTH (ACTIVATION_BITS),
-        .CYCLES(j)
+        .CYCLES(SKEW + j)
     ) u_skew (
         .clk_i,
         .data_i(activations_i[j*ACTIVATION_BITS+:ACTIVATION_BITS]),
@@ -90,87 +102,34 @@ module mac_segment #(
     );
   end
 
-  // valid and first meet the chain's result; last comes a cycle later, with the finished accumulator.
-  logic valid, first, last;
-  delay_flag #(
-      .WIDTH (2),
-      .CYCLES(DSP_DEPTH + COMBINE + 4)
-  ) u_valid (
-      .clk_i,
-      .rst_i,
-      .data_i({valid_i, first_i}),
-      .data_o({valid, first})
-  );
-  delay_flag #(
-      .CYCLES(DSP_DEPTH + COMBINE + 5)
-  ) u_last (
-      .clk_i,
-      .rst_i,
-      .data_i(last_i),
-      .data_o(last)
-  );
-
-  logic [UNITS*UNIT_BITS-1:0] sums;
-  for (genvar n = 0; n < CHAINS; n++) begin : gen_chain
-    logic [DSP_DEPTH*FACTOR_BITS-1:0] factors;
-    // verilator lint_off UNUSEDSIGNAL  // a sum is proved to fit SUM_BITS, which may be fewer
-    logic signed [CHAIN_BITS-1:0] result;
-    // verilator lint_on UNUSEDSIGNAL
-    for (genvar j = 0; j < DSP_DEPTH; j++) begin : gen_factor
-      localparam int AT = (n * DEPTH + j) * PACK * WEIGHT_BITS;
-      if (PACK == 2) begin : gen_packed
-        // The memory holds w1 - (w0 < 0) above w0, so that w1 * 2^17 + w0 is wiring only.
-        assign factors[j*FACTOR_BITS+:FACTOR_BITS] = {
-          word[AT+WEIGHT_BITS+:WEIGHT_BITS],
-          {(FIELD - WEIGHT_BITS) {word[AT+WEIGHT_BITS-1]}},
-          word[AT+:WEIGHT_BITS]
-        };
-      end else begin : gen_single
-        assign factors[j*FACTOR_BITS+:FACTOR_BITS] = word[AT+:WEIGHT_BITS];
-      end
-    end
-
-    mac_chain #(
-        .DEPTH          (DSP_DEPTH),
-        .WEIGHT_BITS    (FACTOR_BITS),
-        .ACTIVATION_BITS(ACTIVATION_BITS),
-        .SUM_BITS       (CHAIN_BITS),
-        // Half of the upper field's unit: the upper field is then right as it stands, whatever the
-        // sign of the lower one, and the lower one's sign bit comes out inverted.
-        .OFFSET         (PACK == 2 ? 1 << (FIELD - 1) : 0)
-    ) u_chain (
+  // Each chain's addend. With two sums in a word it holds half of the upper field's unit as well: the upper
+  // field is then right as it stands, whatever the sign of the lower one, whose sign bit comes out inverted.
+  logic [CHAINS*CHAIN_BITS-1:0] addends;
+  if (LUT_DEPTH == 0) begin : gen_no_tree
+    assign addends = {CHAINS{CHAIN_BITS'(PACK == 2 ? 1 << (FIELD - 1) : 0)}};
+  end else begin : gen_tree
+    logic [CHAINS*LUT_WORD-1:0] lut_word;
+    rom #(
+        .WIDTH(CHAINS * LUT_WORD),
+        .DEPTH(WORDS),
+        .FILE ({"lut_weights_", NUMBER, ".mem"})
+    ) u_lut_weights (
         .clk_i,
-        .weights_i    (factors),
-        .activations_i(activations),
-        .sum_o        (result)
+        .address_i,
+        .data_o(lut_word)
     );
-
-    for (genvar k = 0; k < PACK; k++) begin : gen_sum
-      logic signed [SUM_BITS-1:0] dsp_term, term, sum_q;
-      if (PACK == 1) begin : gen_whole
-        assign dsp_term = SUM_BITS'(result);
-      end else if (k == 1) begin : gen_upper
-        assign dsp_term = SUM_BITS'($signed(result[CHAIN_BITS-1:FIELD]));
-      end else begin : gen_lower
-        assign dsp_term = SUM_BITS'($signed({~result[FIELD-1], result[FIELD-2:0]}));
-      end
-      if (LUT_DEPTH == 0) begin : gen_dsp_only
-        assign term = dsp_term;
-      end else begin : gen_lut
+    for (genvar n = 0; n < CHAINS; n++) begin : gen_addend
+      logic signed [PACK*TREE_BITS-1:0] trees;
+      for (genvar k = 0; k < PACK; k++) begin : gen_sum
         logic [LUT_DEPTH*PRODUCT_BITS-1:0] products;
         logic signed [TREE_BITS-1:0] tree;
-        // verilator lint_off UNUSEDSIGNAL  // a sum is proved to fit SUM_BITS, which may be fewer
-        logic signed [TREE_BITS-1:0] tree_aligned;
-        // verilator lint_on UNUSEDSIGNAL
-        logic signed [SUM_BITS-1:0] term_q;
         for (genvar j = 0; j < LUT_DEPTH; j++) begin : gen_product
-          localparam int AT = ((n * DEPTH + DSP_DEPTH + j) * PACK + k) * WEIGHT_BITS;
           lut_multiply #(
               .WEIGHT_BITS    (WEIGHT_BITS),
               .ACTIVATION_BITS(ACTIVATION_BITS)
           ) u_product (
               .clk_i,
-              .weight_i    (word[AT+:WEIGHT_BITS]),
+              .weight_i    (lut_word[((n*LUT_DEPTH+j)*PACK+k)*WEIGHT_BITS+:WEIGHT_BITS]),
               .activation_i(activations_i[(DSP_DEPTH+j)*ACTIVATION_BITS+:ACTIVATION_BITS]),
               .product_o   (products[j*PRODUCT_BITS+:PRODUCT_BITS])
           );
@@ -185,16 +144,87 @@ module mac_segment #(
         );
         delay #(
             .WIDTH (TREE_BITS),
-            .CYCLES(DSP_DEPTH + 2 - TREE_LATENCY)
+            .CYCLES(SKEW + 2 - TREE_LATENCY)
         ) u_align (
             .clk_i,
             .data_i(tree),
-            .data_o(tree_aligned)
+            .data_o(trees[k*TREE_BITS+:TREE_BITS])
         );
-        always_ff @(posedge clk_i) begin
-          term_q <= dsp_term + SUM_BITS'(tree_aligned);
-        end
-        assign term = term_q;
+      end
+      if (PACK == 2) begin : gen_packed
+        // upper * 2^17 + lower + 2^16, which is wiring: adding 2^16 to a 17-bit number inverts its sign.
+        logic signed [FIELD-1:0] lower;
+        assign lower = FIELD'($signed(trees[TREE_BITS-1:0]));
+        assign addends[n*CHAIN_BITS+:CHAIN_BITS] = {
+          (CHAIN_BITS - FIELD)'($signed(trees[TREE_BITS+:TREE_BITS])), ~lower[FIELD-1], lower[FIELD-2:0]
+        };
+      end else begin : gen_single
+        assign addends[n*CHAIN_BITS+:CHAIN_BITS] = CHAIN_BITS'(trees);
+      end
+    end
+  end
+
+  // valid and first meet the chain's result; last comes a cycle later, with the finished accumulator.
+  logic valid, first, last;
+  delay_flag #(
+      .WIDTH (2),
+      .CYCLES(DSP_DEPTH + SKEW + 4)
+  ) u_valid (
+      .clk_i,
+      .rst_i,
+      .data_i({valid_i, first_i}),
+      .data_o({valid, first})
+  );
+  delay_flag #(
+      .CYCLES(DSP_DEPTH + SKEW + 5)
+  ) u_last (
+      .clk_i,
+      .rst_i,
+      .data_i(last_i),
+      .data_o(last)
+  );
+
+  logic [UNITS*UNIT_BITS-1:0] sums;
+  for (genvar n = 0; n < CHAINS; n++) begin : gen_chain
+    logic [DSP_DEPTH*FACTOR_BITS-1:0] factors;
+    // verilator lint_off UNUSEDSIGNAL  // a sum is proved to fit SUM_BITS, which may be fewer
+    logic signed [CHAIN_BITS-1:0] result;
+    // verilator lint_on UNUSEDSIGNAL
+    for (genvar j = 0; j < DSP_DEPTH; j++) begin : gen_factor
+      localparam int AT = (n * DSP_DEPTH + j) * PACK * WEIGHT_BITS;
+      if (PACK == 2) begin : gen_packed
+        // The memory holds w1 - (w0 < 0) above w0, so that w1 * 2^17 + w0 is wiring only.
+        assign factors[j*FACTOR_BITS+:FACTOR_BITS] = {
+          dsp_word[AT+WEIGHT_BITS+:WEIGHT_BITS],
+          {(FIELD - WEIGHT_BITS) {dsp_word[AT+WEIGHT_BITS-1]}},
+          dsp_word[AT+:WEIGHT_BITS]
+        };
+      end else begin : gen_single
+        assign factors[j*FACTOR_BITS+:FACTOR_BITS] = dsp_word[AT+:WEIGHT_BITS];
+      end
+    end
+
+    mac_chain #(
+        .DEPTH          (DSP_DEPTH),
+        .WEIGHT_BITS    (FACTOR_BITS),
+        .ACTIVATION_BITS(ACTIVATION_BITS),
+        .SUM_BITS       (CHAIN_BITS)
+    ) u_chain (
+        .clk_i,
+        .weights_i    (factors),
+        .activations_i(activations),
+        .addend_i     (addends[n*CHAIN_BITS+:CHAIN_BITS]),
+        .sum_o        (result)
+    );
+
+    for (genvar k = 0; k < PACK; k++) begin : gen_sum
+      logic signed [SUM_BITS-1:0] term, sum_q;
+      if (PACK == 1) begin : gen_whole
+        assign term = SUM_BITS'(result);
+      end else if (k == 1) begin : gen_upper
+        assign term = SUM_BITS'($signed(result[CHAIN_BITS-1:FIELD]));
+      end else begin : gen_lower
+        assign term = SUM_BITS'($signed({~result[FIELD-1], result[FIELD-2:0]}));
       end
       always_ff @(posedge clk_i) begin
         if (valid) sum_q <= (first ? '0 : sum_q) + term;

@@ -68,6 +68,8 @@ def test_project_is_whole(design: Design, files: dict[str, str]) -> None:
     segments = {f"weights_{s:02d}.mem" for s in range(design.array.segments)}
     memories = {"schedule.mem", "output_bias.mem", "rows.mem"}
     memories |= {f"bias_{lane}.mem" for lane in range(design.array.gate_lanes)}
+    if design.array.lut_depth:
+        memories |= {f"lut_{name}" for name in segments}
     memories |= {"sigmoid.mem", "tanh.mem", "tanh_c.mem"}
     assert set(files) == sources_here | segments | memories | {
         "zynq_lstm.sv",
@@ -159,8 +161,9 @@ def test_other_weights_change_memories_only(design: Design, files: dict[str, str
 def test_weights_come_back_from_the_memories(design: Design, files: dict[str, str]) -> None:
     """Decoded as the RTL does: jobs in order, a word a step; DSP by DSP along each chain of each unit."""
     array, spec, bits = design.array, design.network.spec, design.weight_bits
-    memories = [words(files[f"weights_{s:02d}.mem"]) for s in range(array.segments)]
-    assert all(len(m) == design.schedule.words for m in memories)
+    dsp = [words(files[f"weights_{s:02d}.mem"]) for s in range(array.segments)]
+    lut = [words(files[f"lut_weights_{s:02d}.mem"]) for s in range(array.segments) if array.lut_depth]
+    assert all(len(m) == design.schedule.words for m in [*dsp, *lut])
     layers = len(spec.layers)
     found: dict[str, np.ndarray] = {
         "Wy": np.full((spec.layers[-1].units, -(-spec.vocabulary // 4), 4), 999),
@@ -172,15 +175,18 @@ def test_weights_come_back_from_the_memories(design: Design, files: dict[str, st
         for step in range(job.steps):
             for unit in range(array.group_units):
                 segment, place = divmod(unit, array.segment_units)
-                word = memories[segment][address]
                 for k in range(4):
                     for j in range(array.depth):
                         chain, factor = divmod(k, array.pack)
                         chain += place * (4 // array.pack)
-                        at = ((chain * array.depth + j) * array.pack + factor) * bits
+                        in_lut = j >= array.dsp_depth
+                        word = (lut if in_lut else dsp)[segment][address]
+                        input_ = j - array.dsp_depth if in_lut else j
+                        depth = array.lut_depth if in_lut else array.dsp_depth
+                        at = ((chain * depth + input_) * array.pack + factor) * bits
                         weight = field(word, at, bits)
                         # in a DSP, the upper one gave one away if the lower one is negative
-                        if factor == 1 and j < array.dsp_depth:
+                        if factor == 1 and not in_lut:
                             weight += field(word, at - bits, bits) < 0
                         row, column = step * array.depth + j, job.first + unit
                         matrix = found[job.matrix]
