@@ -42,11 +42,12 @@ module character_control #(
     output logic                        fresh_o,
     output logic                        phase_o,
     output logic [ROW_ADDRESS_BITS-1:0] row_address_o,
-    // what becomes of the character in phase 0 and 1
+    // whether the character in phase 0 and 1 starts from a zero state
     output logic [1:0]                  fresh_by_phase_o,
-    output logic [1:0]                  score_by_phase_o,
-    output logic [1:0]                  sample_by_phase_o,
-    output logic [1:0]                  last_by_phase_o,
+    // what becomes of the character that the output layer has, or gets next
+    output logic                        score_o,
+    output logic                        sample_o,
+    output logic                        last_o,
     // the output layer's answer to the character last finished
     input  logic                        finished_i,
     input  logic                        sampled_i,
@@ -64,6 +65,9 @@ module character_control #(
   logic [CREDIT_BITS-1:0] credits_q;
   logic [1:0] in_flight_q;
   logic accept, generate_now, bad_code, again, done;
+  // Characters reach the output layer in their order, at most 3 behind the one that starts.
+  logic [2:0] output_flags_q[0:3];
+  logic [1:0] started_q, finished_q;
 
   assign s_axis_tready = state_q == FEED && !x_valid_q && in_flight_q != 2'd3;
   assign accept = s_axis_tvalid && s_axis_tready;
@@ -78,6 +82,7 @@ module character_control #(
   assign beat_last_o = beat_o == BEAT_BITS'(BEATS - 1);
   assign generating_o = state_q == SAMPLE;
   assign busy_o = in_flight_q != '0 || generating_o;
+  assign {score_o, sample_o, last_o} = output_flags_q[finished_q];
 
   always_ff @(posedge clk_i) begin
     if (rst_i) begin
@@ -92,7 +97,11 @@ module character_control #(
       beat_o <= '0;
       credits_q <= CREDIT_BITS'(BEATS);
       in_flight_q <= '0;
+      started_q <= '0;
+      finished_q <= '0;
     end else begin
+      started_q <= started_q + 2'(done);
+      finished_q <= finished_q + 2'(finished_i);
       in_flight_q <= in_flight_q + 2'(accepted_o) - 2'(finished_i);
       credits_q <= credits_q + CREDIT_BITS'(credit_i) - CREDIT_BITS'(start_o);
       if (accept) begin
@@ -131,12 +140,11 @@ module character_control #(
       row_address_o <= row_address_o + ROW_ADDRESS_BITS'(VOCABULARY);
     end
 
-    // Kept until the same phase starts again, by when this character has left the output layer.
+    // fresh is kept until the same phase starts again: the U sums that this waits for leave the array behind
+    // all that the character before it still needed of its own. Output may take longer: see above.
     if (start_o && x_first_q) begin
       fresh_by_phase_o[phase_o] <= fresh_o;
-      score_by_phase_o[phase_o] <= x_score_q;
-      sample_by_phase_o[phase_o] <= x_sample_q;
-      last_by_phase_o[phase_o] <= x_last_q;
+      output_flags_q[started_q] <= {x_score_q, x_sample_q, x_last_q};
     end
   end
 endmodule

@@ -127,7 +127,8 @@ module lstm_engine #(
   logic x_start, x_fresh, x_phase, x_last, x_grant, credit;
   logic [BEAT_BITS-1:0] x_beat;
   logic [X_ADDRESS_BITS-1:0] x_row_address;
-  logic [1:0] fresh_by_phase, score_by_phase, sample_by_phase, last_by_phase;
+  logic [1:0] fresh_by_phase;
+  logic output_score, output_sample, output_last;
   logic character_valid, sampled, sampled_last;
   logic [CODE_BITS-1:0] character;
   character_control #(
@@ -161,9 +162,9 @@ module lstm_engine #(
       .phase_o          (x_phase),
       .row_address_o    (x_row_address),
       .fresh_by_phase_o (fresh_by_phase),
-      .score_by_phase_o (score_by_phase),
-      .sample_by_phase_o(sample_by_phase),
-      .last_by_phase_o  (last_by_phase),
+      .score_o          (output_score),
+      .sample_o         (output_sample),
+      .last_o           (output_last),
       .finished_i       (character_valid),
       .sampled_i        (sampled),
       .code_i           (character),
@@ -385,7 +386,7 @@ module lstm_engine #(
   );
 
   // ---- output layer and output buffer
-  logic logits_valid, logits_last, room_free, room_pending_q, output_phase_q, fifo_empty;
+  logic logits_valid, logits_last, room_free, room_pending_q, fifo_empty;
   logic [4*LOGIT_BITS-1:0] logits;
   logic [63:0] logits_beat;
   output_layer #(
@@ -409,14 +410,13 @@ module lstm_engine #(
       .character_valid_o(character_valid),
       .character_o      (character)
   );
-  assign sampled = character_valid && sample_by_phase[output_phase_q];
+  assign sampled = character_valid && output_sample;
   assign room = room_free && !room_pending_q;
   always_ff @(posedge clk_i) begin
     // One character's logits are on their way at a time: room is counted in whole characters.
     if (rst_i) room_pending_q <= 1'b0;
     else if (room_taken) room_pending_q <= 1'b1;
     else if (character_valid) room_pending_q <= 1'b0;
-    if (sums_valid && sums_to == TO_OUTPUT) output_phase_q <= sums_phase;
   end
   for (genvar k = 0; k < 4; k++) begin : gen_beat
     assign logits_beat[16*k+:16] = 16'($signed(logits[k*LOGIT_BITS+:LOGIT_BITS]));
@@ -428,9 +428,9 @@ module lstm_engine #(
   ) u_fifo (
       .clk_i,
       .rst_i,
-      .write_i(sampled || (logits_valid && score_by_phase[output_phase_q])),
+      .write_i(sampled || (logits_valid && output_score)),
       .data_i (sampled ? 64'(character) : logits_beat),
-      .last_i (sampled ? sampled_last : logits_last && last_by_phase[output_phase_q]),
+      .last_i (sampled ? sampled_last : logits_last && output_last),
       .room_o (room_free),
       .empty_o(fifo_empty),
       .m_axis_tvalid,
