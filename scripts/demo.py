@@ -279,7 +279,8 @@ def _figures(summary: dict[str, Any]) -> list[str]:
     if rtl["mac_utilisation"]:
         lines[0] += f"; {100 * rtl['mac_utilisation']:.1f} % of the array in use"
     if taken:
-        used = f"{taken['lut']:,} LUT, {taken['ff']:,} FF, {taken['dsp']} DSP48E1, {taken['bram36']:g} block RAMs"
+        names = {"lut": "LUT", "ff": "FF", "dsp": "DSP48E1", "bram36": "block RAMs"}
+        used = ", ".join(f"{taken[key]:,g} {name}" for key, name in names.items())
         fits = "fits" if taken["fits"] else "does not fit"
         lines.append(f"{taken['part']} by {taken['tool']}: {used}: {fits}")
     rates = ", ".join(f"{name.split('_')[0]} {value:,}" for name, value in speed.items())
