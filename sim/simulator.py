@@ -124,9 +124,12 @@ def _verilator(sources: list[Path], build_dir: Path, waves: bool, defines: list[
             *("--vpi", "--public-depth", "1", "--x-assign", "fast", "--x-initial", "fast"),
             *("--prefix", "Vtop", "--top-module", TOP, "-o", TOP, "-Mdir", str(build_dir)),
             *("--timescale", "1ns/1ps", "-LDFLAGS", library),
-            # The packaged Verilator's makefile was never configured for a compiler: how g++ includes a
-            # precompiled header is missing in it.
-            *("-MAKEFLAGS", "CFG_CXXFLAGS_PCH_I=-include OPT_FAST=-O2 OPT_SLOW=-O0"),
+            # The packaged Verilator's makefile was never configured for a machine: how g++ includes a
+            # precompiled header is missing in it, and it expects a command `python`.
+            *(
+                "-MAKEFLAGS",
+                f"CFG_CXXFLAGS_PCH_I=-include PYTHON3={sys.executable} OPT_FAST=-O2 OPT_SLOW=-O0",
+            ),
             *waveform,
             *defines,
             str(config.share_dir / "lib" / "verilator" / "verilator.cpp"),
