@@ -128,7 +128,7 @@ def _verilator(sources: list[Path], build_dir: Path, waves: bool, defines: list[
             # precompiled header is missing in it, and it expects a command `python`.
             *(
                 "-MAKEFLAGS",
-                f"CFG_CXXFLAGS_PCH_I=-include PYTHON3={sys.executable} OPT_FAST=-O2 OPT_SLOW=-O0",
+                "CFG_CXXFLAGS_PCH_I=-include PYTHON3=python3 OPT_FAST=-O2 OPT_SLOW=-O0",
             ),
             *waveform,
             *defines,
