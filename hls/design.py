@@ -8,10 +8,11 @@ from functools import cached_property
 
 import numpy as np
 
-from hls.schedule import SKEW_LATENCY, Array, Schedule, schedule
+from hls.memory import Rom, row_bits
+from hls.schedule import SKEW_LATENCY, Array, Schedule, busy_cycles, schedule
 from models.errors import UserError
 from models.network import IntegerNetwork, product_range
-from models.spec import GATES, LstmFormats, symmetric
+from models.spec import GATES, LstmFormats, NetworkSpec, symmetric
 from sim.fixed import FixedFormat, Overflow, Rounding, signed_bits
 
 #: Signals whose formats all layers share, since one gate pipeline serves them.
@@ -23,41 +24,64 @@ DSP_DEPTH = 4  # products of 8 x 8 bits that one field of a packed DSP48E1 holds
 SEGMENT_UNITS = 9  # about: 36 chains are as many as share one set of registers
 NARROW_BITS = 4  # weights up to which a product in LUTs is worth its place
 FIELD_BITS = 17  # of the lower of two sums in a DSP; FIELD in mac_segment.sv
+MAX_GROUP = 128
 PACKED_BITS = 8  # widest factors of which a DSP48E1 multiplies two pairs
 
 
 def default_array(network: IntegerNetwork, dsp: int = ARRAY_DSP) -> Array:
-    """The array of at most ``dsp`` DSP48E1 for this network's widths.
+    """The fastest array of at most ``dsp`` DSP48E1 for this network's shape and widths.
 
     Raises:
         UserError: if not even one unit's four sums fit.
     """
-    pack = 2 if packable(network) else 1
-    group = dsp * pack // (len(GATES) * DSP_DEPTH)
-    if group < 1:
-        raise UserError(f"an array needs at least {len(GATES) * DSP_DEPTH // pack} DSPs, got {dsp}")
-    widest = max(layer.units for layer in network.spec.layers)
-    # Narrow weights: as many products again in LUTs, and a second gate pipeline to keep up.
-    narrow = weight_bits(network) <= NARROW_BITS and group > 1
-    lanes = 2 if narrow else 1
-    group = min(group, widest + widest % lanes) // lanes * lanes
-    segments = -(-group // SEGMENT_UNITS)
-    segment = -(-group // (segments * lanes)) * lanes
-    return Array(group, DSP_DEPTH, pack, segment, DSP_DEPTH if narrow else 0, lanes)
+    return arrays_within(network.spec, dsp)[0]
 
 
-def packable(network: IntegerNetwork) -> bool:
+def arrays_within(spec: NetworkSpec, dsp: int) -> list[Array]:
+    """Arrays of at most ``dsp`` DSP48E1, the fastest first, of equally fast ones the smallest first.
+
+    Raises:
+        UserError: if not even one unit's four sums fit.
+    """
+    pack = 2 if packable(spec) else 1
+    per_unit = len(GATES) // pack
+    if dsp < per_unit:
+        raise UserError(f"an array needs at least {per_unit} DSPs, got {dsp}")
+    widest = max(*(layer.units for layer in spec.layers), -(-spec.vocabulary // len(GATES)))
+    found = []
+    for depth in range(1, DSP_DEPTH + 1):
+        most = min(dsp // (per_unit * depth), MAX_GROUP)
+        # Narrow weights: as many products again in LUTs, and a second gate pipeline to keep up.
+        narrow = spec_weight_bits(spec) <= NARROW_BITS and depth == DSP_DEPTH and most > 1
+        lanes = 2 if narrow else 1
+        for group in range(lanes, min(most, widest + widest % lanes) // lanes * lanes + 1, lanes):
+            segments = -(-group // SEGMENT_UNITS)
+            segment = -(-group // (segments * lanes)) * lanes
+            found.append(Array(group, depth, pack, segment, depth if narrow else 0, lanes))
+    return sorted(found, key=lambda a: (busy_cycles(spec, a), a.lanes, -a.depth))
+
+
+def fitting_array(spec: NetworkSpec, part: str) -> Array:
+    """The fastest array whose design fits a part's DSP48E1 and block RAM; if none does, the fastest."""
+    from hls.estimate import estimate, gate_dsp
+    from hls.synthesis import PARTS, part_name
+
+    part = part_name(part)
+    arrays = arrays_within(spec, min(ARRAY_DSP, PARTS[part]["dsp"] - gate_dsp(spec)))
+    return next((a for a in arrays if estimate(spec, a, part).fits), arrays[0])
+
+
+def packable(spec: NetworkSpec) -> bool:
     """Whether two products fit one DSP48E1: narrow symmetric weights, narrow activations."""
-    spec = network.spec
     weights = [fmt for name, fmt in spec.weight_formats().items() if _in_array(name)]
     return all(fmt.bits <= PACKED_BITS and symmetric(fmt) for fmt in weights) and all(
         layer.formats.h.bits <= PACKED_BITS for layer in spec.layers
     )
 
 
-def weight_bits(network: IntegerNetwork) -> int:
+def spec_weight_bits(spec: NetworkSpec) -> int:
     """Width of the widest weight that is multiplied in the array."""
-    return max(fmt.bits for name, fmt in network.spec.weight_formats().items() if _in_array(name))
+    return max(fmt.bits for name, fmt in spec.weight_formats().items() if _in_array(name))
 
 
 @dataclass(frozen=True)
@@ -106,7 +130,7 @@ class Design:
                 f"array: lut_depth must be at most {most} with {self.weight_bits}-bit weights, "
                 f"got {self.array.lut_depth}"
             )
-        if self.array.pack == 2 and not packable(self.network):
+        if self.array.pack == 2 and not packable(self.network.spec):
             raise UserError(
                 f"two products a DSP need symmetric weights (AP_SAT_SYM) and h of at most {PACKED_BITS} "
                 "bits; use pack=1"
@@ -140,7 +164,7 @@ class Design:
 
     @property
     def weight_bits(self) -> int:
-        return weight_bits(self.network)
+        return spec_weight_bits(self.network.spec)
 
     @cached_property
     def sum_bits(self) -> int:
@@ -186,6 +210,21 @@ class Design:
         spec = self.network.spec
         return self.network.arrays["output.b"] << (spec.output_accumulator_frac() - spec.output.b.frac)
 
+    @cached_property
+    def weight_roms(self) -> dict[str, Rom]:
+        """The weight memories of the array's segments by name."""
+        return weight_roms(self.array, self.schedule.words, self.weight_bits)
+
+    @cached_property
+    def row_rom(self) -> Rom:
+        """The rows of layer 0's W, which the one-hot input picks."""
+        return row_rom(self.network.spec, self.array)
+
+    @cached_property
+    def table_roms(self) -> dict[str, Rom]:
+        """The activation tables by name; every gate pipeline has two of sigmoid, one with two ports."""
+        return table_roms(self.formats)
+
     def parameters(self) -> dict[str, int | str]:
         """The parameters of lstm_engine.sv; a string is a Verilog literal."""
         network, spec, fmt, array = self.network, self.network.spec, self.formats, self.array
@@ -215,11 +254,13 @@ class Design:
             "WEIGHT_BITS": self.weight_bits,
             "SUM_BITS": self.sum_bits,
             "WORDS": self.schedule.words,
+            "WEIGHT_ROW_BITS": next(iter(self.weight_roms.values())).row_bits,
             "JOBS": len(self.schedule.jobs),
             "STEP_BITS": self.step_bits,
             "COUNT_BITS": _bits(array.group_units - 1),
             "ITEM_BITS": _bits(items - 1),
             "X_WEIGHT_BITS": spec.layers[0].formats.W.bits,
+            "X_ROW_BITS": self.row_rom.row_bits,
             "Z_SUM_BITS": self.z_sum_bits,
             "BIAS_BITS": max(signed_bits(int(b.min()), int(b.max())) for b in self.bias),
             "U_SHIFT": _packed(u_shift, 8),
@@ -235,6 +276,8 @@ class Design:
             "CT_SHIFT": fmt.c.frac - fmt.ct.frac,
             "CT_BITS": fmt.ct.bits,
             "TC_BITS": fmt.tc.bits,
+            **{f"{name.upper()}_BITS": rom.width for name, rom in self.table_roms.items()},
+            **{f"{name.upper()}_ROW_BITS": rom.row_bits for name, rom in self.table_roms.items()},
             "H_SHIFT": fmt.gate.frac + fmt.tc.frac - fmt.h.frac,
             "H_BITS": fmt.h.bits,
             **{f"{n.upper()}_HALF": _half(getattr(fmt, n)) for n in ("z", "c", "ct", "h")},
@@ -269,6 +312,146 @@ class Design:
     @cached_property
     def step_bits(self) -> int:
         return _bits(max(job.cycles for job in self.schedule.jobs) - 1)
+
+
+def weight_roms(array: Array, words: int, weight_bits: int) -> dict[str, Rom]:
+    """Weight memories of the segments, for the products in DSPs and those in LUTs: all of one depth."""
+    widths = {}
+    for segment in range(array.segments):
+        units = min(array.group_units - segment * array.segment_units, array.segment_units)
+        for name, depth in (("weights", array.dsp_depth), ("lut_weights", array.lut_depth)):
+            if depth:
+                widths[f"{name}_{segment:02d}"] = units * len(GATES) * depth * weight_bits
+    bits = row_bits(list(widths.values()), words)
+    return {name: Rom(width, words, bits) for name, width in widths.items()}
+
+
+def row_rom(self) -> Rom:
+        """The rows of layer 0's W, which the one-hot input picks."""
+        return row_rom(self.network.spec, self.array)
+
+    @cached_property
+    def table_roms(self) -> dict[str, Rom]:
+        """The activation tables by name; every gate pipeline has two of sigmoid, one with two ports."""
+        return table_roms(self.formats)
+
+    def parameters(self) -> dict[str, int | str]:
+        """The parameters of lstm_engine.sv; a string is a Verilog literal."""
+        network, spec, fmt, array = self.network, self.network.spec, self.formats, self.array
+        units = [layer.units for layer in spec.layers]
+        gate_bits = fmt.gate.bits + (not fmt.gate.signed)
+        c_frac = fmt.gate.frac + max(fmt.c.frac, fmt.g.frac)
+        u_shift = [self.sum_frac - x.formats.U.frac - x.formats.h.frac for x in spec.layers]
+        x_shift = [self.sum_frac - x.formats.W.frac - spec.input_frac(k) for k, x in enumerate(spec.layers)]
+        output_frac = spec.output_accumulator_frac()
+        beats = sum(self.beats)
+        items = max(beats, -(-spec.vocabulary // len(GATES)))
+        return {
+            "LAYERS": len(units),
+            "GATE_LANES": array.gate_lanes,
+            "BEATS": beats,
+            "FIRST_BEATS": self.beats[0],
+            "FIRST_UNITS": units[0],
+            "VOCABULARY": spec.vocabulary,
+            "ROWS": sum(self.rows),
+            "BEAT_BASE": _packed(self.beat_base, 16),
+            "ROW_BASE": _packed(self.row_base, 16),
+            "GROUP_UNITS": array.group_units,
+            "SEGMENT_UNITS": array.segment_units,
+            "DSP_DEPTH": array.dsp_depth,
+            "LUT_DEPTH": array.lut_depth,
+            "PACK": array.pack,
+            "WEIGHT_BITS": self.weight_bits,
+            "SUM_BITS": self.sum_bits,
+            "WORDS": self.schedule.words,
+            "WEIGHT_ROW_BITS": next(iter(self.weight_roms.values())).row_bits,
+            "JOBS": len(self.schedule.jobs),
+            "STEP_BITS": self.step_bits,
+            "COUNT_BITS": _bits(array.group_units - 1),
+            "ITEM_BITS": _bits(items - 1),
+            "X_WEIGHT_BITS": spec.layers[0].formats.W.bits,
+            "X_ROW_BITS": self.row_rom.row_bits,
+            "Z_SUM_BITS": self.z_sum_bits,
+            "BIAS_BITS": max(signed_bits(int(b.min()), int(b.max())) for b in self.bias),
+            "U_SHIFT": _packed(u_shift, 8),
+            "X_SHIFT": _packed(x_shift, 8),
+            "Z_SHIFT": self.sum_frac - fmt.z.frac,
+            "Z_BITS": fmt.z.bits,
+            "GATE_BITS": gate_bits,
+            "G_BITS": fmt.g.bits,
+            "C_BITS": fmt.c.bits,
+            "FC_SHIFT": c_frac - fmt.gate.frac - fmt.c.frac,
+            "IG_SHIFT": c_frac - fmt.gate.frac - fmt.g.frac,
+            "C_SHIFT": c_frac - fmt.c.frac,
+            "CT_SHIFT": fmt.c.frac - fmt.ct.frac,
+            "CT_BITS": fmt.ct.bits,
+            "TC_BITS": fmt.tc.bits,
+            **{f"{name.upper()}_BITS": rom.width for name, rom in self.table_roms.items()},
+            **{f"{name.upper()}_ROW_BITS": rom.row_bits for name, rom in self.table_roms.items()},
+            "H_SHIFT": fmt.gate.frac + fmt.tc.frac - fmt.h.frac,
+            "H_BITS": fmt.h.bits,
+            **{f"{n.upper()}_HALF": _half(getattr(fmt, n)) for n in ("z", "c", "ct", "h")},
+            "OUTPUT_BIAS_BITS": signed_bits(int(self.output_bias.min()), int(self.output_bias.max())),
+            "OUTPUT_TOTAL_BITS": signed_bits(*network.output_accumulator_range()),
+            "OUTPUT_SHIFT": output_frac - spec.output.W.frac - spec.layers[-1].formats.h.frac,
+            "LOGIT_SHIFT": output_frac - spec.output.logits.frac,
+            "LOGIT_HALF": _half(spec.output.logits),
+            "LOGIT_BITS": spec.output.logits.bits,
+            "IDENTITY": f"256'h{network.identity}",
+        }
+
+    @cached_property
+    def beats(self) -> list[int]:
+        """Beats of each layer: a unit for each gate pipeline, the last beat filled up."""
+        return [-(-layer.units // self.array.gate_lanes) for layer in self.network.spec.layers]
+
+    @cached_property
+    def beat_base(self) -> list[int]:
+        """Number of each layer's first beat, all layers numbered through."""
+        return [sum(self.beats[:k]) for k in range(len(self.beats))]
+
+    @cached_property
+    def rows(self) -> list[int]:
+        """Rows that each layer's h takes in the hidden buffer."""
+        return [-(-layer.units // self.array.depth) for layer in self.network.spec.layers]
+
+    @cached_property
+    def row_base(self) -> list[int]:
+        return [sum(self.rows[:k]) for k in range(len(self.rows))]
+
+    @cached_property
+    def step_bits(self) -> int:
+        return _bits(max(job.cycles for job in self.schedule.jobs) - 1)
+
+
+def weight_roms(array: Array, words: int, weight_bits: int) -> list[Rom]:
+    """Weight memories of the segments, all of the same depth and row address."""
+    left = [array.group_units - s * array.segment_units for s in range(array.segments)]
+    widths = [min(n, array.segment_units) * len(GATES) * array.depth * weight_bits for n in left]
+    bits = row_bits(widths, words)
+    return [Rom(width, words, bits) for width in widths]
+
+
+def row_rom(spec: NetworkSpec, array: Array) -> Rom:
+    """Memory of layer 0's W: for every beat and character a row of four weights a unit."""
+    width = array.gate_lanes * len(GATES) * spec.layers[0].formats.W.bits
+    depth = -(-spec.layers[0].units // array.gate_lanes) * spec.vocabulary
+    return Rom(width, depth, row_bits([width], depth))
+
+
+def table_roms(formats: LstmFormats) -> dict[str, Rom]:
+    """Activation tables, as wide as their values: no bit is constant, which synthesis would remove."""
+    sigmoid, tanh, tanh_c = formats.sigmoid_table(), formats.tanh_table(), formats.tanh_c_table()
+    widths = {
+        "sigmoid": int(sigmoid.max()).bit_length(),  # never negative
+        "tanh": signed_bits(int(tanh.min()), int(tanh.max())),
+        "tanh_c": signed_bits(int(tanh_c.min()), int(tanh_c.max())),
+    }
+    depths = {"sigmoid": formats.z.bits, "tanh": formats.z.bits, "tanh_c": formats.ct.bits}
+    return {
+        name: Rom(max(1, width), 1 << depths[name], row_bits([max(1, width)], 1 << depths[name]))
+        for name, width in widths.items()
+    }
 
 
 def _in_array(name: str) -> bool:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from hls import registers
 from hls.design import Design
+from hls.memory import Rom
 from hls.schedule import Destination, Job
 from models.spec import GATES
 from sim.fixed import Raw
@@ -148,7 +149,8 @@ def _weights(design: Design) -> dict[str, str]:
             parts["lut_weights"] = slice(array.dsp_depth, None)
         for name, inputs in parts.items():
             fields = factors[:, units, :, inputs].reshape(design.schedule.words, -1)
-            files[f"{name}_{segment:02d}.mem"] = memory(fields, design.weight_bits)
+            memory_name = f"{name}_{segment:02d}"
+            files[f"{memory_name}.mem"] = folded(design.weight_roms[memory_name], fields, design.weight_bits)
     return files
 
 
@@ -171,7 +173,7 @@ def by_unit(columns: Raw) -> Raw:
 
 def _tables(design: Design) -> dict[str, str]:
     """Biases, rows of layer 0's W, and activation tables."""
-    parameters, network, fmt = design.parameters(), design.network, design.formats
+    parameters, network, roms = design.parameters(), design.network, design.table_roms
     layer = network.layer(0)
     lanes = design.array.gate_lanes
     bias = np.concatenate([_by_beat(by_unit(b), lanes) for b in design.bias])  # (beats, lanes, 4)
@@ -181,11 +183,27 @@ def _tables(design: Design) -> dict[str, str]:
     return {
         **{f"bias_{lane}.mem": memory(bias[:, lane], int(parameters["BIAS_BITS"])) for lane in range(lanes)},
         "output_bias.mem": memory(output_bias.reshape(-1, len(GATES)), int(parameters["OUTPUT_BIAS_BITS"])),
-        "rows.mem": memory(rows.reshape(-1, lanes * len(GATES)), int(parameters["X_WEIGHT_BITS"])),
-        "sigmoid.mem": memory(layer["sigmoid"][:, np.newaxis], int(parameters["GATE_BITS"])),
-        "tanh.mem": memory(layer["tanh"][:, np.newaxis], fmt.g.bits),
-        "tanh_c.mem": memory(layer["tanh_c"][:, np.newaxis], fmt.tc.bits),
+        "rows.mem": folded(
+            design.row_rom, rows.reshape(-1, lanes * len(GATES)), int(parameters["X_WEIGHT_BITS"])
+        ),
+        "sigmoid.mem": memory(layer["sigmoid"][:, np.newaxis], roms["sigmoid"].width),
+        "sigmoid_o.mem": folded(roms["sigmoid"], layer["sigmoid"][:, np.newaxis], roms["sigmoid"].width),
+        "tanh.mem": folded(roms["tanh"], layer["tanh"][:, np.newaxis], roms["tanh"].width),
+        "tanh_c.mem": folded(roms["tanh_c"], layer["tanh_c"][:, np.newaxis], roms["tanh_c"].width),
     }
+
+
+def folded(rom: Rom, fields: NDArray[np.int64], bits: int) -> str:
+    """Rows of a rom.sv from words (depth, fields).
+
+    What is never read is filled with the words' complements: were it zero, a bit that happens to be zero
+    in the words beside it would be constant, and synthesis would drop it. So what a design takes does not
+    depend on the weights.
+    """
+    empty = rom.rows * rom.folds - rom.depth
+    filler = ~fields[np.arange(empty) % rom.depth]
+    words = np.concatenate([fields, filler]).reshape(rom.folds, rom.rows, -1)
+    return memory(words.swapaxes(0, 1).reshape(rom.rows, -1), bits)
 
 
 def _by_beat(units: Raw, lanes: int) -> Raw:

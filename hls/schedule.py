@@ -166,7 +166,10 @@ def schedule(spec: NetworkSpec, array: Array) -> Schedule:
     then U by layer. The output layer may be tried later than it could come; the shortest period wins.
     """
     pools = _jobs(spec, array)
-    candidates = [_order(pools, array, delay) for delay in range(1 + max(len(p) for p in pools))]
+    longest = max(len(pool) for pool in pools)
+    # All delays of short ones; of long ones so few that this takes milliseconds.
+    delays = [n for n in range(longest + 1) if n <= 8 or n % (1 << n.bit_length() - 3) == 0]
+    candidates = [_order(pools, array, delay) for delay in delays]
     schedules = [
         Schedule(tuple(x.units for x in spec.layers), spec.vocabulary, array, _with_cycles(jobs, array))
         for jobs in dict.fromkeys(candidates)
@@ -201,14 +204,19 @@ def _jobs(spec: NetworkSpec, array: Array) -> list[tuple[Job, ...]]:
     ]
 
 
+def busy_cycles(spec: NetworkSpec, array: Array) -> int:
+    """Cycles of a character's jobs without any waits: what an order of them comes near to."""
+    return sum(_distance(job, job, array) for pool in _jobs(spec, array) for job in pool)
+
+
 def _order(pools: list[tuple[Job, ...]], array: Array, delay: int) -> tuple[Job, ...]:
     """Greedy order; the output layer waits until ``delay`` jobs of U have gone before it."""
     left = [list(pool) for pool in pools]
     ready = {0: 0}  # layer -> cycle at which its h may be read
     time = 0  # of the last job's start
     order: list[Job] = []
+    u_done = 0
     while any(left):
-        u_done = sum(job.destination is Destination.U for job in order)
         heads = [
             pool[0]
             for pool in left
@@ -226,6 +234,7 @@ def _order(pools: list[tuple[Job, ...]], array: Array, delay: int) -> tuple[Job,
         time = max(_free(time, order, job, array), ready[job.source])
         if job.destination is Destination.X and job.final:
             ready[job.layer] = _drained(time, job, array) + GATES_LATENCY
+        u_done += job.destination is Destination.U
         order.append(job)
     return tuple(order)
 

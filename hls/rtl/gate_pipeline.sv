@@ -31,6 +31,12 @@ module gate_pipeline #(
     parameter int CT_SHIFT = 4,                // and to ct
     parameter int CT_BITS = 10,
     parameter int TC_BITS = 8,
+    parameter int SIGMOID_BITS = 8,   // stored in the tables: sigmoid unsigned, tanh signed
+    parameter int TANH_BITS = 8,
+    parameter int TANH_C_BITS = 8,
+    parameter int SIGMOID_ROW_BITS = 10,  // shapes of the tables (rom.sv)
+    parameter int TANH_ROW_BITS = 10,
+    parameter int TANH_C_ROW_BITS = 10,
     parameter int H_SHIFT = 8,
     parameter int H_BITS = 8,
     parameter bit Z_HALF = 1'b1,               // round by AP_RND, else AP_TRN
@@ -69,7 +75,7 @@ module gate_pipeline #(
 
   // ---- cycles 0 to 2: read the waiting U part and the bias
   logic [4*SUM_BITS-1:0] u_part;
-  logic [4*BIAS_BITS-1:0] bias;
+  logic [4*BIAS_BITS-1:0] bias_0, bias;
   ram #(
       .WIDTH(4 * SUM_BITS),
       .DEPTH(UNITS)
@@ -81,15 +87,15 @@ module gate_pipeline #(
       .read_address_i (unit_i),
       .read_data_o    (u_part)
   );
-  rom #(
+  lut_rom #(
       .WIDTH(4 * BIAS_BITS),
       .DEPTH(UNITS),
       .FILE ({"bias_", 8'(48 + LANE), ".mem"})
   ) u_bias (
-      .clk_i,
       .address_i(unit_i),
-      .data_o   (bias)
+      .data_o   (bias_0)
   );
+  delay #(.WIDTH(4 * BIAS_BITS), .CYCLES(2)) u_bias_2 (.clk_i, .data_i(bias_0), .data_o(bias));
   logic [LAYER_BITS-1:0] layer_2;
   logic fresh_2, fresh_9;
   delay #(
@@ -140,14 +146,41 @@ module gate_pipeline #(
   // Gate order i, f, g, o (models/spec.py); gate values are signed here, also those of unsigned formats.
   logic signed [GATE_BITS-1:0] gate_i, gate_f, gate_o, gate_o_20;
   logic signed [G_BITS-1:0] gate_g;
-  rom #(.WIDTH(GATE_BITS), .DEPTH(1 << Z_BITS), .FILE("sigmoid.mem")) u_table_i (
-      .clk_i, .address_i(z[0*Z_BITS+:Z_BITS]), .data_o(gate_i));
-  rom #(.WIDTH(GATE_BITS), .DEPTH(1 << Z_BITS), .FILE("sigmoid.mem")) u_table_f (
-      .clk_i, .address_i(z[1*Z_BITS+:Z_BITS]), .data_o(gate_f));
-  rom #(.WIDTH(G_BITS), .DEPTH(1 << Z_BITS), .FILE("tanh.mem")) u_table_g (
-      .clk_i, .address_i(z[2*Z_BITS+:Z_BITS]), .data_o(gate_g));
-  rom #(.WIDTH(GATE_BITS), .DEPTH(1 << Z_BITS), .FILE("sigmoid.mem")) u_table_o (
-      .clk_i, .address_i(z[3*Z_BITS+:Z_BITS]), .data_o(gate_o));
+  logic [SIGMOID_BITS-1:0] sigmoid_i, sigmoid_f, sigmoid_o;
+  logic signed [TANH_BITS-1:0] tanh_g;
+  rom_dual #(
+      .WIDTH(SIGMOID_BITS),
+      .DEPTH(1 << Z_BITS),
+      .FILE ("sigmoid.mem")
+  ) u_table_if (
+      .clk_i,
+      .addresses_i(z[0*Z_BITS+:2*Z_BITS]),
+      .data_o     ({sigmoid_f, sigmoid_i})
+  );
+  rom #(
+      .WIDTH   (TANH_BITS),
+      .DEPTH   (1 << Z_BITS),
+      .ROW_BITS(TANH_ROW_BITS),
+      .FILE    ("tanh.mem")
+  ) u_table_g (
+      .clk_i,
+      .address_i(z[2*Z_BITS+:Z_BITS]),
+      .data_o   (tanh_g)
+  );
+  rom #(
+      .WIDTH   (SIGMOID_BITS),
+      .DEPTH   (1 << Z_BITS),
+      .ROW_BITS(SIGMOID_ROW_BITS),
+      .FILE    ("sigmoid_o.mem")
+  ) u_table_o (
+      .clk_i,
+      .address_i(z[3*Z_BITS+:Z_BITS]),
+      .data_o   (sigmoid_o)
+  );
+  assign gate_i = GATE_BITS'(sigmoid_i);
+  assign gate_f = GATE_BITS'(sigmoid_f);
+  assign gate_g = G_BITS'(tanh_g);
+  assign gate_o = GATE_BITS'(sigmoid_o);
 
   // ---- the unit's number and flags beside all that
   logic [UNIT_BITS-1:0] unit_7, unit_15;
@@ -224,8 +257,18 @@ module gate_pipeline #(
       .data_i(c_after),
       .data_o(ct)
   );
-  rom #(.WIDTH(TC_BITS), .DEPTH(1 << CT_BITS), .FILE("tanh_c.mem")) u_table_tc (
-      .clk_i, .address_i(ct), .data_o(tc));
+  logic signed [TANH_C_BITS-1:0] tanh_c;
+  rom #(
+      .WIDTH   (TANH_C_BITS),
+      .DEPTH   (1 << CT_BITS),
+      .ROW_BITS(TANH_C_ROW_BITS),
+      .FILE    ("tanh_c.mem")
+  ) u_table_tc (
+      .clk_i,
+      .address_i(ct),
+      .data_o   (tanh_c)
+  );
+  assign tc = TC_BITS'(tanh_c);
   delay #(.WIDTH(GATE_BITS), .CYCLES(11)) u_o (.clk_i, .data_i(gate_o), .data_o(gate_o_20));
 
   logic signed [TC_BITS-1:0] tc_20_q;

@@ -26,11 +26,13 @@ module lstm_engine #(
     parameter int WEIGHT_BITS = 8,
     parameter int SUM_BITS = 24,
     parameter int WORDS = 512,           // of weight memory
+    parameter int WEIGHT_ROW_BITS = 9,   // shape of the weight memory (rom.sv)
     parameter int JOBS = 16,
     parameter int STEP_BITS = 6,
     parameter int COUNT_BITS = 5,
     parameter int ITEM_BITS = 8,         // of a beat's number, or an output word's
     parameter int X_WEIGHT_BITS = 8,     // of layer 0's W
+    parameter int X_ROW_BITS = 11,       // shape of the memory of layer 0's W (rom.sv)
     parameter int Z_SUM_BITS = 26,
     parameter int BIAS_BITS = 20,
     parameter logic [LAYERS*8-1:0] U_SHIFT = '0,
@@ -46,6 +48,12 @@ module lstm_engine #(
     parameter int CT_SHIFT = 4,
     parameter int CT_BITS = 10,
     parameter int TC_BITS = 8,
+    parameter int SIGMOID_BITS = 8,      // stored in the tables: no more than their values need
+    parameter int TANH_BITS = 8,
+    parameter int TANH_C_BITS = 8,
+    parameter int SIGMOID_ROW_BITS = 10, // shapes of the tables
+    parameter int TANH_ROW_BITS = 10,
+    parameter int TANH_C_ROW_BITS = 10,
     parameter int H_SHIFT = 8,
     parameter int H_BITS = 8,
     parameter bit Z_HALF = 1'b1,
@@ -218,6 +226,7 @@ module lstm_engine #(
       .ACTIVATION_BITS(H_BITS),
       .SUM_BITS       (SUM_BITS),
       .WORDS          (WORDS),
+      .ROW_BITS       (WEIGHT_ROW_BITS),
       .TAG_BITS       (TAG_BITS + 1),
       .COUNT_BITS     (COUNT_BITS)
   ) u_array (
@@ -257,6 +266,7 @@ module lstm_engine #(
   rom #(
       .WIDTH(GATE_LANES * 4 * X_WEIGHT_BITS),
       .DEPTH(X_ROWS),
+      .ROW_BITS(X_ROW_BITS),
       .FILE ("rows.mem")
   ) u_rows (
       .clk_i,
@@ -311,6 +321,12 @@ module lstm_engine #(
         .CT_SHIFT  (CT_SHIFT),
         .CT_BITS   (CT_BITS),
         .TC_BITS   (TC_BITS),
+        .SIGMOID_BITS    (SIGMOID_BITS),
+        .TANH_BITS       (TANH_BITS),
+        .TANH_C_BITS     (TANH_C_BITS),
+        .SIGMOID_ROW_BITS(SIGMOID_ROW_BITS),
+        .TANH_ROW_BITS   (TANH_ROW_BITS),
+        .TANH_C_ROW_BITS (TANH_C_ROW_BITS),
         .H_SHIFT   (H_SHIFT),
         .H_BITS    (H_BITS),
         .Z_HALF    (Z_HALF),

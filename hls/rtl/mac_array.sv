@@ -19,6 +19,7 @@ module mac_array #(
     parameter int ACTIVATION_BITS = 8,
     parameter int SUM_BITS = 24,
     parameter int WORDS = 512,
+    parameter int ROW_BITS = 9,      // of the weight memory (rom.sv)
     parameter int TAG_BITS = 8,
     parameter int COUNT_BITS = 5,
     localparam int DEPTH = DSP_DEPTH + LUT_DEPTH,
@@ -92,6 +93,7 @@ module mac_array #(
         .ACTIVATION_BITS(ACTIVATION_BITS),
         .SUM_BITS       (SUM_BITS),
         .WORDS          (WORDS),
+        .ROW_BITS       (ROW_BITS),
         .NUMBER         ({8'(48 + s / 10), 8'(48 + s % 10)})
     ) u_segment (
         .clk_i,

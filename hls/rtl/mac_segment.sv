@@ -23,6 +23,7 @@ module mac_segment #(
     parameter int ACTIVATION_BITS = 8,
     parameter int SUM_BITS = 24,
     parameter int WORDS = 512,
+    parameter int ROW_BITS = 9,    // of the weight memories (rom.sv)
     parameter logic [15:0] NUMBER = "00",  // of this segment, as text: in its memories' file names
     localparam int DEPTH = DSP_DEPTH + LUT_DEPTH,
     localparam int ADDRESS_BITS = WORDS > 1 ? $clog2(WORDS) : 1,
@@ -82,6 +83,7 @@ module mac_segment #(
   rom #(
       .WIDTH(CHAINS * DSP_WORD),
       .DEPTH(WORDS),
+      .ROW_BITS(ROW_BITS),
       .FILE ({"weights_", NUMBER, ".mem"})
   ) u_dsp_weights (
       .clk_i,
@@ -112,6 +114,7 @@ module mac_segment #(
     rom #(
         .WIDTH(CHAINS * LUT_WORD),
         .DEPTH(WORDS),
+        .ROW_BITS(ROW_BITS),
         .FILE ({"lut_weights_", NUMBER, ".mem"})
     ) u_lut_weights (
         .clk_i,

@@ -38,12 +38,17 @@ module mac_sequencer #(
       1 + LAYER_BITS + ROW_BITS + STEP_BITS + STEP_BITS + TAG_BITS + COUNT_BITS;
   localparam int INDEX_BITS = JOBS > 1 ? $clog2(JOBS) : 1;
 
-  logic [JOB_BITS-1:0] jobs[0:JOBS-1];
-  initial $readmemh("schedule.mem", jobs);
-
   // The job to come is read ahead, into registers.
   logic [INDEX_BITS-1:0] next_index_q;
-  logic [JOB_BITS-1:0] next_q;
+  logic [JOB_BITS-1:0] next_q, job;
+  lut_rom #(
+      .WIDTH(JOB_BITS),
+      .DEPTH(JOBS),
+      .FILE ("schedule.mem")
+  ) u_jobs (
+      .address_i(next_index_q),
+      .data_o   (job)
+  );
   logic next_loaded_q;
   logic next_wait_room;
   logic [LAYER_BITS-1:0] next_layer;
@@ -102,7 +107,7 @@ module mac_sequencer #(
       end
     end
 
-    next_q <= jobs[next_index_q];
+    next_q <= job;
     if (start) begin
       address_o <= next_is_first_q ? '0 : address_o + 1'b1;
       first_o <= 1'b1;

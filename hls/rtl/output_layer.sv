@@ -26,16 +26,16 @@ module output_layer #(
     output logic                    character_valid_o,
     output logic [CODE_BITS-1:0]    character_o
 );
-  logic [4*BIAS_BITS-1:0] bias;
-  rom #(
+  logic [4*BIAS_BITS-1:0] bias_0, bias;
+  lut_rom #(
       .WIDTH(4 * BIAS_BITS),
       .DEPTH(WORDS),
       .FILE ("output_bias.mem")
   ) u_bias (
-      .clk_i,
       .address_i(word_i),
-      .data_o   (bias)
+      .data_o   (bias_0)
   );
+  delay #(.WIDTH(4 * BIAS_BITS), .CYCLES(2)) u_bias_2 (.clk_i, .data_i(bias_0), .data_o(bias));
   logic [4*SUM_BITS-1:0] sums_2;
   logic [WORD_BITS-1:0] word_5;
   delay #(.WIDTH(4 * SUM_BITS), .CYCLES(2)) u_sums (.clk_i, .data_i(sums_i), .data_o(sums_2));

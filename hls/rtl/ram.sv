@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// A simple dual-port memory (one write, one read port) in block RAM, with its output register.
-// Read latency 2. A read of the address being written returns the old word. Starts as zeros.
+// A simple dual-port memory (one write, one read port) for a word a unit, in LUTs: a few hundred words
+// would leave block RAMs mostly empty. Read latency 2. A read of the address being written returns the
+// old word. Starts as zeros.
 module ram #(
     parameter int WIDTH = 16,
     parameter int DEPTH = 256,
@@ -13,17 +14,20 @@ module ram #(
     input  logic [ADDRESS_BITS-1:0] read_address_i,
     output logic [WIDTH-1:0]        read_data_o
 );
-  (* ram_style = "block" *)
-  logic [WIDTH-1:0] memory[0:DEPTH-1];
-  logic [WIDTH-1:0] read_q;
-
-  initial begin
-    for (int k = 0; k < int'(DEPTH); k++) memory[k] = '0;
-  end
-
+  logic [WIDTH-1:0] read, read_q;
+  lut_ram #(
+      .WIDTH(WIDTH),
+      .DEPTH(DEPTH)
+  ) u_words (
+      .clk_i,
+      .write_i,
+      .write_address_i,
+      .write_data_i,
+      .read_address_i,
+      .read_data_o    (read)
+  );
   always_ff @(posedge clk_i) begin
-    if (write_i) memory[write_address_i] <= write_data_i;
-    read_q <= memory[read_address_i];
+    read_q <= read;
     read_data_o <= read_q;
   end
 endmodule

@@ -1,9 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// A read-only memory in block RAM, with the block RAM's output register.
-// Latency 2, throughput 1. Content: one hexadecimal word a line of FILE, from address 0.
+// A read-only memory in block RAM, followed by registers (the block RAM's own, for tools that use them).
+// Latency 2, throughput 1.
+//
+// Block RAMs have power-of-two depths. A deep memory is therefore folded: a row of 2^ROW_BITS rows holds
+// FOLDS words side by side, word w being word w >> ROW_BITS of row w mod 2^ROW_BITS, and the word is
+// picked behind the registers. hls/memory.py chooses ROW_BITS for the fewest block RAMs.
+// Content: one hexadecimal row a line of FILE, word 0 in the low bits; hls/generate.py writes it.
 module rom #(
     parameter int WIDTH = 8,
     parameter int DEPTH = 1024,
+    parameter int ROW_BITS = 10,
     parameter FILE = "",
     localparam int ADDRESS_BITS = DEPTH > 1 ? $clog2(DEPTH) : 1
 ) (
@@ -11,14 +17,33 @@ module rom #(
     input  logic [ADDRESS_BITS-1:0] address_i,
     output logic [WIDTH-1:0]        data_o
 );
+  localparam int FOLDS = (DEPTH + (1 << ROW_BITS) - 1) >> ROW_BITS;
+
   (* rom_style = "block", ram_style = "block" *)
-  logic [WIDTH-1:0] memory[0:DEPTH-1];
-  logic [WIDTH-1:0] read_q;
+  logic [FOLDS*WIDTH-1:0] memory[0:(1<<ROW_BITS)-1];
+  logic [FOLDS*WIDTH-1:0] read_q, row_q;
 
   initial $readmemh(FILE, memory);
 
   always_ff @(posedge clk_i) begin
-    read_q <= memory[address_i];
-    data_o <= read_q;
+    read_q <= memory[ROW_BITS'(address_i)];
+    row_q <= read_q;
+  end
+
+  if (FOLDS == 1) begin : gen_whole
+    assign data_o = row_q;
+  end else begin : gen_folded
+    localparam int FOLD_BITS = ADDRESS_BITS - ROW_BITS;
+    logic [FOLD_BITS-1:0] fold_1_q, fold_2_q;
+    always_ff @(posedge clk_i) begin
+      fold_1_q <= address_i[ADDRESS_BITS-1:ROW_BITS];
+      fold_2_q <= fold_1_q;
+    end
+    always_comb begin
+      data_o = row_q[WIDTH-1:0];
+      for (int f = 1; f < int'(FOLDS); f++) begin
+        if (fold_2_q == FOLD_BITS'(f)) data_o = row_q[f*WIDTH+:WIDTH];
+      end
+    end
   end
 endmodule

@@ -15,6 +15,7 @@ import pytest
 import hls
 from hls.design import Design, default_array
 from hls.generate import by_unit, generate, memory, sources
+from hls.memory import Rom
 from hls.schedule import Array, Destination
 from models.network import IntegerNetwork
 from models.spec import GATES
@@ -52,6 +53,13 @@ def words(text: str) -> list[int]:
     return [int(line, 16) for line in lines]
 
 
+def unfolded(rom: Rom, text: str) -> list[int]:
+    """The words of a rom.sv, picked as it picks them."""
+    rows = words(text)
+    assert len(rows) == rom.rows
+    return [rows[n % rom.rows] >> n // rom.rows * rom.width & (1 << rom.width) - 1 for n in range(rom.depth)]
+
+
 def field(word: int, at: int, bits: int) -> int:
     """A signed field of a memory word."""
     value = word >> at & (1 << bits) - 1
@@ -70,7 +78,7 @@ def test_project_is_whole(design: Design, files: dict[str, str]) -> None:
     memories |= {f"bias_{lane}.mem" for lane in range(design.array.gate_lanes)}
     if design.array.lut_depth:
         memories |= {f"lut_{name}" for name in segments}
-    memories |= {"sigmoid.mem", "tanh.mem", "tanh_c.mem"}
+    memories |= {"sigmoid.mem", "sigmoid_o.mem", "tanh.mem", "tanh_c.mem"}
     assert set(files) == sources_here | segments | memories | {
         "zynq_lstm.sv",
         "zynq_lstm_registers.svh",
@@ -161,9 +169,10 @@ def test_other_weights_change_memories_only(design: Design, files: dict[str, str
 def test_weights_come_back_from_the_memories(design: Design, files: dict[str, str]) -> None:
     """Decoded as the RTL does: jobs in order, a word a step; DSP by DSP along each chain of each unit."""
     array, spec, bits = design.array, design.network.spec, design.weight_bits
-    dsp = [words(files[f"weights_{s:02d}.mem"]) for s in range(array.segments)]
-    lut = [words(files[f"lut_weights_{s:02d}.mem"]) for s in range(array.segments) if array.lut_depth]
-    assert all(len(m) == design.schedule.words for m in [*dsp, *lut])
+    memories = {name: unfolded(rom, files[f"{name}.mem"]) for name, rom in design.weight_roms.items()}
+    dsp = [memories[f"weights_{s:02d}"] for s in range(array.segments)]
+    lut = [memories[f"lut_weights_{s:02d}"] for s in range(array.segments) if array.lut_depth]
+    assert len(memories) == len(dsp) + len(lut)
     layers = len(spec.layers)
     found: dict[str, np.ndarray] = {
         "Wy": np.full((spec.layers[-1].units, -(-spec.vocabulary // 4), 4), 999),
@@ -243,8 +252,17 @@ def test_schedule_memory(design: Design, files: dict[str, str]) -> None:
 def test_tables_and_biases(design: Design, files: dict[str, str]) -> None:
     network, given = design.network, parameters(files["zynq_lstm.sv"])
     spec, layer = network.spec, network.layer(0)
-    for name, bits in (("sigmoid", "GATE_BITS"), ("tanh", "G_BITS"), ("tanh_c", "TC_BITS")):
-        values = [field(word, 0, int(given[bits])) for word in words(files[f"{name}.mem"])]
+    roms = design.table_roms
+    for name, rom in roms.items():
+        assert int(given[f"{name.upper()}_BITS"]) == rom.width
+    for name, values in (
+        ("sigmoid", words(files["sigmoid.mem"])),  # unsigned, as long as all of its values are
+        ("sigmoid", unfolded(roms["sigmoid"], files["sigmoid_o.mem"])),
+        *(
+            (n, [field(w, 0, roms[n].width) for w in unfolded(roms[n], files[f"{n}.mem"])])
+            for n in ("tanh", "tanh_c")
+        ),
+    ):
         assert np.array_equal(values, layer[name]), name
 
     bits = int(given["BIAS_BITS"])
@@ -267,7 +285,7 @@ def test_tables_and_biases(design: Design, files: dict[str, str]) -> None:
     assert not any(values[spec.vocabulary :])
 
     bits, units = int(given["X_WEIGHT_BITS"]), spec.layers[0].units
-    rows = words(files["rows.mem"])
+    rows = unfolded(design.row_rom, files["rows.mem"])
     assert len(rows) == -(-units // lanes) * spec.vocabulary
     for unit in range(units):
         for code in range(spec.vocabulary):

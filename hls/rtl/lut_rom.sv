@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+// A small read-only memory in LUTs, where a block RAM would be mostly empty. Read in the same cycle.
+// Content: one hexadecimal word a line of FILE, from address 0.
+module lut_rom #(
+    parameter int WIDTH = 8,
+    parameter int DEPTH = 64,
+    parameter FILE = "",
+    localparam int ADDRESS_BITS = DEPTH > 1 ? $clog2(DEPTH) : 1
+) (
+    input  logic [ADDRESS_BITS-1:0] address_i,
+    output logic [WIDTH-1:0]        data_o
+);
+  (* logic_block = 1 *)  // Yosys would find a block RAM worth its price
+  logic [WIDTH-1:0] memory[0:DEPTH-1];
+
+  initial $readmemh(FILE, memory);
+
+  assign data_o = memory[address_i];
+endmodule

@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``zynq-lstm schedule``: the schedule of one character as a chart, in the terminal or as a picture."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from hls.chart import Chart
+
+
+@click.command(name="schedule")
+@click.option("--layers", default=2, show_default=True)
+@click.option("--units", default=128, show_default=True, help="Of every layer.")
+@click.option("--vocabulary", default=78, show_default=True)
+@click.option("--preset", default="w8a8", show_default=True)
+@click.option("--network", type=click.Path(path_type=Path), help="A frozen network or a checkpoint instead.")
+@click.option("--dsp", type=int, help="How many DSPs the array may take; what fits the part if not given.")
+@click.option("--part", default="xc7z020", show_default=True)
+@click.option("--mode", type=click.Choice(["generate", "score"]), default="generate", show_default=True)
+@click.option("--output", type=click.Path(path_type=Path, dir_okay=False), help="Draw it (.svg, .png, .pdf).")
+def command(
+    layers: int,
+    units: int,
+    vocabulary: int,
+    preset: str,
+    network: Path | None,
+    dsp: int | None,
+    part: str,
+    mode: str,
+    output: Path | None,
+) -> None:
+    """Show what works when on one character: lanes, gate pipelines and output layer against cycles."""
+    from hls.chart import chart, draw
+    from hls.design import arrays_within, fitting_array
+    from hls.schedule import schedule
+    from models.spec import network_spec
+    from scripts.estimate import spec_of
+
+    spec = (
+        spec_of(network)
+        if network
+        else network_spec(preset, vocabulary=vocabulary, units=units, layers=layers)
+    )
+    array = arrays_within(spec, dsp)[0] if dsp else fitting_array(spec, part)
+    shown = chart(spec, schedule(spec, array), mode)
+    _print(shown)
+    if output:
+        draw(shown, output)
+        click.echo(f"drawn to {output}")
+
+
+def _print(shown: Chart) -> None:
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console()
+    width = max(40, console.width - 12)
+    scale = shown.cycles / width
+    console.print(f"{shown.title}: {shown.cycles:,} cycles a character in steady state")
+    for row in shown.rows:
+        line = [" "] * width
+        style = [""] * width
+        for bar in row.bars:
+            # A bar that goes over the end comes in at the beginning: characters follow each other.
+            first, last = int(bar.start / scale), max(int(bar.start / scale), int((bar.end + 1) / scale) - 1)
+            for x in range(first, last + 1):
+                line[x % width] = " "
+                style[x % width] = f"on {bar.color}"
+            for k, letter in enumerate(bar.label[: last - first]):
+                line[(first + k) % width] = letter
+                style[(first + k) % width] = f"black on {bar.color}"
+        text = Text(f"{row.name:<11} ")
+        for letter, s in zip(line, style, strict=True):
+            text.append(letter, s)
+        console.print(text, no_wrap=True, overflow="crop")
+    marks = "".join(f"{round(k * shown.cycles / 8):<{width // 8}}" for k in range(8))
+    console.print(f"{'cycle':<11} {marks}", no_wrap=True, overflow="crop")
+    console.print(
+        f"lanes busy {100 * shown.issued:.1f} % of the cycles, with useful products "
+        f"{100 * shown.utilisation:.1f} % of lanes x cycles"
+    )
+    for wait in shown.waits or ():
+        console.print(f"idle {wait.cycles} cycles from {wait.start} on: {wait.reason}")
+    if not shown.waits:
+        console.print("no idle cycle; what is lost are places that units, characters and inputs do not fill:")
+    for name, lost in shown.losses.items():
+        console.print(f"  {100 * lost:4.1f} %  {name}")

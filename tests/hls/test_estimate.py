@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The cost model against synthesis and against itself; cycles against simulation are in test_rtl.py."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from hls.design import Design, arrays_within, fitting_array
+from hls.estimate import estimate
+from hls.memory import Rom, halves, row_bits
+from hls.schedule import Array
+from hls.synthesis import PARTS, count_blocks
+from models.errors import UserError
+from models.spec import network_spec
+from sim.rtl import write_project
+from tests.networks import small_spec, with_weights
+
+# preset, vocabulary, units, array (None: the default of a Zynq-7020)
+SHAPES = {
+    "one unit a group": ("w8a8", 10, (9, 8), Array(1, 4, 2, 1)),
+    "four lanes": ("w8a8", 2, (8,), Array(1, 1, 2, 1)),
+    "single products": ("q8.8", 37, (8, 11, 9), Array(3, 3, 1, 2)),
+    "two gate pipelines": ("w4a8", 30, (12, 17), Array(6, 4, 2, 4, 4, 2)),
+    "deep weights": ("w8a8", 19, (40, 24), Array(2, 2, 2, 2)),
+    "four layers": ("w4a8", 256, (8, 16, 12, 10), Array(6, 4, 2, 6)),
+    "odd depth": ("w8a8", 65, (50,), Array(7, 3, 2, 4)),
+    "small default": ("w8a8", 41, (33, 20), None),
+    "wide default": ("q8.8", 65, (64, 32), None),
+    "narrow default": ("w4a8", 65, (64, 64), None),
+    "one layer": ("w8a8", 96, (256,), None),
+    "three layers": ("w8a8", 78, (96, 64, 80), None),
+    "shipped": ("w8a8", 78, (128, 128), None),
+    "shipped, narrow": ("w4a8", 78, (128, 128), None),
+    "sixteen lanes": ("w8a8", 78, (128, 128), Array(1, 4, 2, 1)),
+}
+QUICK = ("one unit a group", "four lanes", "single products", "two gate pipelines")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [n if n in QUICK else pytest.param(n, marks=[pytest.mark.nightly, pytest.mark.slow]) for n in SHAPES],
+)
+def test_blocks_are_those_of_synthesis(name: str, tmp_path: Path, rng: np.random.Generator) -> None:
+    preset, vocabulary, units, array = SHAPES[name]
+    spec = small_spec(preset, vocabulary, units)
+    array = array or fitting_array(spec, "xc7z020")
+    write_project(Design(with_weights(spec, rng), array), tmp_path / "rtl")
+    counted, expected = count_blocks(tmp_path / "rtl", tmp_path), estimate(spec, array)
+    assert (counted.dsp, counted.bram36) == (expected.dsp, expected.bram36)
+
+
+def test_shipped_shape() -> None:
+    """The figures of the documentation."""
+    found = estimate(network_spec("w8a8", vocabulary=78))
+    assert (found.cycles_generate, found.cycles_score) == (512, 512)
+    assert found.mac_lanes == 416 and found.fits
+
+
+def test_is_a_matter_of_milliseconds() -> None:
+    estimate(network_spec("w8a8", vocabulary=78))
+    started = time.perf_counter()
+    estimate(network_spec("w8a8", vocabulary=78))
+    assert time.perf_counter() - started < 1.0  # 0.05 s on an idle machine
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_default_arrays_fit(part: str) -> None:
+    spec = network_spec("w8a8", vocabulary=78)
+    found = estimate(spec, part=part)
+    assert found.fits, found
+    assert found.dsp <= PARTS[part]["dsp"] and found.bram36 <= PARTS[part]["bram36"]
+
+
+def test_arrays_are_sorted_and_within() -> None:
+    spec = small_spec("w8a8", 30, (20, 17))
+    for dsp in (2, 3, 8, 40, 208):
+        arrays = arrays_within(spec, dsp)
+        assert all(array.dsp <= dsp for array in arrays)
+    assert arrays_within(spec, 2)[0].lanes == 4
+    with pytest.raises(UserError, match="at least 2 DSPs, got 1"):
+        arrays_within(spec, 1)
+
+
+def test_block_ram_literals() -> None:
+    """Of AMD UG473: 512 x 72, 1K x 36, 2K x 18, 4K x 9, 8K x 4, 16K x 2 in a RAMB36E1."""
+    for bits, width in ((9, 72), (10, 36), (11, 18), (12, 9), (13, 4), (14, 2)):
+        assert halves(width, bits) == 2
+        assert halves(width + 1, bits) == 3 if bits not in (12,) else True
+    assert halves(36, 9) == 1 and halves(1, 0) == 1 and halves(36, 9, ports=2) == 2
+    with pytest.raises(ValueError, match="15 address bits"):
+        halves(8, 15)
+
+
+def test_row_bits_take_the_fewest() -> None:
+    assert Rom(32, 9984, row_bits([32], 9984)).halves == 18
+    for width in (1, 7, 32, 100, 1152):
+        for depth in (1, 5, 512, 513, 1536, 9984, 20000):
+            chosen = Rom(width, depth, row_bits([width], depth))
+            assert chosen.rows * chosen.folds >= depth
+            assert chosen.halves <= min(Rom(width, depth, bits).halves for bits in range(9, 15))
+
+
+def test_verb(tmp_path: Path) -> None:
+    from scripts.estimate import command
+
+    result = CliRunner().invoke(command, ["--vocabulary", "78", "--json", str(tmp_path / "x.json")])
+    assert result.exit_code == 0, result.output
+    data = json.loads((tmp_path / "x.json").read_text())
+    assert data[0]["cycles_per_character"] == {"generate": 512, "score": 512}
+    assert "512" in result.output
