@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from hls.schedule import Destination, Schedule, Timing
 from models.spec import NetworkSpec
@@ -58,7 +59,7 @@ def chart(spec: NetworkSpec, plan: Schedule, mode: str) -> Chart:
         Bar(start, start + job.steps - 1, job.matrix, colors[job.matrix])
         for job, start in zip(plan.jobs, timing.starts, strict=True)
     ]
-    idle = tuple(Wait(t, n, why) for t, n, why in _idle(plan, timing))
+    idle = tuple(Wait(t, n, why) for t, n, why in _idle(plan, timing, mode))
     rows = [Row("array", (*bars, *(Bar(w.start, w.start + w.cycles - 1, "", IDLE) for w in idle)))]
     rows += [
         Row(f"gates {layer}", (Bar(first, last, f"layer {layer}", COLORS[(layer + 4) % len(COLORS)]),))
@@ -87,10 +88,11 @@ def chart(spec: NetworkSpec, plan: Schedule, mode: str) -> Chart:
     return Chart(shape, period, tuple(rows), idle, issued, useful, losses)
 
 
-def _idle(plan: Schedule, timing: Timing) -> list[tuple[int, int, str]]:
+def _idle(plan: Schedule, timing: Timing, mode: str) -> list[tuple[int, int, str]]:
     """Stretches in which the array takes no step."""
     stretches = []
     period = timing.cycles_per_character
+    come = "chosen" if mode == "generate" else "started"
     ends = [start + job.steps for job, start in zip(plan.jobs, timing.starts, strict=True)]
     for n, job in enumerate(plan.jobs):
         before = plan.jobs[n - 1]
@@ -101,7 +103,7 @@ def _idle(plan: Schedule, timing: Timing) -> list[tuple[int, int, str]]:
         if wait:
             needs = f"{job.matrix} waits for h of layer {job.source}"
             if job.source == 0 and job.destination is not Destination.U:
-                needs += ", its gates for the character just come"
+                needs += f", whose gates wait for the character to be {come}"
             stretches.append((end + gap - wait, wait, needs))
     return stretches
 
@@ -113,7 +115,7 @@ def draw(shown: Chart, path: Path) -> None:
     matplotlib.use("Agg")
     from matplotlib import pyplot as plt
 
-    settings = {"svg.hashsalt": "zynq-lstm", "svg.fonttype": "none", "font.size": 9}
+    settings: Any = {"svg.hashsalt": "zynq-lstm", "svg.fonttype": "none", "font.size": 9}
     with plt.rc_context(settings):
         figure, axes = plt.subplots(figsize=(10, 0.5 * len(shown.rows) + 1.2))
         for y, row in enumerate(shown.rows):
@@ -135,14 +137,14 @@ def draw(shown: Chart, path: Path) -> None:
         plt.close(figure)
 
 
-def _bar(axes: object, period: int, y: int, bar: Bar) -> None:
+def _bar(axes: Any, period: int, y: int, bar: Bar) -> None:
     """A bar; what goes over an end of the period comes in at the other."""
     start, left = bar.start % period, bar.end - bar.start + 1
     labelled = False
     while left > 0:
         width = min(left, period - start)
-        axes.barh(y, width, left=start, height=0.7, color=bar.color, edgecolor="white", linewidth=0.6)  # type: ignore[attr-defined]
+        axes.barh(y, width, left=start, height=0.7, color=bar.color, edgecolor="white", linewidth=0.6)
         if not labelled and width > 0.025 * period:
-            axes.text(start + width / 2, y, bar.label, ha="center", va="center", fontsize=7)  # type: ignore[attr-defined]
+            axes.text(start + width / 2, y, bar.label, ha="center", va="center", fontsize=7)
             labelled = True
         start, left = 0, left - width

@@ -138,6 +138,8 @@ class Timing:
     starts: tuple[int, ...]  # of each job
     waits: tuple[int, ...]  # idle cycles before each job
     gates: tuple[tuple[int, int, int], ...]  # layer, first and last cycle of its units in the pipeline
+    output: tuple[int, int]  # first and last cycle in which the output layer's sums leave the array
+    choice: int  # from when the next character may start, if it is the one chosen from these
 
 
 @dataclass(frozen=True)
@@ -276,7 +278,8 @@ def _simulate(s: Schedule, mode: str) -> Timing:
     # cycles from which each beat of layer 0 may start
     credits = [0] * -(-s.units[0] // array.gate_lanes)
     x_ready = free = 0
-    history: list[tuple[int, tuple[int, ...], tuple[int, ...], tuple[tuple[int, int, int], ...]]] = []
+    history: list[tuple[int, Timing]] = []
+    output = (0, 0)
     for _ in range(12):
         gates = []
         start = x_ready
@@ -302,7 +305,8 @@ def _simulate(s: Schedule, mode: str) -> Timing:
                 gates[-1] = (job.layer, gates[-1][1], last)
                 if job.final:
                     h_ready[job.layer] = last + GATES_LATENCY
-            elif job.destination is Destination.OUTPUT and job.final:
+            elif job.destination is Destination.OUTPUT:
+                output = (first if job.first == 0 else output[0], last)
                 choice = last + CHOICE_LATENCY
             elif job.destination is Destination.U and job.layer == 0:
                 next_credits += range(first + CREDIT_LATENCY, last + CREDIT_LATENCY + 1)
@@ -312,12 +316,13 @@ def _simulate(s: Schedule, mode: str) -> Timing:
         if mode == "generate":
             x_ready = max(x_ready, choice)
         zero = starts[0]
-        history.append(
-            (
-                zero,
-                tuple(x - zero for x in starts),
-                tuple(waits),
-                tuple((layer, a - zero, b - zero) for layer, a, b in gates),
-            )
+        timing = Timing(
+            zero - history[-1][0] if history else 0,
+            tuple(x - zero for x in starts),
+            tuple(waits),
+            tuple((layer, a - zero, b - zero) for layer, a, b in gates),
+            (output[0] - zero, output[1] - zero),
+            choice - zero,
         )
-    return Timing(history[-1][0] - history[-2][0], *history[-1][1:])
+        history.append((zero, timing))
+    return history[-1][1]

@@ -53,7 +53,9 @@ def command(
     if synthesize and not table:
         raise UserError("--synthesize goes with --table; 'zynq-lstm synthesize' counts one design")
     spec = (
-        _spec(network) if network else network_spec(preset, vocabulary=vocabulary, units=units, layers=layers)
+        spec_of(network)
+        if network
+        else network_spec(preset, vocabulary=vocabulary, units=units, layers=layers)
     )
     if table:
         least = 4 // (2 if packable(spec) else 1)
@@ -95,7 +97,7 @@ def _smallest_part(row: dict[str, Any]) -> str | None:
     return min(fits, key=lambda p: PARTS[p]["lut"], default=None)
 
 
-def _spec(path: Path) -> NetworkSpec:
+def spec_of(path: Path) -> NetworkSpec:
     """Of a frozen network, or of a quantized checkpoint."""
     from models.checkpoint import Checkpoint
     from models.errors import UserError

@@ -83,9 +83,8 @@ def _print(shown: Chart) -> None:
         f"lanes busy {100 * shown.issued:.1f} % of the cycles, with useful products "
         f"{100 * shown.utilisation:.1f} % of lanes x cycles"
     )
-    for wait in shown.waits or ():
+    for wait in shown.waits:
         console.print(f"idle {wait.cycles} cycles from {wait.start} on: {wait.reason}")
-    if not shown.waits:
-        console.print("no idle cycle; what is lost are places that units, characters and inputs do not fill:")
+    console.print("what is lost of lanes x cycles:")
     for name, lost in shown.losses.items():
         console.print(f"  {100 * lost:4.1f} %  {name}")
