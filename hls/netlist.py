@@ -91,7 +91,7 @@ class NetlistReport:
     shift_registers: int
     dsp_unregistered: list[str]  # result or product without a register of the DSP48E1
     bram_unregistered: list[str]  # an output that anything but a register takes
-    bram_outputs: dict[str, int]  # output bits by what registers them: block RAM, flip-flop, DSP48E1
+    bram_outputs: dict[str, int]  # output bits by what registers them, first of all: block RAM, flip-flop, ...
 
     @property
     def faults(self) -> list[str]:
@@ -278,13 +278,19 @@ def _registers(netlist: Netlist, cell: Cell, bit: Bit) -> str | None:
         return ""
     if cell.parameter("DOA_REG") and cell.parameter("DOB_REG"):
         return "block RAM"
-    if all(c.type in FLIP_FLOPS and port == "D" for c, port in sinks):
+    kinds = {_captures(c, port) for c, port in sinks}
+    if bit in netlist.outputs or None in kinds:
+        return None
+    return " or ".join(sorted(str(kind) for kind in kinds))
+
+
+def _captures(cell: Cell, port: str) -> str | None:
+    """What kind of register a port is the data input of; none: None."""
+    if cell.type in FLIP_FLOPS and port == "D":
         return "flip-flop"
-    if all(
-        (c.type in FLIP_FLOPS and port == "D")
-        or (c.type == "DSP48E1" and port in "AB" and c.parameter(f"{port}REG", 1))
-        for c, port in sinks
-    ):
+    if cell.type.startswith("SRL") and port == "D":
+        return "shift register"
+    if cell.type == "DSP48E1" and port in ("A", "B") and cell.parameter(f"{port}REG", 1):
         return "DSP48E1"
     return None
 
