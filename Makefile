@@ -12,7 +12,7 @@ BIN := .venv/bin
 unexport PYTHONPATH PYTHONHOME PYTHONSTARTUP
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test train lint docs lock venv clean distclean
+.PHONY: help demo test nightly train lint docs lock venv clean distclean
 
 help: ## what there is to make
 	@echo "make TARGET, where TARGET is"
@@ -24,8 +24,11 @@ demo: venv ## convert, simulate and compare the shipped network; print what the 
 test: venv ## every check and every test, with results in build/test/junit.xml
 	@$(MAKE) --no-print-directory lint
 	@mkdir -p build/test
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile \
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile -m "not nightly" \
 	  --junit-xml=build/test/junit.xml $(ARGS)
+
+nightly: venv ## the tests that take too long for every run
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile -m nightly $(ARGS)
 
 train: venv ## train the float and the quantized network from the text
 	@$(BIN)/zynq-lstm train $(ARGS)
@@ -37,6 +40,8 @@ lint: venv ## ruff's checks and format, and mypy
 
 docs: venv ## draw the pictures of the documentation anew
 	@$(BIN)/python docs/flow.py
+	@$(BIN)/zynq-lstm schedule --output docs/schedule.svg
+	@$(BIN)/python -m docs.tables
 
 venv: ## the virtual environment .venv, from the lock files
 	@$(PYTHON) scripts/bootstrap.py --need g++ make perl

@@ -44,7 +44,7 @@ def command(
 
     LUTs and flip-flops are not predicted; 'zynq-lstm synthesize' counts them.
     """
-    from hls.design import arrays_within, packable
+    from hls.design import arrays_within
     from hls.estimate import estimate
     from models.errors import UserError
     from models.spec import network_spec
@@ -58,13 +58,7 @@ def command(
         else network_spec(preset, vocabulary=vocabulary, units=units, layers=layers)
     )
     if table:
-        least = 4 // (2 if packable(spec) else 1)
-        arrays = [arrays_within(spec, n)[0] for n in TABLE_DSP if n >= least]
-        found = [estimate(spec, array, part) for array in dict.fromkeys(arrays)]
-        rows = [row.to_dict() for row in found]
-        if synthesize:
-            for row, one in zip(rows, found, strict=True):
-                row["lut"] = _luts(spec, one)
+        rows = table_rows(spec, part, synthesize)
         click.echo(lanes_table(rows))
     else:
         one = estimate(spec, arrays_within(spec, dsp)[0] if dsp else None, part)
@@ -72,6 +66,20 @@ def command(
         _print(one)
     if json_path:
         write_text(json_path, json.dumps(rows, indent=2) + "\n")
+
+
+def table_rows(spec: NetworkSpec, part: str, synthesize: bool = False) -> list[dict[str, Any]]:
+    """Figures of the fastest arrays of TABLE_DSP DSPs each; LUTs, too, if they are to be synthesized."""
+    from hls.design import arrays_within, packable
+    from hls.estimate import estimate
+
+    least = 4 // (2 if packable(spec) else 1)
+    arrays = dict.fromkeys(arrays_within(spec, n)[0] for n in TABLE_DSP if n >= least)
+    rows = []
+    for array in arrays:
+        one = estimate(spec, array, part)
+        rows.append(one.to_dict() | ({"lut": _luts(spec, one)} if synthesize else {}))
+    return rows
 
 
 def lanes_table(rows: list[dict[str, Any]]) -> str:

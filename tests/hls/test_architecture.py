@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What docs/architecture.md says is what the code has."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from hls import registers
+from hls.chart import chart, draw
+from hls.design import Design, default_array, fitting_array
+from hls.estimate import estimate
+from hls.schedule import schedule
+from models.checkpoint import Checkpoint, shipped
+from models.freeze import freeze
+from models.spec import network_spec
+from scripts.estimate import TABLE_DSP, table_rows
+
+ROOT = Path(__file__).parents[2]
+TEXT = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+SPEC = network_spec("w8a8", vocabulary=78)
+
+
+def test_registers_are_there_verbatim() -> None:
+    assert registers.markdown() in TEXT
+
+
+def test_chart_is_the_schedule(tmp_path: Path) -> None:
+    draw(chart(SPEC, schedule(SPEC, fitting_array(SPEC, "xc7z020")), "generate"), tmp_path / "schedule.svg")
+    drawn = (ROOT / "docs" / "schedule.svg").read_text(encoding="utf-8")
+    assert (tmp_path / "schedule.svg").read_text(encoding="utf-8") == drawn, "run make docs"
+
+
+def test_lanes() -> None:
+    """The table's columns but for the LUTs, which synthesis counts."""
+    block = re.split("<!-- lanes[^>]*-->\n", TEXT)[1].split("<!-- end of lanes -->")[0]
+    found = [[cell.strip() for cell in line.split("|")[1:-1]] for line in block.strip().splitlines()[2:]]
+    rows = table_rows(SPEC, "xc7z020")
+    assert len(found) == len(rows) <= len(TABLE_DSP)
+    for cells, row in zip(found, rows, strict=True):
+        cycles = row["cycles_per_character"]
+        numbers = [cell.replace(",", "") for cell in cells]
+        assert numbers[:3] == [str(row["mac_lanes"]), str(cycles["generate"]), str(cycles["score"])]
+        assert numbers[4:6] == [str(row["dsp"]), f"{row['bram36']:g}"]
+
+
+def test_cycles_and_memories() -> None:
+    found = estimate(SPEC)
+    assert f"**{found.cycles_generate}**" in TEXT
+    assert f"| **{found.bram36:g}** |" in TEXT
+    for count in found.memories.values():
+        assert f"| {count:g} |" in TEXT
+    narrow = estimate(network_spec("w4a8", vocabulary=78))
+    assert f"`w4a8` takes {narrow.cycles_generate} cycles" in TEXT
+
+
+def test_widths() -> None:
+    network = freeze(Checkpoint.load(shipped("w8a8")))
+    parameters = Design(network, default_array(network)).parameters()
+    table = dict(re.findall(r"^\| ([^|]+) \| (\d+) \|", TEXT, re.M))
+    for name, parameter in (
+        ("accumulator", "SUM_BITS"),
+        ("U part + x part + b", "Z_SUM_BITS"),
+        ("output sum + b", "OUTPUT_TOTAL_BITS"),
+    ):
+        assert int(table[name]) == parameters[parameter]
+
+
+@pytest.mark.parametrize("path", re.findall(r"`(hls/[\w/]+\.py)`", TEXT))
+def test_files_exist(path: str) -> None:
+    assert (ROOT / path).is_file()
