@@ -57,15 +57,24 @@ module axil_registers #(
   assign write_mapped = write_word_q == REG_CONTROL || write_word_q == REG_MODE
       || write_word_q == REG_LENGTH || write_word_q == REG_ERRORS;
 
-  logic [31:0] control;
-  assign control = write && write_word_q == REG_CONTROL ? data_q & mask : '0;
-  assign reset_state_o = control[CONTROL_RESET_STATE];
-  assign stop_o = control[CONTROL_STOP];
-  assign clear = control[CONTROL_CLEAR_COUNTERS];
+  // What comes from the engine, and goes there, is registered: no path leads through both.
+  logic busy_q, generating_q, accepted_q, bad_code_now_q;
+  always_ff @(posedge clk_i) begin
+    {busy_q, generating_q} <= {busy_i, generating_i};
+    {accepted_q, bad_code_now_q} <= rst_i ? '0 : {accepted_i, bad_code_i};
+  end
+
+  logic [31:0] control_q;
+  always_ff @(posedge clk_i) begin
+    control_q <= !rst_i && write && write_word_q == REG_CONTROL ? data_q & mask : '0;
+  end
+  assign reset_state_o = control_q[CONTROL_RESET_STATE];
+  assign stop_o = control_q[CONTROL_STOP];
+  assign clear = control_q[CONTROL_CLEAR_COUNTERS];
 
   logic bad_code_q;
-  logic [31:0] error_count_q, characters_q, cycles_high_q;
-  logic [63:0] cycles_q;
+  logic [31:0] error_count_q, characters_q, cycles_low_q, cycles_high_q, cycles_kept_q;
+  logic errors_full_q, cycles_carry_q;  // registers of their own: no chain of 64 bits
   always_ff @(posedge clk_i) begin
     if (rst_i) begin
       have_address_q <= 1'b0;
@@ -77,7 +86,8 @@ module axil_registers #(
       bad_code_q <= 1'b0;
       error_count_q <= '0;
       characters_q <= '0;
-      cycles_q <= '0;
+      {cycles_high_q, cycles_carry_q, cycles_low_q} <= '0;
+      errors_full_q <= 1'b0;
     end else begin
       if (s_axil_awvalid && s_axil_awready) have_address_q <= 1'b1;
       if (s_axil_wvalid && s_axil_wready) have_data_q <= 1'b1;
@@ -91,15 +101,19 @@ module axil_registers #(
         if (write_word_q == REG_ERRORS && data_q[ERRORS_BAD_CODE] && mask[0]) bad_code_q <= 1'b0;
       end else if (s_axil_bready) s_axil_bvalid <= 1'b0;
 
-      if (bad_code_i) bad_code_q <= 1'b1;
+      if (bad_code_now_q) bad_code_q <= 1'b1;
       if (clear) begin
         error_count_q <= '0;
         characters_q <= '0;
-        cycles_q <= '0;
+        {cycles_high_q, cycles_carry_q, cycles_low_q} <= '0;
+        errors_full_q <= 1'b0;
       end else begin
-        error_count_q <= error_count_q + 32'(bad_code_i && error_count_q != '1);
-        characters_q <= characters_q + 32'(accepted_i);
-        cycles_q <= cycles_q + 64'(busy_i);
+        error_count_q <= error_count_q + 32'(bad_code_now_q && !errors_full_q);
+        // Set in time: the codes of two characters are many cycles apart.
+        errors_full_q <= error_count_q == '1;
+        characters_q <= characters_q + 32'(accepted_q);
+        {cycles_carry_q, cycles_low_q} <= 33'(cycles_low_q) + 33'(busy_q);
+        cycles_high_q <= cycles_high_q + 32'(cycles_carry_q);
       end
     end
     if (s_axil_awvalid && s_axil_awready) write_word_q <= s_axil_awaddr[7:2];
@@ -118,14 +132,14 @@ module axil_registers #(
       REG_ID: read_data = ID;
       REG_VERSION: read_data = VERSION;
       REG_CONTROL: read_data = '0;
-      REG_STATUS: read_data = 32'({generating_i, busy_i});
+      REG_STATUS: read_data = 32'({generating_q, busy_q});
       REG_MODE: read_data = 32'({auto_reset_o, generate_o});
       REG_LENGTH: read_data = length_o;
       REG_ERRORS: read_data = 32'(bad_code_q);
       REG_ERROR_COUNT: read_data = error_count_q;
       REG_CHARACTERS: read_data = characters_q;
-      REG_CYCLES_LOW: read_data = cycles_q[31:0];
-      REG_CYCLES_HIGH: read_data = cycles_high_q;
+      REG_CYCLES_LOW: read_data = cycles_low_q;
+      REG_CYCLES_HIGH: read_data = cycles_kept_q;
       REG_SHAPE: read_data = SHAPE;
       REG_ARRAY: read_data = ARRAY;
       default: begin
@@ -148,7 +162,7 @@ module axil_registers #(
       s_axil_rdata <= read_data;
       s_axil_rresp <= read_mapped ? OKAY : SLVERR;
       // The two halves of the cycle count belong together: reading the low one keeps the high one.
-      if (read_word_q == REG_CYCLES_LOW) cycles_high_q <= cycles_q[63:32];
+      if (read_word_q == REG_CYCLES_LOW) cycles_kept_q <= cycles_high_q + 32'(cycles_carry_q);
     end
   end
 endmodule

@@ -28,7 +28,8 @@ module axis_fifo #(
   logic [ADDRESS_BITS:0] count_q;
   logic [WIDTH:0] read_data;
   logic load;
-  assign load = count_q != '0 && (!m_axis_tvalid || m_axis_tready);
+  logic some_q;  // count_q != 0, a register of its own
+  assign load = some_q && (!m_axis_tvalid || m_axis_tready);
   lut_ram #(
       .WIDTH(WIDTH + 1),
       .DEPTH(DEPTH)
@@ -46,17 +47,20 @@ module axis_fifo #(
       write_at_q <= '0;
       read_at_q <= '0;
       count_q <= '0;
+      some_q <= 1'b0;
       room_o <= 1'b0;
       m_axis_tvalid <= 1'b0;
     end else begin
       write_at_q <= write_at_q + ADDRESS_BITS'(write_i);
       read_at_q <= read_at_q + ADDRESS_BITS'(load);
       count_q <= count_q + (ADDRESS_BITS + 1)'(write_i) - (ADDRESS_BITS + 1)'(load);
+      if (write_i) some_q <= 1'b1;
+      else if (load) some_q <= count_q[ADDRESS_BITS:1] != '0;
       room_o <= count_q <= (ADDRESS_BITS + 1)'(DEPTH - RESERVE);
       if (load) m_axis_tvalid <= 1'b1;
       else if (m_axis_tready) m_axis_tvalid <= 1'b0;
     end
     if (load) {m_axis_tlast, m_axis_tdata} <= read_data;
   end
-  assign empty_o = count_q == '0 && !m_axis_tvalid;
+  assign empty_o = !some_q && !m_axis_tvalid;
 endmodule

@@ -54,7 +54,7 @@ module character_control #(
     input  logic [CODE_BITS-1:0]        code_i,
     output logic                        sampled_last_o
 );
-  localparam int CREDIT_BITS = $clog2(BEATS + 1);
+  localparam int CREDIT_BITS = $clog2(BEATS + 2);  // two at least
 
   typedef enum logic {FEED, SAMPLE} state_e;
   state_e state_q;
@@ -63,6 +63,9 @@ module character_control #(
 
   logic x_valid_q, x_first_q, x_score_q, x_sample_q, x_last_q;
   logic [CREDIT_BITS-1:0] credits_q;
+  logic credit_left_q, beat_last_q;  // credits_q != 0, and the last beat is next: registers of their own
+  // Of LENGTH and of what is left of it; a cycle late, while characters are many cycles apart.
+  logic length_set_q, left_one_q;
   logic [1:0] in_flight_q;
   logic accept, generate_now, bad_code, again, done;
   // Characters reach the output layer in their order, at most 3 behind the one that starts.
@@ -75,14 +78,19 @@ module character_control #(
   assign bad_code = 9'(s_axis_tdata) >= 9'(VOCABULARY);
   assign bad_code_o = accept && bad_code;
   assign generate_now = in_sequence_q ? generate_q : generate_i;
-  assign sampled_last_o = left_q == 32'd1 || stop_q;
+  assign sampled_last_o = left_one_q || stop_q;
   assign again = sampled_i && !sampled_last_o;
-  assign start_o = x_valid_q && credits_q != '0 && grant_i;
+  assign start_o = x_valid_q && credit_left_q && grant_i;
   assign done = start_o && beat_last_o;
-  assign beat_last_o = beat_o == BEAT_BITS'(BEATS - 1);
+  assign beat_last_o = beat_last_q;
   assign generating_o = state_q == SAMPLE;
   assign busy_o = in_flight_q != '0 || generating_o;
   assign {score_o, sample_o, last_o} = output_flags_q[finished_q];
+
+  always_ff @(posedge clk_i) begin
+    length_set_q <= length_i != '0;
+    left_one_q <= left_q == 32'd1;
+  end
 
   always_ff @(posedge clk_i) begin
     if (rst_i) begin
@@ -95,7 +103,9 @@ module character_control #(
       x_first_q <= 1'b0;
       phase_o <= 1'b0;
       beat_o <= '0;
+      beat_last_q <= BEATS == 1;
       credits_q <= CREDIT_BITS'(BEATS);
+      credit_left_q <= 1'b1;
       in_flight_q <= '0;
       started_q <= '0;
       finished_q <= '0;
@@ -104,11 +114,13 @@ module character_control #(
       finished_q <= finished_q + 2'(finished_i);
       in_flight_q <= in_flight_q + 2'(accepted_o) - 2'(finished_i);
       credits_q <= credits_q + CREDIT_BITS'(credit_i) - CREDIT_BITS'(start_o);
+      if (credit_i) credit_left_q <= 1'b1;
+      else if (start_o) credit_left_q <= credits_q[CREDIT_BITS-1:1] != '0;
       if (accept) begin
         in_sequence_q <= !s_axis_tlast;
         generate_q <= generate_now;
         reset_pending_q <= reset_state_i;
-        if (generate_now && s_axis_tlast && length_i != '0) state_q <= SAMPLE;
+        if (generate_now && s_axis_tlast && length_set_q) state_q <= SAMPLE;
       end else if (reset_state_i) reset_pending_q <= 1'b1;
 
       if (sampled_i && sampled_last_o) state_q <= FEED;
@@ -121,7 +133,10 @@ module character_control #(
         x_valid_q <= !done;
         x_first_q <= 1'b0;
       end
-      if (start_o) beat_o <= done ? '0 : beat_o + 1'b1;
+      if (start_o) begin
+        beat_o <= done ? '0 : beat_o + 1'b1;
+        beat_last_q <= done ? BEATS == 1 : beat_o == BEAT_BITS'(BEATS - 2);
+      end
       if (done) phase_o <= ~phase_o;
     end
 
@@ -130,7 +145,7 @@ module character_control #(
       fresh_o <= reset_pending_q || (auto_reset_i && !in_sequence_q);
       row_address_o <= bad_code ? '0 : ROW_ADDRESS_BITS'(s_axis_tdata);
       {x_score_q, x_sample_q, x_last_q} <=
-          {!generate_now, generate_now && s_axis_tlast && length_i != '0, s_axis_tlast};
+          {!generate_now, generate_now && s_axis_tlast && length_set_q, s_axis_tlast};
     end else if (again) begin
       left_q <= left_q - 1'b1;
       fresh_o <= 1'b0;

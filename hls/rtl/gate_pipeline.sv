@@ -96,7 +96,7 @@ module gate_pipeline #(
       .data_o   (bias_0)
   );
   delay #(.WIDTH(4 * BIAS_BITS), .CYCLES(2)) u_bias_2 (.clk_i, .data_i(bias_0), .data_o(bias));
-  logic [LAYER_BITS-1:0] layer_2;
+  logic [LAYER_BITS-1:0] layer_2, layer_3_q;
   logic fresh_2, fresh_9;
   delay #(
       .WIDTH (LAYER_BITS + 1),
@@ -107,27 +107,30 @@ module gate_pipeline #(
       .data_o({layer_2, fresh_2})
   );
 
+  always_ff @(posedge clk_i) layer_3_q <= layer_2;
+
   // ---- cycles 3 to 7: align, sum, round to z; 8 and 9: the tables
   logic [4*Z_BITS-1:0] z;
   for (genvar k = 0; k < 4; k++) begin : gen_z
-    logic signed [Z_SUM_BITS-1:0] u_aligned, x_aligned, u_3_q, x_3_q, b_3_q, b_4_q, sum_4_q, sum_5_q;
+    logic signed [X_BITS-1:0] x_3_q;
+    logic signed [Z_SUM_BITS-1:0] u_aligned, x_aligned, u_3_q, b_3_q, x_4_q, sum_4_q, sum_5_q;
     always_comb begin
       u_aligned = '0;
       x_aligned = '0;
       for (int l = 0; l < int'(LAYERS); l++) begin
         if (layer_2 == LAYER_BITS'(l)) begin
           u_aligned = Z_SUM_BITS'($signed(u_part[k*SUM_BITS+:SUM_BITS])) <<< U_SHIFT[l*8+:8];
-          x_aligned = Z_SUM_BITS'($signed(x_part_i[k*X_BITS+:X_BITS])) <<< X_SHIFT[l*8+:8];
         end
+        if (layer_3_q == LAYER_BITS'(l)) x_aligned = Z_SUM_BITS'(x_3_q) <<< X_SHIFT[l*8+:8];
       end
     end
     always_ff @(posedge clk_i) begin
       u_3_q <= fresh_2 ? '0 : u_aligned;
-      x_3_q <= x_aligned;
+      x_3_q <= x_part_i[k*X_BITS+:X_BITS];  // as it is: it has been picked from several places
       b_3_q <= Z_SUM_BITS'($signed(bias[k*BIAS_BITS+:BIAS_BITS]));
-      sum_4_q <= u_3_q + x_3_q;
-      b_4_q <= b_3_q;
-      sum_5_q <= sum_4_q + b_4_q;
+      sum_4_q <= u_3_q + b_3_q;
+      x_4_q <= x_aligned;
+      sum_5_q <= sum_4_q + x_4_q;
     end
     round_saturate #(
         .IN_BITS  (Z_SUM_BITS),

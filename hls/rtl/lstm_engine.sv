@@ -213,7 +213,7 @@ module lstm_engine #(
 
   logic sums_valid, sums_last;
   logic [TAG_BITS:0] sums_tag;
-  logic [COUNT_BITS-1:0] sums_index;
+  logic [ITEM_BITS-1:0] sums_item;
   logic [GATE_LANES*UNIT_SUMS-1:0] sums;
   mac_array #(
       .GROUP_UNITS    (GROUP_UNITS),
@@ -228,7 +228,8 @@ module lstm_engine #(
       .WORDS          (WORDS),
       .ROW_BITS       (WEIGHT_ROW_BITS),
       .TAG_BITS       (TAG_BITS + 1),
-      .COUNT_BITS     (COUNT_BITS)
+      .COUNT_BITS     (COUNT_BITS),
+      .ITEM_BITS      (ITEM_BITS)
   ) u_array (
       .clk_i,
       .rst_i,
@@ -242,16 +243,17 @@ module lstm_engine #(
       .activations_i(activations),
       .beat_valid_o (sums_valid),
       .beat_tag_o   (sums_tag),
-      .beat_index_o (sums_index),
+      .beat_item_o  (sums_item),
       .beat_last_o  (sums_last),
       .beat_o       (sums)
   );
   logic sums_phase, sums_final;
   logic [1:0] sums_to;
   logic [LAYER_BITS-1:0] sums_layer;
-  logic [ITEM_BITS-1:0] sums_first, sums_item;
+  logic [ITEM_BITS-1:0] sums_first;
+  logic unused_first;
+  assign unused_first = ^sums_first;
   assign {sums_phase, sums_to, sums_layer, sums_final, sums_first} = sums_tag;
-  assign sums_item = sums_first + ITEM_BITS'(sums_index);
   assign credit = sums_valid && sums_to == TO_U && sums_layer == '0;
 
   // ---- gates; finished sums go first, they cannot wait
@@ -261,7 +263,7 @@ module lstm_engine #(
   logic [GATE_LANES*H_BITS-1:0] write_values;
   logic [GATE_LANES*UNIT_SUMS-1:0] sums_2;
   logic [GATE_LANES*4*X_WEIGHT_BITS-1:0] x_row;
-  assign sums_to_gates = sums_valid && sums_to == TO_X;
+  assign sums_to_gates = sums_valid && (sums_to & TO_X) != '0;  // there is no job for both X and output
   assign x_grant = !sums_to_gates;
   rom #(
       .WIDTH(GATE_LANES * 4 * X_WEIGHT_BITS),

@@ -22,6 +22,7 @@ module mac_array #(
     parameter int ROW_BITS = 9,      // of the weight memory (rom.sv)
     parameter int TAG_BITS = 8,
     parameter int COUNT_BITS = 5,
+    parameter int ITEM_BITS = 8,     // of a beat's number: the tag's low bits are a job's first one
     localparam int DEPTH = DSP_DEPTH + LUT_DEPTH,
     localparam int ADDRESS_BITS = WORDS > 1 ? $clog2(WORDS) : 1,
     localparam int UNIT_BITS = 4 * SUM_BITS
@@ -41,7 +42,7 @@ module mac_array #(
     // finished sums
     output logic                             beat_valid_o,
     output logic [TAG_BITS-1:0]              beat_tag_o,
-    output logic [COUNT_BITS-1:0]            beat_index_o,
+    output logic [ITEM_BITS-1:0]             beat_item_o,
     output logic                             beat_last_o,
     output logic [DRAIN*UNIT_BITS-1:0]       beat_o
 );
@@ -138,10 +139,10 @@ module mac_array #(
 
     if (loaded) begin
       {single_q, beat_tag_o} <= {single, tag};
-      beat_index_o <= '0;
+      beat_item_o <= tag[ITEM_BITS-1:0];
       left_q <= count;
     end else begin
-      beat_index_o <= beat_index_o + 1'b1;
+      beat_item_o <= beat_item_o + 1'b1;
       left_q <= left_q - COUNT_BITS'(left_q != '0);
     end
   end

@@ -51,38 +51,34 @@ module mac_sequencer #(
   );
   logic next_loaded_q;
   logic next_wait_room;
-  logic [LAYER_BITS-1:0] next_layer;
+  logic [LAYER_BITS-1:0] next_layer, job_layer;
   logic [ROW_BITS-1:0] next_row;
   logic [STEP_BITS-1:0] next_steps, next_cycles;
   logic [TAG_BITS-1:0] next_tag;
   logic [COUNT_BITS-1:0] next_count;
   assign {next_wait_room, next_layer, next_row, next_steps, next_cycles, next_tag, next_count} = next_q;
+  assign job_layer = job[JOB_BITS-2-:LAYER_BITS];
+  logic unused_layer;
+  assign unused_layer = ^next_layer;
 
   // finished_i against the passes begun: a layer is ready for a job of this pass unless it lags by one,
   // ready for the first job of the next pass if it leads by one. It can do neither by more.
   logic [1:0] begun_q;
-  logic [LAYERS-1:0] ready_q, ready_next_q;
-  logic next_is_first_q;
-  always_ff @(posedge clk_i) begin
+  // Looked up with the job that is being read, so that one register says whether that layer is ready.
+  logic next_is_first_q, ready, ready_q;
+  always_comb begin
+    ready = 1'b0;
     for (int k = 0; k < int'(LAYERS); k++) begin
-      ready_q[k] <= finished_i[2*k+:2] - begun_q != 2'd3;
-      ready_next_q[k] <= finished_i[2*k+:2] - begun_q == 2'd1;
+      if (job_layer == LAYER_BITS'(k)) begin
+        ready = next_is_first_q ? finished_i[2*k+:2] - begun_q == 2'd1 : finished_i[2*k+:2] - begun_q != 2'd3;
+      end
     end
   end
 
-  logic running_q;
+  logic free_q;  // the last job's cycles are over; every job has 2 or more
   logic [STEP_BITS-1:0] steps_left_q, cycles_left_q;
-  logic may_start, start;
-  logic layer_ready;
-  always_comb begin
-    layer_ready = 1'b0;
-    for (int k = 0; k < int'(LAYERS); k++) begin
-      if (next_layer == LAYER_BITS'(k)) layer_ready = next_is_first_q ? ready_next_q[k] : ready_q[k];
-    end
-  end
-  assign may_start = next_loaded_q && layer_ready
-      && (room_i || !next_wait_room);
-  assign start = may_start && (!running_q || cycles_left_q == '0);
+  logic start;
+  assign start = next_loaded_q && free_q && ready_q && (room_i || !next_wait_room);
   assign room_taken_o = start && next_wait_room;
 
   always_ff @(posedge clk_i) begin
@@ -91,23 +87,21 @@ module mac_sequencer #(
       next_loaded_q <= 1'b0;
       next_is_first_q <= 1'b1;
       begun_q <= '0;
-      running_q <= 1'b0;
+      free_q <= 1'b1;
       valid_o <= 1'b0;
     end else begin
       next_loaded_q <= !start;
+      free_q <= !start && (free_q || cycles_left_q == STEP_BITS'(1));
       if (start) begin
         next_index_q <= next_index_q == INDEX_BITS'(JOBS - 1) ? '0 : next_index_q + 1'b1;
         next_is_first_q <= next_index_q == INDEX_BITS'(JOBS - 1);
         if (next_is_first_q) begun_q <= begun_q + 1'b1;
-        running_q <= 1'b1;
         valid_o <= 1'b1;
-      end else begin
-        if (cycles_left_q == '0) running_q <= 1'b0;
-        if (steps_left_q == '0) valid_o <= 1'b0;
-      end
+      end else if (steps_left_q == '0) valid_o <= 1'b0;
     end
 
     next_q <= job;
+    ready_q <= ready;
     if (start) begin
       address_o <= next_is_first_q ? '0 : address_o + 1'b1;
       first_o <= 1'b1;
