@@ -157,7 +157,7 @@ module axil_registers #(
       if (reading_q) s_axil_rvalid <= 1'b1;
       else if (s_axil_rready) s_axil_rvalid <= 1'b0;
     end
-    if (s_axil_arvalid && s_axil_arready) read_word_q <= s_axil_araddr[7:2];
+    read_word_q <= s_axil_araddr[7:2];  // of use if reading_q is set with it
     if (reading_q) begin
       s_axil_rdata <= read_data;
       s_axil_rresp <= read_mapped ? OKAY : SLVERR;

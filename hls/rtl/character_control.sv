@@ -66,13 +66,14 @@ module character_control #(
   logic credit_left_q, beat_last_q;  // credits_q != 0, and the last beat is next: registers of their own
   // Of LENGTH and of what is left of it; a cycle late, while characters are many cycles apart.
   logic length_set_q, left_one_q;
+  logic ready_q;  // a cycle after it could be
   logic [1:0] in_flight_q;
   logic accept, generate_now, bad_code, again, done;
   // Characters reach the output layer in their order, at most 3 behind the one that starts.
   logic [2:0] output_flags_q[0:3];
   logic [1:0] started_q, finished_q;
 
-  assign s_axis_tready = state_q == FEED && !x_valid_q && in_flight_q != 2'd3;
+  assign s_axis_tready = ready_q;
   assign accept = s_axis_tvalid && s_axis_tready;
   assign accepted_o = accept || again;
   assign bad_code = 9'(s_axis_tdata) >= 9'(VOCABULARY);
@@ -85,11 +86,12 @@ module character_control #(
   assign beat_last_o = beat_last_q;
   assign generating_o = state_q == SAMPLE;
   assign busy_o = in_flight_q != '0 || generating_o;
-  assign {score_o, sample_o, last_o} = output_flags_q[finished_q];
 
   always_ff @(posedge clk_i) begin
     length_set_q <= length_i != '0;
     left_one_q <= left_q == 32'd1;
+    {score_o, sample_o, last_o} <= output_flags_q[finished_q];
+    ready_q <= !rst_i && !accept && state_q == FEED && !x_valid_q && in_flight_q != 2'd3;
   end
 
   always_ff @(posedge clk_i) begin

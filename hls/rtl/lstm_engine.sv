@@ -211,7 +211,10 @@ module lstm_engine #(
       .row_o       (step_row)
   );
 
-  logic sums_valid, sums_last;
+  logic sums_valid, sums_last, sums_to_u, sums_to_gates, sums_to_output;
+  logic [1:0] step_to;
+  logic [LAYER_BITS-1:0] step_layer;
+  assign {step_to, step_layer} = step_tag[TAG_BITS-1-:2+LAYER_BITS];
   logic [TAG_BITS:0] sums_tag;
   logic [ITEM_BITS-1:0] sums_item;
   logic [GATE_LANES*UNIT_SUMS-1:0] sums;
@@ -228,6 +231,7 @@ module lstm_engine #(
       .WORDS          (WORDS),
       .ROW_BITS       (WEIGHT_ROW_BITS),
       .TAG_BITS       (TAG_BITS + 1),
+      .FLAGS          (4),
       .COUNT_BITS     (COUNT_BITS),
       .ITEM_BITS      (ITEM_BITS)
   ) u_array (
@@ -238,10 +242,14 @@ module lstm_engine #(
       .first_i      (step_first),
       .last_i       (step_last),
       .tag_i        ({step_phase, step_tag}),
+      .flags_i      ({
+        step_to == TO_U && step_layer == '0, step_to == TO_OUTPUT, step_to == TO_X, step_to == TO_U
+      }),
       .single_i     (step_tag[TAG_BITS-1-:2] == TO_OUTPUT),
       .count_i      (step_count),
       .activations_i(activations),
       .beat_valid_o (sums_valid),
+      .beat_flags_o ({credit, sums_to_output, sums_to_gates, sums_to_u}),
       .beat_tag_o   (sums_tag),
       .beat_item_o  (sums_item),
       .beat_last_o  (sums_last),
@@ -251,19 +259,17 @@ module lstm_engine #(
   logic [1:0] sums_to;
   logic [LAYER_BITS-1:0] sums_layer;
   logic [ITEM_BITS-1:0] sums_first;
-  logic unused_first;
-  assign unused_first = ^sums_first;
   assign {sums_phase, sums_to, sums_layer, sums_final, sums_first} = sums_tag;
-  assign credit = sums_valid && sums_to == TO_U && sums_layer == '0;
+  logic unused_sums;
+  assign unused_sums = ^{sums_valid, sums_to, sums_first};
 
   // ---- gates; finished sums go first, they cannot wait
-  logic sums_to_gates, write_h, write_phase, write_last;
+  logic write_h, write_phase, write_last;
   logic [LAYER_BITS-1:0] write_layer, start_layer_2;
   logic [BEAT_BITS-1:0] write_beat;
   logic [GATE_LANES*H_BITS-1:0] write_values;
   logic [GATE_LANES*UNIT_SUMS-1:0] sums_2;
   logic [GATE_LANES*4*X_WEIGHT_BITS-1:0] x_row;
-  assign sums_to_gates = sums_valid && (sums_to & TO_X) != '0;  // there is no job for both X and output
   assign x_grant = !sums_to_gates;
   rom #(
       .WIDTH(GATE_LANES * 4 * X_WEIGHT_BITS),
@@ -338,7 +344,7 @@ module lstm_engine #(
     ) u_gates (
         .clk_i,
         .rst_i,
-        .store_i      (sums_valid && sums_to == TO_U),
+        .store_i      (sums_to_u),
         .store_unit_i (BEAT_BITS'(sums_item)),
         .store_sums_i (sums[p*UNIT_SUMS+:UNIT_SUMS]),
         .start_i      (sums_to_gates || x_start),
@@ -419,7 +425,7 @@ module lstm_engine #(
   ) u_output (
       .clk_i,
       .rst_i,
-      .valid_i          (sums_valid && sums_to == TO_OUTPUT),
+      .valid_i          (sums_to_output),
       .word_i           (WORD_BITS'(sums_item)),
       .sums_i           (sums[UNIT_SUMS-1:0]),
       .logits_valid_o   (logits_valid),

@@ -11,9 +11,15 @@ module lut_rom #(
     output logic [WIDTH-1:0]        data_o
 );
   (* logic_block = 1 *)  // Yosys would find a block RAM worth its price
-  logic [WIDTH-1:0] memory[0:DEPTH-1];
+  logic [WIDTH-1:0] memory[0:(1<<ADDRESS_BITS)-1];
+  (* keep *)  // or Yosys would move the register of the address behind the memory
+  logic [ADDRESS_BITS-1:0] address;
 
-  initial $readmemh(FILE, memory);
+  initial begin
+    for (int k = 0; k < 1 << ADDRESS_BITS; k++) memory[k] = '0;
+    $readmemh(FILE, memory, 0, DEPTH - 1);
+  end
 
-  assign data_o = memory[address_i];
+  assign address = address_i;
+  assign data_o = memory[address];
 endmodule

@@ -21,6 +21,7 @@ module mac_array #(
     parameter int WORDS = 512,
     parameter int ROW_BITS = 9,      // of the weight memory (rom.sv)
     parameter int TAG_BITS = 8,
+    parameter int FLAGS = 1,
     parameter int COUNT_BITS = 5,
     parameter int ITEM_BITS = 8,     // of a beat's number: the tag's low bits are a job's first one
     localparam int DEPTH = DSP_DEPTH + LUT_DEPTH,
@@ -35,12 +36,14 @@ module mac_array #(
     input  logic                             first_i,
     input  logic                             last_i,
     input  logic [TAG_BITS-1:0]              tag_i,     // with last_i
+    input  logic [FLAGS-1:0]                 flags_i,   // with last_i
     input  logic                             single_i,  // with last_i: one unit a beat
     input  logic [COUNT_BITS-1:0]            count_i,   // with last_i: beats, less one
     // activations of the bundle, cycle 2
     input  logic [DEPTH*ACTIVATION_BITS-1:0] activations_i,
     // finished sums
     output logic                             beat_valid_o,
+    output logic [FLAGS-1:0]                 beat_flags_o,  // the job's, each and beat_valid_o
     output logic [TAG_BITS-1:0]              beat_tag_o,
     output logic [ITEM_BITS-1:0]             beat_item_o,
     output logic                             beat_last_o,
@@ -114,6 +117,7 @@ module mac_array #(
   // The last segment has loaded its sums when `loaded` is set: all units then stand in the register.
   logic loaded, single;
   logic [TAG_BITS-1:0] tag;
+  logic [FLAGS-1:0] flags;
   logic [COUNT_BITS-1:0] count, left_q;
   delay_flag #(
       .CYCLES(LOADED)
@@ -124,18 +128,18 @@ module mac_array #(
       .data_o(loaded)
   );
   delay #(
-      .WIDTH (TAG_BITS + COUNT_BITS + 1),
+      .WIDTH (FLAGS + TAG_BITS + COUNT_BITS + 1),
       .CYCLES(LOADED)
   ) u_tag (
       .clk_i,
-      .data_i({single_i, tag_i, count_i}),
-      .data_o({single, tag, count})
+      .data_i({flags_i, single_i, tag_i, count_i}),
+      .data_o({flags, single, tag, count})
   );
 
   always_ff @(posedge clk_i) begin
-    if (rst_i) beat_valid_o <= 1'b0;
-    else if (loaded) beat_valid_o <= 1'b1;
-    else if (left_q == '0) beat_valid_o <= 1'b0;
+    if (rst_i) {beat_flags_o, beat_valid_o} <= '0;
+    else if (loaded) {beat_flags_o, beat_valid_o} <= {flags, 1'b1};
+    else if (left_q == '0) {beat_flags_o, beat_valid_o} <= '0;
 
     if (loaded) begin
       {single_q, beat_tag_o} <= {single, tag};

@@ -41,7 +41,16 @@ module output_layer #(
   delay #(.WIDTH(4 * SUM_BITS), .CYCLES(2)) u_sums (.clk_i, .data_i(sums_i), .data_o(sums_2));
   delay #(.WIDTH(WORD_BITS), .CYCLES(5)) u_word (.clk_i, .data_i(word_i), .data_o(word_5));
   delay_flag #(.CYCLES(5)) u_valid (.clk_i, .rst_i, .data_i(valid_i), .data_o(logits_valid_o));
-  assign logits_last_o = word_5 == WORD_BITS'(WORDS - 1);
+  logic last_5;
+  delay #(
+      .WIDTH (1),
+      .CYCLES(5)
+  ) u_last (
+      .clk_i,
+      .data_i(word_i == WORD_BITS'(WORDS - 1)),
+      .data_o(last_5)
+  );
+  assign logits_last_o = last_5;
 
   logic [4*LOGIT_BITS-1:0] rounded;
   for (genvar k = 0; k < 4; k++) begin : gen_logit

@@ -34,15 +34,17 @@ module rom #(
     assign data_o = row_q;
   end else begin : gen_folded
     localparam int FOLD_BITS = ADDRESS_BITS - ROW_BITS;
-    logic [FOLD_BITS-1:0] fold_1_q, fold_2_q;
+    // One bit a word, so that picking it is two levels of LUTs for up to nine.
+    logic [FOLD_BITS-1:0] fold_1_q;
+    logic [FOLDS-1:0] picked_2_q;
     always_ff @(posedge clk_i) begin
       fold_1_q <= address_i[ADDRESS_BITS-1:ROW_BITS];
-      fold_2_q <= fold_1_q;
+      for (int f = 0; f < int'(FOLDS); f++) picked_2_q[f] <= fold_1_q == FOLD_BITS'(f);
     end
     always_comb begin
-      data_o = row_q[WIDTH-1:0];
-      for (int f = 1; f < int'(FOLDS); f++) begin
-        if (fold_2_q == FOLD_BITS'(f)) data_o = row_q[f*WIDTH+:WIDTH];
+      data_o = '0;
+      for (int f = 0; f < int'(FOLDS); f++) begin
+        data_o = data_o | (row_q[f*WIDTH+:WIDTH] & {WIDTH{picked_2_q[f]}});
       end
     end
   end
