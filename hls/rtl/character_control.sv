@@ -70,7 +70,7 @@ module character_control #(
   logic [1:0] in_flight_q;
   logic accept, generate_now, bad_code, again, done;
   // Characters reach the output layer in their order, at most 3 behind the one that starts.
-  logic [2:0] output_flags_q[0:3];
+  logic [3:0][2:0] output_flags_q;
   logic [1:0] started_q, finished_q;
 
   assign s_axis_tready = ready_q;
