@@ -91,7 +91,7 @@ class NetlistReport:
     shift_registers: int
     dsp_unregistered: list[str]  # result or product without a register of the DSP48E1
     bram_unregistered: list[str]  # an output that anything but a register takes
-    bram_outputs: dict[str, int]  # output bits by what registers them, first of all: block RAM, flip-flop, ...
+    bram_outputs: dict[str, int]  # output bits by what registers them: block RAM, flip-flop, ...
 
     @property
     def faults(self) -> list[str]:
