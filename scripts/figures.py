@@ -109,7 +109,7 @@ def _measure(
     console.print(
         f"{preset}: endpoints by LUT levels {found.levels}; "
         f"block-RAM outputs registered in {found.bram_outputs}; "
-        f"{found.shift_registers} shift registers in LUTs; no faults but those named",
+        f"{found.shift_registers} shift registers in LUTs; {len(found.faults)} faults",
         highlight=False,
     )
     for path in found.long_paths[:10]:
