@@ -15,10 +15,8 @@ module lut_rom #(
   (* keep *)  // or Yosys would move the register of the address behind the memory
   logic [ADDRESS_BITS-1:0] address;
 
-  initial begin
-    for (int k = 0; k < 1 << ADDRESS_BITS; k++) memory[k] = '0;
-    $readmemh(FILE, memory, 0, DEPTH - 1);
-  end
+  // Words behind DEPTH are never read, and not filled: for Yosys, zeros from a loop would outlast the file's.
+  initial $readmemh(FILE, memory, 0, DEPTH - 1);
 
   assign address = address_i;
   assign data_o = memory[address];
