@@ -290,7 +290,7 @@ def _captures(cell: Cell, port: str) -> str | None:
         return "flip-flop"
     if cell.type.startswith("SRL") and port == "D":
         return "shift register"
-    if cell.type == "DSP48E1" and port in ("A", "B") and cell.parameter(f"{port}REG", 1):
+    if cell.type == "DSP48E1" and port in ("A", "B", "D") and cell.parameter(f"{port}REG", 1):
         return "DSP48E1"
     return None
 

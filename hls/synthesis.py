@@ -97,8 +97,9 @@ def _script(project: Path) -> list[str]:
     sources = " ".join(sorted(f.name for f in project.glob("*.sv")))
     return [
         f"read_verilog -sv -defer {sources}",
-        # What a wire costs in LUT mapping, in ps: nearer to a routed one than Yosys' 300; levels then count.
-        "scratchpad -set synth_xilinx.abc9.W 700",
+        # What a wire costs in LUT mapping, in ps. With Yosys' own 300, four LUTs are faster than a path
+        # from a block RAM, and LUTs are shared until they aren't; with this, levels count.
+        "scratchpad -set synth_xilinx.abc9.W 1000",
         f"synth_xilinx -family xc7 -top {_top(project)} -flatten -noiopad -abc9",
     ]
 

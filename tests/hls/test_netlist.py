@@ -103,7 +103,8 @@ def test_faults_are_found(maker: Maker, tmp_path: Path) -> None:
     maker.register(27, 30)
     maker.cell("LUT1", I0=28, O=31)
     maker.cell("SRL16E", CLK=2, CE="1", D=29, A0="0", Q=32)
-    report = maker.report(tmp_path, (3,), (20, 21, 24, 25, 26, 30, 31, 32))
+    maker.cell("DSP48E1", "another", {"PREG": "1", "MREG": "1", "DREG": "1"}, D=29, P=33)
+    report = maker.report(tmp_path, (3,), (20, 21, 24, 25, 26, 30, 31, 32, 33))
     assert report.latches == ["a_latch"]
     assert report.multiple_drivers == ["n21"]
     assert report.undriven == ["n99"]
@@ -111,7 +112,7 @@ def test_faults_are_found(maker: Maker, tmp_path: Path) -> None:
     assert report.unintended_lut_memories == ["u_somewhere"]
     assert report.dsp_unregistered == ["a_dsp"]
     assert report.bram_unregistered == ["a_ram (n28)"]
-    assert report.bram_outputs == {"flip-flop": 1, "shift register": 1}
+    assert report.bram_outputs == {"flip-flop": 1, "DSP48E1 or shift register": 1}
     assert len(report.faults) == 7
 
 
