@@ -13,12 +13,13 @@ from hls.schedule import SKEW_LATENCY, Array, Schedule, busy_cycles, schedule
 from models.errors import UserError
 from models.network import IntegerNetwork, product_range
 from models.spec import GATES, LstmFormats, NetworkSpec, symmetric
+from sim import sampling
 from sim.fixed import FixedFormat, Overflow, Rounding, signed_bits
 
 #: Signals whose formats all layers share, since one gate pipeline serves them.
 SHARED_SIGNALS = ("z", "gate", "g", "c", "ct", "tc", "h")
 SIGNAL_BITS = 16
-#: Of a Zynq-7020's 220 DSPs; the gates take three more.
+#: Of a Zynq-7020's 220 DSPs; the gates take three more, the choice of characters four.
 ARRAY_DSP = 208
 DSP_DEPTH = 4  # products of 8 x 8 bits that one field of a packed DSP48E1 holds the sum of
 SEGMENT_UNITS = 9  # about: 36 chains are as many as share one set of registers
@@ -63,11 +64,11 @@ def arrays_within(spec: NetworkSpec, dsp: int) -> list[Array]:
 
 def fitting_array(spec: NetworkSpec, part: str) -> Array:
     """The fastest array whose design fits a part's DSP48E1 and block RAM; if none does, the fastest."""
-    from hls.estimate import estimate, gate_dsp
+    from hls.estimate import CHOICE_DSP, estimate, gate_dsp
     from hls.synthesis import PARTS, part_name
 
     part = part_name(part)
-    arrays = arrays_within(spec, min(ARRAY_DSP, PARTS[part]["dsp"] - gate_dsp(spec)))
+    arrays = arrays_within(spec, min(ARRAY_DSP, PARTS[part]["dsp"] - gate_dsp(spec) - CHOICE_DSP))
     return next((a for a in arrays if estimate(spec, a, part).fits), arrays[0])
 
 
@@ -287,7 +288,28 @@ class Design:
             "LOGIT_SHIFT": output_frac - spec.output.logits.frac,
             "LOGIT_HALF": _half(spec.output.logits),
             "LOGIT_BITS": spec.output.logits.bits,
+            **self._choice(),
             "IDENTITY": f"256'h{network.identity}",
+        }
+
+    def _choice(self) -> dict[str, int | str]:
+        """Parameters of character_choice.sv."""
+        logits, table = self.network.spec.output.logits, sampling.noise_table()
+        logit_shift, noise_shift = sampling.score_shifts(logits)
+        lowest, highest = (x * sampling.TEMPERATURE.max_raw << noise_shift for x in sampling.noise_bounds())
+        # Behind the vocabulary stands what loses against the lowest logit, whatever noise the two get.
+        loser = (logits.min_raw << logit_shift) + lowest - highest - 1
+        bits = signed_bits(loser + lowest, (logits.max_raw << logit_shift) + highest)
+        return {
+            "NOISE_BITS": sampling.NOISE.bits,
+            "NOISE_TABLE_BITS": signed_bits(int(table.min()), int(table.max())),
+            "TEMPERATURE_BITS": sampling.TEMPERATURE.bits,
+            "SCORE_BITS": bits,
+            "SCORE_LOGIT_SHIFT": logit_shift,
+            "SCORE_NOISE_SHIFT": noise_shift,
+            "SCORE_LOSER": f"{bits}'h{loser % (1 << bits):x}",
+            "NOISE_TAIL": _packed(sampling.noise_tail().tolist(), sampling.NOISE.bits),
+            "RANDOM_INITIAL": _packed(list(sampling.INITIAL_STATE), 32),
         }
 
     @cached_property

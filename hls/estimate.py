@@ -22,9 +22,13 @@ from hls.memory import halves
 from hls.schedule import Array, schedule
 from hls.synthesis import PARTS, part_name
 from models.spec import NetworkSpec
+from sim import sampling
+from sim.fixed import signed_bits
 
 #: Yosys makes smaller products of LUTs.
 DSP_MIN_PRODUCT_BITS = 9
+#: Temperature times noise, added to the logit, for each of a word's logits.
+CHOICE_DSP = sampling.LANES
 
 
 @dataclass(frozen=True)
@@ -72,7 +76,7 @@ def estimate(spec: NetworkSpec, array: Array | None = None, part: str = "xc7z020
     array = array or fitting_array(spec, part)
     plan = schedule(spec, array)
     memories = _memories(spec, array, plan.words)
-    dsp = array.dsp + array.gate_lanes * gate_dsp(spec)
+    dsp = array.dsp + array.gate_lanes * gate_dsp(spec) + CHOICE_DSP
     bram36 = sum(memories.values())
     return Estimate(
         part,
@@ -96,10 +100,14 @@ def _memories(spec: NetworkSpec, array: Array, words: int) -> dict[str, float]:
     sigmoid = tables["sigmoid"]
     gates = tables["tanh"].halves + tables["tanh_c"].halves + sigmoid.halves
     gates += halves(sigmoid.width, formats.z.bits, ports=2)
+    bounds = int(sampling.noise_table().min()), int(sampling.noise_table().max())
+    rows = sampling.OCTAVES.bit_length() - 1 + sampling.CELL_BITS
+    noise = sampling.LANES // 2 * halves(signed_bits(*bounds), rows, ports=2)
     return {
         "weights": sum(rom.halves for rom in weight_roms(array, words, spec_weight_bits(spec)).values()) / 2,
         "rows of the first layer's W": row_rom(spec, array).halves / 2,
         "activation tables": array.gate_lanes * gates / 2,
+        "noise tables": noise / 2,
     }
 
 

@@ -15,6 +15,7 @@ from hls.memory import Rom
 from hls.schedule import Destination, Job
 from models.spec import GATES
 from sim.fixed import Raw
+from sim.sampling import noise_table
 
 TOP = "zynq_lstm"
 
@@ -36,6 +37,7 @@ def generate(design: Design) -> dict[str, str]:
     files["schedule.mem"] = _schedule(design)
     files |= _weights(design)
     files |= _tables(design)
+    files["noise.mem"] = memory(noise_table()[:, np.newaxis], int(design.parameters()["NOISE_TABLE_BITS"]))
     files["project.json"] = json.dumps(_project(design), indent=2, sort_keys=True) + "\n"
     return files
 

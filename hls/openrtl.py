@@ -109,6 +109,15 @@ class OpenRTLBackend(FPGABackend):
         model.codes_since_reset = codes
         return {name: signal[earlier:] for name, signal in run.trace.items()}
 
+    def generate(self, model: Any, prime: Raw, length: int, temperature_raw: int, seed: int) -> Raw:
+        """Codes (length,) that the RTL writes behind ``prime``, from a zero state."""
+        if not hasattr(model, "rtl"):
+            raise UserError("the model is not compiled yet; call hls.convert.compile_model(model) first")
+        if length == 0:
+            return np.empty(0, np.int64)
+        run = model.rtl.generate(prime, length, temperature_raw=temperature_raw, seed=seed)
+        return np.array(run.report["generated"], np.int64)
+
     def predict(self, model: Any, x: NDArray[Any]) -> NDArray[np.float64]:
         """Logits (characters, vocabulary) for codes (characters, 1); see :meth:`trace`."""
         logits = self.trace(model, np.ravel(x).astype(np.int64))["logits"]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 #: First register: tells this engine from anything else on the bus ("ZLST").
 ID = 0x5A4C5354
 #: Version of this map, major in the upper half.
-VERSION = 0x0001_0000
+VERSION = 0x0001_0001
 
 
 @dataclass(frozen=True)
@@ -71,6 +71,19 @@ REGISTERS = (
     Register("SHAPE", 0x2C, "RO", "layers [31:24], units of layer 0 [23:12], vocabulary [11:0]"),
     Register(
         "ARRAY", 0x30, "RO", "multiply-accumulates a cycle [31:16], products a DSP [15:8], chain depth [7:0]"
+    ),
+    Register(
+        "SEED",
+        0x34,
+        "RW",
+        "generate: a write starts the random sequence of this seed, for characters chosen from now on",
+    ),
+    Register(
+        "TEMPERATURE",
+        0x38,
+        "RW",
+        "generate: temperature in 1/256 [11:0], 0 takes the likeliest character; "
+        "holds for characters whose logits come after the write",
     ),
     Register("IDENTITY", 0x40, "RO", "SHA-256 of the network, 8 words, least significant first"),
 )

@@ -26,7 +26,7 @@ ARRAY_LATENCY = 6  # mac_array: + DSP depth + segments, from a job's last step t
 SKEW_LATENCY = 2  # mac_segment: the DSP48E1s start later if they add what LUTs multiply
 GATES_LATENCY = 27  # gate_pipeline 24, hidden buffer 1, counter 1, readiness 1: until a job may start
 CREDIT_LATENCY = 1  # character_control: from a finished U sum of layer 0 to that unit's start
-CHOICE_LATENCY = 9  # output_layer 8, character_control 1: from the last output word to the next start
+CHOICE_LATENCY = 10  # character_choice 9, character_control 1: from the last output word to the next start
 ACCEPT_LATENCY = 3  # character_control: from a character's last start to the next one's first
 
 

@@ -8,7 +8,7 @@ The state is carried from character to character and from call to call, as in th
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from models.errors import UserError
 from models.network import IntegerNetwork
 from models.spec import GATES
 from sim.fixed import Raw
+from sim.generate import check_arguments
 from sim.reference import LAYER_SIGNALS
 
 #: What the kernel records for a unit, in this order (zynq_lstm_csim.h).
@@ -86,6 +87,57 @@ def trace(hls_model: Any, codes: Sequence[int] | NDArray[Any]) -> dict[str, Raw]
     return signals
 
 
+def generate(
+    hls_model: Any,
+    prime: Sequence[int] | NDArray[Any],
+    length: int,
+    temperature_raw: int = 0,
+    seed: int = 0,
+) -> Raw:
+    """Codes (length,) that follow ``prime``, from a zero state: those of :func:`sim.generate.generate`.
+
+    Raises:
+        UserError: as :func:`run`; nothing to start from, or a value out of range.
+    """
+    prime = _codes(prime)
+    check_arguments(len(prime), length, temperature_raw, seed)
+    if hls_model.config.backend.name == "OpenRTL":
+        return hls_model.config.backend.generate(hls_model, prime, length, temperature_raw, seed)
+    return np.array(list(stream(hls_model, prime, length, temperature_raw, seed, at_once=length)), np.int64)
+
+
+def stream(
+    hls_model: Any,
+    prime: Sequence[int] | NDArray[Any],
+    length: int,
+    temperature_raw: int = 0,
+    seed: int = 0,
+    at_once: int = 1,
+) -> Iterator[int]:
+    """The same from the HLS C++ as they come, ``at_once`` a time; the loop itself is C++."""
+    prime = _codes(prime)
+    check_arguments(len(prime), length, temperature_raw, seed)
+    library, network = _library(hls_model), network_from_graph(hls_model)
+    top = getattr(library, f"{hls_model.config.get_project_name()}_double")
+    logits = np.empty(network.spec.vocabulary, np.float64)
+    library.zynq_lstm_reset()
+    run(hls_model, prime[:-1])
+    library.zynq_lstm_seed(seed)
+    code = int(prime[-1])
+    for start in range(0, length, max(1, at_once)):
+        codes = np.empty(min(at_once, length - start), np.int64)
+        library.zynq_lstm_generate(
+            ctypes.cast(top, ctypes.c_void_p),
+            code,
+            len(codes),
+            temperature_raw,
+            logits.ctypes.data,
+            codes.ctypes.data,
+        )
+        code = int(codes[-1])
+        yield from codes.tolist()
+
+
 def _raw(hls_model: Any, codes: Raw) -> Raw:
     network: IntegerNetwork = network_from_graph(hls_model)
     if hls_model.config.backend.name == "Vitis":
@@ -110,5 +162,15 @@ def _library(hls_model: Any) -> Any:
         raise UserError("the model is not compiled yet; call hls.convert.compile_model(model) first")
     library.zynq_lstm_trace.argtypes = [ctypes.c_void_p, ctypes.c_size_t]
     library.zynq_lstm_trace_end.restype = ctypes.c_void_p
+    library.zynq_lstm_seed.argtypes = [ctypes.c_uint]
+    library.zynq_lstm_generate.argtypes = [
+        ctypes.c_void_p,
+        ctypes.c_uint,
+        ctypes.c_size_t,
+        ctypes.c_uint,
+        ctypes.c_void_p,
+        ctypes.c_void_p,
+    ]
+    library.zynq_lstm_generate.restype = None
     library.zynq_lstm_sums_too_wide.restype = ctypes.c_ulonglong
     return library

@@ -1,15 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Text from a float or a quantized Keras model, one character after the other."""
+"""Text from a float or a quantized Keras model, one character after the other.
+
+A quantized model chooses as the hardware does (:mod:`sim.sampling`): the same text as every integer engine.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.errors import UserError
+from sim.sampling import Sampler, check_seed, temperature_to_raw
 
 
 def choose(logits: NDArray[np.float64], temperature: float, rng: np.random.Generator) -> int:
@@ -38,11 +42,13 @@ def generate(
         model: a float or quantized Keras model of ours.
         prime: at least one character, read from a zero state.
         length: how many characters to write.
-        temperature: 0 for the likeliest character each time, 1 for the model's own distribution.
-        seed: of the draw.
+        temperature: 0 for the likeliest character each time, 1 for the model's own distribution. Rounded
+            to the hardware's register for a quantized model.
+        seed: of the draw; the hardware's for a quantized model, 0 to 2**32 - 1.
 
     Raises:
-        UserError: nothing to start from, or a negative length or temperature.
+        UserError: nothing to start from, a negative length or temperature, or what the hardware does not
+            have.
     """
     if len(prime) == 0:
         raise UserError("the priming text is empty; give at least one character")
@@ -50,15 +56,29 @@ def generate(
         raise UserError(f"length is {length}; it must be 0 or more")
     if not (np.isfinite(temperature) and temperature >= 0):
         raise UserError(f"temperature is {temperature}; it must be 0 or more")
-    return _generate(model, np.asarray(prime, np.int32), length, temperature, seed)
+    if hasattr(model.get_layer("logits"), "formats"):
+        from models.quantized import spec_of_model
+
+        sampler = Sampler(spec_of_model(model), temperature_to_raw(temperature), seed)
+        scale = 2.0**sampler.spec.output.logits.frac
+
+        def pick(logits: NDArray[np.float64]) -> int:
+            return sampler.choose((logits * scale).astype(np.int64))  # exact
+
+    else:
+        rng = np.random.default_rng(check_seed(seed))
+
+        def pick(logits: NDArray[np.float64]) -> int:
+            return choose(logits, temperature, rng)
+
+    return _generate(model, np.asarray(prime, np.int32), length, pick)
 
 
 def _generate(
-    model: Any, prime: NDArray[np.int32], length: int, temperature: float, seed: int
+    model: Any, prime: NDArray[np.int32], length: int, pick: Callable[[NDArray[np.float64]], int]
 ) -> Iterator[int]:
     from models.float_lstm import forward, tf, zero_state
 
-    rng = np.random.default_rng(seed)
     step = tf.function(lambda codes, states: forward(model, codes, states), jit_compile=True)
     states: Any = zero_state(model, 1)
     for code in prime[:-1]:
@@ -66,5 +86,5 @@ def _generate(
     code = int(prime[-1])
     for _ in range(length):
         logits, states = step(tf.constant([[code]], tf.int32), states)
-        code = choose(np.asarray(logits[0, 0], np.float64), temperature, rng)
+        code = pick(np.asarray(logits[0, 0], np.float64))
         yield code

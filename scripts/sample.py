@@ -1,43 +1,108 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``zynq-lstm sample``: text from a trained network, in Keras."""
+"""``zynq-lstm sample``: text from a trained network, on any engine."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import click
 
 from models.checkpoint import Checkpoint, shipped
 from models.corpus import encode
+from models.errors import UserError
+from sim.sampling import TEMPERATURE, temperature_to_raw
+
+ENGINES = ("float", "quantized", "reference", "hls", "rtl")
 
 
 @click.command(name="sample")
 @click.option(
     "--checkpoint",
     type=click.Path(path_type=Path),
-    help="Float or quantized network; the shipped w8a8 if not given.",
+    help="Float or quantized network; the shipped w8a8 if not given, with --engine float the shipped float.",
+)
+@click.option(
+    "--engine",
+    type=click.Choice(ENGINES),
+    help="What runs the network: Keras (float, quantized), NumPy, C++ or the simulated RTL. All but float "
+    "write the same text for the same seed. The reference if not given, for a float network float.",
 )
 @click.option("--prime", default="HAMLET.\n", show_default=True, help="Text to start from.")
-@click.option("--characters", default=400, show_default=True, help="How many to write.")
+@click.option(
+    "--length", "--characters", default=400, show_default=True, help="How many characters to write."
+)
 @click.option(
     "--temperature",
     default=0.7,
     show_default=True,
-    help="0: always the likeliest; 1: the network's own distribution.",
+    help="0: always the likeliest; 1: the network's own distribution. "
+    f"Below {1 << TEMPERATURE.integer}, in steps of 1/{1 << TEMPERATURE.frac}, but for float.",
 )
-@click.option("--seed", default=1, show_default=True)
-def command(checkpoint: Path | None, prime: str, characters: int, temperature: float, seed: int) -> None:
-    """Print text that the network writes after the priming text."""
-    source = Checkpoint.load(checkpoint or shipped("w8a8"))
+@click.option("--seed", default=1, show_default=True, help="0 to 4294967295.")
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="hls, rtl: folder of the project that is built; build/sample-ENGINE if not given.",
+)
+def command(
+    checkpoint: Path | None,
+    engine: str | None,
+    prime: str,
+    length: int,
+    temperature: float,
+    seed: int,
+    output: Path | None,
+) -> None:
+    """Print text that the network writes after the priming text, as it comes."""
+    source = Checkpoint.load(checkpoint or shipped("float" if engine == "float" else "w8a8"))
+    engine = engine or ("reference" if source.spec else "float")
+    if (source.spec is None) != (engine == "float"):
+        kind = "quantized" if source.spec else "float"
+        raise UserError(f"--engine {engine} can't run a {kind} network; give another --checkpoint")
+    if output and engine not in ("hls", "rtl"):
+        raise UserError(f"--output is an option of --engine hls and rtl, not of {engine}")
     codes = encode(prime, source.vocabulary, "--prime")
-
-    from models.float_lstm import float_model
-    from models.quantized import quantized_model
-    from models.sampling import generate
-
-    model = quantized_model(source) if source.spec else float_model(source)
-    written = generate(model, codes, characters, temperature, seed)
+    folder = output or Path("build", f"sample-{engine}")
+    written = _engine(engine, source, codes, length, temperature, seed, folder)
     click.echo(prime, nl=False)
     for code in written:
         click.echo(source.vocabulary[code], nl=False)
     click.echo()
+
+
+def _engine(
+    engine: str, source: Checkpoint, codes: Any, length: int, temperature: float, seed: int, folder: Path
+) -> Iterator[int]:
+    """The characters of an engine; everything slow but the writing itself is done before it returns."""
+    if engine in ("float", "quantized"):
+        from models.float_lstm import float_model
+        from models.quantized import quantized_model
+        from models.sampling import generate
+
+        model = quantized_model(source) if source.spec else float_model(source)
+        return generate(model, codes, length, temperature, seed)
+
+    from models.freeze import freeze
+    from sim.generate import check_arguments, stream
+
+    network, raw = freeze(source), temperature_to_raw(temperature)
+    check_arguments(len(codes), length, raw, seed)
+    if engine == "reference":
+        return stream(network, codes, length, raw, seed)
+    click.echo(f"building {folder} ...", err=True)
+    if engine == "hls":
+        from hls import simulate
+        from hls.convert import compile_model, convert
+        from models.quantized import quantized_model
+
+        graph = convert(quantized_model(source), folder)
+        compile_model(graph)
+        return simulate.stream(graph, codes, length, raw, seed)
+
+    from hls.design import Design, default_array
+    from sim.rtl import Rtl
+
+    rtl = Rtl.build(Design(network, default_array(network)), folder)
+    return rtl.stream(codes, length, temperature_raw=raw, seed=seed)

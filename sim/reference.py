@@ -12,11 +12,12 @@ import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 from models.bounds import exact_float, layer_bound, output_bound
 from models.errors import UserError
@@ -168,7 +169,13 @@ class _Result:
 
 def _one_blas_thread() -> Any:
     """These products are too small to share between threads: waiting costs more than it saves."""
-    return threadpool_limits(1, user_api="blas")
+    return _thread_pools().limit(limits=1, user_api="blas")
+
+
+@lru_cache(maxsize=1)
+def _thread_pools() -> ThreadpoolController:
+    """Found once, since that takes longer than a character."""
+    return ThreadpoolController()
 
 
 def check_codes(codes: NDArray[Any], vocabulary: int) -> None:

@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 from hls.design import Design
 from hls.generate import generate
 from models.store import write_text
-from sim.bench.components import PLAN_VARIABLE
+from sim.bench.components import PLAN_VARIABLE, STREAM_FILE
 from sim.fixed import Raw
 from sim.simulator import Simulator, build
 from sim.trace import read_rtl_trace, trace_files
@@ -28,7 +29,13 @@ PROTOCOL_TESTS = (
     "bad_codes",
     "generate_closed_loop",
     "generate_stop",
+    "sample_with_temperature",
+    "sample_again",
+    "seed_right_before",
+    "temperature_while_generating",
 )
+
+STREAM_SECONDS = 0.05  # between looks at what has been generated
 
 
 @dataclass(frozen=True)
@@ -68,9 +75,55 @@ class Rtl:
         """
         return self._text("score", run, {"codes": [int(c) for c in codes]})
 
-    def generate(self, prime: Sequence[int] | NDArray[Any], length: int, run: str = "generate") -> RtlRun:
-        """Prime and generate greedily on chip; ``report["generated"]`` has the codes."""
-        return self._text("generate", run, {"codes": [int(c) for c in prime], "length": length})
+    def generate(
+        self,
+        prime: Sequence[int] | NDArray[Any],
+        length: int,
+        run: str = "generate",
+        *,
+        temperature_raw: int = 0,
+        seed: int = 0,
+    ) -> RtlRun:
+        """Prime and generate on chip; ``report["generated"]`` has the codes.
+
+        Args:
+            temperature_raw: in the format :data:`sim.sampling.TEMPERATURE`; 0 is greedy.
+            seed: of the random sequence.
+
+        Raises:
+            UserError: if anything differs from the reference; the message names the first difference.
+        """
+        options = {"codes": [int(c) for c in prime], "length": length}
+        return self._text("generate", run, options | {"temperature": temperature_raw, "seed": seed})
+
+    def stream(
+        self, prime: Sequence[int] | Raw, length: int, *, temperature_raw: int = 0, seed: int = 0
+    ) -> Iterator[int]:
+        """The characters of :meth:`generate` as they come.
+
+        Raises:
+            UserError: as :meth:`generate`, behind the last character.
+        """
+        if not length:
+            return
+        run = "stream"
+        file = self.network_file.parent / f"run-{run}" / STREAM_FILE
+        file.unlink(missing_ok=True)
+        with ThreadPoolExecutor(1) as pool:
+            done = pool.submit(
+                self.generate, prime, length, run=run, temperature_raw=temperature_raw, seed=seed
+            )
+            seen = 0
+            while True:
+                over = done.done()
+                text = file.read_text(encoding="ascii") if file.exists() else ""
+                codes = text[: text.rfind("\n") + 1].splitlines()
+                yield from map(int, codes[seen:])
+                seen = len(codes)
+                if over:
+                    break
+                wait([done], timeout=STREAM_SECONDS)
+            done.result()
 
     def protocol(self, test: str, seed: int | None = None) -> Path:
         """Run one of PROTOCOL_TESTS; returns its JUnit XML."""

@@ -5,7 +5,8 @@
 module axil_registers #(
     parameter logic [255:0] IDENTITY = '0,
     parameter logic [31:0]  SHAPE = '0,
-    parameter logic [31:0]  ARRAY = '0
+    parameter logic [31:0]  ARRAY = '0,
+    parameter int           TEMPERATURE_BITS = 12
 ) (
     input  logic        clk_i,
     input  logic        rst_i,
@@ -34,6 +35,9 @@ module axil_registers #(
     output logic [31:0] length_o,
     output logic        reset_state_o,
     output logic        stop_o,
+    output logic [31:0] seed_o,
+    output logic        seed_write_o,
+    output logic [TEMPERATURE_BITS-1:0] temperature_o,
     input  logic        busy_i,
     input  logic        generating_i,
     input  logic        accepted_i,
@@ -55,7 +59,8 @@ module axil_registers #(
   assign write = have_address_q && have_data_q && !s_axil_bvalid;
   assign mask = {{8{strobe_q[3]}}, {8{strobe_q[2]}}, {8{strobe_q[1]}}, {8{strobe_q[0]}}};
   assign write_mapped = write_word_q == REG_CONTROL || write_word_q == REG_MODE
-      || write_word_q == REG_LENGTH || write_word_q == REG_ERRORS;
+      || write_word_q == REG_LENGTH || write_word_q == REG_ERRORS
+      || write_word_q == REG_SEED || write_word_q == REG_TEMPERATURE;
 
   // What comes from the engine, and goes there, is registered: no path leads through both.
   logic busy_q, generating_q, accepted_q, bad_code_now_q;
@@ -83,12 +88,16 @@ module axil_registers #(
       generate_o <= 1'b0;
       auto_reset_o <= 1'b0;
       length_o <= '0;
+      seed_o <= '0;
+      seed_write_o <= 1'b0;
+      temperature_o <= '0;
       bad_code_q <= 1'b0;
       error_count_q <= '0;
       characters_q <= '0;
       {cycles_high_q, cycles_carry_q, cycles_low_q} <= '0;
       errors_full_q <= 1'b0;
     end else begin
+      seed_write_o <= write && write_word_q == REG_SEED;
       if (s_axil_awvalid && s_axil_awready) have_address_q <= 1'b1;
       if (s_axil_wvalid && s_axil_wready) have_data_q <= 1'b1;
       if (write) begin
@@ -98,6 +107,9 @@ module axil_registers #(
         if (write_word_q == REG_MODE && mask[0])
           {auto_reset_o, generate_o} <= {data_q[MODE_AUTO_RESET], data_q[MODE_GENERATE]};
         if (write_word_q == REG_LENGTH) length_o <= (length_o & ~mask) | (data_q & mask);
+        if (write_word_q == REG_SEED) seed_o <= (seed_o & ~mask) | (data_q & mask);
+        if (write_word_q == REG_TEMPERATURE)
+          temperature_o <= TEMPERATURE_BITS'((32'(temperature_o) & ~mask) | (data_q & mask));
         if (write_word_q == REG_ERRORS && data_q[ERRORS_BAD_CODE] && mask[0]) bad_code_q <= 1'b0;
       end else if (s_axil_bready) s_axil_bvalid <= 1'b0;
 
@@ -142,6 +154,8 @@ module axil_registers #(
       REG_CYCLES_HIGH: read_data = cycles_kept_q;
       REG_SHAPE: read_data = SHAPE;
       REG_ARRAY: read_data = ARRAY;
+      REG_SEED: read_data = seed_o;
+      REG_TEMPERATURE: read_data = 32'(temperature_o);
       default: begin
         read_mapped = read_word_q[5:3] == REG_IDENTITY[5:3];
         read_data = read_mapped ? IDENTITY[{read_word_q[2:0], 5'd0}+:32] : '0;

@@ -66,6 +66,15 @@ module lstm_engine #(
     parameter int LOGIT_SHIFT = 3,
     parameter bit LOGIT_HALF = 1'b1,
     parameter int LOGIT_BITS = 16,
+    parameter int NOISE_BITS = 16,
+    parameter int NOISE_TABLE_BITS = 14,
+    parameter int TEMPERATURE_BITS = 12,
+    parameter int SCORE_BITS = 28,       // of logit + temperature * noise, aligned
+    parameter int SCORE_LOGIT_SHIFT = 8,
+    parameter int SCORE_NOISE_SHIFT = 0,
+    parameter logic [SCORE_BITS-1:0] SCORE_LOSER = '0,       // instead of a logit behind the vocabulary
+    parameter logic [25*NOISE_BITS-1:0] NOISE_TAIL = '0,     // by octave
+    parameter logic [127:0] RANDOM_INITIAL = '0,
     parameter logic [255:0] IDENTITY = '0
 ) (
     input  logic        clk_i,
@@ -131,7 +140,9 @@ module lstm_engine #(
 
   // ---- characters
   logic generate_mode, auto_reset, reset_state, stop, accepted, bad_code, busy, generating;
-  logic [31:0] length;
+  logic [31:0] length, seed;
+  logic seed_write;
+  logic [TEMPERATURE_BITS-1:0] temperature;
   logic x_start, x_fresh, x_phase, x_last, x_grant, credit;
   logic [BEAT_BITS-1:0] x_beat;
   logic [X_ADDRESS_BITS-1:0] x_row_address;
@@ -410,6 +421,8 @@ module lstm_engine #(
   );
 
   // ---- output layer and output buffer
+  logic [WORD_BITS-1:0] sums_word;
+  assign sums_word = WORD_BITS'(sums_item);
   logic logits_valid, logits_last, room_free, room_pending_q, fifo_empty;
   logic [4*LOGIT_BITS-1:0] logits;
   logic [63:0] logits_beat;
@@ -425,12 +438,37 @@ module lstm_engine #(
   ) u_output (
       .clk_i,
       .rst_i,
+      .valid_i       (sums_to_output),
+      .word_i        (sums_word),
+      .sums_i        (sums[UNIT_SUMS-1:0]),
+      .logits_valid_o(logits_valid),
+      .logits_last_o (logits_last),
+      .logits_o      (logits)
+  );
+  character_choice #(
+      .VOCABULARY      (VOCABULARY),
+      .LOGIT_BITS      (LOGIT_BITS),
+      .NOISE_BITS      (NOISE_BITS),
+      .TABLE_BITS      (NOISE_TABLE_BITS),
+      .TEMPERATURE_BITS(TEMPERATURE_BITS),
+      .SCORE_BITS      (SCORE_BITS),
+      .LOGIT_SHIFT     (SCORE_LOGIT_SHIFT),
+      .NOISE_SHIFT     (SCORE_NOISE_SHIFT),
+      .LOSER           (SCORE_LOSER),
+      .NOISE_TAIL      (NOISE_TAIL),
+      .INITIAL         (RANDOM_INITIAL)
+  ) u_choice (
+      .clk_i,
+      .rst_i,
+      .seed_write_i     (seed_write),
+      .seed_i           (seed),
+      .temperature_i    (temperature),
       .valid_i          (sums_to_output),
-      .word_i           (WORD_BITS'(sums_item)),
-      .sums_i           (sums[UNIT_SUMS-1:0]),
-      .logits_valid_o   (logits_valid),
-      .logits_last_o    (logits_last),
-      .logits_o         (logits),
+      .sample_i         (output_sample),
+      .word_i           (sums_word),
+      .logits_i         (logits),
+      .logits_valid_i   (logits_valid),
+      .logits_last_i    (logits_last),
       .character_valid_o(character_valid),
       .character_o      (character)
   );
@@ -464,9 +502,10 @@ module lstm_engine #(
   );
 
   axil_registers #(
-      .IDENTITY(IDENTITY),
-      .SHAPE   ({8'(LAYERS), 12'(FIRST_UNITS), 12'(VOCABULARY)}),
-      .ARRAY   ({16'(GROUP_UNITS * 4 * DEPTH), 8'(PACK), 8'(DEPTH)})
+      .IDENTITY        (IDENTITY),
+      .SHAPE           ({8'(LAYERS), 12'(FIRST_UNITS), 12'(VOCABULARY)}),
+      .ARRAY           ({16'(GROUP_UNITS * 4 * DEPTH), 8'(PACK), 8'(DEPTH)}),
+      .TEMPERATURE_BITS(TEMPERATURE_BITS)
   ) u_registers (
       .clk_i,
       .rst_i,
@@ -494,6 +533,9 @@ module lstm_engine #(
       .length_o     (length),
       .reset_state_o(reset_state),
       .stop_o       (stop),
+      .seed_o       (seed),
+      .seed_write_o (seed_write),
+      .temperature_o(temperature),
       .busy_i       (busy || !fifo_empty),
       .generating_i (generating),
       .accepted_i   (accepted),

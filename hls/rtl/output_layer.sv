@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// From the output layer's sums to logits and to the most likely character, four sums a cycle.
-//   logit = round(h.W + b); the character with the largest logit, of equal ones that with the lowest code.
-// Latency 5 to the logits, 8 from the last word to the character; throughput 1.
+// From the output layer's sums to logits, four a cycle: logit = round(h.W + b). Latency 5, throughput 1.
 module output_layer #(
     parameter int VOCABULARY = 90,
     parameter int SUM_BITS = 24,
@@ -12,8 +10,7 @@ module output_layer #(
     parameter bit LOGIT_HALF = 1'b1,
     parameter int LOGIT_BITS = 16,
     localparam int WORDS = (VOCABULARY + 3) / 4,
-    localparam int WORD_BITS = WORDS > 1 ? $clog2(WORDS) : 1,
-    localparam int CODE_BITS = WORD_BITS + 2
+    localparam int WORD_BITS = WORDS > 1 ? $clog2(WORDS) : 1
 ) (
     input  logic                    clk_i,
     input  logic                    rst_i,
@@ -22,9 +19,7 @@ module output_layer #(
     input  logic [4*SUM_BITS-1:0]   sums_i,
     output logic                    logits_valid_o,
     output logic                    logits_last_o,
-    output logic [4*LOGIT_BITS-1:0] logits_o,
-    output logic                    character_valid_o,
-    output logic [CODE_BITS-1:0]    character_o
+    output logic [4*LOGIT_BITS-1:0] logits_o
 );
   logic [4*BIAS_BITS-1:0] bias_0, bias;
   lut_rom #(
@@ -54,7 +49,7 @@ module output_layer #(
 
   logic [4*LOGIT_BITS-1:0] rounded;
   for (genvar k = 0; k < 4; k++) begin : gen_logit
-    // Positions behind the vocabulary get the lowest value, which loses every comparison here.
+    // Positions behind the vocabulary show the lowest value.
     localparam int USED = (VOCABULARY + 3 - k) / 4;
     logic signed [TOTAL_BITS-1:0] total_3_q;
     always_ff @(posedge clk_i) begin
@@ -78,34 +73,6 @@ module output_layer #(
     end else begin : gen_partly
       assign logits_o[k*LOGIT_BITS+:LOGIT_BITS] = logits_last_o
           ? {1'b1, {(LOGIT_BITS - 1) {1'b0}}} : rounded[k*LOGIT_BITS+:LOGIT_BITS];
-    end
-  end
-
-  // ---- cycles 6 to 8: the largest of a word, then the largest so far
-  logic signed [LOGIT_BITS-1:0] left_6_q, right_6_q, best_7_q, best_8_q;
-  logic left_at_6_q, right_at_6_q, last_6_q, last_7_q, valid_6_q, valid_7_q;
-  logic [1:0] at_7_q;
-  logic [WORD_BITS-1:0] word_6_q, word_7_q;
-  always_ff @(posedge clk_i) begin
-    left_at_6_q <= $signed(logits_o[LOGIT_BITS+:LOGIT_BITS]) > $signed(logits_o[0+:LOGIT_BITS]);
-    right_at_6_q <=
-        $signed(logits_o[3*LOGIT_BITS+:LOGIT_BITS]) > $signed(logits_o[2*LOGIT_BITS+:LOGIT_BITS]);
-    left_6_q <= $signed(logits_o[LOGIT_BITS+:LOGIT_BITS]) > $signed(logits_o[0+:LOGIT_BITS])
-        ? logits_o[LOGIT_BITS+:LOGIT_BITS] : logits_o[0+:LOGIT_BITS];
-    right_6_q <= $signed(logits_o[3*LOGIT_BITS+:LOGIT_BITS]) > $signed(logits_o[2*LOGIT_BITS+:LOGIT_BITS])
-        ? logits_o[3*LOGIT_BITS+:LOGIT_BITS] : logits_o[2*LOGIT_BITS+:LOGIT_BITS];
-    best_7_q <= right_6_q > left_6_q ? right_6_q : left_6_q;
-    at_7_q <= right_6_q > left_6_q ? {1'b1, right_at_6_q} : {1'b0, left_at_6_q};
-    {word_7_q, word_6_q} <= {word_6_q, word_5};
-    {last_7_q, last_6_q} <= {last_6_q, logits_last_o};
-    if (valid_7_q && (word_7_q == '0 || best_7_q > best_8_q)) begin
-      best_8_q <= best_7_q;
-      character_o <= {word_7_q, at_7_q};
-    end
-    if (rst_i) {valid_7_q, valid_6_q, character_valid_o} <= '0;
-    else begin
-      {valid_7_q, valid_6_q} <= {valid_6_q, logits_valid_o};
-      character_valid_o <= valid_7_q && last_7_q;
     end
   end
 

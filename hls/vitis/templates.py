@@ -14,6 +14,8 @@ from hls4ml.backends.template import FunctionCallTemplate, LayerConfigTemplate
 from hls4ml.model.optimizer import OptimizerPass
 
 from hls.layers import FixedDense, FixedLSTM
+from models.store import write_text
+from sim import sampling
 
 HEADERS = Path(__file__).parent / "nnet_utils"
 INCLUDE = ["nnet_utils/zynq_lstm.h"]
@@ -97,9 +99,23 @@ class CopyKernel(OptimizerPass):
         return isinstance(node, FixedLSTM) and node.get_attr("one_hot")
 
     def transform(self, model: Any, node: Any) -> bool:
+        folder = Path(model.config.get_output_dir(), "firmware", "nnet_utils")
         for header in HEADERS.glob("*.h"):
-            copyfile(header, Path(model.config.get_output_dir(), "firmware", "nnet_utils", header.name))
+            copyfile(header, folder / header.name)
+        write_text(folder / "zynq_lstm_noise.h", noise_header())
         return False
+
+
+def noise_header() -> str:
+    """What zynq_lstm_sampling.h includes: the tables and constants of sim/sampling.py."""
+    constants = dict(zip((f"XORSHIFT_{n}" for n in "XYZW"), sampling.INITIAL_STATE, strict=True))
+    constants["XORSHIFT_DISCARDED"] = sampling.DISCARDED
+    lines = ["// SPDX-License-Identifier: Apache-2.0", "// Written by hls/vitis/templates.py."]
+    lines += [f"const unsigned {name} = {value};" for name, value in constants.items()]
+    for name, table in (("noise_table", sampling.noise_table()), ("noise_tail", sampling.noise_tail())):
+        rows = [", ".join(map(str, table[k : k + 16])) for k in range(0, len(table), 16)]
+        lines.append(f"const short {name}[{len(table)}] = {{\n    " + ",\n    ".join(rows) + "};")
+    return "\n".join(lines) + "\n"
 
 
 TEMPLATES = (FixedLSTMConfig, FixedDenseConfig, FixedLSTMCall, FixedDenseCall)

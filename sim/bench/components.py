@@ -30,9 +30,11 @@ from cocotbext.axi import (
 from hls import registers
 from models.network import IntegerNetwork
 from sim.bench.model import EngineModel
+from sim.fixed import Raw
 from sim.trace import Comparison, compare, read_rtl_trace
 
 PERIOD_NS = 5
+STREAM_FILE = "generated.txt"  # in the run's folder: the codes as they come, one a line
 PLAN_VARIABLE = "ZYNQ_LSTM_BENCH"  # path of the plan, JSON; see sim/rtl.py
 
 
@@ -124,6 +126,16 @@ class Bench:
         self.model.configure(generate=generate, auto_reset=auto_reset, length=length)
         self.generate_mode = generate
 
+    async def set_temperature(self, raw: int) -> None:
+        """For characters to come; only while none is being generated."""
+        await self.write("TEMPERATURE", raw)
+        self.model.set_temperature(raw)
+
+    async def seed(self, seed: int) -> None:
+        """Start a random sequence; only while no character is being generated."""
+        await self.write("SEED", seed)
+        self.model.reseed(seed)
+
     async def reset_state(self) -> None:
         """State reset for the next character; only while no character is being offered."""
         await self.write("CONTROL", registers.bit("CONTROL", "RESET_STATE"))
@@ -167,8 +179,7 @@ class Bench:
         """
         trace = self.model.finish()
         # Signals first: they name the origin of a wrong answer.
-        actual = read_rtl_trace(self.network, self.plan.run_dir, self.plan.gate_lanes)
-        result = compare(self.network, trace, actual)
+        result = compare(self.network, trace, self.rtl_trace())
         assert result.first is None, (
             f"{result.mismatches} of {result.values} values differ, first: {result.first}"
         )
@@ -180,6 +191,10 @@ class Bench:
         )
         assert result.characters == self.model.characters > 0, "no character was compared"
         return result
+
+    def rtl_trace(self) -> dict[str, Raw]:
+        """Every signal inside, as recorded so far."""
+        return read_rtl_trace(self.network, self.plan.run_dir, self.plan.gate_lanes)
 
     def report(self, result: Comparison, **more: Any) -> None:
         """What the runner reads: counts of the comparison, and measurements."""

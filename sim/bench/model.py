@@ -10,6 +10,7 @@ import numpy as np
 from models.network import IntegerNetwork
 from sim.fixed import Raw
 from sim.reference import Reference
+from sim.sampling import Sampler
 from sim.trace import signal_order
 
 
@@ -27,6 +28,7 @@ class EngineModel:
 
     def __post_init__(self) -> None:
         self._reference = Reference(self.network)
+        self._sampler = Sampler(self.network.spec)
         self._trace: dict[str, list[Raw]] = {name: [] for name in signal_order(self.network)}
         self._waiting: list[tuple[int, bool]] = []  # code and TLAST, to be scored
         self._generate = self._auto_reset = self._in_sequence = self._sequence_generates = False
@@ -39,12 +41,20 @@ class EngineModel:
     def configure(self, *, generate: bool, auto_reset: bool, length: int) -> None:
         self._generate, self._auto_reset, self._length = generate, auto_reset, length
 
+    def set_temperature(self, raw: int) -> None:
+        self._sampler.temperature_raw = raw
+
+    def reseed(self, seed: int) -> None:
+        self._sampler.reseed(seed)
+
     def accept(self, code: int, last: bool) -> None:
         """A character has been taken from s_axis."""
         if code >= self.network.spec.vocabulary:
             self.bad_codes += 1
             code = 0
         if not self._in_sequence:
+            if self._generate:
+                self._flush()  # what waits was to be scored
             self._sequence_generates = self._generate
             self._reset_pending |= self._auto_reset
         if self._reset_pending:
@@ -78,9 +88,9 @@ class EngineModel:
         return [(tuple(map(int, beat)), last and k == len(padded) - 1) for k, beat in enumerate(padded)]
 
     def _sample(self, logits: Raw) -> None:
-        """Greedy: the largest logit, of equal ones the lowest code, which np.argmax takes too."""
+        """Characters from these logits on, each the input of the next."""
         for left in range(self._length, 0, -1):
-            code = int(np.argmax(logits[-1]))
+            code = self._sampler.choose(logits[-1])
             self.beats.append(((code,), left == 1))
             if left > 1:
                 self.characters += 1

@@ -16,6 +16,7 @@ from cocotbext.axi import AxiResp
 
 from hls import registers
 from sim.bench.components import Bench
+from sim.sampling import TEMPERATURE, temperature_to_raw
 
 LIMIT = {"timeout_time": 20, "timeout_unit": "ms"}
 
@@ -47,10 +48,15 @@ async def register_map(dut: Any) -> None:
     assert await bench.read("LENGTH") == 0x12345678
     await bench.registers.write(registers.address("LENGTH") + 1, b"\xaa")  # one byte by its strobe
     assert await bench.read("LENGTH") == 0x1234AA78
-    for address in (registers.address("ID"), registers.address("STATUS"), 0x34, 0x60, 0xFC):
+    assert await bench.read("SEED") == 0 and await bench.read("TEMPERATURE") == 0
+    await bench.write("SEED", 0xFFFFFFFF)
+    assert await bench.read("SEED") == 0xFFFFFFFF
+    await bench.write("TEMPERATURE", 0xFFFFFFFF)
+    assert await bench.read("TEMPERATURE") == TEMPERATURE.max_raw
+    for address in (registers.address("ID"), registers.address("STATUS"), 0x3C, 0x60, 0xFC):
         response = await bench.registers.write(address, b"\xff\xff\xff\xff")
         assert response.resp == AxiResp.SLVERR, f"write to 0x{address:02x}: {response.resp!r}"
-    for address in (0x34, 0x3C, 0x60, 0xFC):
+    for address in (0x3C, 0x60, 0xFC):
         response = await bench.registers.read(address, 4)
         assert response.resp == AxiResp.SLVERR, f"read of 0x{address:02x}: {response.resp!r}"
     assert await bench.read("ID") == registers.ID
@@ -144,10 +150,10 @@ async def _send_part(bench: Bench, codes: list[int], last: bool) -> None:
 
 
 async def _quiet(bench: Bench) -> None:
-    """Wait until no character is under way (output may still wait)."""
+    """Wait until what was sent has been taken and no character is under way (output may still wait)."""
     for _ in range(200):
         await ClockCycles(bench.dut.clk_i, 50)
-        if not await bench.read("STATUS") & registers.bit("STATUS", "BUSY"):
+        if bench.source.idle() and not await bench.read("STATUS") & registers.bit("STATUS", "BUSY"):
             return
     raise AssertionError("the engine stayed busy")
 
@@ -216,3 +222,102 @@ async def generate_stop(dut: Any) -> None:
     # The model does not know when STOP came: compare the answers, which start from a reset state.
     bench.model.finish()
     assert bench.beats == bench.model.beats[-len(bench.beats) :]
+
+
+async def _generate(bench: Bench, length: int, prime: int) -> list[int]:
+    """One generation to its end; its characters."""
+    await bench.configure(generate=True, length=length)
+    bench.send(_codes(bench, prime))
+    before = len(bench.beats)
+    await bench.receive()
+    await bench.idle()
+    return [values[0] for values, _ in bench.beats[before:]]
+
+
+@cocotb.test(**LIMIT)
+async def sample_with_temperature(dut: Any) -> None:
+    """Seeds (0 if none is written) and temperatures to the extremes, with back-pressure; then greedy."""
+    bench = await _bench(dut)
+    bench.pause_randomly(0.3)
+    for seed, raw in (
+        (None, temperature_to_raw(1.0)),
+        (1, temperature_to_raw(0.7)),
+        (0xFFFFFFFF, TEMPERATURE.max_raw),
+        (bench.rng.getrandbits(32), 1),
+        (bench.rng.getrandbits(32), bench.rng.randint(0, TEMPERATURE.max_raw)),
+    ):
+        if seed is not None:
+            await bench.seed(seed)
+        await bench.set_temperature(raw)
+        await _generate(bench, bench.rng.randint(8, 16), bench.rng.randint(1, 3))
+    await bench.set_temperature(0)
+    await _generate(bench, 6, 2)
+    bench.report(bench.check())
+
+
+@cocotb.test(**LIMIT)
+async def sample_again(dut: Any) -> None:
+    """A seed gives the same text again, from the same prime and state, and another one does not.
+
+    The random sequence goes on over sequences, whatever is primed or scored between them.
+    """
+    bench = await _bench(dut)
+    await bench.set_temperature(TEMPERATURE.max_raw)
+    texts = []
+    for seed in (0, 5, 0, 0x80000000):
+        await bench.seed(seed)
+        await bench.reset_state()
+        bench.rng.seed(1)
+        texts.append(await _generate(bench, 24, 3))
+    assert texts[0] == texts[2] and len({tuple(text) for text in texts}) == 3, texts
+    await bench.configure(generate=True, length=0)  # primes only
+    bench.send(_codes(bench, 2))
+    await _quiet(bench)
+    await bench.configure()
+    bench.send(_codes(bench, 3))
+    await bench.receive()
+    await bench.idle()
+    for length in (1, 1, 7):
+        await _generate(bench, length, 1)
+    bench.report(bench.check())
+
+
+@cocotb.test(**LIMIT)
+async def seed_right_before(dut: Any) -> None:
+    """The priming character may follow the seed at once: the generator is ready before its logits are."""
+    bench = await _bench(dut)
+    await bench.set_temperature(TEMPERATURE.max_raw)
+    for seed in (3, 4, 3):
+        await bench.seed(seed)
+        await bench.configure(generate=True, length=5)
+        bench.source.pause = True
+        bench.send(_codes(bench, 1))
+        bench.model.reseed(~seed & 0xFFFFFFFF)
+        write = cocotb.start_soon(bench.write("SEED", ~seed & 0xFFFFFFFF))
+        while not (dut.s_axil_wvalid.value and dut.s_axil_wready.value):
+            await ClockCycles(dut.clk_i, 1)
+        bench.source.pause = False
+        await write
+        await bench.receive()
+        await bench.idle()
+    bench.report(bench.check())
+
+
+@cocotb.test(**LIMIT)
+async def temperature_while_generating(dut: Any) -> None:
+    """A temperature written meanwhile holds for whole characters: 0 makes the rest greedy, exactly."""
+    bench = await _bench(dut)
+    await bench.set_temperature(TEMPERATURE.max_raw)
+    await bench.configure(generate=True, length=60)
+    bench.send(_codes(bench, 2))
+    await ClockCycles(dut.clk_i, 2500)
+    assert await bench.read("STATUS") & registers.bit("STATUS", "GENERATING")
+    await bench.write("TEMPERATURE", 0)
+    await bench.receive()
+    await bench.idle()
+    text = [values[0] for values, _ in bench.beats]
+    greedy = bench.rtl_trace()["logits"].argmax(axis=1)[-len(text) :]
+    wrong = [k for k, code in enumerate(text) if greedy[k] != code]
+    assert wrong and wrong[-1] < len(text) - 20, wrong
+    assert len(text) == 60
+    assert all(code < bench.network.spec.vocabulary for code in text)

@@ -6,8 +6,9 @@ from __future__ import annotations
 from typing import Any
 
 import cocotb
+from cocotb.triggers import ReadOnly, RisingEdge
 
-from sim.bench.components import Bench
+from sim.bench.components import PERIOD_NS, STREAM_FILE, Bench
 
 
 @cocotb.test(timeout_time=100, timeout_unit="sec")
@@ -30,10 +31,12 @@ async def generate(dut: Any) -> None:
     bench = Bench(dut)
     await bench.start()
     length = bench.plan.options["length"]
+    await bench.set_temperature(bench.plan.options.get("temperature", 0))
+    await bench.seed(bench.plan.options.get("seed", 0))
     await bench.configure(generate=True, length=length)
     bench.send(bench.plan.options["codes"])
     beats: list[int] = []
-    cocotb.start_soon(_watch_output(dut, beats))
+    cocotb.start_soon(_watch_output(bench, beats))
     await bench.receive(limit_cycles=(length + len(bench.plan.options["codes"])) * 20_000 + 100_000)
     await bench.idle()
     result = bench.check()
@@ -41,15 +44,15 @@ async def generate(dut: Any) -> None:
     bench.report(result, cycles_per_character=_period(beats[2:]), generated=text)
 
 
-async def _watch_output(dut: Any, beats: list[int]) -> None:
-    """Clock cycles in which a beat is offered, for its distance from the next."""
-    from cocotb.triggers import RisingEdge
-
-    from sim.bench.components import PERIOD_NS
-
-    while True:
-        await RisingEdge(dut.m_axis_tvalid)
-        beats.append(int(cocotb.utils.get_sim_time("ns")) // PERIOD_NS)
+async def _watch_output(bench: Bench, beats: list[int]) -> None:
+    """Clock cycles in which a beat is offered, for its distance from the next; the codes go to a file."""
+    dut = bench.dut
+    with (bench.plan.run_dir / STREAM_FILE).open("w", encoding="ascii", buffering=1) as file:
+        while True:
+            await RisingEdge(dut.m_axis_tvalid)
+            await ReadOnly()
+            beats.append(int(cocotb.utils.get_sim_time("ns")) // PERIOD_NS)
+            print(int(dut.m_axis_tdata.value), file=file)
 
 
 def _period(cycles: list[int]) -> float | None:

@@ -78,7 +78,7 @@ def test_project_is_whole(design: Design, files: dict[str, str]) -> None:
     memories |= {f"bias_{lane}.mem" for lane in range(design.array.gate_lanes)}
     if design.array.lut_depth:
         memories |= {f"lut_{name}" for name in segments}
-    memories |= {"sigmoid.mem", "sigmoid_o.mem", "tanh.mem", "tanh_c.mem"}
+    memories |= {"sigmoid.mem", "sigmoid_o.mem", "tanh.mem", "tanh_c.mem", "noise.mem"}
     assert set(files) == sources_here | segments | memories | {
         "zynq_lstm.sv",
         "zynq_lstm_registers.svh",

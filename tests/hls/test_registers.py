@@ -25,9 +25,9 @@ def test_map_is_consistent() -> None:
 
 
 def test_literals() -> None:
-    """What a driver in the field relies on; a change here is a new major VERSION."""
+    """What a driver in the field relies on; a change here is a new major VERSION, more a minor one."""
     assert int.from_bytes(b"ZLST", "big") == ID
-    assert VERSION == 0x00010000
+    assert VERSION == 0x00010001
     assert {register.name: register.address for register in REGISTERS} == {
         "ID": 0x00,
         "VERSION": 0x04,
@@ -42,6 +42,8 @@ def test_literals() -> None:
         "CYCLES_HIGH": 0x28,
         "SHAPE": 0x2C,
         "ARRAY": 0x30,
+        "SEED": 0x34,
+        "TEMPERATURE": 0x38,
         "IDENTITY": 0x40,
     }
     assert bit("CONTROL", "RESET_STATE") == 1 and bit("CONTROL", "STOP") == 2
@@ -63,7 +65,7 @@ def test_verilog_header_is_what_the_rtl_names() -> None:
     defined = dict(re.findall(r"localparam (?:logic \[\d+:0\]|int) (\w+) = (\S+);", header))
     for register in REGISTERS:
         assert defined[f"REG_{register.name}"] == f"6'd{register.address // 4}"
-    assert (defined["ID"], defined["VERSION"]) == ("32'h5A4C5354", "32'h00010000")
+    assert (defined["ID"], defined["VERSION"]) == ("32'h5A4C5354", "32'h00010001")
     source = (Path(hls.__file__).parent / "rtl" / "axil_registers.sv").read_text()
     used = set(re.findall(r"\b(?:REG|CONTROL|MODE|ERRORS)_[A-Z_]+\b", source))
     assert used <= set(defined)

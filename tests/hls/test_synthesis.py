@@ -35,7 +35,7 @@ def test_report(synthesized: tuple[Path, dict[str, Any]]) -> None:
     folder, report = synthesized
     assert list(report) == ["part", "tool", "lut", "ff", "dsp", "bram36", "fits"]
     assert report["part"] == "xc7z010" and report["tool"].startswith("Yosys ")
-    assert report["dsp"] == ARRAY.dsp + 3  # f c, i g and o tanh(c)
+    assert report["dsp"] == ARRAY.dsp + 3 + 4  # f c, i g and o tanh(c); temperature times noise
     assert report["bram36"] > 0 and report["bram36"] * 2 == int(report["bram36"] * 2)
     assert 0 < report["lut"] < PARTS["xc7z010"]["lut"] and report["ff"] > 0
     assert report["fits"] is True

@@ -22,6 +22,8 @@
 #include "ap_fixed.h"
 #include "ap_int.h"
 
+#include "zynq_lstm_sampling.h"
+
 #ifndef __SYNTHESIS__
 #include "zynq_lstm_csim.h"
 #endif
@@ -307,6 +309,11 @@ Logits:
         }
 #endif
     }
+#ifndef __SYNTHESIS__
+    if (csim::choosing) {
+        csim::chosen = choose<CONFIG_T::outputs>(logits, csim::temperature, csim::random);
+    }
+#endif
 }
 
 } // namespace zynq_lstm

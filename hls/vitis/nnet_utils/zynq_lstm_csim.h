@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // What the C simulation can do and the hardware can't: look at every internal signal, clear the state
-// from outside, and check the proof of the accumulators' widths. Never seen by synthesis.
+// from outside, check the proof of the accumulators' widths, and let the network write text by itself.
+// Never seen by synthesis.
 #ifndef NNET_ZYNQ_LSTM_CSIM_H_
 #define NNET_ZYNQ_LSTM_CSIM_H_
 
 #include <cstddef>
+
+#include "zynq_lstm_sampling.h"
 
 namespace nnet {
 namespace zynq_lstm {
@@ -22,6 +25,10 @@ template <> struct Integer<true> {
 static bool reset_requested = false;
 static long long *trace_next = 0, *trace_end = 0;
 static unsigned long long sums_too_wide = 0;
+static bool choosing = false;
+static unsigned chosen = 0;
+static temperature_t temperature = 0;
+static Xorshift128 random;
 
 inline void check(bool fits) { sums_too_wide += !fits; }
 
@@ -65,6 +72,25 @@ __attribute__((weak)) long long *zynq_lstm_trace_end() {
 
 // How often a sum did not fit its accumulator; anything but 0 is a defect.
 __attribute__((weak)) unsigned long long zynq_lstm_sums_too_wide() { return nnet::zynq_lstm::csim::sums_too_wide; }
+
+// Start the random sequence of a seed.
+__attribute__((weak)) void zynq_lstm_seed(unsigned value) { nnet::zynq_lstm::csim::random.seed(value); }
+
+// Write `length` characters behind `code`: each is the input of the next. `network` is hls4ml's top function
+// for doubles, `logits` what it may write to, `temperature` raw.
+__attribute__((weak)) void zynq_lstm_generate(void (*network)(double *, double *), unsigned code, size_t length,
+                                              unsigned temperature, double *logits, long long *codes) {
+    using namespace nnet::zynq_lstm;
+    csim::temperature.range() = ap_uint<12>(temperature).range();
+    csim::choosing = true;
+    for (size_t n = 0; n < length; n++) {
+        double word = code;
+        network(&word, logits);
+        code = csim::chosen;
+        codes[n] = code;
+    }
+    csim::choosing = false;
+}
 }
 
 #endif

@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Text from the NumPy reference: prime, then choose character by character, as the hardware in *generate*."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.errors import UserError
+from models.network import IntegerNetwork
+from sim.fixed import Raw
+from sim.reference import Reference
+from sim.sampling import Sampler, check_seed, check_temperature
+
+
+def generate(
+    network: IntegerNetwork,
+    prime: Sequence[int] | NDArray[Any],
+    length: int,
+    temperature_raw: int = 0,
+    seed: int = 0,
+) -> Raw:
+    """Codes (length,) that follow ``prime`` (at least one code), from a zero state.
+
+    Args:
+        temperature_raw: in the format :data:`sim.sampling.TEMPERATURE`; 0 takes the likeliest character.
+        seed: of the draw, 0 to 2**32 - 1.
+
+    Raises:
+        UserError: nothing to start from, a code outside the vocabulary, or a value out of range.
+    """
+    return np.array(list(stream(network, prime, length, temperature_raw, seed)), np.int64)
+
+
+def stream(
+    network: IntegerNetwork,
+    prime: Sequence[int] | NDArray[Any],
+    length: int,
+    temperature_raw: int = 0,
+    seed: int = 0,
+) -> Iterator[int]:
+    """The same, one by one as they come; wrong arguments are refused at once."""
+    check_arguments(len(prime), length, temperature_raw, seed)
+    sampler = Sampler(network.spec, temperature_raw, seed)
+    reference = Reference(network)
+    logits = reference.run(prime)[-1]
+    return _stream(reference, sampler, logits, length)
+
+
+def _stream(reference: Reference, sampler: Sampler, logits: Raw, length: int) -> Iterator[int]:
+    for left in range(length, 0, -1):
+        code = sampler.choose(logits)
+        yield code
+        if left > 1:
+            logits = reference.run([code])[-1]
+
+
+def check_arguments(prime_length: int, length: int, temperature_raw: int, seed: int) -> None:
+    """Refuse what no engine can generate.
+
+    Raises:
+        UserError: naming the argument and its value.
+    """
+    if prime_length == 0:
+        raise UserError("the priming text is empty; give at least one character")
+    if length < 0:
+        raise UserError(f"length is {length}; it must be 0 or more")
+    check_temperature(temperature_raw)
+    check_seed(seed)
