@@ -11,12 +11,12 @@ module lut_rom #(
     output logic [WIDTH-1:0]        data_o
 );
   (* logic_block = 1 *)  // Yosys would find a block RAM worth its price
-  logic [WIDTH-1:0] memory[0:(1<<ADDRESS_BITS)-1];
+  logic [WIDTH-1:0] memory[0:DEPTH-1];
   (* keep *)  // or Yosys would move the register of the address behind the memory
   logic [ADDRESS_BITS-1:0] address;
 
-  // Words behind DEPTH are never read, and not filled: for Yosys, zeros from a loop would outlast the file's.
-  initial $readmemh(FILE, memory, 0, DEPTH - 1);
+  // Nothing else in this block: with a loop before it Yosys 0.70 silently loses the content.
+  initial $readmemh(FILE, memory);
 
   assign address = address_i;
   assign data_o = memory[address];

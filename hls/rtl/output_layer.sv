@@ -32,9 +32,7 @@ module output_layer #(
   );
   delay #(.WIDTH(4 * BIAS_BITS), .CYCLES(2)) u_bias_2 (.clk_i, .data_i(bias_0), .data_o(bias));
   logic [4*SUM_BITS-1:0] sums_2;
-  logic [WORD_BITS-1:0] word_5;
   delay #(.WIDTH(4 * SUM_BITS), .CYCLES(2)) u_sums (.clk_i, .data_i(sums_i), .data_o(sums_2));
-  delay #(.WIDTH(WORD_BITS), .CYCLES(5)) u_word (.clk_i, .data_i(word_i), .data_o(word_5));
   delay_flag #(.CYCLES(5)) u_valid (.clk_i, .rst_i, .data_i(valid_i), .data_o(logits_valid_o));
   logic last_5;
   delay #(
