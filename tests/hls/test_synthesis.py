@@ -49,7 +49,7 @@ def test_report(synthesized: tuple[Path, dict[str, Any]]) -> None:
         "u_sequencer.row_o",
         "u_characters.left_q",
         "u_choice.scores_6_q[0]",
-        "u_choice.character_o",
+        "u_choice.at_8_q",
     ):
         assert f"u_engine.{signal}" in netlist["netnames"], signal
     assert netlist["ports"]["m_axis_tdata"]["direction"] == "output"
