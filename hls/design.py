@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from hls.memory import Rom, row_bits
-from hls.schedule import SKEW_LATENCY, Array, Schedule, busy_cycles, schedule
+from hls.schedule import SKEW_LATENCY, Array, Schedule, schedule
 from models.errors import UserError
 from models.network import IntegerNetwork, product_range
 from models.spec import GATES, LstmFormats, NetworkSpec, symmetric
@@ -19,57 +19,8 @@ from sim.fixed import FixedFormat, Overflow, Rounding, signed_bits
 #: Signals whose formats all layers share, since one gate pipeline serves them.
 SHARED_SIGNALS = ("z", "gate", "g", "c", "ct", "tc", "h")
 SIGNAL_BITS = 16
-#: Of a Zynq-7020's 220 DSPs; the gates take three more, the choice of characters four.
-ARRAY_DSP = 208
-DSP_DEPTH = 4  # products of 8 x 8 bits that one field of a packed DSP48E1 holds the sum of
-SEGMENT_UNITS = 9  # about: 36 chains are as many as share one set of registers
-NARROW_BITS = 4  # weights up to which a product in LUTs is worth its place
 FIELD_BITS = 17  # of the lower of two sums in a DSP; FIELD in mac_segment.sv
-MAX_GROUP = 128
 PACKED_BITS = 8  # widest factors of which a DSP48E1 multiplies two pairs
-
-
-def default_array(network: IntegerNetwork, dsp: int = ARRAY_DSP) -> Array:
-    """The fastest array of at most ``dsp`` DSP48E1 for this network's shape and widths.
-
-    Raises:
-        UserError: if not even one unit's four sums fit.
-    """
-    return arrays_within(network.spec, dsp)[0]
-
-
-def arrays_within(spec: NetworkSpec, dsp: int) -> list[Array]:
-    """Arrays of at most ``dsp`` DSP48E1, the fastest first, of equally fast ones the smallest first.
-
-    Raises:
-        UserError: if not even one unit's four sums fit.
-    """
-    pack = 2 if packable(spec) else 1
-    per_unit = len(GATES) // pack
-    if dsp < per_unit:
-        raise UserError(f"an array needs at least {per_unit} DSPs, got {dsp}")
-    widest = max(*(layer.units for layer in spec.layers), -(-spec.vocabulary // len(GATES)))
-    found = []
-    for depth in range(1, DSP_DEPTH + 1):
-        most = min(dsp // (per_unit * depth), MAX_GROUP)
-        # Narrow weights: as many products again in LUTs, and a second gate pipeline to keep up.
-        narrow = spec_weight_bits(spec) <= NARROW_BITS and depth == DSP_DEPTH and most > 1
-        lanes = 2 if narrow else 1
-        for group in range(lanes, min(most, widest + widest % lanes) // lanes * lanes + 1, lanes):
-            segments = -(-group // SEGMENT_UNITS)
-            segment = -(-group // (segments * lanes)) * lanes
-            found.append(Array(group, depth, pack, segment, depth if narrow else 0, lanes))
-    return sorted(found, key=lambda a: (busy_cycles(spec, a), a.lanes, -a.depth))
-
-
-def fitting_array(spec: NetworkSpec, part: str) -> Array:
-    """The fastest array whose design fits a part's DSP48E1 and block RAM; if none does, the fastest."""
-    from hls.estimate import CHOICE_DSP, estimate, gate_dsp
-    from hls.synthesis import PARTS, part_name
-
-    part = part_name(part)
-    arrays = arrays_within(spec, min(ARRAY_DSP, PARTS[part]["dsp"] - gate_dsp(spec) - CHOICE_DSP))
-    return next((a for a in arrays if estimate(spec, a, part).fits), arrays[0])
 
 
 def packable(spec: NetworkSpec) -> bool:
@@ -98,8 +49,6 @@ class Design:
 
     def __post_init__(self) -> None:
         spec = self.network.spec
-        if spec.vocabulary > 256:
-            raise UserError(f"vocabulary of {spec.vocabulary}: the character stream is 8 bits wide")
         first = spec.layers[0].formats
         for k, layer in enumerate(spec.layers):
             for name in SHARED_SIGNALS:
@@ -249,6 +198,7 @@ class Design:
             "ROW_BASE": _packed(self.row_base, 16),
             "GROUP_UNITS": array.group_units,
             "SEGMENT_UNITS": array.segment_units,
+            "GROUP_SUMS": array.sums,
             "DSP_DEPTH": array.dsp_depth,
             "LUT_DEPTH": array.lut_depth,
             "PACK": array.pack,
@@ -343,7 +293,7 @@ def weight_roms(array: Array, words: int, weight_bits: int) -> dict[str, Rom]:
         units = min(array.group_units - segment * array.segment_units, array.segment_units)
         for name, depth in (("weights", array.dsp_depth), ("lut_weights", array.lut_depth)):
             if depth:
-                widths[f"{name}_{segment:02d}"] = units * len(GATES) * depth * weight_bits
+                widths[f"{name}_{segment:02d}"] = units * array.sums * depth * weight_bits
     bits = row_bits(list(widths.values()), words)
     return {name: Rom(width, words, bits) for name, width in widths.items()}
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a network takes of a part, and how fast it is, before any tool has run.
+"""What a network takes of a part, and how fast it is, before any tool has run; and so which array is best.
 
 Exact: cycles a character, from the schedule that the RTL runs; DSP48E1 and block RAM, from the shapes that
 the RTL is generated with (:mod:`hls.memory`). Tests compare with simulation and synthesis. Depends on the
@@ -11,17 +11,12 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from hls.design import (
-    fitting_array,
-    row_rom,
-    spec_weight_bits,
-    table_roms,
-    weight_roms,
-)
+from hls.design import packable, row_rom, spec_weight_bits, table_roms, weight_roms
 from hls.memory import halves
-from hls.schedule import Array, schedule
-from hls.synthesis import PARTS, part_name
-from models.spec import NetworkSpec
+from hls.schedule import MAX_GROUP, Array, busy_cycles, schedule, steps
+from hls.synthesis import DEFAULT_PART, PARTS, part_name
+from models.errors import UserError
+from models.spec import GATES, NetworkSpec
 from sim import sampling
 from sim.fixed import signed_bits
 
@@ -29,6 +24,9 @@ from sim.fixed import signed_bits
 DSP_MIN_PRODUCT_BITS = 9
 #: Temperature times noise, added to the logit, for each of a word's logits.
 CHOICE_DSP = sampling.LANES
+DSP_DEPTH = 4  # products of 8 x 8 bits that one field of a packed DSP48E1 holds the sum of
+SEGMENT_UNITS = 9  # about: 36 chains are as many as share one set of registers
+NARROW_BITS = 4  # weights up to which a product in LUTs is worth its place
 
 
 @dataclass(frozen=True)
@@ -66,8 +64,8 @@ class Estimate:
         return data | {"mac_lanes": self.mac_lanes, "mac_utilisation": round(self.utilisation, 4)}
 
 
-def estimate(spec: NetworkSpec, array: Array | None = None, part: str = "xc7z020") -> Estimate:
-    """Cost of ``spec`` on ``array``, or on the default array for the part.
+def estimate(spec: NetworkSpec, array: Array | None = None, part: str = DEFAULT_PART) -> Estimate:
+    """Cost of ``spec`` on ``array``, or on the fastest that fits the part.
 
     Raises:
         UserError: for an unknown part.
@@ -76,8 +74,6 @@ def estimate(spec: NetworkSpec, array: Array | None = None, part: str = "xc7z020
     array = array or fitting_array(spec, part)
     plan = schedule(spec, array)
     memories = _memories(spec, array, plan.words)
-    dsp = array.dsp + array.gate_lanes * gate_dsp(spec) + CHOICE_DSP
-    bram36 = sum(memories.values())
     return Estimate(
         part,
         tuple(layer.units for layer in spec.layers),
@@ -87,11 +83,77 @@ def estimate(spec: NetworkSpec, array: Array | None = None, part: str = "xc7z020
         plan.timing("generate").cycles_per_character,
         plan.timing("score").cycles_per_character,
         spec.macs_per_character(),
-        dsp,
-        bram36,
+        _dsp(spec, array),
+        sum(memories.values()),
         memories,
-        dsp <= PARTS[part]["dsp"] and bram36 <= PARTS[part]["bram36"],
+        fits(spec, array, part),
     )
+
+
+def fits(spec: NetworkSpec, array: Array, part: str) -> bool:
+    """Whether a design's DSP48E1 and block RAM are no more than the part's."""
+    bram36 = sum(_memories(spec, array, steps(spec, array)).values())
+    return _dsp(spec, array) <= PARTS[part]["dsp"] and bram36 <= PARTS[part]["bram36"]
+
+
+def fitting_array(
+    spec: NetworkSpec, part: str = DEFAULT_PART, dsp: int | None = None, lanes: int | None = None
+) -> Array:
+    """The fastest array, of at most ``dsp`` DSP48E1 and ``lanes`` lanes, whose design fits a part.
+
+    If none does, the fastest of no more DSP48E1 than the part has.
+
+    Raises:
+        UserError: for an unknown part, or less than one DSP or lane.
+    """
+    part = part_name(part)
+    left = PARTS[part]["dsp"] - gate_dsp(spec) - CHOICE_DSP
+    arrays = arrays_within(spec, left if dsp is None else min(dsp, left), lanes)
+    return next((a for a in arrays if fits(spec, a, part)), arrays[0])
+
+
+def arrays_within(spec: NetworkSpec, dsp: int | None = None, lanes: int | None = None) -> list[Array]:
+    """Arrays of at most ``dsp`` DSP48E1 and ``lanes`` lanes: the fastest first, then the smallest.
+
+    Raises:
+        UserError: for less than one DSP or lane.
+    """
+    for name, limit in (("DSP", dsp), ("lane", lanes)):
+        if limit is not None and limit < 1:
+            raise UserError(f"an array needs at least 1 {name}, got {limit}")
+    found = [
+        array
+        for array in _arrays(spec)
+        if (dsp is None or array.dsp <= dsp) and (lanes is None or array.lanes <= lanes)
+    ]
+    return sorted(found, key=lambda a: (busy_cycles(spec, a), a.lanes, a.dsp, -a.sums, -a.dsp_depth))
+
+
+def _arrays(spec: NetworkSpec) -> list[Array]:
+    """Every array that might be the best within some limits."""
+    packed = packable(spec)
+    widest = max(*(layer.units for layer in spec.layers), -(-spec.vocabulary // len(GATES)))
+    found = []
+    for depth in range(1, DSP_DEPTH + 1):
+        for sums in (1, 2):
+            found.append(Array(1, depth, 2 if packed and sums > 1 else 1, 1, sums=sums))
+        found += [_even(group, depth, packed) for group in range(1, min(widest, MAX_GROUP) + 1)]
+    if spec_weight_bits(spec) <= NARROW_BITS:
+        # As many products again in LUTs, and a second gate pipeline to keep up.
+        for group in range(2, min(widest + 1, MAX_GROUP) + 1, 2):
+            found.append(_even(group, DSP_DEPTH, packed, DSP_DEPTH, 2))
+    return found
+
+
+def _even(group: int, depth: int, packed: bool, lut_depth: int = 0, gate_lanes: int = 1) -> Array:
+    """An array of whole units in segments of about the same size."""
+    segments = -(-group // SEGMENT_UNITS)
+    segment = -(-group // (segments * gate_lanes)) * gate_lanes
+    return Array(group, depth, 2 if packed else 1, segment, lut_depth, gate_lanes)
+
+
+def _dsp(spec: NetworkSpec, array: Array) -> int:
+    return array.dsp + array.gate_lanes * gate_dsp(spec) + CHOICE_DSP
 
 
 def _memories(spec: NetworkSpec, array: Array, words: int) -> dict[str, float]:

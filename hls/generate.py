@@ -18,6 +18,7 @@ from sim.fixed import Raw
 from sim.sampling import noise_table
 
 TOP = "zynq_lstm"
+TO_NOTHING = 3  # a job's destination while its unit has more sums to come (lstm_engine.sv)
 
 
 def sources() -> list[str]:
@@ -59,6 +60,7 @@ def _project(design: Design) -> dict[str, object]:
             "segment_units": array.segment_units,
             "lut_depth": array.lut_depth,
             "gate_lanes": array.gate_lanes,
+            "sums": array.sums,
         },
     }
 
@@ -99,16 +101,16 @@ def _schedule(design: Design) -> str:
         lanes = design.array.gate_lanes
         first = job.first if output else design.beat_base[job.layer] + job.first // lanes
         fields = (
-            (int(output and job.first == 0), 1),  # waits for room
+            (int(output and job.first == job.part == 0), 1),  # waits for room
             (job.source, 2),
             (design.row_base[job.source], row_bits),
             (job.steps - 1, step_bits),
             (job.cycles - 1, step_bits),
-            (int(job.destination), 2),
+            (int(job.destination) if job.beats else TO_NOTHING, 2),
             (layer, 2),
             (int(job.final), 1),
             (first, item_bits),
-            (job.beats - 1, count_bits),
+            (max(job.beats, 1) - 1, count_bits),
         )
         word = width = 0
         for value, bits in fields:
@@ -126,18 +128,21 @@ def _weights(design: Design) -> dict[str, str]:
     """
     array = design.array
     matrix = {
-        (job.destination, job.layer): _matrix(design, job) for job in design.schedule.jobs if job.first == 0
+        (job.destination, job.layer): _matrix(design, job)
+        for job in design.schedule.jobs
+        if job.first == job.part == 0
     }
     steps = []
     for job in design.schedule.jobs:
         whole = matrix[job.destination, job.layer]
-        padded = np.zeros((job.steps * array.depth, array.group_units, len(GATES)), np.int64)
-        part = whole[:, job.first : job.first + job.count]
+        padded = np.zeros((job.steps * array.depth, array.group_units, array.sums), np.int64)
+        sums = slice(job.part * array.sums, (job.part + 1) * array.sums)
+        part = whole[:, job.first : job.first + job.count, sums]
         padded[: part.shape[0], : part.shape[1]] = part
-        steps.append(padded.reshape(job.steps, array.depth, array.group_units, len(GATES)))
+        steps.append(padded.reshape(job.steps, array.depth, array.group_units, array.sums))
     # (word, input, unit, chain of the unit, factor) -> (word, unit, chain, input, factor)
     factors = np.concatenate(steps).reshape(
-        design.schedule.words, array.depth, array.group_units, len(GATES) // array.pack, array.pack
+        design.schedule.words, array.depth, array.group_units, array.sums // array.pack, array.pack
     )
     if array.pack == 2:
         in_dsp = factors[:, : array.dsp_depth]

@@ -17,12 +17,11 @@ from hls4ml.model.optimizer import ModelOptimizerPass
 from hls4ml.writer.writers import Writer
 from numpy.typing import NDArray
 
-from hls.design import ARRAY_DSP
 from hls.graph import network_from_graph
 from models.errors import UserError
 from sim.fixed import Raw
 
-OPTIONS = ("part", "dsp")
+OPTIONS = ("part", "dsp", "lanes")
 
 
 class OpenRTLWriter(Writer):
@@ -41,10 +40,12 @@ def folder(model: Any) -> Path:
 
 def design(model: Any) -> Any:
     """The engine (:class:`hls.design.Design`) for a graph."""
-    from hls.design import Design, default_array
+    from hls.design import Design
+    from hls.estimate import fitting_array
 
     network = network_from_graph(model)
-    return Design(network, default_array(network, model.config.get_config_value("Dsp")))
+    part, dsp, lanes = (model.config.get_config_value(name) for name in ("Part", "Dsp", "Lanes"))
+    return Design(network, fitting_array(network.spec, part, dsp, lanes))
 
 
 class CheckChain(ModelOptimizerPass):
@@ -70,17 +71,25 @@ class OpenRTLBackend(FPGABackend):
         return self._flow
 
     def create_initial_config(
-        self, part: str = "xc7z020clg400-1", dsp: int = ARRAY_DSP, **unknown: Any
+        self,
+        part: str = "xc7z020clg400-1",
+        dsp: int | None = None,
+        lanes: int | None = None,
+        **unknown: Any,
     ) -> dict[str, Any]:
-        """Options of ``convert_from_keras_model``: the part, and how many DSPs the array may take."""
+        """Options of ``convert_from_keras_model``: the part, and most DSPs and lanes of the array.
+
+        Without a limit, the fastest array that fits the part.
+        """
         from hls.synthesis import part_name
 
         part_name(part)
-        if not isinstance(dsp, int) or dsp < 1:
-            raise UserError(f"dsp must be a whole number above 0, got {dsp!r}")
+        for name, limit in (("dsp", dsp), ("lanes", lanes)):
+            if limit is not None and (not isinstance(limit, int) or limit < 1):
+                raise UserError(f"{name} must be a whole number above 0, got {limit!r}")
         if unknown:
             raise UserError(f"OpenRTL has no option {next(iter(unknown))!r}; legal are {', '.join(OPTIONS)}")
-        return {"Part": part, "Dsp": dsp, "HLSConfig": {}, "WriterConfig": {}}
+        return {"Part": part, "Dsp": dsp, "Lanes": lanes, "HLSConfig": {}, "WriterConfig": {}}
 
     def write(self, model: Any) -> None:
         self.writer.write_hls(model)

@@ -29,6 +29,8 @@ CREDIT_LATENCY = 1  # character_control: from a finished U sum of layer 0 to tha
 CHOICE_LATENCY = 10  # character_choice 9, character_control 1: from the last output word to the next start
 ACCEPT_LATENCY = 3  # character_control: from a character's last start to the next one's first
 
+MAX_GROUP = 128  # units that an array works on at once
+
 
 class Destination(IntEnum):
     """What a job's sums are for; the numbers are lstm_engine.sv's TO_U, TO_X, TO_OUTPUT."""
@@ -49,6 +51,7 @@ class Array:
         segment_units: units that share registers of control and activations.
         lut_depth: further inputs a cycle that are multiplied in LUTs.
         gate_lanes: gate pipelines, i.e. units that leave the array and get their gates at once.
+        sums: of each unit's four sums, those that are worked on at once; fewer than 4 for a single unit only.
     """
 
     group_units: int = 26
@@ -57,13 +60,14 @@ class Array:
     segment_units: int = 9
     lut_depth: int = 0
     gate_lanes: int = 1
+    sums: int = len(GATES)
 
     def __post_init__(self) -> None:
         for name, low, high in (
-            ("group_units", 1, 128),
+            ("group_units", 1, MAX_GROUP),
             ("dsp_depth", 1, 8),
             ("pack", 1, 2),
-            ("segment_units", 1, 128),
+            ("segment_units", 1, MAX_GROUP),
             ("lut_depth", 0, 8),
             ("gate_lanes", 1, 4),
         ):
@@ -74,6 +78,14 @@ class Array:
             raise UserError(f"array: segment_units must make at most 99 segments, got {self.segment_units}")
         if self.pack == 2 and self.dsp_depth > 4:
             raise UserError(f"array: dsp_depth must be 1 to 4 with two products a DSP, got {self.dsp_depth}")
+        if self.sums not in (1, 2, 4):
+            raise UserError(f"array: sums must be 1, 2 or 4, got {self.sums!r}")
+        if self.sums < len(GATES) and self.group_units > 1:
+            raise UserError(
+                f"array: sums must be 4 with more than 1 unit, got {self.sums} with {self.group_units} units"
+            )
+        if self.sums < self.pack:
+            raise UserError("array: sums must be 2 or 4 with two products a DSP, got 1")
         for name in ("depth", "group_units", "segment_units"):
             if getattr(self, name) % self.gate_lanes:
                 raise UserError(
@@ -88,12 +100,17 @@ class Array:
     @property
     def lanes(self) -> int:
         """Multiply-accumulates a cycle."""
-        return self.group_units * len(GATES) * self.depth
+        return self.group_units * self.sums * self.depth
 
     @property
     def dsp(self) -> int:
         """DSP48E1 in the array (not those of the gates)."""
-        return self.group_units * len(GATES) * self.dsp_depth // self.pack
+        return self.group_units * self.sums * self.dsp_depth // self.pack
+
+    @property
+    def parts(self) -> int:
+        """Jobs that make a group's sums whole."""
+        return len(GATES) // self.sums
 
     @property
     def segments(self) -> int:
@@ -107,12 +124,13 @@ class Array:
 
 @dataclass(frozen=True)
 class Job:
-    """One group of sums of one matrix product.
+    """One group of sums of one matrix product, or a part of it.
 
     ``source`` is the layer whose h it reads, ``layer`` the one that it works for (for the output layer,
     the number of layers). ``first`` and ``count`` are units of the layer, or words of four logits;
-    ``beats`` is the number of cycles in which they leave the array, ``cycles`` the least distance to the
-    start of the next job.
+    ``part`` counts the group's jobs, of which the last one makes the sums whole. ``beats`` is the number of
+    cycles in which they then leave the array, 0 before; ``cycles`` the least distance to the start of the
+    next job. ``final`` marks the product's last job.
     """
 
     destination: Destination
@@ -120,6 +138,7 @@ class Job:
     source: int
     first: int
     count: int
+    part: int
     beats: int
     steps: int
     cycles: int
@@ -168,22 +187,25 @@ def schedule(spec: NetworkSpec, array: Array) -> Schedule:
     then U by layer. The output layer may be tried later than it could come; the shortest period wins.
     """
     pools = _jobs(spec, array)
-    longest = max(len(pool) for pool in pools)
+    longest = max(len(pool) for pool in pools) // array.parts
     # All delays of short ones; of long ones so few that this takes milliseconds.
     delays = [n for n in range(longest + 1) if n <= 8 or n % (1 << n.bit_length() - 3) == 0]
-    candidates = [_order(pools, array, delay) for delay in delays]
-    schedules = [
-        Schedule(tuple(x.units for x in spec.layers), spec.vocabulary, array, _with_cycles(jobs, array))
-        for jobs in dict.fromkeys(candidates)
-    ]
-    return min(
-        schedules,
-        key=lambda s: (s.timing("generate").cycles_per_character, s.timing("score").cycles_per_character),
-    )
+    units = tuple(layer.units for layer in spec.layers)
+    found: dict[tuple[Job, ...], tuple[int, int, Schedule]] = {}
+    for delay in delays:
+        jobs = _order(pools, array, delay)
+        if jobs in found:
+            continue
+        s = Schedule(units, spec.vocabulary, array, _with_cycles(jobs, array))
+        generate, score = (s.timing(mode).cycles_per_character for mode in ("generate", "score"))
+        found[jobs] = generate, score, s
+        if generate == score == s.words:  # a step in every cycle
+            break
+    return min(found.values(), key=lambda x: x[:2])[2]
 
 
 def _jobs(spec: NetworkSpec, array: Array) -> list[tuple[Job, ...]]:
-    """All products, in order of urgency; each a tuple of jobs, one a group."""
+    """All products, in order of urgency; each a tuple of jobs, ``array.parts`` a group."""
     units = [layer.units for layer in spec.layers]
     last = len(units) - 1
 
@@ -194,9 +216,12 @@ def _jobs(spec: NetworkSpec, array: Array) -> list[tuple[Job, ...]]:
             count = min(array.group_units, items - first)
             # The output layer takes one word a cycle.
             beats = count if destination is Destination.OUTPUT else -(-count // array.gate_lanes)
-            jobs.append(
-                Job(destination, layer, source, first, count, beats, steps, 0, first + count == items)
-            )
+            for part in range(array.parts):
+                whole = part == array.parts - 1
+                final = whole and first + count == items
+                jobs.append(
+                    Job(destination, layer, source, first, count, part, whole * beats, steps, 0, final)
+                )
         return tuple(jobs)
 
     return [
@@ -206,13 +231,18 @@ def _jobs(spec: NetworkSpec, array: Array) -> list[tuple[Job, ...]]:
     ]
 
 
+def steps(spec: NetworkSpec, array: Array) -> int:
+    """Steps of a character, each a word of the weight memory."""
+    return sum(job.steps for pool in _jobs(spec, array) for job in pool)
+
+
 def busy_cycles(spec: NetworkSpec, array: Array) -> int:
     """Cycles of a character's jobs without any waits: what an order of them comes near to."""
     return sum(_distance(job, job, array) for pool in _jobs(spec, array) for job in pool)
 
 
 def _order(pools: list[tuple[Job, ...]], array: Array, delay: int) -> tuple[Job, ...]:
-    """Greedy order; the output layer waits until ``delay`` jobs of U have gone before it."""
+    """Greedy order; the output layer waits until ``delay`` groups of U have gone before it."""
     left = [list(pool) for pool in pools]
     ready = {0: 0}  # layer -> cycle at which its h may be read
     time = 0  # of the last job's start
@@ -232,12 +262,14 @@ def _order(pools: list[tuple[Job, ...]], array: Array, delay: int) -> tuple[Job,
         ]
         # The first that need not wait for its h, or that which waits least.
         job = min(heads, key=lambda j: max(0, ready[j.source] - _free(time, order, j, array)))
-        next(pool for pool in left if pool and pool[0] is job).pop(0)
-        time = max(_free(time, order, job, array), ready[job.source])
+        pool = next(pool for pool in left if pool and pool[0] is job)
+        for job in pool[: array.parts]:  # nothing may come between the parts of a group
+            time = max(_free(time, order, job, array), ready[job.source])
+            order.append(job)
+        del pool[: array.parts]
         if job.destination is Destination.X and job.final:
             ready[job.layer] = _drained(time, job, array) + GATES_LATENCY
         u_done += job.destination is Destination.U
-        order.append(job)
     return tuple(order)
 
 
@@ -298,6 +330,9 @@ def _simulate(s: Schedule, mode: str) -> Timing:
             start = max(time, h_ready[job.source])
             starts.append(start)
             waits.append(start - time)
+            time = start + job.cycles
+            if not job.beats:
+                continue
             first, last = _first_out(start, job, array), _drained(start, job, array)
             if job.destination is Destination.X:
                 if job.first == 0:
@@ -310,7 +345,6 @@ def _simulate(s: Schedule, mode: str) -> Timing:
                 choice = last + CHOICE_LATENCY
             elif job.destination is Destination.U and job.layer == 0:
                 next_credits += range(first + CREDIT_LATENCY, last + CREDIT_LATENCY + 1)
-            time = start + job.cycles
         free = time
         credits = next_credits
         if mode == "generate":
@@ -324,5 +358,8 @@ def _simulate(s: Schedule, mode: str) -> Timing:
             (output[0] - zero, output[1] - zero),
             choice - zero,
         )
+        steady = bool(history) and timing == history[-1][1]  # the rest follows from these
         history.append((zero, timing))
+        if steady:
+            break
     return history[-1][1]

@@ -15,8 +15,11 @@ from models.store import write_text
 
 # AMD DS190, "Zynq-7000 SoC Data Sheet: Overview", programmable logic of each device.
 PARTS = {
+    "xc7z007s": {"lut": 14_400, "ff": 28_800, "dsp": 66, "bram36": 50},
     "xc7z010": {"lut": 17_600, "ff": 35_200, "dsp": 80, "bram36": 60},
     "xc7z020": {"lut": 53_200, "ff": 106_400, "dsp": 220, "bram36": 140},
+    "xc7z030": {"lut": 78_600, "ff": 157_200, "dsp": 400, "bram36": 265},
+    "xc7z045": {"lut": 218_600, "ff": 437_200, "dsp": 900, "bram36": 545},
 }
 DEFAULT_PART = "xc7z020"
 

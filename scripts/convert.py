@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from models.errors import UserError
+from scripts.options import array_options
 
 BACKENDS = ("Vitis", "OpenRTL")
 
@@ -24,7 +25,7 @@ BACKENDS = ("Vitis", "OpenRTL")
     "--output", type=click.Path(path_type=Path, file_okay=False), help="Folder; build/BACKEND if not given."
 )
 @click.option("--reuse-factor", type=int, help="Vitis: clock cycles of each matrix product.")
-@click.option("--dsp", type=int, help="OpenRTL: how many DSPs the array may take.")
+@array_options
 @click.option("--part", help="FPGA; a Zynq-7020 if not given.")
 @click.option("--clock-period", type=float, help="Vitis: in ns; 10 if not given.")
 @click.option("--compile", "compiled", is_flag=True, help="Compile for simulation, too.")
@@ -34,6 +35,7 @@ def command(
     output: Path | None,
     reuse_factor: int | None,
     dsp: int | None,
+    lanes: int | None,
     part: str | None,
     clock_period: float | None,
     compiled: bool,
@@ -41,9 +43,10 @@ def command(
     """Write the project of a quantized network: HLS C++ (Vitis) or SystemVerilog (OpenRTL)."""
     from models.checkpoint import Checkpoint, shipped
 
-    given = {"reuse_factor": reuse_factor, "dsp": dsp, "part": part, "clock_period": clock_period}
-    options: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
-    for name in ("dsp",) if backend == "Vitis" else ("reuse_factor", "clock_period"):
+    given: dict[str, Any] = {"dsp": dsp, "lanes": lanes, "part": part}
+    given |= {"reuse_factor": reuse_factor, "clock_period": clock_period}
+    options = {name: value for name, value in given.items() if value is not None}
+    for name in ("dsp", "lanes") if backend == "Vitis" else ("reuse_factor", "clock_period"):
         if name in options:
             other = BACKENDS[backend == "Vitis"]
             raise UserError(f"--{name.replace('_', '-')} is an option of --backend {other}, not of {backend}")

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from scripts.options import array_options
+
 if TYPE_CHECKING:
     from hls.estimate import Estimate
     from models.spec import NetworkSpec
 
-#: DSPs of the arrays in the table of lanes.
-TABLE_DSP = (2, 4, 8, 16, 32, 72, 104, 144, 208)
+#: Limits of the arrays in the table of lanes; what is best for each part stands there, too.
+TABLE_LANES = (1, 2, 4, 8, 16, 32, 64, 144, 208, 264)
 
 
 @click.command(name="estimate")
@@ -23,7 +25,7 @@ TABLE_DSP = (2, 4, 8, 16, 32, 72, 104, 144, 208)
 @click.option("--vocabulary", default=78, show_default=True)
 @click.option("--preset", default="w8a8", show_default=True)
 @click.option("--network", type=click.Path(path_type=Path), help="A frozen network or a checkpoint instead.")
-@click.option("--dsp", type=int, help="How many DSPs the array may take; what fits the part if not given.")
+@array_options
 @click.option("--part", default="xc7z020", show_default=True)
 @click.option("--table", is_flag=True, help="Lanes against cycles and resources, from the least to the most.")
 @click.option("--synthesize", is_flag=True, help="With --table: count LUTs, too, with Yosys; minutes each.")
@@ -35,6 +37,7 @@ def command(
     preset: str,
     network: Path | None,
     dsp: int | None,
+    lanes: int | None,
     part: str,
     table: bool,
     synthesize: bool,
@@ -44,8 +47,7 @@ def command(
 
     LUTs and flip-flops are not predicted; 'zynq-lstm synthesize' counts them.
     """
-    from hls.design import arrays_within
-    from hls.estimate import estimate
+    from hls.estimate import estimate, fitting_array
     from models.errors import UserError
     from models.spec import network_spec
     from models.store import write_text
@@ -61,7 +63,7 @@ def command(
         rows = table_rows(spec, part, synthesize)
         click.echo(lanes_table(rows))
     else:
-        one = estimate(spec, arrays_within(spec, dsp)[0] if dsp else None, part)
+        one = estimate(spec, fitting_array(spec, part, dsp, lanes), part)
         rows = [one.to_dict()]
         _print(one)
     if json_path:
@@ -69,14 +71,15 @@ def command(
 
 
 def table_rows(spec: NetworkSpec, part: str, synthesize: bool = False) -> list[dict[str, Any]]:
-    """Figures of the fastest arrays of TABLE_DSP DSPs each; LUTs, too, if they are to be synthesized."""
-    from hls.design import arrays_within, packable
-    from hls.estimate import estimate
+    """Figures of the fastest arrays of TABLE_LANES and of each part; if asked for, LUTs by synthesis, too."""
+    from hls.estimate import arrays_within, estimate, fits, fitting_array
+    from hls.synthesis import PARTS
 
-    least = 4 // (2 if packable(spec) else 1)
-    arrays = dict.fromkeys(arrays_within(spec, n)[0] for n in TABLE_DSP if n >= least)
+    arrays = {arrays_within(spec, lanes=n)[0] for n in TABLE_LANES}
+    best = {name: fitting_array(spec, name) for name in PARTS}
+    arrays |= {array for name, array in best.items() if fits(spec, array, name)}
     rows = []
-    for array in arrays:
+    for array in sorted(arrays, key=lambda a: a.lanes):
         one = estimate(spec, array, part)
         rows.append(one.to_dict() | ({"lut": _luts(spec, one)} if synthesize else {}))
     return rows

@@ -60,9 +60,7 @@ def engine(
     figures: dict[str, dict[str, Any]] = {}
     sound = True
     for preset in presets or ENGINE_PRESETS:
-        figures[preset], faults = _measure(
-            console, preset, characters, part if synthesis else None, output / preset
-        )
+        figures[preset], faults = _measure(console, preset, characters, part, synthesis, output / preset)
         sound = sound and not faults
         if json_path:  # at once: the next preset takes minutes
             write_text(json_path, json.dumps(figures, indent=2) + "\n")
@@ -72,18 +70,19 @@ def engine(
 
 
 def _measure(
-    console: Any, preset: str, characters: int, part: str | None, folder: Path
+    console: Any, preset: str, characters: int, part: str, synthesis: bool, folder: Path
 ) -> tuple[dict[str, Any], list[str]]:
     """Figures of a preset, and the faults of its netlist."""
     import numpy as np
 
-    from hls.design import Design, default_array
+    from hls.design import Design
+    from hls.estimate import fitting_array
     from hls.netlist import Netlist, check
     from hls.synthesis import synthesize
     from sim.rtl import Rtl, write_project
 
     network = _network(preset)
-    design = Design(network, default_array(network))
+    design = Design(network, fitting_array(network.spec, part))
     codes = np.random.default_rng(0).integers(0, network.spec.vocabulary, characters)
     with console.status(f"{preset}: simulation"):
         rtl = Rtl.build(design, folder)
@@ -98,7 +97,7 @@ def _measure(
         "macs_per_character": macs,
         "rtl_chars_per_s": round(scored["characters"] / scored["seconds"]),
     }
-    if part is None:
+    if not synthesis:
         return figures, []
     with console.status(f"{preset}: synthesis with Yosys, some minutes"):
         write_project(design, folder / "rtl")

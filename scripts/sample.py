@@ -101,8 +101,9 @@ def _engine(
         compile_model(graph)
         return simulate.stream(graph, codes, length, raw, seed)
 
-    from hls.design import Design, default_array
+    from hls.design import Design
+    from hls.estimate import fitting_array
     from sim.rtl import Rtl
 
-    rtl = Rtl.build(Design(network, default_array(network)), folder)
+    rtl = Rtl.build(Design(network, fitting_array(network.spec)), folder)
     return rtl.stream(codes, length, temperature_raw=raw, seed=seed)

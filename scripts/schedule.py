@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from scripts.options import array_options
+
 if TYPE_CHECKING:
     from hls.chart import Chart
 
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
 @click.option("--vocabulary", default=78, show_default=True)
 @click.option("--preset", default="w8a8", show_default=True)
 @click.option("--network", type=click.Path(path_type=Path), help="A frozen network or a checkpoint instead.")
-@click.option("--dsp", type=int, help="How many DSPs the array may take; what fits the part if not given.")
+@array_options
 @click.option("--part", default="xc7z020", show_default=True)
 @click.option("--mode", type=click.Choice(["generate", "score"]), default="generate", show_default=True)
 @click.option("--output", type=click.Path(path_type=Path, dir_okay=False), help="Draw it (.svg, .png, .pdf).")
@@ -29,13 +31,14 @@ def command(
     preset: str,
     network: Path | None,
     dsp: int | None,
+    lanes: int | None,
     part: str,
     mode: str,
     output: Path | None,
 ) -> None:
     """Show what works when on one character: lanes, gate pipelines and output layer against cycles."""
     from hls.chart import chart, draw
-    from hls.design import arrays_within, fitting_array
+    from hls.estimate import fitting_array
     from hls.schedule import schedule
     from models.spec import network_spec
     from scripts.estimate import spec_of
@@ -45,8 +48,7 @@ def command(
         if network
         else network_spec(preset, vocabulary=vocabulary, units=units, layers=layers)
     )
-    array = arrays_within(spec, dsp)[0] if dsp else fitting_array(spec, part)
-    shown = chart(spec, schedule(spec, array), mode)
+    shown = chart(spec, schedule(spec, fitting_array(spec, part, dsp, lanes)), mode)
     _print(shown)
     if output:
         draw(shown, output)

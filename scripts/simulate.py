@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from models.errors import UserError
+from scripts.options import array_options
 
 
 @click.command(name="simulate")
@@ -22,7 +23,7 @@ from models.errors import UserError
 @click.option("--waves", is_flag=True, help="Write a waveform (FST); slower.")
 @click.option("--protocol", is_flag=True, help="Also run the tests of streams, registers and modes.")
 @click.option("--seed", type=int, help="Of the protocol tests' random choices.")
-@click.option("--dsp", type=int, help="How many DSPs the array may take.")
+@array_options
 @click.option(
     "--output",
     type=click.Path(path_type=Path, file_okay=False),
@@ -40,6 +41,7 @@ def command(
     protocol: bool,
     seed: int | None,
     dsp: int | None,
+    lanes: int | None,
     output: Path,
 ) -> None:
     """Simulate a network's RTL and compare every signal with the reference, at every character.
@@ -49,7 +51,8 @@ def command(
     from rich.console import Console
     from rich.markup import escape
 
-    from hls.design import ARRAY_DSP, Design, default_array
+    from hls.design import Design
+    from hls.estimate import fitting_array
     from models.checkpoint import Checkpoint, shipped
     from models.corpus import decode, encode, load_corpus, read_text
     from models.freeze import freeze
@@ -67,7 +70,7 @@ def command(
     if not len(codes):
         raise UserError("there is no character to run")
     console = Console()
-    design = Design(network, default_array(network, dsp or ARRAY_DSP))
+    design = Design(network, fitting_array(network.spec, dsp=dsp, lanes=lanes))
     with console.status(f"building with {simulator}"):
         rtl = Rtl.build(design, output, simulator=simulator, waves=waves)
     for test in PROTOCOL_TESTS if protocol else ():

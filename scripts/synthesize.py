@@ -8,11 +8,13 @@ from pathlib import Path
 
 import click
 
+from scripts.options import array_options
+
 
 @click.command(name="synthesize")
 @click.option("--checkpoint", type=click.Path(path_type=Path), help="Quantized network; the shipped w8a8.")
 @click.option("--part", default="xc7z020", show_default=True)
-@click.option("--dsp", type=int, help="How many DSPs the array may take.")
+@array_options
 @click.option(
     "--output",
     type=click.Path(path_type=Path, file_okay=False),
@@ -22,13 +24,19 @@ import click
 )
 @click.option("--json", "json_path", type=click.Path(path_type=Path), help="Write the report there, too.")
 def command(
-    checkpoint: Path | None, part: str, dsp: int | None, output: Path, json_path: Path | None
+    checkpoint: Path | None,
+    part: str,
+    dsp: int | None,
+    lanes: int | None,
+    output: Path,
+    json_path: Path | None,
 ) -> None:
     """Write the RTL of a network, synthesize it, and print LUTs, flip-flops, DSPs and block RAMs."""
     from rich.console import Console
     from rich.table import Table
 
-    from hls.design import ARRAY_DSP, Design, default_array
+    from hls.design import Design
+    from hls.estimate import fitting_array
     from hls.synthesis import PARTS, part_name, synthesize
     from models.checkpoint import Checkpoint, shipped
     from models.freeze import freeze
@@ -38,7 +46,7 @@ def command(
     part = part_name(part)
     network = freeze(Checkpoint.load(checkpoint or shipped("w8a8")))
     project = output / "rtl"
-    write_project(Design(network, default_array(network, dsp or ARRAY_DSP)), project)
+    write_project(Design(network, fitting_array(network.spec, part, dsp, lanes)), project)
     console = Console()
     with console.status("Yosys; some minutes for a full engine"):
         report = synthesize(project, part)

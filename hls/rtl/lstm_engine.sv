@@ -20,6 +20,7 @@ module lstm_engine #(
     parameter logic [LAYERS*16-1:0] ROW_BASE = '0,   // row of layer k's first unit
     parameter int GROUP_UNITS = 26,
     parameter int SEGMENT_UNITS = 9,
+    parameter int GROUP_SUMS = 4,        // of each unit's four, those that a job makes
     parameter int DSP_DEPTH = 4,
     parameter int LUT_DEPTH = 0,
     parameter int PACK = 2,
@@ -123,7 +124,7 @@ module lstm_engine #(
   localparam int X_BITS = X_WEIGHT_BITS > SUM_BITS ? X_WEIGHT_BITS : SUM_BITS;
   localparam int FIFO_DEPTH = 2 << WORD_BITS;
 
-  // What a job's sums are for (hls/schedule.py).
+  // What a job's sums are for (hls/schedule.py); anything else: for nothing yet, the unit has more to come.
   localparam logic [1:0] TO_U = 2'd0, TO_X = 2'd1, TO_OUTPUT = 2'd2;
   // {phase, destination, layer, layer's last group, number of the first unit or word}
   localparam int TAG_BITS = 2 + LAYER_BITS + 1 + ITEM_BITS;
@@ -232,6 +233,7 @@ module lstm_engine #(
   mac_array #(
       .GROUP_UNITS    (GROUP_UNITS),
       .SEGMENT_UNITS  (SEGMENT_UNITS),
+      .SUMS           (GROUP_SUMS),
       .DSP_DEPTH      (DSP_DEPTH),
       .LUT_DEPTH      (LUT_DEPTH),
       .DRAIN          (GATE_LANES),
@@ -504,7 +506,7 @@ module lstm_engine #(
   axil_registers #(
       .IDENTITY        (IDENTITY),
       .SHAPE           ({8'(LAYERS), 12'(FIRST_UNITS), 12'(VOCABULARY)}),
-      .ARRAY           ({16'(GROUP_UNITS * 4 * DEPTH), 8'(PACK), 8'(DEPTH)}),
+      .ARRAY           ({16'(GROUP_UNITS * GROUP_SUMS * DEPTH), 8'(PACK), 8'(DEPTH)}),
       .TEMPERATURE_BITS(TEMPERATURE_BITS)
   ) u_registers (
       .clk_i,

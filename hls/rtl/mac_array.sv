@@ -2,7 +2,8 @@
 // The multiply-accumulate array: GROUP_UNITS units of four sums, in segments that hand control and
 // activations on from one to the next, a register each, so that no net reaches all multipliers.
 // After a job's last step the sums leave with the job's tag, in the order of units: DRAIN units a beat, or
-// one unit a beat if the job says so.
+// one unit a beat if the job says so. With SUMS < 4 there is one unit, whose sums are whole after 4 / SUMS
+// jobs; the beats of those before have none of the flags that say what for.
 //
 // Latency from the control bundle with last_i to the first beat: DSP_DEPTH + SEGMENTS + 6, 2 more with LUT
 // products; then count_i + 1 cycles. Two bundles with last_i must be SEGMENTS cycles more apart than that
@@ -11,6 +12,7 @@
 module mac_array #(
     parameter int GROUP_UNITS = 26,
     parameter int SEGMENT_UNITS = 9,
+    parameter int SUMS = 4,          // of a unit that a job makes
     parameter int DSP_DEPTH = 4,
     parameter int LUT_DEPTH = 0,
     parameter int DRAIN = 1,
@@ -89,6 +91,7 @@ module mac_array #(
 
     mac_segment #(
         .UNITS          (UNITS),
+        .SUMS           (SUMS),
         .DSP_DEPTH      (DSP_DEPTH),
         .LUT_DEPTH      (LUT_DEPTH),
         .DRAIN          (DRAIN),

@@ -6,6 +6,9 @@
 // activation (8-bit weights w1, w0 as w1 * 2^17 + w0; see docs/architecture.md): chain 2u yields sums 0
 // and 1 of unit u, chain 2u+1 sums 2 and 3. With PACK = 1 chain 4u+k yields sum k.
 //
+// With SUMS < 4 there is one unit, and a job makes SUMS of its four sums, the first ones first: the shift
+// register gathers them over 4 / SUMS jobs.
+//
 // Of the DEPTH inputs a cycle, the first DSP_DEPTH are multiplied in DSP48E1s, the rest in LUTs, which is
 // for narrow weights. What the LUTs sum enters the chain as the first DSP48E1's addend, so that it costs no
 // further adder: the DSP48E1s start SKEW cycles later.
@@ -15,6 +18,7 @@
 // later. It shifts by one unit, or by DRAIN units.
 module mac_segment #(
     parameter int UNITS = 9,
+    parameter int SUMS = 4,        // of a unit that a job makes
     parameter int DSP_DEPTH = 4,
     parameter int LUT_DEPTH = 0,
     parameter int DRAIN = 1,
@@ -41,7 +45,7 @@ module mac_segment #(
     input  logic [DRAIN*UNIT_BITS-1:0]       units_i,
     output logic [DRAIN*UNIT_BITS-1:0]       units_o
 );
-  localparam int CHAINS = UNITS * 4 / PACK;
+  localparam int CHAINS = UNITS * SUMS / PACK;
   localparam int DSP_WORD = DSP_DEPTH * PACK * WEIGHT_BITS;  // of a chain
   localparam int LUT_WORD = LUT_DEPTH * PACK * WEIGHT_BITS;
   // Position of the upper product in a packed word, and so what the sum of the lower ones must fit.
@@ -57,6 +61,9 @@ module mac_segment #(
 `ifndef __ICARUS__  // which has no elaboration-time errors
   if (PACK != 1 && PACK != 2) begin : gen_bad_pack
     $error("%m: PACK must be 1 or 2");
+  end
+  if (SUMS != 4 && (SUMS != 1 && SUMS != 2 || UNITS != 1 || SUMS < PACK)) begin : gen_bad_sums
+    $error("%m: SUMS must be 4, or for one unit 2 or 1, and at least PACK");
   end
   if (PACK == 2 && DEPTH * ((1 << (WEIGHT_BITS - 1)) - 1) << (ACTIVATION_BITS - 1) >= 1 << (FIELD - 1))
   begin : gen_bad_packing
@@ -187,7 +194,7 @@ module mac_segment #(
       .data_o(last)
   );
 
-  logic [UNITS*UNIT_BITS-1:0] sums;
+  logic [UNITS*SUMS*SUM_BITS-1:0] sums;
   for (genvar n = 0; n < CHAINS; n++) begin : gen_chain
     logic [DSP_DEPTH*FACTOR_BITS-1:0] factors;
     // verilator lint_off UNUSEDSIGNAL  // a sum is proved to fit SUM_BITS, which may be fewer
@@ -237,12 +244,20 @@ module mac_segment #(
   end
 
   logic [UNITS*UNIT_BITS-1:0] drain_q;
-  always_ff @(posedge clk_i) begin
-    if (last) drain_q <= sums;
-    else if (shift_i) begin
-      drain_q <= single_i ? (UNITS * UNIT_BITS)'({units_i, drain_q} >> UNIT_BITS)
-          : (UNITS * UNIT_BITS)'({units_i, drain_q} >> (DRAIN * UNIT_BITS));
+  if (SUMS == 4) begin : gen_drain
+    always_ff @(posedge clk_i) begin
+      if (last) drain_q <= sums;
+      else if (shift_i) begin
+        drain_q <= single_i ? (UNITS * UNIT_BITS)'({units_i, drain_q} >> UNIT_BITS)
+            : (UNITS * UNIT_BITS)'({units_i, drain_q} >> (DRAIN * UNIT_BITS));
+      end
     end
+  end else begin : gen_gather
+    always_ff @(posedge clk_i) begin
+      if (last) drain_q <= {sums, drain_q[UNIT_BITS-1:SUMS*SUM_BITS]};
+    end
+    logic unused_shift;
+    assign unused_shift = ^{shift_i, single_i, units_i};
   end
   assign units_o = drain_q[DRAIN*UNIT_BITS-1:0];
 endmodule

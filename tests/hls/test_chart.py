@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from hls.chart import chart, draw
-from hls.design import fitting_array
+from hls.estimate import fitting_array
 from hls.schedule import Array, schedule
 from models.spec import NetworkSpec, network_spec
 from tests.networks import small_spec
@@ -60,4 +60,4 @@ def test_verb(tmp_path: Path) -> None:
 
 
 def _chart(spec: NetworkSpec, array: Array | None, mode: str):  # type: ignore[no-untyped-def]
-    return chart(spec, schedule(spec, array or fitting_array(spec, "xc7z020")), mode)
+    return chart(spec, schedule(spec, array or fitting_array(spec)), mode)

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hls.design import Design, default_array, packable
+from hls.design import Design, packable
+from hls.estimate import arrays_within, fitting_array
 from hls.schedule import Array
 from models.errors import UserError
 from models.network import IntegerNetwork
@@ -31,7 +32,7 @@ def default(seed: int) -> IntegerNetwork:
 
 
 def test_parameters_of_the_default_network(default: IntegerNetwork) -> None:
-    parameters = Design(default, default_array(default)).parameters()
+    parameters = Design(default, fitting_array(default.spec)).parameters()
     expected = {
         "LAYERS": 2,
         "GATE_LANES": 1,
@@ -143,13 +144,17 @@ def test_widths_are_those_of_the_proven_ranges(preset: str, extreme: bool, seed:
         ("w8a8", 8, Array(1, 4, 2, 1)),
         ("w8a8", 23, Array(11, 1, 2, 6)),  # chains of 4 would leave a third of the DSPs over
         ("w8a8", 2, Array(1, 1, 2, 1)),
+        ("w8a8", 1, Array(1, 1, 2, 1, sums=2)),
+        ("w8a8", 3, Array(1, 3, 2, 1, sums=2)),
         ("w8a8", 2000, Array(43, 4, 2, 9)),
         ("q8.8", 16, Array(1, 4, 1, 1)),
+        ("q8.8", 1, Array(1, 1, 1, 1, sums=1)),
+        ("q8.8", 2, Array(1, 1, 1, 1, sums=2)),
     ],
 )
-def test_default_array(preset: str, dsp: int, expected: Array, seed: int) -> None:
+def test_fastest_array(preset: str, dsp: int, expected: Array, seed: int) -> None:
     network = with_weights(small_spec(preset, 6, (20, 128)), np.random.default_rng(seed))
-    array = default_array(network, dsp)
+    array = arrays_within(network.spec, dsp)[0]
     assert array == expected
     assert array.dsp <= dsp
     Design(network, array)
@@ -157,20 +162,13 @@ def test_default_array(preset: str, dsp: int, expected: Array, seed: int) -> Non
 
 def test_default_array_of_narrow_weights(seed: int) -> None:
     network = with_weights(small_spec("w4a8", 6, (20, 128)), np.random.default_rng(seed))
-    array = default_array(network)
+    array = fitting_array(network.spec)
     assert (array.dsp, array.lanes, array.gate_lanes) == (208, 832, 2)
     for dsp, units in itertools.product((8, 16, 40, 208), (1, 2, 3, 19, 20)):
         network = with_weights(small_spec("w4a8", 6, (units,)), np.random.default_rng(seed))
-        array = default_array(network, dsp)
+        array = arrays_within(network.spec, dsp)[0]
         assert array.dsp <= dsp
         Design(network, array).parameters()
-
-
-@pytest.mark.parametrize("preset, needed", [("w8a8", 2), ("w4a8", 2), ("q8.8", 4)])
-def test_too_few_dsps_are_refused(preset: str, needed: int, seed: int) -> None:
-    network = with_weights(small_spec(preset, 6, (3,)), np.random.default_rng(seed))
-    with pytest.raises(UserError, match=f"an array needs at least {needed} DSPs, got {needed - 1}"):
-        default_array(network, needed - 1)
 
 
 def test_packable() -> None:

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from hls.design import Design, arrays_within, fitting_array
-from hls.estimate import estimate
+from hls.design import Design
+from hls.estimate import arrays_within, estimate, fits, fitting_array
 from hls.memory import Rom, halves, row_bits
-from hls.schedule import Array
+from hls.schedule import Array, busy_cycles
 from hls.synthesis import PARTS, count_blocks
 from models.errors import UserError
 from models.spec import network_spec
@@ -49,7 +49,7 @@ QUICK = ("one unit a group", "four lanes", "single products", "two gate pipeline
 def test_blocks_are_those_of_synthesis(name: str, tmp_path: Path, rng: np.random.Generator) -> None:
     preset, vocabulary, units, array = SHAPES[name]
     spec = small_spec(preset, vocabulary, units)
-    array = array or fitting_array(spec, "xc7z020")
+    array = array or fitting_array(spec)
     write_project(Design(with_weights(spec, rng), array), tmp_path / "rtl")
     counted, expected = count_blocks(tmp_path / "rtl", tmp_path), estimate(spec, array)
     assert (counted.dsp, counted.bram36) == (expected.dsp, expected.bram36)
@@ -70,11 +70,21 @@ def test_is_a_matter_of_milliseconds() -> None:
 
 
 @pytest.mark.parametrize("part", PARTS)
-def test_default_arrays_fit(part: str) -> None:
-    spec = network_spec("w8a8", vocabulary=78)
+def test_fitting_arrays_fit(part: str) -> None:
+    spec = network_spec("w8a8", vocabulary=65, units=112)
     found = estimate(spec, part=part)
     assert found.fits, found
     assert found.dsp <= PARTS[part]["dsp"] and found.bram36 <= PARTS[part]["bram36"]
+    faster = [a for a in arrays_within(spec) if busy_cycles(spec, a) < busy_cycles(spec, found.array)]
+    assert not any(fits(spec, array, part) for array in faster)
+
+
+def test_array_of_a_network_that_fits_no_memory() -> None:
+    """The fastest of the DSPs, and the estimate says that it does not fit."""
+    spec = network_spec("w8a8", vocabulary=78)
+    found = estimate(spec, part="xc7z007s")
+    assert not found.fits and found.bram36 > PARTS["xc7z007s"]["bram36"]
+    assert found.dsp <= PARTS["xc7z007s"]["dsp"]
 
 
 def test_arrays_are_sorted_and_within() -> None:
@@ -83,8 +93,16 @@ def test_arrays_are_sorted_and_within() -> None:
         arrays = arrays_within(spec, dsp)
         assert all(array.dsp <= dsp for array in arrays)
     assert arrays_within(spec, 2)[0].lanes == 4
-    with pytest.raises(UserError, match="at least 2 DSPs, got 1"):
-        arrays_within(spec, 1)
+    for lanes in (*range(1, 9), 16, 100):
+        arrays = arrays_within(spec, lanes=lanes)
+        assert all(array.lanes <= lanes for array in arrays)
+        assert arrays[0].lanes == {5: 4, 7: 6, 100: 80}.get(lanes, lanes)
+    for limits, message in (
+        ({"dsp": 0}, "an array needs at least 1 DSP, got 0"),
+        ({"lanes": 0}, "an array needs at least 1 lane, got 0"),
+    ):
+        with pytest.raises(UserError, match=message):
+            arrays_within(spec, **limits)
 
 
 def test_block_ram_literals() -> None:

@@ -53,14 +53,15 @@ def test_rtl_is_the_reference_in_every_signal(network: IntegerNetwork, model: An
 
 
 def test_written_project_is_the_generators(network: IntegerNetwork, model: Any, tmp_path: Path) -> None:
-    from hls.design import Design, default_array
+    from hls.design import Design
+    from hls.estimate import fitting_array
     from hls.generate import generate
 
     graph = convert(model, tmp_path, backend="OpenRTL", dsp=40)
     graph.write()
     written = {path.name: path.read_text() for path in (tmp_path / "rtl").iterdir()}
     named = network_from_graph(graph)
-    assert written == generate(Design(named, default_array(named, 40)))
+    assert written == generate(Design(named, fitting_array(named.spec, dsp=40)))
     assert network.identity in written["zynq_lstm.sv"]
 
 
@@ -81,10 +82,11 @@ def test_build_reports_resources(model: Any, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "options, message",
     [
-        ({"part": "xcvu13p"}, "unknown part 'xcvu13p'; known are xc7z010, xc7z020"),
+        ({"part": "xcvu13p"}, "unknown part 'xcvu13p'; known are xc7z007s, xc7z010, xc7z020"),
         ({"dsp": 0}, "dsp must be a whole number above 0, got 0"),
         ({"dsp": "all"}, "dsp must be a whole number above 0, got 'all'"),
-        ({"clock_period": 5}, "OpenRTL has no option 'clock_period'; legal are part, dsp"),
+        ({"lanes": 0}, "lanes must be a whole number above 0, got 0"),
+        ({"clock_period": 5}, "OpenRTL has no option 'clock_period'; legal are part, dsp, lanes"),
     ],
 )
 def test_options_are_refused_by_name(model: Any, tmp_path: Path, options: Any, message: str) -> None:

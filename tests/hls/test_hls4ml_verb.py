@@ -60,6 +60,7 @@ def test_writes_a_project(
         (["--reuse-factor", "9"], "lstm1 (FixedLSTM): ReuseFactor 9 is not possible"),
         (["--dsp", "3"], "--dsp is an option of --backend OpenRTL, not of Vitis"),
         (["--backend", "OpenRTL", "--reuse-factor", "8"], "--reuse-factor is an option of --backend Vitis"),
+        (["--backend", "OpenRTL", "--lanes", "0"], "'--lanes': 0 is not in the range x>=1"),
         (["--backend", "Quartus"], "'Quartus' is not one of"),
     ],
 )

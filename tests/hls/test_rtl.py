@@ -16,7 +16,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hls.design import Design, default_array
+from hls.design import Design
+from hls.estimate import fitting_array
 from hls.schedule import Array
 from models.errors import CheckError, UserError
 from models.network import IntegerNetwork
@@ -52,7 +53,7 @@ class Case:
 
     def design(self, seed: int) -> Design:
         network = self.network(np.random.default_rng(seed))
-        return Design(network, self.array or default_array(network))
+        return Design(network, self.array or fitting_array(network.spec))
 
 
 # Units that groups and chains do not divide, several groups of the output layer, chains of 1 to 5, one

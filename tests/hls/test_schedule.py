@@ -16,11 +16,18 @@ from models.spec import network_spec
 from tests.networks import small_spec
 
 arrays = st.builds(
-    lambda group, depth, pack, segment: Array(group, min(depth, 4) if pack == 2 else depth, pack, segment),
+    lambda group, depth, pack, segment, sums: Array(
+        1 if sums < 4 else group,
+        min(depth, 4) if pack == 2 else depth,
+        min(pack, sums),
+        segment,
+        sums=sums,
+    ),
     st.integers(1, 40),
     st.integers(1, 8),
     st.integers(1, 2),
     st.integers(1, 40),
+    st.sampled_from([1, 2, 4, 4]),
 )
 
 
@@ -38,11 +45,16 @@ def test_every_product_is_done_once_and_whole(s: Schedule) -> None:
     sizes = {("Wy", layers): -(-s.vocabulary // 4)}
     sizes |= {(f"U{k}", k): n for k, n in enumerate(s.units)}
     sizes |= {(f"W{k}", k): n for k, n in enumerate(s.units) if k}
-    done: Counter[tuple[str, int, int]] = Counter()
+    done: Counter[tuple[str, int, int, int]] = Counter()
     for job in s.jobs:
         assert 1 <= job.count <= s.array.group_units
-        done.update((job.matrix, job.layer, item) for item in range(job.first, job.first + job.count))
-    assert done == {(*key, item): 1 for key, size in sizes.items() for item in range(size)}
+        done.update(
+            (job.matrix, job.layer, job.first + item, job.part * s.array.sums + k)
+            for item in range(job.count)
+            for k in range(s.array.sums)
+        )
+    sums = ((*key, item, k) for key, size in sizes.items() for item in range(size) for k in range(4))
+    assert done == dict.fromkeys(sums, 1)
 
 
 @settings(max_examples=25)
@@ -54,12 +66,24 @@ def test_jobs_describe_themselves(s: Schedule) -> None:
         assert job.layer == (len(s.units) if job.matrix == "Wy" else int(job.matrix[1]))
         assert job.steps == -(-s.units[job.source] // s.array.depth)
         lanes = 1 if job.destination is Destination.OUTPUT else s.array.gate_lanes
-        assert job.beats == -(-job.count // lanes)
         assert job.first == seen.get(job.matrix, 0)  # groups come in order
-        seen[job.matrix] = job.first + job.count
+        whole = job.part == s.array.parts - 1
+        assert job.beats == (-(-job.count // lanes) if whole else 0)
+        if whole:
+            seen[job.matrix] = job.first + job.count
         size = -(-s.vocabulary // 4) if job.destination is Destination.OUTPUT else s.units[job.layer]
-        assert job.final == (job.first + job.count == size)
+        assert job.final == (whole and job.first + job.count == size)
     assert s.words == sum(job.steps for job in s.jobs)
+
+
+@settings(max_examples=25)
+@given(schedules())
+def test_parts_of_a_unit_follow_each_other(s: Schedule) -> None:
+    """One shift register gathers them."""
+    groups = [s.jobs[n : n + s.array.parts] for n in range(0, len(s.jobs), s.array.parts)]
+    for group in groups:
+        assert [job.part for job in group] == list(range(s.array.parts))
+        assert len({(job.matrix, job.first) for job in group}) == 1
 
 
 @settings(max_examples=25)
@@ -155,6 +179,10 @@ def test_array() -> None:
     wide = Array(26, 4, 2, 10, lut_depth=4, gate_lanes=2)
     assert (wide.depth, wide.lanes, wide.dsp, wide.segments) == (8, 832, 208, 3)
     assert Array(3, 2, 1, 8).segments == 1
+    least = Array(1, 1, 1, 1, sums=1)
+    assert (least.lanes, least.dsp, least.parts) == (1, 1, 4)
+    pair = Array(1, 1, 2, 1, sums=2)
+    assert (pair.lanes, pair.dsp, pair.parts) == (2, 1, 2)
 
 
 @pytest.mark.parametrize(
@@ -170,6 +198,8 @@ def test_array() -> None:
         ("gate_lanes", 5, "array: gate_lanes must be 1 to 4, got 5"),
         ("gate_lanes", 2, "array: gate_lanes must divide segment_units, got 2 and 9"),
         ("gate_lanes", 3, "array: gate_lanes must divide depth, got 3 and 4"),
+        ("sums", 3, "array: sums must be 1, 2 or 4, got 3"),
+        ("sums", 2, "array: sums must be 4 with more than 1 unit, got 2 with 26 units"),
     ],
 )
 def test_array_refuses(name: str, value: object, message: str) -> None:
@@ -185,6 +215,11 @@ def test_too_many_segments_are_refused() -> None:
         Array(group_units=100, segment_units=1)
 
 
+def test_one_sum_has_nothing_to_pack_with() -> None:
+    with pytest.raises(UserError, match="sums must be 2 or 4 with two products a DSP, got 1"):
+        Array(1, 1, 2, 1, sums=1)
+
+
 def test_unknown_mode_is_refused() -> None:
     with pytest.raises(ValueError, match="mode must be generate or score, got 'fast'"):
         schedule(network_spec(vocabulary=5, units=3), Array()).timing("fast")
@@ -193,9 +228,10 @@ def test_unknown_mode_is_refused() -> None:
 def test_small_shapes_exhaustively() -> None:
     """Every small shape has a schedule whose timing settles."""
     for units, vocabulary, group, depth in itertools.product(
-        [(1,), (2,), (5,), (1, 1), (3, 2), (1, 4, 2)], [2, 5, 17], [1, 2, 5], [1, 3]
+        [(1,), (2,), (5,), (1, 1), (3, 2), (1, 4, 2)], [2, 5, 17], [0, 1, 2, 5], [1, 3]
     ):
-        s = schedule(small_spec("w8a8", vocabulary, units), Array(group, depth, 1, 2))
+        array = Array(group, depth, 1, 2) if group else Array(1, depth, 1, 1, sums=2)
+        s = schedule(small_spec("w8a8", vocabulary, units), array)
         for mode in ("score", "generate"):
             timing = s.timing(mode)
             assert timing.cycles_per_character == sum(j.cycles for j in s.jobs) + sum(timing.waits)

@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hls.design import Design, default_array
+from hls.design import Design
+from hls.estimate import fitting_array
 from hls.schedule import Array
 from models.checkpoint import Checkpoint
 from models.errors import UserError
@@ -368,7 +369,7 @@ def test_same_seed_same_text(network: IntegerNetwork) -> None:
 
 @pytest.fixture(scope="module")
 def rtl(network: IntegerNetwork, tmp_path_factory: pytest.TempPathFactory) -> Rtl:
-    return Rtl.build(Design(network, default_array(network)), tmp_path_factory.mktemp("rtl"))
+    return Rtl.build(Design(network, fitting_array(network.spec)), tmp_path_factory.mktemp("rtl"))
 
 
 @pytest.mark.rtl
