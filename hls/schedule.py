@@ -51,7 +51,8 @@ class Array:
         segment_units: units that share registers of control and activations.
         lut_depth: further inputs a cycle that are multiplied in LUTs.
         gate_lanes: gate pipelines, i.e. units that leave the array and get their gates at once.
-        sums: of each unit's four sums, those that are worked on at once; fewer than 4 for a single unit only.
+        sums: of each unit's four sums, those that are worked on at once; fewer than 4 for a single unit only,
+            without products in LUTs.
     """
 
     group_units: int = 26
@@ -80,9 +81,10 @@ class Array:
             raise UserError(f"array: dsp_depth must be 1 to 4 with two products a DSP, got {self.dsp_depth}")
         if self.sums not in (1, 2, 4):
             raise UserError(f"array: sums must be 1, 2 or 4, got {self.sums!r}")
-        if self.sums < len(GATES) and self.group_units > 1:
+        if self.sums < len(GATES) and (self.group_units > 1 or self.lut_depth):
             raise UserError(
-                f"array: sums must be 4 with more than 1 unit, got {self.sums} with {self.group_units} units"
+                f"array: sums must be 4 with more than 1 unit or with products in LUTs, got {self.sums} "
+                f"with {self.group_units} and lut_depth {self.lut_depth}"
             )
         if self.sums < self.pack:
             raise UserError("array: sums must be 2 or 4 with two products a DSP, got 1")

@@ -151,6 +151,7 @@ class Rtl:
             "network": str(self.network_file),
             "run_dir": str(run_dir),
             "gate_lanes": lanes,
+            "cycles_per_character": self.design.schedule.timing("generate").cycles_per_character,
             "options": options,
         }
         traces = trace_files(run_dir, lanes)

@@ -45,12 +45,17 @@ class Plan:
     network: Path
     run_dir: Path
     gate_lanes: int
+    cycles_per_character: int  # by the schedule, generating
     options: dict[str, Any]
 
     @classmethod
     def load(cls) -> Plan:
         data = json.loads(Path(os.environ[PLAN_VARIABLE]).read_text(encoding="utf-8"))
-        return cls(Path(data["network"]), Path(data["run_dir"]), data["gate_lanes"], data["options"])
+        return cls(Path(data.pop("network")), Path(data.pop("run_dir")), **data)
+
+    def limit_cycles(self, characters: int) -> int:
+        """Cycles after which an engine that should have finished is taken to hang."""
+        return 2 * characters * self.cycles_per_character + 100_000
 
 
 class InputMonitor:

@@ -19,7 +19,7 @@ async def score(dut: Any) -> None:
     await bench.configure()
     codes = bench.plan.options["codes"]
     bench.send(codes)
-    await bench.receive(limit_cycles=len(codes) * 20_000 + 100_000)
+    await bench.receive(limit_cycles=bench.plan.limit_cycles(len(codes)))
     await bench.idle()
     result = bench.check()
     bench.report(result, cycles_per_character=_period(bench.monitor.taken[2:]), characters_in=len(codes))
@@ -37,7 +37,7 @@ async def generate(dut: Any) -> None:
     bench.send(bench.plan.options["codes"])
     beats: list[int] = []
     cocotb.start_soon(_watch_output(bench, beats))
-    await bench.receive(limit_cycles=(length + len(bench.plan.options["codes"])) * 20_000 + 100_000)
+    await bench.receive(limit_cycles=bench.plan.limit_cycles(length + len(bench.plan.options["codes"])))
     await bench.idle()
     result = bench.check()
     text = [values[0] for values, _ in bench.beats]

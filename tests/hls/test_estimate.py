@@ -24,7 +24,8 @@ from tests.networks import small_spec, with_weights
 # preset, vocabulary, units, array (None: the default of a Zynq-7020)
 SHAPES = {
     "one unit a group": ("w8a8", 10, (9, 8), Array(1, 4, 2, 1)),
-    "four lanes": ("w8a8", 2, (8,), Array(1, 1, 2, 1)),
+    "one lane": ("w8a8", 2, (8,), Array(1, 1, 1, 1, sums=1)),
+    "two lanes": ("w8a8", 256, (8, 8, 8, 8), Array(1, 1, 2, 1, sums=2)),
     "single products": ("q8.8", 37, (8, 11, 9), Array(3, 3, 1, 2)),
     "two gate pipelines": ("w4a8", 30, (12, 17), Array(6, 4, 2, 4, 4, 2)),
     "deep weights": ("w8a8", 19, (40, 24), Array(2, 2, 2, 2)),
@@ -37,9 +38,12 @@ SHAPES = {
     "three layers": ("w8a8", 78, (96, 64, 80), None),
     "shipped": ("w8a8", 78, (128, 128), None),
     "shipped, narrow": ("w4a8", 78, (128, 128), None),
+    "one layer of 512": ("w8a8", 2, (512,), Array(8, 4, 2, 8)),
     "sixteen lanes": ("w8a8", 78, (128, 128), Array(1, 4, 2, 1)),
+    "shipped, one lane": ("w8a8", 78, (128, 128), Array(1, 1, 1, 1, sums=1)),
+    "shipped, for a Zynq-7010": ("w8a8", 78, (128, 128), Array(13, 2, 2, 7)),
 }
-QUICK = ("one unit a group", "four lanes", "single products", "two gate pipelines")
+QUICK = ("one unit a group", "one lane", "single products", "two gate pipelines")
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,7 @@ CASES = {
     "single": ("q8.8", 5, (4, 3, 6), Array(5, 3, 1, 9), False),
     "single, extreme": ("q8.8", 2, (3,), Array(2, 5, 1, 1), True),
     "gathered": ("w8a8", 6, (5, 3), Array(1, 2, 2, 1, sums=2), True),
-    "gathered, single": ("q8.8", 6, (3, 2), Array(1, 3, 1, 1, lut_depth=1, sums=1), False),
+    "gathered, single": ("q8.8", 6, (3, 2), Array(1, 3, 1, 1, sums=1), False),
 }
 
 

@@ -57,9 +57,10 @@ class Case:
 
 
 # Units that groups and chains do not divide, several groups of the output layer, chains of 1 to 5, one
-# segment and several, both packings, one layer to four.
+# segment and several, both packings, one layer to four, one lane to many.
 CASES = {
-    "smallest": Case("w8a8", 2, (5,), Array(1, 1, 1, 1), extreme=True),
+    "one lane": Case("w8a8", 2, (8,), Array(1, 1, 1, 1, sums=1), extreme=True),
+    "two lanes": Case("w8a8", 9, (3, 1, 5), Array(1, 1, 2, 1, sums=2), own_points=True),
     "two layers": Case("w8a8", 11, (7, 10), Array(4, 2, 2, 2), own_points=True),
     "q8.8": Case("q8.8", 37, (8, 5, 9), Array(3, 3, 1, 2)),
     "four layers": Case("w4a8", 256, (4, 6, 3, 5), Array(6, 4, 2, 6), extreme=True),
@@ -83,6 +84,13 @@ CASES = {
             "logits": "ap_fixed<12,7,AP_TRN>",
         },
     ),
+}
+
+
+# As large as a layer may be: a few characters.
+LARGE_CASES = {
+    "uneven": Case("w4a8", 255, (8, 512, 9, 257), Array(2, 4, 2, 2, lut_depth=4, gate_lanes=2)),
+    "largest": Case("w8a8", 256, (512, 512, 512, 512), Array(4, 4, 2, 4)),
 }
 
 
@@ -130,6 +138,16 @@ def test_generate(engine: Engine, rng: np.random.Generator) -> None:
 
 def test_sequences_back_to_back(engine: Engine, seed: int) -> None:
     engine.rtl.protocol("score_back_to_back", seed)
+
+
+@pytest.mark.parametrize("name", ["uneven", pytest.param("largest", marks=pytest.mark.nightly)])
+def test_large(name: str, tmp_path: Path, seed: int, rng: np.random.Generator) -> None:
+    design = LARGE_CASES[name].design(seed)
+    rtl = Rtl.build(design, tmp_path)
+    codes = rng.integers(0, design.network.spec.vocabulary, 6)
+    for mode, run in (("score", rtl.score(codes)), ("generate", rtl.generate(codes[:2], 5))):
+        assert run.report["mismatches"] == 0 and run.report["characters"] == 6
+        assert run.report["cycles_per_character"] == design.schedule.timing(mode).cycles_per_character
 
 
 # ---- interfaces

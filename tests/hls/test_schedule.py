@@ -199,7 +199,7 @@ def test_array() -> None:
         ("gate_lanes", 2, "array: gate_lanes must divide segment_units, got 2 and 9"),
         ("gate_lanes", 3, "array: gate_lanes must divide depth, got 3 and 4"),
         ("sums", 3, "array: sums must be 1, 2 or 4, got 3"),
-        ("sums", 2, "array: sums must be 4 with more than 1 unit, got 2 with 26 units"),
+        ("sums", 2, "array: sums must be 4 with more than 1 unit .*, got 2 with 26 and lut_depth 0"),
     ],
 )
 def test_array_refuses(name: str, value: object, message: str) -> None:
@@ -218,6 +218,8 @@ def test_too_many_segments_are_refused() -> None:
 def test_one_sum_has_nothing_to_pack_with() -> None:
     with pytest.raises(UserError, match="sums must be 2 or 4 with two products a DSP, got 1"):
         Array(1, 1, 2, 1, sums=1)
+    with pytest.raises(UserError, match=r"sums must be 4 .* in LUTs, got 2 with 1 and lut_depth 1"):
+        Array(1, 1, 2, 1, lut_depth=1, sums=2)
 
 
 def test_unknown_mode_is_refused() -> None:
