@@ -114,8 +114,12 @@ class Reference:
         check_codes(steps, self.network.spec.vocabulary)
 
         blocks = np.array_split(np.arange(self.streams), min(WORKERS, max(1, self.streams // 16)))
-        with _one_blas_thread(), ThreadPoolExecutor(len(blocks)) as pool:
-            results = list(pool.map(lambda block: self._run(steps, block, trace is not None), blocks))
+        with _one_blas_thread():
+            if len(blocks) == 1:  # a thread would take longer to start than a character to compute
+                results = [self._run(steps, blocks[0], trace is not None)]
+            else:
+                with ThreadPoolExecutor(len(blocks)) as pool:
+                    results = list(pool.map(lambda block: self._run(steps, block, trace is not None), blocks))
         self._state = State(
             *(
                 tuple(

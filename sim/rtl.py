@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from hls.design import Design
 from hls.generate import generate
+from models.errors import UserError
 from models.store import write_text
-from sim.bench.components import PLAN_VARIABLE, STREAM_FILE
+from sim.bench.components import PLAN_VARIABLE, PROGRESS_FILE, STREAM_FILE
 from sim.fixed import Raw
 from sim.simulator import Simulator, build
 from sim.trace import read_rtl_trace, trace_files
@@ -35,7 +36,26 @@ PROTOCOL_TESTS = (
     "temperature_while_generating",
 )
 
-STREAM_SECONDS = 0.05  # between looks at what has been generated
+LOOK_SECONDS = 0.05  # between looks at what has been generated or compared
+
+
+@dataclass(frozen=True)
+class Sequence:
+    """What enters on s_axis up to a TLAST.
+
+    Args:
+        codes: character codes, at least one.
+        length: how many characters the engine then generates; None: the codes are scored.
+    """
+
+    codes: Iterable[int] | NDArray[Any]
+    length: int | None = None
+
+    def plan(self) -> dict[str, Any]:
+        codes = [int(code) for code in self.codes]
+        if not codes or (self.length is not None and self.length < 1):
+            raise UserError(f"a sequence of {len(codes)} codes and length {self.length} has no output")
+        return {"codes": codes, "length": self.length}
 
 
 @dataclass(frozen=True)
@@ -67,17 +87,17 @@ class Rtl:
         write_project(design, folder / "rtl")
         return cls(design, network_file, build(folder / "rtl", simulator, waves=waves))
 
-    def score(self, codes: Sequence[int] | NDArray[Any], run: str = "score") -> RtlRun:
+    def score(self, codes: Iterable[int] | NDArray[Any], run: str = "score") -> RtlRun:
         """Logits and every signal for ``codes``, from a zero state.
 
         Raises:
             CheckError: if anything differs from the reference; the message names the first difference.
         """
-        return self._text("score", run, {"codes": [int(c) for c in codes]})
+        return self._traced(Sequence(codes), run)
 
     def generate(
         self,
-        prime: Sequence[int] | NDArray[Any],
+        prime: Iterable[int] | NDArray[Any],
         length: int,
         run: str = "generate",
         *,
@@ -91,58 +111,104 @@ class Rtl:
             seed: of the random sequence.
 
         Raises:
-            UserError: if anything differs from the reference; the message names the first difference.
+            CheckError: if anything differs from the reference; the message names the first difference.
         """
-        options = {"codes": [int(c) for c in prime], "length": length}
-        return self._text("generate", run, options | {"temperature": temperature_raw, "seed": seed})
+        return self._traced(Sequence(prime, length), run, temperature_raw=temperature_raw, seed=seed)
+
+    def verify(
+        self,
+        sequences: Iterable[Sequence],
+        run: str = "verify",
+        *,
+        temperature_raw: int = 0,
+        seed: int = 0,
+        progress: Callable[[int], object] | None = None,
+    ) -> dict[str, Any]:
+        """Run any number of characters, and compare every signal as they come: no trace is kept.
+
+        The state goes on from one sequence to the next. Memory and disk grow with the longest sequence by
+        some bytes a character only.
+
+        Args:
+            progress: called with the number of characters compared so far, from time to time.
+
+        Returns:
+            The report; its ``sequences`` have ``cycles_per_character`` and ``generated`` of each.
+
+        Raises:
+            CheckError: if anything differs from the reference; the message names the first difference.
+        """
+        options = {"keep_trace": False, "temperature": temperature_raw, "seed": seed}
+        for lines in self._text(sequences, run, options, PROGRESS_FILE):
+            if progress and lines:
+                progress(int(lines[-1]))
+        return self._report(run)
 
     def stream(
-        self, prime: Sequence[int] | Raw, length: int, *, temperature_raw: int = 0, seed: int = 0
+        self, prime: Iterable[int] | Raw, length: int, *, temperature_raw: int = 0, seed: int = 0
     ) -> Iterator[int]:
         """The characters of :meth:`generate` as they come.
 
         Raises:
-            UserError: as :meth:`generate`, behind the last character.
+            CheckError: as :meth:`generate`, behind the last character.
         """
         if not length:
             return
-        run = "stream"
-        file = self.network_file.parent / f"run-{run}" / STREAM_FILE
-        file.unlink(missing_ok=True)
-        with ThreadPoolExecutor(1) as pool:
-            done = pool.submit(
-                self.generate, prime, length, run=run, temperature_raw=temperature_raw, seed=seed
-            )
-            seen = 0
-            while True:
-                over = done.done()
-                text = file.read_text(encoding="ascii") if file.exists() else ""
-                codes = text[: text.rfind("\n") + 1].splitlines()
-                yield from map(int, codes[seen:])
-                seen = len(codes)
-                if over:
-                    break
-                wait([done], timeout=STREAM_SECONDS)
-            done.result()
+        options = {"keep_trace": False, "temperature": temperature_raw, "seed": seed}
+        for lines in self._text([Sequence(prime, length)], "stream", options, STREAM_FILE):
+            yield from map(int, lines)
 
     def protocol(self, test: str, seed: int | None = None) -> Path:
         """Run one of PROTOCOL_TESTS; returns its JUnit XML."""
         return self._run("sim.bench.protocol", test, test, {}, seed)[1]
 
-    def _text(self, test: str, run: str, options: dict[str, Any]) -> RtlRun:
-        run_dir, _ = self._run("sim.bench.text", test, run, options)
-        report = json.loads((run_dir / "report.json").read_text(encoding="utf-8"))
-        return RtlRun(report, self.trace(run))
+    def _traced(self, sequence: Sequence, run: str, *, temperature_raw: int = 0, seed: int = 0) -> RtlRun:
+        """One sequence, whose trace is kept."""
+        options = {"keep_trace": True, "temperature": temperature_raw, "seed": seed}
+        for _ in self._text([sequence], run, options, PROGRESS_FILE):
+            pass
+        report = self._report(run)
+        return RtlRun(report | report["sequences"][0], self.trace(run))
+
+    def _text(
+        self, sequences: Iterable[Sequence], run: str, options: dict[str, Any], watched: str
+    ) -> Iterator[list[str]]:
+        """Run the bench of real text; meanwhile, what is new in a file that it writes, in whole lines."""
+        file = self._run_dir(run) / watched
+        for old in (STREAM_FILE, PROGRESS_FILE):
+            (file.parent / old).unlink(missing_ok=True)
+        options = options | {"sequences": [sequence.plan() for sequence in sequences]}
+        seen = 0
+        with ThreadPoolExecutor(1) as pool:
+            done = pool.submit(self._run, "sim.bench.text", "text", run, options)
+            over = False
+            while not over:
+                wait([done], timeout=LOOK_SECONDS)
+                over = done.done()
+                if file.exists():
+                    with file.open(encoding="ascii") as stream:
+                        stream.seek(seen)
+                        new = stream.read()
+                    new = new[: new.rfind("\n") + 1]
+                    seen += len(new)
+                    yield new.splitlines()
+            done.result()
+
+    def _report(self, run: str) -> dict[str, Any]:
+        report: dict[str, Any] = json.loads((self._run_dir(run) / "report.json").read_text(encoding="utf-8"))
+        return report
+
+    def _run_dir(self, run: str) -> Path:
+        return self.network_file.parent / f"run-{run}"
 
     def trace(self, run: str) -> dict[str, Raw]:
         """Every signal of the last run of that name, also if it failed."""
-        folder = self.network_file.parent / f"run-{run}"
-        return read_rtl_trace(self.design.network, folder, self.design.array.gate_lanes)
+        return read_rtl_trace(self.design.network, self._run_dir(run), self.design.array.gate_lanes)
 
     def _run(
         self, module: str, test: str, run: str, options: dict[str, Any], seed: int | None = None
     ) -> tuple[Path, Path]:
-        run_dir = self.network_file.parent / f"run-{run}"
+        run_dir = self._run_dir(run)
         run_dir.mkdir(parents=True, exist_ok=True)
         (run_dir / "report.json").unlink(missing_ok=True)
         plan = run_dir / "plan.json"

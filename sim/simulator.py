@@ -126,9 +126,10 @@ def _verilator(sources: list[Path], build_dir: Path, waves: bool, defines: list[
             *("--timescale", "1ns/1ps", "-LDFLAGS", library),
             # The packaged Verilator's makefile was never configured for a machine: how g++ includes a
             # precompiled header is missing in it, and it expects a command `python`.
+            # Its default is -Os, also for its library, through which every callback of cocotb's goes.
             *(
                 "-MAKEFLAGS",
-                "CFG_CXXFLAGS_PCH_I=-include PYTHON3=python3 OPT_FAST=-O2 OPT_SLOW=-O0",
+                "CFG_CXXFLAGS_PCH_I=-include PYTHON3=python3 OPT_FAST=-O2 OPT_SLOW=-O0 OPT_GLOBAL=-O2",
             ),
             *waveform,
             *defines,

@@ -7,17 +7,20 @@ integers of shape (characters, width), whichever engine it comes from.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from models.errors import UserError
 from models.network import IntegerNetwork
 from models.spec import GATES
 from sim.fixed import FixedFormat, Raw
 from sim.reference import LAYER_SIGNALS
+from sim.sampling import LANES
 
 Trace = Mapping[str, Raw]
 
@@ -59,6 +62,15 @@ class Comparison:
     def exact(self) -> bool:
         return self.mismatches == 0 and self.values > 0
 
+    def __add__(self, later: Comparison) -> Comparison:
+        """Of two stretches of one trace."""
+        return Comparison(
+            self.characters + later.characters,
+            self.values + later.values,
+            self.mismatches + later.mismatches,
+            self.first or later.first,
+        )
+
     def summary(self) -> dict[str, int]:
         return {"characters": self.characters, "values": self.values, "mismatches": self.mismatches}
 
@@ -69,8 +81,14 @@ def signal_order(network: IntegerNetwork) -> list[str]:
     return [f"layers.{k}.{name}" for k in layers for name in LAYER_SIGNALS] + ["logits"]
 
 
-def compare(network: IntegerNetwork, expected: Trace, actual: Trace) -> Comparison:
+def compare(network: IntegerNetwork, expected: Trace, actual: Trace, start: int = 0) -> Comparison:
     """Compare every value of every signal of every character; no tolerance.
+
+    Args:
+        network: for the signals' names, order and formats.
+        expected: trace of the engine that is right by definition.
+        actual: trace of the engine under test.
+        start: number of the traces' first character, for the name of the first mismatch.
 
     Raises:
         UserError: if a signal is missing in either, or the lengths differ: silence is not agreement.
@@ -95,6 +113,7 @@ def compare(network: IntegerNetwork, expected: Trace, actual: Trace) -> Comparis
     if firsts:
         character, _, name = min(firsts)
         first = _describe(network, expected, actual, character, name)
+        first = replace(first, character=start + character)
     return Comparison(length, values, mismatches, first)
 
 
@@ -119,47 +138,135 @@ def trace_files(run_dir: Path, gate_lanes: int) -> dict[str, Path]:
 
 
 def read_rtl_trace(network: IntegerNetwork, run_dir: Path, gate_lanes: int = 1) -> dict[str, Raw]:
-    """Read what the RTL's trace monitors wrote.
+    """Read all that the RTL's trace monitors wrote.
 
     Raises:
         UserError: if a file is missing or empty, ends within a character, or holds undefined bits.
     """
-    *unit_files, logits_file = trace_files(run_dir, gate_lanes).values()
-    units_file = unit_files[0]
-    # The last beat of a layer is filled up with units that do nothing.
-    sizes = [-(-layer.units // gate_lanes) * gate_lanes for layer in network.spec.layers]
-    lines = np.concatenate([_words(file, 1 + len(_UNIT_WORDS)) for file in unit_files])
-    if not len(lines) or len(lines) % sum(sizes):
-        raise UserError(f"{units_file}: {len(lines)} units are no whole number of characters")
-    # Units of all layers are numbered through. Each layer's come in the order of characters, but layers
-    # of neighbouring characters may overlap in time.
-    lines = lines[np.argsort(lines[:, 0], kind="stable")].reshape(sum(sizes), -1, 1 + len(_UNIT_WORDS))
-    if not np.array_equal(lines[:, 0, 0], np.arange(sum(sizes))):
-        raise UserError(f"{units_file}: units do not come equally often")
-    trace: dict[str, Raw] = {}
-    base = 0
-    for k, (size, layer) in enumerate(zip(sizes, network.spec.layers, strict=True)):
-        words = lines[base : base + layer.units, :, 1:].transpose(1, 2, 0)  # (characters, words, units)
-        trace[f"layers.{k}.z"] = words[:, : len(GATES)].reshape(len(words), -1)
-        for at, name in enumerate(_UNIT_WORDS[len(GATES) :], len(GATES)):
-            trace[f"layers.{k}.{name}"] = words[:, at]
-        base += size
-    vocabulary = network.spec.vocabulary
-    beats = -(-vocabulary // 4)
-    logits = _words(logits_file, 4)
-    if not len(logits) or len(logits) % beats:
-        raise UserError(f"{logits_file}: {len(logits)} beats are no whole number of characters")
-    trace["logits"] = logits.reshape(-1, beats * 4)[:, :vocabulary]
+    reader = RtlTraceReader(network, run_dir, gate_lanes)
+    trace = reader.read()
+    reader.finish()
     return trace
 
 
-def _words(path: Path, columns: int) -> Raw:
-    if not path.exists():
-        raise UserError(f"{path}: no such file; the simulation recorded nothing")
-    text = path.read_text(encoding="ascii")
-    if "x" in text or "z" in text:
-        line = next(n for n, line in enumerate(text.splitlines(), 1) if "x" in line or "z" in line)
-        raise UserError(f"{path}: undefined bits in line {line}")
-    if any(len(line) != 4 * columns for line in text.splitlines()):
-        raise UserError(f"{path}: a line has not the {columns} words that it must have; the file is cut off")
-    return np.frombuffer(bytes.fromhex(text), ">i2").reshape(-1, columns).astype(np.int64)
+class RtlTraceReader:
+    """Reads what the RTL's trace monitors write, also while they write it.
+
+    Args:
+        network: what the RTL computes.
+        run_dir: folder of the files.
+        gate_lanes: number of gate pipelines.
+        discard: empty the files as they are read, so that a run of any length needs little disk. The
+            monitors append; nothing is lost as long as they don't write at the same moment, which the
+            bench, being in the simulator's own process, can rule out.
+    """
+
+    def __init__(
+        self, network: IntegerNetwork, run_dir: Path, gate_lanes: int = 1, *, discard: bool = False
+    ) -> None:
+        self._network = network
+        *units, logits = trace_files(run_dir, gate_lanes).values()
+        self._unit_files = [_WordFile(path, 1 + len(_UNIT_WORDS), discard) for path in units]
+        self._logits_file = _WordFile(logits, LANES, discard)
+        # The last beat of a layer is filled up with units that do nothing.
+        self._sizes = [-(-layer.units // gate_lanes) * gate_lanes for layer in network.spec.layers]
+        self._beats = -(-network.spec.vocabulary // LANES)  # of a character
+        # Read, but of a character that is not complete yet.
+        self._units = np.empty((0, 1 + len(_UNIT_WORDS)), np.int16)
+        self._logits = np.empty((0, LANES), np.int16)
+
+    def read(self) -> dict[str, Raw]:
+        """Every signal of the characters that have become complete since the last call, maybe none.
+
+        Raises:
+            UserError: if a file is missing, cut off within a line, or holds undefined bits.
+        """
+        lines = np.concatenate([self._units, *(file.read() for file in self._unit_files)])
+        logits = np.concatenate([self._logits, self._logits_file.read()])
+        count = np.bincount(lines[:, 0].astype(np.uint16), minlength=sum(self._sizes))
+        if len(count) > sum(self._sizes):
+            raise UserError(f"{self._unit_files[0].path}: there is no unit {len(count) - 1}")
+        characters = min(int(count.min()), len(logits) // self._beats)
+        # Units of all layers are numbered through. Each unit's lines come in the order of characters, but
+        # layers of neighbouring characters may overlap in time.
+        order = np.argsort(lines[:, 0], kind="stable")
+        nth = np.arange(len(lines)) - np.repeat(np.cumsum(count) - count, count)
+        whole = lines[order[nth < characters]].astype(np.int64)
+        whole = whole.reshape(sum(self._sizes), characters, 1 + len(_UNIT_WORDS))
+        self._units = lines[order[nth >= characters]]
+        trace: dict[str, Raw] = {}
+        base = 0
+        for k, (size, layer) in enumerate(zip(self._sizes, self._network.spec.layers, strict=True)):
+            words = whole[base : base + layer.units, :, 1:].transpose(1, 2, 0)  # (characters, words, units)
+            trace[f"layers.{k}.z"] = words[:, : len(GATES)].reshape(characters, len(GATES) * layer.units)
+            for at, name in enumerate(_UNIT_WORDS[len(GATES) :], len(GATES)):
+                trace[f"layers.{k}.{name}"] = words[:, at]
+            base += size
+        rows = logits[: characters * self._beats].reshape(characters, self._beats * LANES)
+        trace["logits"] = rows[:, : self._network.spec.vocabulary].astype(np.int64)
+        self._logits = logits[characters * self._beats :]
+        return trace
+
+    def finish(self) -> None:
+        """There must be nothing left over, and there must have been something.
+
+        Raises:
+            UserError: naming the file that ends too early.
+        """
+        for file in (*self._unit_files, self._logits_file):
+            file.finish()
+        units_path, logits_path = self._unit_files[0].path, self._logits_file.path
+        if len(self._logits) % self._beats:
+            raise UserError(f"{logits_path}: {len(self._logits)} beats are no whole number of characters")
+        count = np.bincount(self._units[:, 0], minlength=sum(self._sizes))
+        if np.ptp(count):
+            raise UserError(f"{units_path}: units do not come equally often")
+        if len(self._units) or len(self._logits):
+            path = logits_path if len(self._units) else units_path
+            raise UserError(f"{path}: ends characters before the other files do")
+
+
+class _WordFile:
+    """A file of lines of hexadecimal 16-bit words that grows while it is read."""
+
+    def __init__(self, path: Path, columns: int, discard: bool) -> None:
+        self.path = path
+        self._columns = columns
+        self._discard = discard
+        self._offset = self._lines = 0
+        self._rest = b""  # of a line that is not complete yet
+
+    def read(self) -> NDArray[np.int16]:
+        """The lines that have become complete since the last call, (lines, columns)."""
+        try:
+            with self.path.open("rb+") as file:
+                file.seek(self._offset)
+                data = self._rest + file.read()
+                if self._discard:
+                    file.truncate(0)
+                else:
+                    self._offset = file.tell()
+        except FileNotFoundError:
+            raise UserError(f"{self.path}: no such file; the simulation recorded nothing") from None
+        width = 4 * self._columns + 1
+        whole, self._rest = data[: len(data) // width * width], data[len(data) // width * width :]
+        ends = np.frombuffer(whole, np.uint8).reshape(-1, width)[:, -1] == ord("\n")
+        if not ends.all() or data.count(b"\n") != len(ends):
+            raise self._cut_off()
+        try:
+            words = bytes.fromhex(whole.decode("ascii"))
+        except ValueError:
+            line = next(n for n, line in enumerate(whole.splitlines(), 1) if re.search(rb"[^0-9a-f]", line))
+            raise UserError(f"{self.path}: undefined bits in line {self._lines + line}") from None
+        self._lines += len(ends)
+        return np.frombuffer(words, ">i2").reshape(-1, self._columns).astype(np.int16)
+
+    def finish(self) -> None:
+        """The file must not end within a line, nor be empty."""
+        if self._rest or not self._lines:
+            raise self._cut_off()
+
+    def _cut_off(self) -> UserError:
+        return UserError(
+            f"{self.path}: a line has not the {self._columns} words that it must have; the file is cut off"
+        )

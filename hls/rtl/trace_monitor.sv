@@ -16,7 +16,7 @@ module trace_monitor #(
   string path;
   initial begin
     file = 0;
-    if ($value$plusargs({NAME, "=%s"}, path)) file = $fopen(path, "w");
+    if ($value$plusargs({NAME, "=%s"}, path)) file = $fopen(path, "a");
   end
   always @(posedge clk_i) begin
     if (file != 0 && valid_i) begin

@@ -16,7 +16,7 @@ from typing import Any
 import cocotb
 import numpy as np
 from cocotb.clock import Clock
-from cocotb.triggers import ClockCycles, RisingEdge, with_timeout
+from cocotb.triggers import ClockCycles, RisingEdge, Timer, with_timeout
 from cocotbext.axi import (
     AxiLiteBus,
     AxiLiteMaster,
@@ -29,12 +29,15 @@ from cocotbext.axi import (
 
 from hls import registers
 from models.network import IntegerNetwork
-from sim.bench.model import EngineModel
+from sim.bench.model import Beat, EngineModel
 from sim.fixed import Raw
-from sim.trace import Comparison, compare, read_rtl_trace
+from sim.sampling import LANES
+from sim.trace import Comparison, RtlTraceReader, compare, read_rtl_trace
 
 PERIOD_NS = 5
 STREAM_FILE = "generated.txt"  # in the run's folder: the codes as they come, one a line
+PROGRESS_FILE = "progress.txt"  # there, too: how many characters have been compared, a line from time to time
+COMPARE_CYCLES = 1 << 17  # between comparisons; 256 characters of the default engine
 PLAN_VARIABLE = "ZYNQ_LSTM_BENCH"  # path of the plan, JSON; see sim/rtl.py
 
 
@@ -56,6 +59,39 @@ class Plan:
     def limit_cycles(self, characters: int) -> int:
         """Cycles after which an engine that should have finished is taken to hang."""
         return 2 * characters * self.cycles_per_character + 100_000
+
+
+class PatientSource(AxiStreamSource):
+    """cocotbext-axi's source, except that it sleeps while TREADY is low instead of looking at every edge.
+
+    A character takes the engine hundreds of cycles, in all of which the next one is offered: waking up in
+    each would be half of a simulation's time. It does not pause.
+    """
+
+    async def _run(self) -> None:
+        edge, ready = RisingEdge(self.clock), RisingEdge(self.bus.tready)
+        while True:
+            await edge
+            if self.queue.empty():
+                self.active = False
+                self.idle_event.set()
+                self.active_event.clear()
+                await self.active_event.wait()
+                continue
+            frame = self.queue.get_nowait()
+            self.dequeue_event.set()
+            self.queue_occupancy_bytes -= len(frame)
+            self.queue_occupancy_frames -= 1
+            self.active = True
+            for k, value in enumerate(frame.tdata, 1):
+                self.bus.tdata.value = value
+                self.bus.tlast.value = k == len(frame.tdata)
+                self.bus.tvalid.value = 1
+                await edge
+                while not self.bus.tready.value:
+                    await ready
+                    await edge
+            self.bus.tvalid.value = 0
 
 
 class InputMonitor:
@@ -83,7 +119,7 @@ class InputMonitor:
 class Bench:
     """The engine with its buses driven and watched, and the model beside it."""
 
-    def __init__(self, dut: Any) -> None:
+    def __init__(self, dut: Any, source: type[AxiStreamSource] = AxiStreamSource) -> None:
         self.dut = dut
         self.plan = Plan.load()
         self.network = IntegerNetwork.load(self.plan.network)
@@ -91,23 +127,31 @@ class Bench:
         self.rng = random.Random(cocotb.RANDOM_SEED)
         for name in ("cocotb.zynq_lstm", "cocotbext", f"cocotb.{dut._name}"):
             logging.getLogger(name).setLevel(logging.WARNING)
-        self.source = AxiStreamSource(
-            AxiStreamBus.from_prefix(dut, "s_axis"), dut.clk_i, dut.rst_i, byte_lanes=1
-        )
-        self.sink = AxiStreamSink(AxiStreamBus.from_prefix(dut, "m_axis"), dut.clk_i, dut.rst_i, byte_lanes=8)
+        self.source = source(AxiStreamBus.from_prefix(dut, "s_axis"), dut.clk_i, dut.rst_i, byte_lanes=1)
+        # A beat as one "byte" of 64 bits: the sink reads TDATA once for each.
+        self.sink = AxiStreamSink(AxiStreamBus.from_prefix(dut, "m_axis"), dut.clk_i, dut.rst_i, byte_lanes=1)
         self.registers = AxiLiteMaster(AxiLiteBus.from_prefix(dut, "s_axil"), dut.clk_i, dut.rst_i)
         for part in (self.source, self.sink):
             part.log.setLevel(logging.WARNING)
         for part in (self.registers.write_if, self.registers.read_if):
             part.log.setLevel(logging.WARNING)
-        self.beats: list[tuple[tuple[int, ...], bool]] = []
+        self.beats: list[Beat] = []
         self.generate_mode = False
+        self.trace = RtlTraceReader(
+            self.network,
+            self.plan.run_dir,
+            self.plan.gate_lanes,
+            discard=not self.plan.options.get("keep_trace", True),
+        )
+        self.compared = Comparison(0, 0, 0, None)
         self.started = time.perf_counter()
+        self.seconds_comparing = 0.0
 
     async def start(self) -> None:
         """Clock and reset."""
         self.dut.rst_i.value = 1
-        cocotb.start_soon(Clock(self.dut.clk_i, PERIOD_NS, "ns").start())
+        await Timer(PERIOD_NS, "ns")  # the bus models see the reset before the first edge
+        cocotb.start_soon(Clock(self.dut.clk_i, PERIOD_NS, "ns", impl="gpi").start())
         await ClockCycles(self.dut.clk_i, 8)
         self.dut.rst_i.value = 0
         await ClockCycles(self.dut.clk_i, 2)
@@ -159,8 +203,8 @@ class Bench:
     async def receive(self, limit_cycles: int = 2_000_000) -> None:
         """One frame from m_axis, kept for the check."""
         frame = await with_timeout(self.sink.recv(), limit_cycles * PERIOD_NS, "ns")
-        words = np.frombuffer(bytes(frame.tdata), "<i2" if not self.generate_mode else "<u8").astype(int)
-        rows = words.reshape(-1, 4) if not self.generate_mode else words.reshape(-1, 1)
+        words = np.array(frame.tdata, "<u8")
+        rows = words.reshape(-1, 1) if self.generate_mode else words.view("<i2").reshape(-1, LANES)
         self.beats += [(tuple(row), k == len(rows) - 1) for k, row in enumerate(rows.tolist())]
 
     def pause_randomly(self, share: float) -> None:
@@ -176,26 +220,58 @@ class Bench:
                 yield pause
 
     # ---- verdict
-    def check(self) -> Comparison:
-        """Everything that came out and every signal inside, against the model.
+    async def compare_while_running(self) -> None:
+        """Compare in pieces, so that memory and disk do not grow with the length of a run."""
+        file = self.plan.run_dir / PROGRESS_FILE
+        with file.open("w", encoding="ascii", buffering=1) as progress:
+            while True:
+                await Timer(COMPARE_CYCLES * PERIOD_NS, "ns")
+                self.compare()
+                print(self.compared.characters, file=progress)
+
+    def compare(self, *, all_of_it: bool = False) -> None:
+        """Every signal inside of the characters finished since the last call, against the model.
+
+        Args:
+            all_of_it: the engine is idle, so that nothing may be left over on either side.
 
         Raises:
             AssertionError: naming the first difference.
         """
-        trace = self.model.finish()
+        started = time.perf_counter()
+        actual = self.trace.read()
+        if all_of_it:
+            self.trace.finish()
+        characters = len(actual["logits"])
+        if characters or all_of_it:
+            expected = self.model.finish() if all_of_it else self.model.take(characters)
+            new = compare(self.network, expected, actual, self.compared.characters)
+            self.compared = self.compared + new
+            assert new.first is None, (
+                f"{self.compared.mismatches} of {self.compared.values} values differ, first: {new.first}"
+            )
+        self.seconds_comparing += time.perf_counter() - started
+
+    def check(self) -> Comparison:
+        """Everything that came out and every signal inside since the start, against the model.
+
+        Beats are forgotten then. Only while the engine is idle.
+
+        Raises:
+            AssertionError: naming the first difference.
+        """
         # Signals first: they name the origin of a wrong answer.
-        result = compare(self.network, trace, self.rtl_trace())
-        assert result.first is None, (
-            f"{result.mismatches} of {result.values} values differ, first: {result.first}"
-        )
+        self.compare(all_of_it=True)
         assert self.sink.empty(), "the engine sent more than it was asked for"
         for k, (got, want) in enumerate(zip(self.beats, self.model.beats, strict=False)):
             assert got == want, f"m_axis beat {k}: expected (values, TLAST) {want}, got {got}"
         assert len(self.beats) == len(self.model.beats), (
             f"m_axis: expected {len(self.model.beats)} beats, got {len(self.beats)}"
         )
-        assert result.characters == self.model.characters > 0, "no character was compared"
-        return result
+        self.beats.clear()
+        self.model.beats.clear()
+        assert self.compared.characters == self.model.characters > 0, "no character was compared"
+        return self.compared
 
     def rtl_trace(self) -> dict[str, Raw]:
         """Every signal inside, as recorded so far."""
@@ -203,6 +279,6 @@ class Bench:
 
     def report(self, result: Comparison, **more: Any) -> None:
         """What the runner reads: counts of the comparison, and measurements."""
-        seconds = time.perf_counter() - self.started
-        data = {**result.summary(), "seconds": seconds, **more}
+        seconds = {"seconds": time.perf_counter() - self.started, "seconds_comparing": self.seconds_comparing}
+        data = {**result.summary(), **seconds, **more}
         (self.plan.run_dir / "report.json").write_text(json.dumps(data), encoding="utf-8")

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -10,30 +11,46 @@ import numpy as np
 from models.network import IntegerNetwork
 from sim.fixed import Raw
 from sim.reference import Reference
-from sim.sampling import Sampler
+from sim.sampling import LANES, Sampler
 from sim.trace import signal_order
+
+#: Values of a beat of m_axis, and its TLAST.
+Beat = tuple[tuple[int, ...], bool]
+
+
+@dataclass(frozen=True)
+class _Character:
+    """A character taken from s_axis, not computed yet."""
+
+    code: int
+    last: bool
+    reset: bool  # h and c are zero before it
+    score: bool  # its logits are sent
+    length: int  # so many characters are generated behind it
 
 
 @dataclass
 class EngineModel:
     """Fed by the monitors of s_axis and s_axil; says what must come out, and every signal on the way.
 
-    Characters are gathered and run through the reference when the answer is asked for.
+    Characters are gathered, and run through the reference when the answer is asked for.
     """
 
     network: IntegerNetwork
-    beats: list[tuple[tuple[int, ...], bool]] = field(default_factory=list)  # expected: values, TLAST
+    beats: list[Beat] = field(default_factory=list)  # expected from the characters computed so far
     bad_codes: int = 0
-    characters: int = 0
+    characters: int = 0  # that the engine has consumed by the time that it is idle
 
     def __post_init__(self) -> None:
         self._reference = Reference(self.network)
         self._sampler = Sampler(self.network.spec)
-        self._trace: dict[str, list[Raw]] = {name: [] for name in signal_order(self.network)}
-        self._waiting: list[tuple[int, bool]] = []  # code and TLAST, to be scored
         self._generate = self._auto_reset = self._in_sequence = self._sequence_generates = False
         self._reset_pending = True
         self._length = 0
+        self._waiting: deque[_Character] = deque()
+        self._left, self._code = 0, 0  # characters still to be chosen; the last one chosen
+        self._traces: list[dict[str, Raw]] = []  # computed, not taken
+        self._computed = 0  # characters in them
 
     def reset_state(self) -> None:
         self._reset_pending = True
@@ -42,9 +59,11 @@ class EngineModel:
         self._generate, self._auto_reset, self._length = generate, auto_reset, length
 
     def set_temperature(self, raw: int) -> None:
+        self._compute()  # what has come before
         self._sampler.temperature_raw = raw
 
     def reseed(self, seed: int) -> None:
+        self._compute()
         self._sampler.reseed(seed)
 
     def accept(self, code: int, last: bool) -> None:
@@ -53,51 +72,76 @@ class EngineModel:
             self.bad_codes += 1
             code = 0
         if not self._in_sequence:
-            if self._generate:
-                self._flush()  # what waits was to be scored
             self._sequence_generates = self._generate
             self._reset_pending |= self._auto_reset
-        if self._reset_pending:
-            self._flush()
-            self._reference.reset()
-            self._reset_pending = False
-        self._in_sequence = not last
-        self.characters += 1
-        self._waiting.append((code, last))
-        if self._sequence_generates and last:
-            self._sample(self._flush())
-            self._sequence_generates = False
+        length = self._length if self._sequence_generates and last else 0
+        self._waiting.append(
+            _Character(code, last, self._reset_pending, not self._sequence_generates, length)
+        )
+        self._in_sequence, self._reset_pending = not last, False
+        self.characters += max(1, length)  # of those generated, the last is not fed back
 
-    def _flush(self) -> Raw:
-        """Run what waits; returns the last character's logits."""
-        codes = [code for code, _ in self._waiting]
-        trace: dict[str, Raw] = {}
-        logits = self._reference.run(np.array(codes, np.int64), trace)
-        for name, values in trace.items():
-            self._trace[name].append(values)
-        if not self._sequence_generates:
-            for row, (_, last) in zip(logits, self._waiting, strict=True):
-                self.beats += self._logit_beats(row, last)
-        self._waiting.clear()
-        return logits[-1:] if len(logits) else logits
-
-    def _logit_beats(self, row: Raw, last: bool) -> list[tuple[tuple[int, ...], bool]]:
-        """Four logits a beat; behind the vocabulary the lowest value."""
-        lowest = self.network.spec.output.logits.min_raw
-        padded = np.pad(row, (0, -len(row) % 4), constant_values=lowest).reshape(-1, 4)
-        return [(tuple(map(int, beat)), last and k == len(padded) - 1) for k, beat in enumerate(padded)]
-
-    def _sample(self, logits: Raw) -> None:
-        """Characters from these logits on, each the input of the next."""
-        for left in range(self._length, 0, -1):
-            code = self._sampler.choose(logits[-1])
-            self.beats.append(((code,), left == 1))
-            if left > 1:
-                self.characters += 1
-                self._waiting.append((code, False))
-                logits = self._flush()
+    def take(self, characters: int) -> dict[str, Raw]:
+        """Trace of the next so many characters; of fewer, if the engine has not been given as many."""
+        while self._computed < characters and self._compute_some(characters - self._computed):
+            pass
+        whole = {
+            name: np.concatenate([trace[name] for trace in self._traces] or [np.empty((0, 0), np.int64)])
+            for name in signal_order(self.network)
+        }
+        self._traces = [{name: values[characters:] for name, values in whole.items()}]
+        self._computed = len(self._traces[0]["logits"])
+        return {name: values[:characters] for name, values in whole.items()}
 
     def finish(self) -> dict[str, Raw]:
-        """Everything computed so far, as a trace."""
-        self._flush()
-        return {name: np.concatenate(parts) for name, parts in self._trace.items() if parts}
+        """Trace of all characters that have not been taken."""
+        self._compute()
+        return self.take(self._computed)
+
+    def _compute(self) -> None:
+        while self._compute_some(len(self._waiting)):
+            pass
+
+    def _compute_some(self, limit: int) -> int:
+        """Run at least one and at most ``limit`` of the next characters; returns how many there were."""
+        codes = [self._code]
+        stretch: list[_Character] = []
+        if not self._left:
+            stretch = self._stretch(limit)
+            codes = [character.code for character in stretch]
+            if not codes:
+                return 0
+            if stretch[0].reset:
+                self._reference.reset()
+            self._left = stretch[-1].length
+        trace: dict[str, Raw] = {}
+        logits = self._reference.run(codes, trace)
+        self._traces.append(trace)
+        self._computed += len(codes)
+        if stretch and stretch[0].score:
+            self.beats += self._logit_beats(logits, [character.last for character in stretch])
+        if self._left:
+            self._left -= 1
+            self._code = self._sampler.choose(logits[-1])
+            self.beats.append(((self._code,), not self._left))
+        return len(codes)
+
+    def _stretch(self, limit: int) -> list[_Character]:
+        """Waiting characters that can run at once."""
+        stretch: list[_Character] = []
+        while self._waiting and len(stretch) < limit:
+            first = self._waiting[0]
+            if stretch and (first.reset or first.score != stretch[-1].score or stretch[-1].length):
+                break
+            stretch.append(self._waiting.popleft())
+        return stretch
+
+    def _logit_beats(self, logits: Raw, last: list[bool]) -> list[Beat]:
+        """Four logits a beat; behind the vocabulary the lowest value."""
+        lowest = self.network.spec.output.logits.min_raw
+        padded = np.pad(logits, ((0, 0), (0, -logits.shape[1] % LANES)), constant_values=lowest)
+        beats = padded.shape[1] // LANES
+        return [
+            (tuple(values), last[k // beats] and k % beats == beats - 1)
+            for k, values in enumerate(padded.reshape(-1, LANES).tolist())
+        ]

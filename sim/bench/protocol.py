@@ -191,7 +191,6 @@ async def generate_closed_loop(dut: Any) -> None:
     await bench.configure(generate=True, length=0)
     bench.send(_codes(bench, 4))
     await _quiet(bench)
-    bench.model.finish()
     await bench.configure()
     bench.send(_codes(bench, 4))
     await bench.receive()

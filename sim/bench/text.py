@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""cocotb tests that run real text through the engine: the main run behind every figure."""
+"""The cocotb test that runs real text through the engine: the main run behind every figure."""
 
 from __future__ import annotations
 
@@ -8,46 +8,43 @@ from typing import Any
 import cocotb
 from cocotb.triggers import ReadOnly, RisingEdge
 
-from sim.bench.components import PERIOD_NS, STREAM_FILE, Bench
+from sim.bench.components import PERIOD_NS, STREAM_FILE, Bench, PatientSource
 
 
-@cocotb.test(timeout_time=100, timeout_unit="sec")
-async def score(dut: Any) -> None:
-    """The plan's codes as one sequence from a zero state; every signal of every character compared."""
-    bench = Bench(dut)
+@cocotb.test(timeout_time=10_000, timeout_unit="sec")
+async def text(dut: Any) -> None:
+    """The plan's sequences one after another, from a zero state; text and every signal compared."""
+    bench = Bench(dut, PatientSource)
     await bench.start()
-    await bench.configure()
-    codes = bench.plan.options["codes"]
+    await bench.set_temperature(bench.plan.options["temperature"])
+    await bench.seed(bench.plan.options["seed"])
+    comparing = cocotb.start_soon(bench.compare_while_running())
+    done = [await _run(bench, **sequence) for sequence in bench.plan.options["sequences"]]
+    comparing.cancel()
+    bench.report(bench.compared, sequences=done)
+
+
+async def _run(bench: Bench, codes: list[int], length: int | None) -> dict[str, Any]:
+    """Score the codes, or let them prime so many characters; what is to be said about it."""
+    await bench.configure(generate=length is not None, length=length or 0)
+    before = len(bench.monitor.taken)
+    offered: list[int] = []
+    watching = cocotb.start_soon(_watch_output(bench, offered)) if length else None
     bench.send(codes)
-    await bench.receive(limit_cycles=bench.plan.limit_cycles(len(codes)))
+    await bench.receive(limit_cycles=bench.plan.limit_cycles(len(codes) + (length or 0)))
     await bench.idle()
-    result = bench.check()
-    bench.report(result, cycles_per_character=_period(bench.monitor.taken[2:]), characters_in=len(codes))
-
-
-@cocotb.test(timeout_time=100, timeout_unit="sec")
-async def generate(dut: Any) -> None:
-    """Prime with the plan's codes and generate; text and every signal compared."""
-    bench = Bench(dut)
-    await bench.start()
-    length = bench.plan.options["length"]
-    await bench.set_temperature(bench.plan.options.get("temperature", 0))
-    await bench.seed(bench.plan.options.get("seed", 0))
-    await bench.configure(generate=True, length=length)
-    bench.send(bench.plan.options["codes"])
-    beats: list[int] = []
-    cocotb.start_soon(_watch_output(bench, beats))
-    await bench.receive(limit_cycles=bench.plan.limit_cycles(length + len(bench.plan.options["codes"])))
-    await bench.idle()
-    result = bench.check()
-    text = [values[0] for values, _ in bench.beats]
-    bench.report(result, cycles_per_character=_period(beats[2:]), generated=text)
+    written = [values[0] for values, _ in bench.beats] if length else []
+    bench.check()
+    if watching:
+        watching.cancel()
+    cycles = offered if length else bench.monitor.taken[before:]
+    return {"cycles_per_character": _period(cycles[2:]), "generated": written}
 
 
 async def _watch_output(bench: Bench, beats: list[int]) -> None:
     """Clock cycles in which a beat is offered, for its distance from the next; the codes go to a file."""
     dut = bench.dut
-    with (bench.plan.run_dir / STREAM_FILE).open("w", encoding="ascii", buffering=1) as file:
+    with (bench.plan.run_dir / STREAM_FILE).open("a", encoding="ascii", buffering=1) as file:
         while True:
             await RisingEdge(dut.m_axis_tvalid)
             await ReadOnly()

@@ -334,7 +334,7 @@ def test_silence_is_no_success(small: Engine, tmp_path: Path) -> None:
     source = width + max(1, (int(parameters["ROWS"]) - 1).bit_length())
     assert top <= source + 3
     rtl = mutant(small, tmp_path, "schedule.mem", lambda text: flip(0, source)(flip(0, source + 1)(text)))
-    with pytest.raises(CheckError, match=r"^score: .*Timeout"):
+    with pytest.raises(CheckError, match=r"^text: .*Timeout"):
         rtl.score([1, 2, 3])
 
 
