@@ -9,6 +9,9 @@ import click
 
 from models.errors import UserError
 from scripts.options import array_options
+from sim.sampling import TEMPERATURE, check_seed, temperature_to_raw
+
+PIECE = 1000  # characters scored as one sequence: a bound on memory
 
 
 @click.command(name="simulate")
@@ -16,13 +19,30 @@ from scripts.options import array_options
 @click.option("--text", help="What to run; the start of the validation split if not given.")
 @click.option("--text-file", type=click.Path(path_type=Path), help="UTF-8 file of what to run.")
 @click.option("--characters", default=256, show_default=True, help="Of the validation split.")
-@click.option("--generate", "length", default=0, show_default=True, help="Then let the RTL write so many.")
+@click.option(
+    "--generate",
+    "length",
+    default=0,
+    show_default=True,
+    help="Then let the RTL write so many.",
+)
+@click.option(
+    "--temperature",
+    default=0.0,
+    show_default=True,
+    help=f"Of what it writes; below {1 << TEMPERATURE.integer}. 0: always the likeliest.",
+)
 @click.option(
     "--simulator", type=click.Choice(("verilator", "icarus")), default="verilator", show_default=True
 )
 @click.option("--waves", is_flag=True, help="Write a waveform (FST); slower.")
 @click.option("--protocol", is_flag=True, help="Also run the tests of streams, registers and modes.")
-@click.option("--seed", type=int, help="Of the protocol tests' random choices.")
+@click.option(
+    "--seed",
+    default=1,
+    show_default=True,
+    help="Of what it writes and of the protocol tests.",
+)
 @array_options
 @click.option(
     "--output",
@@ -36,30 +56,36 @@ def command(
     text_file: Path | None,
     characters: int,
     length: int,
+    temperature: float,
     simulator: str,
     waves: bool,
     protocol: bool,
-    seed: int | None,
+    seed: int,
     dsp: int | None,
     lanes: int | None,
     output: Path,
 ) -> None:
     """Simulate a network's RTL and compare every signal with the reference, at every character.
 
-    Exit code 2 with the first difference (character, layer, gate, unit, raw values) if there is one.
+    Any number of characters takes the same memory and disk, but for some bytes a character. Exit code 1
+    with the first difference (character, layer, gate, unit, raw values) if there is one.
     """
     from rich.console import Console
     from rich.markup import escape
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     from hls.design import Design
     from hls.estimate import fitting_array
     from models.checkpoint import Checkpoint, shipped
     from models.corpus import decode, encode, load_corpus, read_text
     from models.freeze import freeze
-    from sim.rtl import PROTOCOL_TESTS, Rtl
+    from sim.rtl import PROTOCOL_TESTS, Rtl, Sequence
 
     if text is not None and text_file is not None:
         raise UserError("give --text or --text-file, not both")
+    if length < 0:
+        raise UserError(f"--generate is {length}; it must be 0 or more")
+    raw, seed = temperature_to_raw(temperature), check_seed(seed)
     network = freeze(Checkpoint.load(checkpoint or shipped("w8a8")))
     if text is None and text_file is None:
         corpus = load_corpus().with_vocabulary(network.vocabulary)
@@ -77,22 +103,36 @@ def command(
         with console.status(test):
             rtl.protocol(test, seed)
         console.print(f"passed  {test}")
-    with console.status("score"):
-        report = rtl.score(codes).report
-    console.print(
-        f"score: {report['values']:,} values of {report['characters']:,} characters equal to the "
-        f"reference's, {_cycles(report)}, "
-        f"{report['characters'] / report['seconds']:,.0f} characters/s simulated"
-    )
+    # The last character primes what is generated: the state goes on from one sequence to the next.
+    scored = codes[:-1] if length else codes
+    sequences = [Sequence(scored[at : at + PIECE]) for at in range(0, len(scored), PIECE)]
     if length:
-        with console.status("generate"):
-            report = rtl.generate(codes, length).report
-        console.print(f"generate: {report['values']:,} values equal, {_cycles(report)}")
-        console.print(escape(decode(report["generated"], network.vocabulary)), highlight=False)
+        sequences.append(Sequence(codes[-1:], length))
+    columns = BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"), TimeRemainingColumn()
+    title, quiet = TextColumn("characters"), not console.is_terminal
+    with Progress(title, *columns, console=console, transient=True, disable=quiet) as bar:
+        # The last character generated is not fed back.
+        task = bar.add_task("", total=len(codes) + max(0, length - 1), rate="")
+
+        def show(characters: int) -> None:
+            bar.update(task, completed=characters, rate=f"{bar.tasks[0].speed or 0:,.0f} a second")
+
+        report = rtl.verify(sequences, "text", temperature_raw=raw, seed=seed, progress=show)
+    console.print(
+        f"{report['values']:,} values of {report['characters']:,} characters equal to the reference's, "
+        f"{report['characters'] / report['seconds']:,.0f} characters/s",
+        soft_wrap=True,
+    )
+    if len(scored):
+        console.print(f"score: {_cycles(report['sequences'][0])}")
+    if length:
+        last = report["sequences"][-1]
+        console.print(f"generate: {_cycles(last)}")
+        console.print(escape(decode(last["generated"], network.vocabulary)), highlight=False)
     if waves:
-        console.print(f"waveform: {output / 'run-score' / 'waves.fst'}")
+        console.print(f"waveform: {output / 'run-text' / 'waves.fst'}")
 
 
-def _cycles(report: dict[str, float | None]) -> str:
-    cycles = report["cycles_per_character"]
+def _cycles(sequence: dict[str, float | None]) -> str:
+    cycles = sequence["cycles_per_character"]
     return "too short to time" if cycles is None else f"{cycles:.1f} cycles a character"
