@@ -37,7 +37,7 @@ from sim.trace import Comparison, RtlTraceReader, compare, read_rtl_trace
 PERIOD_NS = 5
 STREAM_FILE = "generated.txt"  # in the run's folder: the codes as they come, one a line
 PROGRESS_FILE = "progress.txt"  # there, too: how many characters have been compared, a line from time to time
-COMPARE_CYCLES = 1 << 17  # between comparisons; 256 characters of the default engine
+COMPARE_CYCLES = 1 << 16  # between comparisons; 128 characters of the default engine
 PLAN_VARIABLE = "ZYNQ_LSTM_BENCH"  # path of the plan, JSON; see sim/rtl.py
 
 

@@ -11,7 +11,7 @@ import pytest
 from models.errors import UserError
 from models.network import IntegerNetwork
 from sim.reference import LAYER_SIGNALS, Reference
-from sim.trace import compare, read_rtl_trace, signal_order
+from sim.trace import RtlTraceReader, compare, read_rtl_trace, signal_order
 from tests.networks import small_spec, with_weights
 
 Trace = dict[str, np.ndarray]
@@ -170,3 +170,65 @@ def test_undefined_bits_are_refused(
     path.write_text("\n".join(lines) + "\n")
     with pytest.raises(UserError, match=f"{path.name}: undefined bits in line 3"):
         read_rtl_trace(network, tmp_path)
+
+
+@pytest.mark.parametrize("discard", [False, True])
+def test_rtl_trace_is_read_while_it_is_written(
+    network: IntegerNetwork, trace: Trace, tmp_path: Path, discard: bool
+) -> None:
+    """In random pieces, which end anywhere within lines and characters."""
+    written = tmp_path / "written"
+    written.mkdir()
+    whole = {path.name: path.read_bytes() for path in write_files(tmp_path, network, trace)}
+    for name in whole:
+        (written / name).touch()
+    reader, rng = RtlTraceReader(network, written, discard=discard), np.random.default_rng(1)
+    parts, largest = [], 0
+    while any(whole.values()):
+        for name, rest in whole.items():
+            size = int(rng.integers(0, 1000))
+            with (written / name).open("ab") as file:
+                file.write(rest[:size])
+            whole[name] = rest[size:]
+            largest = max(largest, (written / name).stat().st_size)
+        parts.append(reader.read())
+    reader.finish()
+    assert len({len(part["logits"]) for part in parts}) > 2
+    joined = {name: np.concatenate([part[name] for part in parts]) for name in trace}
+    assert compare(network, trace, joined).exact
+    assert (largest < 2000) == discard
+
+
+def test_a_wrong_number_of_a_unit_is_refused(network: IntegerNetwork, trace: Trace, tmp_path: Path) -> None:
+    path = write_files(tmp_path, network, trace)[0]
+    text = path.read_text()
+    path.write_text(text.replace("\n0006", "\n0007"))
+    with pytest.raises(UserError, match=f"{path.name}: there is no unit 7"):
+        read_rtl_trace(network, tmp_path)
+
+
+@pytest.mark.parametrize("file", [0, 1])
+def test_files_of_different_length_are_refused(
+    network: IntegerNetwork, trace: Trace, tmp_path: Path, file: int
+) -> None:
+    """Whole characters missing in one."""
+    short = {name: values[:-2] for name, values in trace.items()}
+    text = write_files(tmp_path, network, short)[file].read_text()
+    paths = write_files(tmp_path, network, trace)
+    paths[file].write_text(text)
+    with pytest.raises(UserError, match=f"{paths[file].name}: ends characters before the other files do"):
+        read_rtl_trace(network, tmp_path)
+
+
+def test_first_mismatch_of_a_later_stretch(network: IntegerNetwork, trace: Trace) -> None:
+    wrong = copy(trace)
+    wrong["layers.1.f"][7, 2] += 1
+    first, later = (slice(0, 6), slice(6, None))
+
+    def part(of: Trace, which: slice) -> Trace:
+        return {name: values[which] for name, values in of.items()}
+
+    before = compare(network, part(trace, first), part(wrong, first))
+    result = before + compare(network, part(trace, later), part(wrong, later), 6)
+    assert result == compare(network, trace, wrong)
+    assert str(result.first).startswith("character 7, layer 1, f, unit 2:")
