@@ -89,7 +89,10 @@ def command(
     network = freeze(Checkpoint.load(checkpoint or shipped("w8a8")))
     if text is None and text_file is None:
         corpus = load_corpus().with_vocabulary(network.vocabulary)
-        codes = corpus.split().part("validation")[:characters]
+        held_out = corpus.split().part("validation")
+        if not 1 <= characters <= len(held_out):
+            raise UserError(f"--characters is {characters}; the validation split has {len(held_out)}")
+        codes = held_out[:characters]
     else:
         source = str(text_file) if text_file else "--text"
         codes = encode(text if text is not None else read_text(Path(source)), network.vocabulary, source)

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hls.design import Design, default_array
+from hls.design import Design
+from hls.estimate import fitting_array
 from hls.schedule import Array
 from models.checkpoint import Checkpoint, shipped
 from models.corpus import load_corpus
@@ -42,7 +43,7 @@ def test_shipped_network_on_the_whole_engine(characters: int, tmp_path: Path, se
             Sequence(text[start + scored : start + scored + 1], length),
         )
     ]
-    rtl = Rtl.build(Design(network, default_array(network)), tmp_path)
+    rtl = Rtl.build(Design(network, fitting_array(network.spec)), tmp_path)
     progress: list[int] = []
     report = rtl.verify(
         sequences, temperature_raw=temperature_to_raw(0.8), seed=seed, progress=progress.append
