@@ -133,50 +133,58 @@ module axil_registers #(
     if (write) s_axil_bresp <= write_mapped ? OKAY : SLVERR;
   end
 
-  // ---- read
-  logic reading_q, read_mapped;
-  logic [5:0] read_word_q;
-  logic [31:0] read_data;
-  assign s_axil_arready = !reading_q && !s_axil_rvalid;
+  // ---- read, in three cycles: the address; whose it is, and constants; the value
+  localparam int VALUES = 10;
+  localparam logic [6*VALUES-1:0] VALUE_WORDS = {
+    REG_STATUS, REG_MODE, REG_LENGTH, REG_ERRORS, REG_ERROR_COUNT, REG_CHARACTERS, REG_CYCLES_LOW, REG_CYCLES_HIGH,
+    REG_SEED, REG_TEMPERATURE
+  };
+  logic [VALUES-1:0][31:0] values;
+  assign values = {
+    32'({generating_q, busy_q}), 32'({auto_reset_o, generate_o}), length_o, 32'(bad_code_q), error_count_q,
+    characters_q, cycles_low_q, cycles_kept_q, seed_o, 32'(temperature_o)
+  };
+
+  logic reading_1_q, reading_2_q, constant, mapped_2_q, keep_2_q;
+  logic [5:0] word_1_q;
+  logic [VALUES-1:0] selected, selected_2_q;
+  logic [31:0] constant_value, constant_2_q, read_data;
+  assign s_axil_arready = !reading_1_q && !reading_2_q && !s_axil_rvalid;
   always_comb begin
-    read_mapped = 1'b1;
-    case (read_word_q)
-      REG_ID: read_data = ID;
-      REG_VERSION: read_data = VERSION;
-      REG_CONTROL: read_data = '0;
-      REG_STATUS: read_data = 32'({generating_q, busy_q});
-      REG_MODE: read_data = 32'({auto_reset_o, generate_o});
-      REG_LENGTH: read_data = length_o;
-      REG_ERRORS: read_data = 32'(bad_code_q);
-      REG_ERROR_COUNT: read_data = error_count_q;
-      REG_CHARACTERS: read_data = characters_q;
-      REG_CYCLES_LOW: read_data = cycles_low_q;
-      REG_CYCLES_HIGH: read_data = cycles_kept_q;
-      REG_SHAPE: read_data = SHAPE;
-      REG_ARRAY: read_data = ARRAY;
-      REG_SEED: read_data = seed_o;
-      REG_TEMPERATURE: read_data = 32'(temperature_o);
+    for (int k = 0; k < VALUES; k++) selected[k] = word_1_q == VALUE_WORDS[6*k+:6];
+    constant = 1'b1;
+    case (word_1_q)
+      REG_ID: constant_value = ID;
+      REG_VERSION: constant_value = VERSION;
+      REG_CONTROL: constant_value = '0;
+      REG_SHAPE: constant_value = SHAPE;
+      REG_ARRAY: constant_value = ARRAY;
       default: begin
-        read_mapped = read_word_q[5:3] == REG_IDENTITY[5:3];
-        read_data = read_mapped ? IDENTITY[{read_word_q[2:0], 5'd0}+:32] : '0;
+        constant = word_1_q[5:3] == REG_IDENTITY[5:3];
+        constant_value = constant ? IDENTITY[{word_1_q[2:0], 5'd0}+:32] : '0;
       end
     endcase
+    read_data = constant_2_q;
+    for (int k = 0; k < VALUES; k++) read_data = read_data | (values[k] & {32{selected_2_q[k]}});
   end
   always_ff @(posedge clk_i) begin
-    if (rst_i) begin
-      reading_q <= 1'b0;
-      s_axil_rvalid <= 1'b0;
-    end else begin
-      reading_q <= s_axil_arvalid && s_axil_arready;
-      if (reading_q) s_axil_rvalid <= 1'b1;
+    if (rst_i) {reading_2_q, reading_1_q, s_axil_rvalid} <= '0;
+    else begin
+      {reading_2_q, reading_1_q} <= {reading_1_q, s_axil_arvalid && s_axil_arready};
+      if (reading_2_q) s_axil_rvalid <= 1'b1;
       else if (s_axil_rready) s_axil_rvalid <= 1'b0;
     end
-    read_word_q <= s_axil_araddr[7:2];  // of use if reading_q is set with it
-    if (reading_q) begin
+    // Of use if reading_1_q and reading_2_q are set with them.
+    word_1_q <= s_axil_araddr[7:2];
+    selected_2_q <= selected;
+    constant_2_q <= constant_value;
+    mapped_2_q <= constant || selected != '0;
+    keep_2_q <= word_1_q == REG_CYCLES_LOW;
+    if (reading_2_q) begin
       s_axil_rdata <= read_data;
-      s_axil_rresp <= read_mapped ? OKAY : SLVERR;
+      s_axil_rresp <= mapped_2_q ? OKAY : SLVERR;
       // The two halves of the cycle count belong together: reading the low one keeps the high one.
-      if (read_word_q == REG_CYCLES_LOW) cycles_kept_q <= cycles_high_q + 32'(cycles_carry_q);
+      if (keep_2_q) cycles_kept_q <= cycles_high_q + 32'(cycles_carry_q);
     end
   end
 endmodule

@@ -75,7 +75,8 @@ module gate_pipeline #(
 
   // ---- cycles 0 to 2: read the waiting U part and the bias
   logic [4*SUM_BITS-1:0] u_part;
-  logic [4*BIAS_BITS-1:0] bias_0, bias;
+  logic [UNIT_BITS-1:0] unit_1_q;
+  logic [4*BIAS_BITS-1:0] bias_1, bias_2_q;
   ram #(
       .WIDTH(4 * SUM_BITS),
       .DEPTH(UNITS)
@@ -92,10 +93,13 @@ module gate_pipeline #(
       .DEPTH(UNITS),
       .FILE ({"bias_", 8'(48 + LANE), ".mem"})
   ) u_bias (
-      .address_i(unit_i),
-      .data_o   (bias_0)
+      .address_i(unit_1_q),
+      .data_o   (bias_1)
   );
-  delay #(.WIDTH(4 * BIAS_BITS), .CYCLES(2)) u_bias_2 (.clk_i, .data_i(bias_0), .data_o(bias));
+  always_ff @(posedge clk_i) begin
+    unit_1_q <= unit_i;  // it has been picked from two; many units' biases take a cycle of their own
+    bias_2_q <= bias_1;
+  end
   logic [LAYER_BITS-1:0] layer_2, layer_3_q;
   logic fresh_2, fresh_9;
   delay #(
@@ -127,7 +131,7 @@ module gate_pipeline #(
     always_ff @(posedge clk_i) begin
       u_3_q <= fresh_2 ? '0 : u_aligned;
       x_3_q <= x_part_i[k*X_BITS+:X_BITS];  // as it is: it has been picked from several places
-      b_3_q <= Z_SUM_BITS'($signed(bias[k*BIAS_BITS+:BIAS_BITS]));
+      b_3_q <= Z_SUM_BITS'($signed(bias_2_q[k*BIAS_BITS+:BIAS_BITS]));
       sum_4_q <= u_3_q + b_3_q;
       x_4_q <= x_aligned;
       sum_5_q <= sum_4_q + x_4_q;

@@ -21,16 +21,20 @@ module output_layer #(
     output logic                    logits_last_o,
     output logic [4*LOGIT_BITS-1:0] logits_o
 );
-  logic [4*BIAS_BITS-1:0] bias_0, bias;
+  logic [WORD_BITS-1:0] word_1_q;
+  logic [4*BIAS_BITS-1:0] bias_1, bias_2_q;
   lut_rom #(
       .WIDTH(4 * BIAS_BITS),
       .DEPTH(WORDS),
       .FILE ("output_bias.mem")
   ) u_bias (
-      .address_i(word_i),
-      .data_o   (bias_0)
+      .address_i(word_1_q),
+      .data_o   (bias_1)
   );
-  delay #(.WIDTH(4 * BIAS_BITS), .CYCLES(2)) u_bias_2 (.clk_i, .data_i(bias_0), .data_o(bias));
+  always_ff @(posedge clk_i) begin
+    word_1_q <= word_i;
+    bias_2_q <= bias_1;
+  end
   logic [4*SUM_BITS-1:0] sums_2;
   delay #(.WIDTH(4 * SUM_BITS), .CYCLES(2)) u_sums (.clk_i, .data_i(sums_i), .data_o(sums_2));
   delay_flag #(.CYCLES(5)) u_valid (.clk_i, .rst_i, .data_i(valid_i), .data_o(logits_valid_o));
@@ -52,7 +56,7 @@ module output_layer #(
     logic signed [TOTAL_BITS-1:0] total_3_q;
     always_ff @(posedge clk_i) begin
       total_3_q <= (TOTAL_BITS'($signed(sums_2[k*SUM_BITS+:SUM_BITS])) <<< SUM_SHIFT)
-          + TOTAL_BITS'($signed(bias[k*BIAS_BITS+:BIAS_BITS]));
+          + TOTAL_BITS'($signed(bias_2_q[k*BIAS_BITS+:BIAS_BITS]));
     end
     round_saturate #(
         .IN_BITS  (TOTAL_BITS),

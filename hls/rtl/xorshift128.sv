@@ -21,22 +21,29 @@ module xorshift128 #(
   localparam int COUNT_BITS = $clog2(CYCLES + 1);
 
   // Four steps at once. Over GF(2), let t ^ (t >> 8) = B x and w ^ (w >> 19) = A w; then w' = A w + B x, and
-  // A A = 1 makes each of the four a sum of at most seven terms. B x is one level of logic, the sum two.
-  function automatic logic [31:0] term(input logic [31:0] word);
-    term = word ^ (word << 11);
-    term = term ^ (term >> 8);
-  endfunction
-  logic [31:0] x, y, z, w;
+  // A A = 1 makes each of the four a sum of at most seven terms. Each bit is written as one parity of state
+  // bits, so that synthesis may balance it: two levels of LUTs, where the terms' own are four.
   logic [127:0] next;
-  always_comb begin
-    x = term(words_o[31:0]);
-    y = term(words_o[63:32]);
-    z = term(words_o[95:64]);
-    w = words_o[127:96];
-    next[31:0] = w ^ (w >> 19) ^ x;
-    next[63:32] = w ^ x ^ (x >> 19) ^ y;
-    next[95:64] = w ^ (w >> 19) ^ x ^ y ^ (y >> 19) ^ z;
-    next[127:96] = w ^ x ^ (x >> 19) ^ y ^ z ^ (z >> 19) ^ term(w);
+  logic [50:0] w;             // nothing behind bit 31, as in the others
+  logic [3:0][4*51-1:0] b;    // four bits for each bit of B x, B y, B z and B w, which is their parity
+  assign w = {19'd0, words_o[127:96]};
+  for (genvar k = 0; k < 4; k++) begin : gen_word
+    logic [58:0] word, left;
+    assign word = {27'd0, words_o[32*k+:32]};
+    assign left = {27'd0, words_o[32*k+:32] << 11};
+    for (genvar n = 0; n < 51; n++) begin : gen_bit
+      assign b[k][4*n+:4] = {word[n], left[n], word[n+8], left[n+8]};
+    end
+  end
+  for (genvar n = 0; n < 32; n++) begin : gen_next
+    assign next[n] = ^{w[n], w[n+19], b[0][4*n+:4]};
+    assign next[32+n] = ^{w[n], b[0][4*n+:4], b[0][4*(n+19)+:4], b[1][4*n+:4]};
+    assign next[64+n] = ^{
+      w[n], w[n+19], b[0][4*n+:4], b[1][4*n+:4], b[1][4*(n+19)+:4], b[2][4*n+:4]
+    };
+    assign next[96+n] = ^{
+      w[n], b[0][4*n+:4], b[0][4*(n+19)+:4], b[1][4*n+:4], b[2][4*n+:4], b[2][4*(n+19)+:4], b[3][4*n+:4]
+    };
   end
 
   logic [COUNT_BITS-1:0] to_go_q;
