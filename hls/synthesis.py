@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import subprocess
 import sys
@@ -67,18 +68,31 @@ def part_name(part: str) -> str:
     raise UserError(f"unknown part {part!r}; known are {', '.join(PARTS)} and their packages")
 
 
+def results(project: Path) -> Path:
+    """The folder in which :func:`synthesize` leaves a project's netlist."""
+    return project.with_name(f"{project.name}-synthesis")
+
+
+def cell_models() -> Path:
+    """The simulation models of 7-series cells that Yosys comes with."""
+    spec = importlib.util.find_spec("pyosys")
+    if spec is None or spec.origin is None:
+        raise UserError("Python package pyosys is not installed; install it with pip")
+    return Path(spec.origin).parent / "share" / "xilinx" / "cells_sim.v"
+
+
 def synthesize(project: Path, part: str = DEFAULT_PART) -> dict[str, Any]:
     """Synthesize a project written by hls.generate; returns :class:`Resources` as a dictionary.
 
-    Netlist (netlist.json, netlist.v), cell counts, report and Yosys' log are put beside the project, in
-    ``<project>-synthesis``. Takes minutes for a full engine.
+    Netlist (netlist.json, netlist.v), cell counts, report and Yosys' log are put into :func:`results`. Takes
+    minutes for a full engine.
 
     Raises:
         UserError: for an unknown part, or if Yosys refuses the sources (naming its log).
     """
     part = part_name(part)
     project = project.resolve()
-    folder = project.parent / f"{project.name}-synthesis"
+    folder = results(project)
     folder.mkdir(parents=True, exist_ok=True)
     script = [
         *_script(project),

@@ -78,7 +78,7 @@ def _measure(
     from hls.design import Design
     from hls.estimate import fitting_array
     from hls.netlist import Netlist, check
-    from hls.synthesis import synthesize
+    from hls.synthesis import results, synthesize
     from sim.rtl import Rtl, write_project
 
     network = _network(preset)
@@ -102,7 +102,7 @@ def _measure(
     with console.status(f"{preset}: synthesis with Yosys, some minutes"):
         write_project(design, folder / "rtl")
         report = synthesize(folder / "rtl", part)
-    found = check(Netlist(folder / "rtl-synthesis" / "netlist.json"))
+    found = check(Netlist(results(folder / "rtl") / "netlist.json"))
     for fault in found.faults:
         console.print(f"[red]{preset}: {fault}[/]", highlight=False)
     console.print(
