@@ -88,12 +88,16 @@ def synthesize(project: Path, part: str = DEFAULT_PART) -> dict[str, Any]:
     minutes for a full engine.
 
     Raises:
-        UserError: for an unknown part, or if Yosys refuses the sources (naming its log).
+        UserError: for an unknown part, or if Yosys refuses the sources (naming its log), which it also does for
+            nets with several drivers or none, and for combinational loops.
     """
     part = part_name(part)
     project = project.resolve()
     folder = results(project)
     folder.mkdir(parents=True, exist_ok=True)
+    # Synthesis would only warn, and make something of it.
+    check = [_script(project)[0], f"hierarchy -check -top {_top(project)}", "proc", "flatten", "check -assert"]
+    _yosys(check, project, folder / "check.log")
     script = [
         *_script(project),
         f"tee -q -o {folder}/cells.json stat -json",
