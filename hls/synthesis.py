@@ -96,7 +96,7 @@ def synthesize(project: Path, part: str = DEFAULT_PART) -> dict[str, Any]:
     folder = results(project)
     folder.mkdir(parents=True, exist_ok=True)
     # Synthesis would only warn, and make something of it.
-    check = [_script(project)[0], f"hierarchy -check -top {_top(project)}", "proc", "flatten", "check -assert"]
+    check = [_read(project), f"hierarchy -check -top {_top(project)}", "proc", "flatten", "check -assert"]
     _yosys(check, project, folder / "check.log")
     script = [
         *_script(project),
@@ -114,14 +114,26 @@ def _top(project: Path) -> str:
     return str(json.loads((project / "project.json").read_text(encoding="utf-8"))["top"])
 
 
-def _script(project: Path) -> list[str]:
-    sources = " ".join(sorted(f.name for f in project.glob("*.sv")))
+def _read(project: Path) -> str:
+    return f"read_verilog -sv -defer {' '.join(sorted(f.name for f in project.glob('*.sv')))}"
+
+
+def _script(project: Path, end: str = "") -> list[str]:
+    """Synthesis to a netlist, or up to a label of synth_xilinx."""
+    synth = f"synth_xilinx -family xc7 -top {_top(project)} -flatten -noiopad -abc9 -run"
     return [
-        f"read_verilog -sv -defer {sources}",
+        _read(project),
         # What a wire costs in LUT mapping, in ps. With Yosys' own 300, four LUTs are faster than a path
         # from a block RAM, and LUTs are shared until they aren't; with this, levels count.
         "scratchpad -set synth_xilinx.abc9.W 1000",
-        f"synth_xilinx -family xc7 -top {_top(project)} -flatten -noiopad -abc9",
+        f"{synth} begin:map_dsp",
+        # The first time, wreduce leaves registers that hold a sign bit twice. A DSP48E1 that takes such a
+        # register for its P leaves the second bit without a driver (Yosys 0.70): 0, whatever the sign.
+        "wreduce",
+        f"{synth} map_dsp:coarse",
+        # Nothing of that kind, bit by bit; what follows would make constants of it.
+        *("design -push-copy", "simplemap", "opt_clean", "check -assert", "design -pop"),
+        f"{synth} coarse:{end}",
     ]
 
 
@@ -146,8 +158,7 @@ def count_blocks(project: Path, folder: Path, part: str = DEFAULT_PART) -> Resou
     """
     folder.mkdir(parents=True, exist_ok=True)
     script = [
-        _script(project.resolve())[0],
-        f"synth_xilinx -family xc7 -top {_top(project)} -flatten -noiopad -run begin:map_ffram",
+        *_script(project.resolve(), "map_ffram"),
         f"tee -q -o {folder.resolve()}/cells.json stat -json",
     ]
     _yosys(script, project, folder / "yosys.log")
