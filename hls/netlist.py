@@ -236,7 +236,7 @@ class Netlist:
             for port, bits in cell.inputs.items():
                 if port in ("C", "CLK", "WCLK", "CLKARDCLK", "CLKBWRCLK"):
                     continue
-                if cell.lut_memory and _only_reads(port) or cell.shift_register and _reads(port, "Q"):
+                if (cell.lut_memory and _only_reads(port)) or (cell.shift_register and _reads(port, "Q")):
                     continue  # a read address ends nothing; a write address does
                 for bit in bits:
                     if isinstance(bit, int):
@@ -344,7 +344,7 @@ def _reads(port: str, output: str) -> bool:
 
 def _only_reads(port: str) -> bool:
     """Whether a port of a memory in LUTs is an address and writes nowhere, as ADDRD and A do."""
-    return port.startswith("DPRA") or port.startswith("ADDR") and port != "ADDRD"
+    return port.startswith("DPRA") or (port.startswith("ADDR") and port != "ADDRD")
 
 
 def _cell(name: str, data: dict[str, Any]) -> Cell:
