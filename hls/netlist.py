@@ -8,8 +8,8 @@ and so does reading a memory in LUTs (from its address, or as the start of a pat
 MUXF7 and MUXF8 count none. Paths start and end at flip-flops, shift registers (SRL), block RAMs, DSP48E1
 with registers, and ports; a shift register whose address is not constant is read like a memory.
 
-What the RTL says of a net's drivers, a netlist no longer shows: Yosys resolves conflicts and drops what hangs in
-the air. :func:`hls.synthesis.synthesize` therefore has the RTL checked first.
+What the RTL says of a net's drivers, a netlist no longer shows: Yosys resolves conflicts and drops what has
+none. :func:`hls.synthesis.synthesize` therefore has the RTL checked first.
 """
 
 from __future__ import annotations
@@ -116,7 +116,7 @@ class NetlistReport:
 
 
 def summary(report: NetlistReport, paths: int = 10) -> list[str]:
-    """Lines to print: the faults, how deep the logic is, and the longest paths of more levels than asked for."""
+    """Lines to print: the faults, how deep the logic is, and the longest paths beyond the goal."""
     return [
         *report.faults,
         f"endpoints by LUT levels {report.levels}; block-RAM outputs registered in {report.bram_outputs}; "

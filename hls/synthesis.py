@@ -88,8 +88,8 @@ def synthesize(project: Path, part: str = DEFAULT_PART) -> dict[str, Any]:
     minutes for a full engine.
 
     Raises:
-        UserError: for an unknown part, or if Yosys refuses the sources (naming its log), which it also does for
-            nets with several drivers or none, and for combinational loops.
+        UserError: for an unknown part, or if Yosys refuses the sources (naming its log), which it also does
+            for nets with several drivers or none, and for combinational loops.
     """
     part = part_name(part)
     project = project.resolve()

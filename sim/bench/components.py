@@ -255,9 +255,10 @@ class Bench:
         self.comparing += time.process_time() - started
 
     def check(self) -> Comparison:
-        """Everything that came out since the last call and, if recorded, every signal inside, against the model.
+        """Everything that came out and, if it is recorded, every signal inside, against the model.
 
-        Only while the engine is idle.
+        That is, what is new since the last call. Only while the engine is idle.
+
         Raises:
             AssertionError: naming the first difference.
         """

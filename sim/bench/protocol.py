@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """cocotb tests of the engine's interfaces and modes on any (small) network.
 
-Each test sends through the streams, compares every beat with the model and, if it is recorded, every signal
-inside, and has a time limit. No test needs another: sim/rtl.py runs each in a simulation of its own, or all in
-one.
+Each test sends through the streams, compares every beat with the model and, if it is recorded, every
+signal inside, and has a time limit. No test needs another: sim/rtl.py runs each in a simulation of its own, or
+all in one.
 """
 
 from __future__ import annotations
