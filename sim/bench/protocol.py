@@ -2,8 +2,8 @@
 """cocotb tests of the engine's interfaces and modes on any (small) network.
 
 Each test sends through the streams, compares every beat with the model and, if it is recorded, every
-signal inside, and has a time limit. No test needs another: sim/rtl.py runs each in a simulation of its own, or
-all in one.
+signal inside, and has a time limit. No test needs another: sim/rtl.py runs each in a simulation of its own,
+or all in one.
 """
 
 from __future__ import annotations
