@@ -164,7 +164,7 @@ _RTL_OPTIONS = (
 # one file without precompiled headers, up to thousands of cells, is what compiles fastest.
 _NETLIST_OPTIONS = (
     *("--x-assign", "unique", "--x-initial", "unique"),
-    *("--output-split", "200000", "-MAKEFLAGS", "OPT_FAST=-O0"),
+    *("--output-split", "200000", "-MAKEFLAGS", "OPT_FAST=-O0 OPT_GLOBAL=-O0"),
 )
 
 
