@@ -282,6 +282,13 @@ PRESETS: Mapping[str, tuple[LstmFormats, DenseFormats]] = {
             _ACTIVATIONS_8,
         ),
         (
+            "w2a8",  # two bits and no -2: weights are -1, 0 or 1 times a power of two
+            "ap_fixed<2,1,AP_RND_CONV,AP_SAT_SYM>",
+            "ap_fixed<2,1,AP_RND_CONV,AP_SAT_SYM>",
+            "ap_fixed<16,6>",
+            _ACTIVATIONS_8,
+        ),
+        (
             "q8.8",
             "ap_fixed<16,8,AP_RND_CONV,AP_SAT_SYM>",
             "ap_fixed<16,8,AP_RND_CONV,AP_SAT_SYM>",

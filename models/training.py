@@ -48,6 +48,7 @@ class TrainingOptions:
     warm_up: int = 200  # updates
     clip: float = 1.0  # global norm of the gradient
     dropout: float = 0.0  # 4.5 M characters and 0.3 M weights: the network underfits
+    distill: float = 0.0  # share of the teacher's prediction in the target; the rest is the text
     seed: int = 1
 
     def __post_init__(self) -> None:
@@ -60,6 +61,7 @@ class TrainingOptions:
             ("warm_up", 0, 1_000_000),
             ("clip", 1e-6, 1e6),
             ("dropout", 0.0, 0.9),
+            ("distill", 0.0, 1.0),
             ("seed", 0, 2**31 - 1),
         ):
             value = getattr(self, name)
@@ -154,6 +156,8 @@ class Trainer:
         codes: the training text.
         options: how.
         identity: what the checkpoint is of (network, corpus); a resumed run must have the same.
+        teacher: a trained model whose prediction is a share ``options.distill`` of the target
+            (Hinton, Vinyals, Dean 2015, at temperature 1). It reads the same text as the model.
     """
 
     def __init__(
@@ -162,8 +166,12 @@ class Trainer:
         codes: NDArray[np.uint8],
         options: TrainingOptions,
         identity: Mapping[str, Any],
+        teacher: Any = None,
     ) -> None:
+        if (teacher is not None) != (options.distill > 0):
+            raise ValueError("distillation needs a teacher and a share of it")
         self.model = model
+        self.teacher = teacher
         self.codes = codes
         self.options = options
         self.identity = {**identity, "options": dataclasses.asdict(options)}
@@ -175,8 +183,13 @@ class Trainer:
         self.weights = [weight.value for weight in model.trainable_weights]
         self.first = [tf.Variable(tf.zeros_like(w)) for w in self.weights]
         self.second = [tf.Variable(tf.zeros_like(w)) for w in self.weights]
-        self.states = float_lstm.zero_state(model, options.batch)
+        self.states = self._zero_states()
         self._update = tf.function(self._update_eagerly, jit_compile=True)
+
+    def _zero_states(self) -> list[float_lstm.State]:
+        """The model's state before the first character, then the teacher's."""
+        models = [self.model] if self.teacher is None else [self.model, self.teacher]
+        return [state for model in models for state in float_lstm.zero_state(model, self.options.batch)]
 
     def learning_rate(self, step: int) -> float:
         """Linear warm-up, then half a cosine down to the final rate."""
@@ -189,15 +202,22 @@ class Trainer:
 
     def _update_eagerly(self, codes: Any, states: Any, rate: Any, number: Any, seed: Any) -> Any:
         # number: this update's, from 1, as float32, for Adam's bias correction
-        weights = self.weights
+        weights, o = self.weights, self.options
+        own = len(float_lstm.recurrent_layers(self.model))
+        teacher_after: list[float_lstm.State] = []
+        if self.teacher is not None:
+            taught, teacher_after = float_lstm.forward(self.teacher, codes[:-1], states[own:])
         with tf.GradientTape() as tape:
-            logits, after = float_lstm.forward(self.model, codes[:-1], states, self.options.dropout, seed)
-            loss = tf.reduce_mean(
+            logits, after = float_lstm.forward(self.model, codes[:-1], states[:own], o.dropout, seed)
+            loss = objective = tf.reduce_mean(
                 tf.nn.sparse_softmax_cross_entropy_with_logits(
                     tf.reshape(codes[1:], (-1,)), tf.reshape(logits, (-1, logits.shape[2]))
                 )
             )
-        gradients = tape.gradient(loss, weights)
+            if self.teacher is not None:
+                soft = tf.nn.softmax_cross_entropy_with_logits(tf.nn.softmax(taught), logits)
+                objective = (1 - o.distill) * loss + o.distill * tf.reduce_mean(soft)
+        gradients = tape.gradient(objective, weights)
         norm = tf.sqrt(tf.add_n([tf.reduce_sum(tf.square(g)) for g in gradients]))
         scale = tf.minimum(1.0, self.options.clip / (norm + 1e-12))
         # Adam (Kingma and Ba 2015)
@@ -208,7 +228,7 @@ class Trainer:
             m.assign(ADAM_BETA1 * m + (1 - ADAM_BETA1) * gradient)
             v.assign(ADAM_BETA2 * v + (1 - ADAM_BETA2) * tf.square(gradient))
             weight.assign_sub(rate * (m / correction1) / (tf.sqrt(v / correction2) + ADAM_EPSILON))
-        return loss, norm, after
+        return loss, norm, after + teacher_after
 
     def run(
         self,
@@ -234,7 +254,7 @@ class Trainer:
         while self.step < self.total:
             step = self.step
             if step % self.plan.steps_per_epoch == 0:
-                self.states = float_lstm.zero_state(self.model, self.options.batch)
+                self.states = self._zero_states()
             rate = self.learning_rate(step)
             loss_tensor, norm_tensor, states = self._update(
                 tf.constant(self.codes[self.plan.indices(step)].astype(np.int32)),
