@@ -11,11 +11,14 @@ Shapes: T steps, B streams, H units, V characters.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
+
+import numpy as np
 
 from models.checkpoint import Checkpoint
 from models.quiet import import_tensorflow
+from models.spec import GATES
 
 tf = import_tensorflow()
 import keras  # noqa: E402  (after TensorFlow's messages are out of the way)
@@ -55,32 +58,34 @@ def backward_scan(
     dh_out: Any,
     recurrent_kernel: Any,
     gates: Any,
-    slopes: Any,
     cells: Any,
-    tanh_c: Any,
-    tanh_c_slopes: Any,
-    pass_c: Any = None,
+    gate_slopes: Callable[[Any], Any],
+    tanh_c: Callable[[Any], tuple[Any, Any]],
+    pass_c: Callable[[Any], Any] | None = None,
 ) -> Any:
     """The gradient with respect to the pre-activations z, back through T steps.
+
+    What can be worked out from one step's signals is, in the loop, where they are in the cache.
 
     Args:
         dh_out: gradient with respect to each step's h from above, (T, B, H).
         recurrent_kernel: U, (H, 4H).
         gates: i, f, g, o of each step, (T, B, 4H).
-        slopes: the derivative of each gate with respect to its z, (T, B, 4H).
         cells: c before each step, (T, B, H).
-        tanh_c, tanh_c_slopes: tanh(c) after each step and its derivative, (T, B, H).
-        pass_c: 0 where c saturated, (T, B, H).
+        gate_slopes: of a step: the derivative of each gate with respect to its z, (B, 4H).
+        tanh_c: of a step: tanh(c) after it and its derivative, (B, H).
+        pass_c: of a step: 0 where c saturated, (B, H).
     """
     steps, streams, units = dh_out.shape
 
     def back(t: Any, dh: Any, dc: Any, dz_all: Any) -> tuple[Any, ...]:
         i, f, g, o = tf.split(gates[t], 4, axis=1)
+        tc, tc_slope = tanh_c(t)
         dh = dh_out[t] + dh
-        dc = dc + dh * o * tanh_c_slopes[t]
+        dc = dc + dh * o * tc_slope
         if pass_c is not None:
-            dc = dc * pass_c[t]
-        dz = slopes[t] * tf.concat([dc * g, dc * cells[t], dc * i, dh * tanh_c[t]], axis=1)
+            dc = dc * pass_c(t)
+        dz = gate_slopes(t) * tf.concat([dc * g, dc * cells[t], dc * i, dh * tc], axis=1)
         return t - 1, tf.matmul(dz, recurrent_kernel, transpose_b=True), dc * f, dz_all.write(t, dz)
 
     zeros = tf.zeros((streams, units), dh_out.dtype)
@@ -113,15 +118,17 @@ def lstm_scan(inputs: Any, recurrent_kernel: Any, h0: Any, c0: Any) -> Any:
     steps, streams, width = inputs.shape
     units = width // 4
     dtype = inputs.dtype
+    # sigmoid(x) = (1 + tanh(x / 2)) / 2: one function for all four gates
+    is_g = np.repeat([gate == "g" for gate in GATES], units)
+    scale = np.where(is_g, 1.0, 0.5).astype(dtype.as_numpy_dtype)
 
     def step(t: Any, h: Any, c: Any, gates: Any, cells: Any, hidden: Any) -> tuple[Any, ...]:
         z = inputs[t] + tf.matmul(h, recurrent_kernel)  # (B, 4H)
-        zi, zf, zg, zo = tf.split(z, 4, axis=1)
-        i, f, g, o = tf.sigmoid(zi), tf.sigmoid(zf), tf.tanh(zg), tf.sigmoid(zo)
+        values = tf.tanh(z * scale) * scale + (1 - scale)
+        i, f, g, o = tf.split(values, 4, axis=1)
         c = f * c + i * g
         h = o * tf.tanh(c)
-        gates = gates.write(t, tf.concat([i, f, g, o], axis=1))
-        return t + 1, h, c, gates, cells.write(t + 1, c), hidden.write(t + 1, h)
+        return t + 1, h, c, gates.write(t, values), cells.write(t + 1, c), hidden.write(t + 1, h)
 
     start = (
         0,
@@ -135,10 +142,14 @@ def lstm_scan(inputs: Any, recurrent_kernel: Any, h0: Any, c0: Any) -> Any:
     gates, cells, hidden = (array.stack() for array in arrays)
 
     def gradient(dh_out: Any, _dh: Any, _dc: Any) -> tuple[Any, ...]:
-        i, f, g, o = tf.split(gates, 4, axis=2)
-        slopes = tf.concat([i * (1 - i), f * (1 - f), 1 - g * g, o * (1 - o)], axis=2)
-        tanh_c = tf.tanh(cells[1:])
-        dz = backward_scan(dh_out, recurrent_kernel, gates, slopes, cells[:-1], tanh_c, 1 - tanh_c**2)
+        def gate_slopes(t: Any) -> Any:
+            return tf.where(is_g, 1 - gates[t] ** 2, gates[t] * (1 - gates[t]))
+
+        def tanh_c(t: Any) -> tuple[Any, Any]:
+            tc = tf.tanh(cells[t + 1])
+            return tc, 1 - tc**2
+
+        dz = backward_scan(dh_out, recurrent_kernel, gates, cells, gate_slopes, tanh_c)
         zeros = tf.zeros((streams, units), dtype)
         return dz, outer_sum(hidden[:-1], dz), zeros, zeros
 

@@ -273,15 +273,15 @@ class QuantizedLSTMCell(QLSTMCell):
             s = self.recurrence(inputs, recurrent_kernel, h0, c0)
 
             def gradient(dh_out: Any, _dh: Any, _dc: Any) -> tuple[Any, Any]:
+                fmt = self.formats
                 dz = backward_scan(
                     dh_out,
                     recurrent_kernel,
                     s["gates"],
-                    self._gate_slopes(s["z"]),
-                    s["c"][:-1],
-                    s["tc"],
-                    _tanh_slope(s["ct"], self.formats.ct),
-                    _unsaturated(s["c"][1:] * 2.0**self.formats.c.frac, self.formats.c),
+                    s["c"],
+                    lambda t: self._gate_slopes(s["z"][t]),
+                    lambda t: (s["tc"][t], _tanh_slope(s["ct"][t], fmt.ct)),
+                    lambda t: _unsaturated(s["c"][t + 1] * 2.0**fmt.c.frac, fmt.c),
                 )
                 return dz, outer_sum(s["h"][:-1], dz)
 
