@@ -35,7 +35,7 @@ def with_weights(spec: NetworkSpec, rng: np.random.Generator, extreme: bool = Fa
             weights[name] = rng.choice([fmt.min_raw, fmt.max_raw], shape)
         else:
             weights[name] = np.clip(
-                rng.normal(0, fmt.max_raw / 4, shape).astype(np.int64), fmt.min_raw, fmt.max_raw
+                rng.normal(0, max(1, fmt.max_raw / 4), shape).astype(np.int64), fmt.min_raw, fmt.max_raw
             )
     return IntegerNetwork.from_weights(spec, LETTERS[: spec.vocabulary], weights)
 
