@@ -23,7 +23,9 @@ def random_network(
         if extreme:
             weights[name] = rng.choice([fmt.min_raw, fmt.max_raw], shape)
         else:
-            weights[name] = fmt.requantize(rng.normal(0, max(1, fmt.max_raw / 4), shape).astype(np.int64), fmt.frac)
+            weights[name] = fmt.requantize(
+                rng.normal(0, max(1, fmt.max_raw / 4), shape).astype(np.int64), fmt.frac
+            )
     return IntegerNetwork.from_weights(spec, "".join(chr(65 + n) for n in range(vocabulary)), weights)
 
 
