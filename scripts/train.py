@@ -352,7 +352,9 @@ def _command_line() -> str:
         name = parameter.name or ""
         given = context.get_parameter_source(name) is not ParameterSource.DEFAULT
         if given and name not in ("resume", "overwrite", "run_dir", "checkpoint_seconds"):
-            words += [parameter.opts[0], str(context.params[name])]
+            value = context.params[name]
+            # Of a path the name: where the file was is nobody else's business; its hash is in the record.
+            words += [parameter.opts[0], value.name if isinstance(value, Path) else str(value)]
     return shlex.join(words)
 
 

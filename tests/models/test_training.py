@@ -267,7 +267,7 @@ def test_the_command_leaves_results_records_and_logs(text_file, tmp_path, capsys
         assert set(record["versions"]) >= {"python", "tensorflow", "keras", "qkeras-v3"}
         assert record["options"]["seed"] == 3
         assert record["command"] == (
-            f"zynq-lstm train --corpus-file {text_file} --units 8 --epochs 2.0 "
+            f"zynq-lstm train --corpus-file {text_file.name} --units 8 --epochs 2.0 "
             "--further-epochs 1.0 --batch 4 --steps 16 --seed 3"
         )
         assert list((run / f"text-{name}" / "logs").glob("events.*"))
