@@ -50,11 +50,14 @@ from models.spec import (
     DEFAULT_PRESET,
     GATES,
     DenseFormats,
+    Layer,
     LstmFormats,
     NetworkSpec,
     fit_weight_formats,
     formats_from_dict,
+    formats_to_dict,
     network_spec,
+    require_lstm,
 )
 from sim.fixed import FixedFormat, Overflow, Rounding
 from sim.reference import State as RawState
@@ -314,7 +317,7 @@ class QuantizedLSTMCell(QLSTMCell):
         return {
             "name": self.name,
             "units": self.units,
-            "formats": _formats_config(self.formats),
+            "formats": formats_to_dict(self.formats),
             "arithmetic": self.arithmetic,
         }
 
@@ -427,7 +430,7 @@ class QuantizedLSTM(QLSTM):
             "trainable": self.trainable,
             "units": self.units,
             "input_size": self.input_size,
-            "formats": _formats_config(self.formats),
+            "formats": formats_to_dict(self.formats),
             "one_hot": self.one_hot,
             "arithmetic": self.arithmetic,
         }
@@ -491,7 +494,7 @@ class QuantizedDense(QDense):
             "name": self.name,
             "trainable": self.trainable,
             "units": self.units,
-            "formats": _formats_config(self.formats),
+            "formats": formats_to_dict(self.formats),
             "arithmetic": self.arithmetic,
         }
 
@@ -514,6 +517,7 @@ def build_quantized(
         time_steps, batch: the shape that calling the Keras model itself takes.
         arithmetic: float type of each layer's sums by layer name; float64 where not given.
     """
+    require_lstm(spec, "quantized Keras model")
     chosen = dict(arithmetic or {})
     x = codes = keras.Input((time_steps,), batch_size=batch, dtype="int32", name="codes")
     for index, layer in enumerate(spec.layers):
@@ -567,10 +571,8 @@ def quantized_model(checkpoint: Checkpoint, time_steps: int = 1, batch: int | No
 
 def spec_of_model(model: keras.Model, preset: str = "") -> NetworkSpec:
     """Shape and formats of a quantized model."""
-    from models.spec import LstmLayer
-
     dense = model.get_layer("logits")
-    layers = tuple(LstmLayer(layer.units, layer.formats) for layer in recurrent_layers(model))
+    layers = tuple(Layer(layer.units, layer.formats) for layer in recurrent_layers(model))
     return NetworkSpec(preset, dense.units, layers, dense.formats)
 
 
@@ -665,10 +667,6 @@ def _raw(value: Any, fmt: FixedFormat) -> NDArray[np.int64]:
     integers = raw.astype(np.int64)
     assert np.array_equal(integers, raw), f"a weight is off the grid of {fmt}"
     return integers
-
-
-def _formats_config(formats: LstmFormats | DenseFormats) -> dict[str, str]:
-    return {f.name: str(getattr(formats, f.name)) for f in dataclasses.fields(formats)}
 
 
 def _unsaturated(raw: Any, fmt: FixedFormat) -> Any:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from models.network import IntegerNetwork
-from models.spec import GATES, PRESETS, LstmLayer, NetworkSpec
+from models.spec import GATES, PRESETS, Layer, NetworkSpec
 from sim.fixed import FixedFormat, Rounding
 
 LETTERS = "".join(map(chr, range(33, 33 + 256)))
@@ -23,7 +23,7 @@ def small_spec(preset: str, vocabulary: int, units: Sequence[int], **formats: st
     if "logits" in changed:
         dense = dataclasses.replace(dense, logits=changed.pop("logits"))
     lstm = dataclasses.replace(lstm, **changed)
-    return NetworkSpec(preset, vocabulary, tuple(LstmLayer(n, lstm) for n in units), dense)
+    return NetworkSpec(preset, vocabulary, tuple(Layer(n, lstm) for n in units), dense)
 
 
 def with_weights(spec: NetworkSpec, rng: np.random.Generator, extreme: bool = False) -> IntegerNetwork:

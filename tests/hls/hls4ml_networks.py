@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from models.network import IntegerNetwork
-from models.spec import PRESETS, LstmLayer, NetworkSpec
+from models.spec import PRESETS, Layer, NetworkSpec
 
 
 def random_network(
@@ -16,7 +16,7 @@ def random_network(
 ) -> IntegerNetwork:
     """Normal weights that use the formats' range, or nothing but the formats' largest and smallest."""
     lstm, dense = PRESETS[preset]
-    spec = NetworkSpec(preset, vocabulary, tuple(LstmLayer(n, lstm) for n in units), dense)
+    spec = NetworkSpec(preset, vocabulary, tuple(Layer(n, lstm) for n in units), dense)
     weights = {}
     for name, shape in spec.weight_shapes().items():
         fmt = spec.weight_formats()[name]

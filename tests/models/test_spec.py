@@ -17,7 +17,7 @@ import pytest
 from models.errors import UserError
 from models.spec import (
     PRESETS,
-    LstmLayer,
+    Layer,
     NetworkSpec,
     activation_table,
     fit_weight_formats,
@@ -267,4 +267,4 @@ def test_specs_are_frozen() -> None:
         spec.vocabulary = 6  # type: ignore[misc]
     with pytest.raises(dataclasses.FrozenInstanceError):
         spec.layers[0].units = 6  # type: ignore[misc]
-    assert hash(LstmLayer(3, PRESETS["w8a8"][0])) == hash(LstmLayer(3, PRESETS["w8a8"][0]))
+    assert hash(Layer(3, PRESETS["w8a8"][0])) == hash(Layer(3, PRESETS["w8a8"][0]))
