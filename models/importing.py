@@ -4,8 +4,9 @@
 Nothing in a file is run. Its configuration is read as JSON first and every class, function and quantizer
 that it names must be one of those listed here; only then Keras builds the model, in safe mode.
 
-What is taken in: one-hot input (B, T, V), or codes (B, T) into an Embedding; one to four LSTM or QLSTM layers;
-Dense or QDense, with or without softmax, alone or in TimeDistributed. Dropout is nothing at inference.
+What is taken in: one-hot input (B, T, V), or codes (B, T) into an Embedding; one to four LSTM or QLSTM
+layers; Dense or QDense, with or without softmax, alone or in TimeDistributed.
+Dropout is nothing at inference.
 """
 
 from __future__ import annotations
@@ -165,7 +166,7 @@ def check_file(path: Path) -> None:
         raise UserError(f"{path}: holds a {kind}; legal are {' and '.join(MODELS)} models")
     inner = config.get("config")
     layers = inner.get("layers") if isinstance(inner, dict) else None
-    if not isinstance(layers, list):
+    if not isinstance(inner, dict) or not isinstance(layers, list):
         raise UserError(f"{path}: not a .keras file: its configuration has no layers")
     for layer in layers:
         _check_layer(path, layer)
@@ -195,9 +196,8 @@ def _check_layer(path: Path, layer: Any) -> None:
         _check_layer(path, wrapped)
         config = {**config, "layer": None}
     _check_names(path, name, layer, kind)
-    _check_objects(
-        path, name, {key: value for key, value in layer.items() if key != "config"} | {"class_name": None}
-    )
+    around = {key: value for key, value in layer.items() if key not in ("config", "class_name")}
+    _check_objects(path, name, around)
     _check_objects(path, name, config)
 
 
@@ -252,7 +252,8 @@ class _Reader:
             raise UserError(f"{self.path}: the model must have one input and one output")
         vocabulary = int(dense.units)
         base = network_spec(self.preset, vocabulary=2, units=1, layers=1)
-        layers, weights = [], {}
+        layers = []
+        weights: dict[str, NDArray[np.float32]] = {}
         for k, layer in enumerate(recurrent):
             self.check_recurrent(layer, last=k == len(recurrent) - 1)
             weights |= self.recurrent_weights(layer, k)
@@ -393,7 +394,7 @@ class _Reader:
         moved = int((fmt.to_real(fmt.quantize(values)) != values).sum())
         if moved:
             self.notes.append(
-                f"{name}: {moved} of {values.size} values of {_name(quantizer)} have no equal in the symmetric {fmt} "
+                f"{name}: {moved} of {values.size} values of {_name(quantizer)} have no equal in {fmt} "
                 "(the lowest value becomes the one above it)"
             )
         return values
@@ -409,8 +410,8 @@ class _Reader:
             )
         vectors = np.asarray(embedding.embeddings, np.float64)
         self.notes.append(
-            f"layer {embedding.name!r} ({vectors.shape[1]} columns) is folded into layers.0.W: looking a row up "
-            "and multiplying it is looking it up in the product"
+            f"layer {embedding.name!r} ({vectors.shape[1]} columns) is folded into layers.0.W: looking a row "
+            "up and multiplying it is looking it up in the product"
         )
         return (vectors @ W.astype(np.float64)).astype(np.float32)
 

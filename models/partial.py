@@ -32,7 +32,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
 
 
 def format_names(spec: NetworkSpec) -> dict[str, FixedFormat]:
-    """Every format of a network by name: ``layers.K.FIELD``, ``output.W``, ``output.b``, ``output.logits``."""
+    """Every format of a network: ``layers.K.FIELD``, ``output.W``, ``output.b``, ``output.logits``."""
     named = {
         f"layers.{k}.{name}": layer.formats.format(name)
         for k, layer in enumerate(spec.layers)

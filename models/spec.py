@@ -12,7 +12,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -428,7 +428,7 @@ _Q4_8 = "ap_fixed<12,4>"  # Q8.8 clipped to +-8, where both tables have long bee
 #: the binary point of W and U is a starting point, :func:`fit_weight_formats` moves it.
 PRESETS: Mapping[str, tuple[LstmFormats, DenseFormats]] = {
     name: (
-        LstmFormats(**_formats({"W": weights, "U": weights, **rest})),
+        LstmFormats(**cast(Any, _formats({"W": weights, "U": weights, **rest}))),
         DenseFormats(**_formats({"W": output, "b": rest["b"], "logits": logits})),
     )
     for name, weights, output, logits, rest in (

@@ -130,8 +130,8 @@ def _windows(text: str, vocabulary: str, imported: Imported) -> Any:
     codes = encode(text, vocabulary, "the text")
     if len(codes) < 2 * length:
         raise UserError(
-            f"the text has {len(codes)} characters; {2 * length} are needed: {length} to calibrate on, as many to "
-            "compare on"
+            f"the text has {len(codes)} characters; {2 * length} are needed: {length} to "
+            "calibrate on, as many to compare on"
         )
     count = len(codes) // length
     return np.asarray(codes[: count * length]).reshape(count, length)
