@@ -68,16 +68,17 @@ def test_groups_hold_every_format_once() -> None:
 
 @pytest.mark.parametrize("cell", [cell for cell in CELLS if cell != "lstm"])
 def test_cells_without_hardware_are_refused(cell: str, rng: np.random.Generator) -> None:
-    from hls.design import Design, default_array
-    from hls.estimate import estimate
+    from hls.design import Design
+    from hls.estimate import estimate, fitting_array
+    from hls.schedule import Array
     from models.quantized import build_quantized
 
     spec, _, network = random_case(cell, "w8a8", 0.4, rng)
-    lstm = random_case("lstm", "w8a8", 0.4, rng)[2]
     for ask in (
         lambda: build_quantized(spec),
         lambda: estimate(spec),
-        lambda: Design(network, default_array(lstm)),
+        lambda: fitting_array(spec),
+        lambda: Design(network, Array()),
     ):
         with pytest.raises(UserError, match=rf"layers\[0\] is a {cell}: there is no"):
             ask()
