@@ -12,7 +12,7 @@ from hls.memory import Rom, row_bits
 from hls.schedule import SKEW_LATENCY, Array, Schedule, schedule
 from models.errors import UserError
 from models.network import IntegerNetwork, product_range
-from models.spec import GATES, LstmFormats, NetworkSpec, symmetric
+from models.spec import GATES, LstmFormats, NetworkSpec, require_lstm, symmetric
 from sim import sampling
 from sim.fixed import FixedFormat, Overflow, Rounding, signed_bits
 
@@ -49,6 +49,7 @@ class Design:
 
     def __post_init__(self) -> None:
         spec = self.network.spec
+        require_lstm(spec, "RTL")
         first = spec.layers[0].formats
         for k, layer in enumerate(spec.layers):
             for name in SHARED_SIGNALS:

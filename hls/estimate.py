@@ -16,7 +16,7 @@ from hls.memory import halves
 from hls.schedule import MAX_GROUP, Array, busy_cycles, schedule, steps
 from hls.synthesis import DEFAULT_PART, PARTS, part_name
 from models.errors import UserError
-from models.spec import GATES, NetworkSpec
+from models.spec import GATES, NetworkSpec, require_lstm
 from sim import sampling
 from sim.fixed import signed_bits
 
@@ -70,6 +70,7 @@ def estimate(spec: NetworkSpec, array: Array | None = None, part: str = DEFAULT_
     Raises:
         UserError: for an unknown part.
     """
+    require_lstm(spec, "RTL")
     part = part_name(part)
     array = array or fitting_array(spec, part)
     plan = schedule(spec, array)
@@ -107,6 +108,7 @@ def fitting_array(
         UserError: for an unknown part, or less than one DSP or lane.
     """
     part = part_name(part)
+    require_lstm(spec, "RTL")
     left = PARTS[part]["dsp"] - gate_dsp(spec) - CHOICE_DSP
     arrays = arrays_within(spec, left if dsp is None else min(dsp, left), lanes)
     return next((a for a in arrays if fits(spec, a, part)), arrays[0])

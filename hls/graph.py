@@ -10,7 +10,7 @@ import numpy as np
 
 from models.errors import UserError
 from models.network import IntegerNetwork
-from models.spec import DenseFormats, LstmLayer, NetworkSpec
+from models.spec import DenseFormats, Layer, NetworkSpec
 from sim.fixed import FixedFormat
 
 INPUTS = ("Input", "InputLayer")
@@ -84,5 +84,5 @@ def network_from_chain(layers: Sequence[Any], vocabulary: str | None = None) -> 
             "b": np.zeros(size, np.int64),
         }
     weights |= {f"output.{name}": array for name, array in integers.items()}
-    spec = NetworkSpec("", size, tuple(LstmLayer(n.get_attr("n_out"), n.formats) for n in recurrent), output)
+    spec = NetworkSpec("", size, tuple(Layer(n.get_attr("n_out"), n.formats) for n in recurrent), output)
     return IntegerNetwork.from_weights(spec, vocabulary, weights)

@@ -8,7 +8,6 @@ kernels written for the stock layers don't apply to them.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -54,6 +53,12 @@ class _FixedLayer(Layer):
         return formats_from_dict(self.formats_class, self.get_attr("formats"), f"layer {self.name}")
 
     @property
+    def format_names(self) -> tuple[str, ...]:
+        """Fields of the formats that are types (the others name functions)."""
+        values = vars(self.formats).items()
+        return tuple(name for name, value in values if isinstance(value, FixedFormat))
+
+    @property
     def integers(self) -> Mapping[str, Raw]:
         """Raw W, U, b in the layout of :class:`models.network.IntegerNetwork`."""
         return self.get_attr("integers")
@@ -94,8 +99,8 @@ class _FixedLayer(Layer):
 
     def check_precision(self, given: Any) -> None:
         """Refuse a precision that is not the trained one; ``auto`` is."""
-        result = "h" if "h" in self.get_attr("formats") else "logits"
-        trained = {**self.get_attr("formats"), "result": self.get_attr("formats")[result]}
+        trained = {name: self.get_attr("formats")[name] for name in self.format_names}
+        trained["result"] = trained["h" if "h" in trained else "logits"]
         if given is not None and not isinstance(given, dict):
             given = dict.fromkeys(trained, given)
         for name, text in (given or {}).items():
@@ -113,11 +118,9 @@ class _FixedLayer(Layer):
         return all(getattr(given, name) == getattr(wanted, name) for name in names)
 
     def add_types(self) -> None:
-        for field in fields(self.formats):
-            named = NamedType(
-                f"layer{self.index}_{field.name}_t", precision(getattr(self.formats, field.name))
-            )
-            self.set_attr(f"{field.name}_t", named)
+        for name in self.format_names:
+            named = NamedType(f"layer{self.index}_{name}_t", precision(getattr(self.formats, name)))
+            self.set_attr(f"{name}_t", named)
 
     def add_weight(self, name: str, raw: Raw, fmt: FixedFormat) -> None:
         """A weight array or table; values are written as decimals with every fraction bit."""

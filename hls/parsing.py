@@ -8,13 +8,13 @@ class is touched.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import fields
 from typing import Any
 
 import numpy as np
 from hls4ml.converters.keras_v3._base import KerasV3LayerHandler
 
 from models.errors import UserError
+from models.spec import formats_to_dict
 
 # Options of Keras' recurrent layers that change what is computed, and what they must be.
 RECURRENT_OPTIONS = {"go_backwards": False, "return_state": False, "time_major": False}
@@ -62,6 +62,6 @@ def _layer(layer: Any, class_name: str, in_tensors: Sequence[Any], out_tensors: 
         "output_shape": list(out_tensors[0].shape[1:]),
         "n_in": integers["W"].shape[0],
         "n_out": integers["b"].shape[0] // (4 if class_name == "FixedLSTM" else 1),
-        "formats": {field.name: str(getattr(layer.formats, field.name)) for field in fields(layer.formats)},
+        "formats": formats_to_dict(layer.formats),
         "integers": integers,
     }

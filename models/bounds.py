@@ -12,6 +12,7 @@ import numpy as np
 
 from models.errors import UserError
 from models.network import IntegerNetwork
+from models.spec import GruFormats, RnnFormats
 from sim.fixed import FixedFormat
 
 #: Bits of mantissa, by name of the type.
@@ -29,6 +30,10 @@ def layer_bound(network: IntegerNetwork, index: int, *, margin: int = 1, offset:
     fmt = spec.layers[index].formats
     frac = spec.accumulator_frac(index)
     sums = margin * extent(network.accumulator_range(index)) + (offset << max(0, frac - fmt.z.frac))
+    if isinstance(fmt, RnnFormats):
+        return _rounded(sums, frac, fmt.z)
+    if isinstance(fmt, GruFormats):
+        return _gru_bound(fmt, sums, frac)
     update_frac = fmt.gate.frac + max(fmt.c.frac, fmt.g.frac)
     update = magnitude(fmt.gate) * (
         (magnitude(fmt.c) << (update_frac - fmt.gate.frac - fmt.c.frac))
@@ -39,6 +44,27 @@ def layer_bound(network: IntegerNetwork, index: int, *, margin: int = 1, offset:
         _rounded(update, update_frac, fmt.c),
         _rounded(magnitude(fmt.c), fmt.c.frac, fmt.ct),
         _rounded(magnitude(fmt.gate) * magnitude(fmt.tc), fmt.gate.frac + fmt.tc.frac, fmt.h),
+    )
+
+
+def _gru_bound(fmt: GruFormats, sums: int, frac: int) -> int:
+    """Of a GRU, given a bound of x.W + h.U + b at ``frac`` fraction bits for all its columns."""
+    # The candidate's sums: h.U + rb is rounded to p; then x.W + b + r p. ``sums`` covers their matrices.
+    finest = max(frac, fmt.rb.frac, fmt.gate.frac + fmt.p.frac)
+    sums <<= finest - frac
+    recurrent = sums + (magnitude(fmt.rb) << (finest - fmt.rb.frac))
+    candidate = sums + (magnitude(fmt.gate) * magnitude(fmt.p) << (finest - fmt.gate.frac - fmt.p.frac))
+    # u c + (1 - u) n: at most the larger of both, as long as u is at most 1.
+    update_frac = fmt.gate.frac + max(fmt.c.frac, fmt.n.frac)
+    update = max(magnitude(fmt.gate), 1 << fmt.gate.frac) * (
+        (magnitude(fmt.c) << (update_frac - fmt.gate.frac - fmt.c.frac))
+        + (magnitude(fmt.n) << (update_frac - fmt.gate.frac - fmt.n.frac))
+    )
+    return max(
+        _rounded(recurrent, finest, fmt.p),
+        _rounded(candidate, finest, fmt.z),
+        _rounded(update, update_frac, fmt.c),
+        _rounded(magnitude(fmt.c), fmt.c.frac, fmt.h),
     )
 
 

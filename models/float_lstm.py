@@ -11,11 +11,15 @@ Shapes: T steps, B streams, H units, V characters.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 from models.checkpoint import Checkpoint
 from models.quiet import import_tensorflow
+from models.spec import GATES
 
 tf = import_tensorflow()
 import keras  # noqa: E402  (after TensorFlow's messages are out of the way)
@@ -51,36 +55,37 @@ def outer_sum(x: Any, y: Any) -> Any:
     return tf.matmul(tf.reshape(x, (-1, x.shape[2])), tf.reshape(y, (-1, y.shape[2])), transpose_a=True)
 
 
-def backward_scan(
-    dh_out: Any,
-    recurrent_kernel: Any,
-    gates: Any,
-    slopes: Any,
-    cells: Any,
-    tanh_c: Any,
-    tanh_c_slopes: Any,
-    pass_c: Any = None,
-) -> Any:
+class StepSignals(NamedTuple):
+    """What the gradient through one step needs."""
+
+    gates: Any  # i, f, g, o, (B, 4H)
+    gate_slopes: Any  # the derivative of each with respect to its z, (B, 4H)
+    c_before: Any  # (B, H)
+    tanh_c: Any  # of c after the step, (B, H)
+    tanh_c_slope: Any
+    pass_c: Any = 1.0  # 0 where c saturated
+
+
+def backward_scan(dh_out: Any, recurrent_kernel: Any, signals: Callable[[Any], StepSignals]) -> Any:
     """The gradient with respect to the pre-activations z, back through T steps.
 
     Args:
         dh_out: gradient with respect to each step's h from above, (T, B, H).
         recurrent_kernel: U, (H, 4H).
-        gates: i, f, g, o of each step, (T, B, 4H).
-        slopes: the derivative of each gate with respect to its z, (T, B, 4H).
-        cells: c before each step, (T, B, H).
-        tanh_c, tanh_c_slopes: tanh(c) after each step and its derivative, (T, B, H).
-        pass_c: 0 where c saturated, (T, B, H).
+        signals: of a step. Called inside the loop: what is worked out from one step's arrays is
+            worked out where they are in the cache, and not for all steps through memory.
+
+    Returns:
+        (T, B, 4H).
     """
     steps, streams, units = dh_out.shape
 
     def back(t: Any, dh: Any, dc: Any, dz_all: Any) -> tuple[Any, ...]:
-        i, f, g, o = tf.split(gates[t], 4, axis=1)
+        s = signals(t)
+        i, f, g, o = tf.split(s.gates, 4, axis=1)
         dh = dh_out[t] + dh
-        dc = dc + dh * o * tanh_c_slopes[t]
-        if pass_c is not None:
-            dc = dc * pass_c[t]
-        dz = slopes[t] * tf.concat([dc * g, dc * cells[t], dc * i, dh * tanh_c[t]], axis=1)
+        dc = (dc + dh * o * s.tanh_c_slope) * s.pass_c
+        dz = s.gate_slopes * tf.concat([dc * g, dc * s.c_before, dc * i, dh * s.tanh_c], axis=1)
         return t - 1, tf.matmul(dz, recurrent_kernel, transpose_b=True), dc * f, dz_all.write(t, dz)
 
     zeros = tf.zeros((streams, units), dh_out.dtype)
@@ -90,6 +95,11 @@ def backward_scan(
         (steps - 1, zeros, zeros, step_array(steps, (streams, 4 * units), dh_out.dtype)),
         maximum_iterations=steps,
     )[-1].stack()
+
+
+def gate_scale(units: int, dtype: Any) -> NDArray[Any]:
+    """1 for g and 1/2 for i, f, o: ``tanh(scale z) scale + 1 - scale`` is every gate's function, (4H,)."""
+    return np.repeat([1.0 if gate == "g" else 0.5 for gate in GATES], units).astype(dtype)
 
 
 def step_array(steps: int, shape: tuple[int, ...], dtype: Any) -> Any:
@@ -113,15 +123,15 @@ def lstm_scan(inputs: Any, recurrent_kernel: Any, h0: Any, c0: Any) -> Any:
     steps, streams, width = inputs.shape
     units = width // 4
     dtype = inputs.dtype
+    scale = gate_scale(units, dtype.as_numpy_dtype)
 
     def step(t: Any, h: Any, c: Any, gates: Any, cells: Any, hidden: Any) -> tuple[Any, ...]:
         z = inputs[t] + tf.matmul(h, recurrent_kernel)  # (B, 4H)
-        zi, zf, zg, zo = tf.split(z, 4, axis=1)
-        i, f, g, o = tf.sigmoid(zi), tf.sigmoid(zf), tf.tanh(zg), tf.sigmoid(zo)
+        values = tf.tanh(z * scale) * scale + (1 - scale)
+        i, f, g, o = tf.split(values, 4, axis=1)
         c = f * c + i * g
         h = o * tf.tanh(c)
-        gates = gates.write(t, tf.concat([i, f, g, o], axis=1))
-        return t + 1, h, c, gates, cells.write(t + 1, c), hidden.write(t + 1, h)
+        return t + 1, h, c, gates.write(t, values), cells.write(t + 1, c), hidden.write(t + 1, h)
 
     start = (
         0,
@@ -135,10 +145,12 @@ def lstm_scan(inputs: Any, recurrent_kernel: Any, h0: Any, c0: Any) -> Any:
     gates, cells, hidden = (array.stack() for array in arrays)
 
     def gradient(dh_out: Any, _dh: Any, _dc: Any) -> tuple[Any, ...]:
-        i, f, g, o = tf.split(gates, 4, axis=2)
-        slopes = tf.concat([i * (1 - i), f * (1 - f), 1 - g * g, o * (1 - o)], axis=2)
-        tanh_c = tf.tanh(cells[1:])
-        dz = backward_scan(dh_out, recurrent_kernel, gates, slopes, cells[:-1], tanh_c, 1 - tanh_c**2)
+        def signals(t: Any) -> StepSignals:
+            slopes = tf.where(scale == 1, 1 - gates[t] ** 2, gates[t] * (1 - gates[t]))
+            tanh_c = tf.tanh(cells[t + 1])
+            return StepSignals(gates[t], slopes, cells[t], tanh_c, 1 - tanh_c**2)
+
+        dz = backward_scan(dh_out, recurrent_kernel, signals)
         zeros = tf.zeros((streams, units), dtype)
         return dz, outer_sum(hidden[:-1], dz), zeros, zeros
 

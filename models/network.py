@@ -14,13 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.errors import UserError
-from models.spec import NetworkSpec
+from models.spec import LstmFormats, NetworkSpec
 from models.store import content_hash, load_tensors, save_tensors
 from sim.fixed import FixedFormat, Raw
 
 KIND = "integer network"
-
-TABLES = ("sigmoid", "tanh", "tanh_c")
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,9 +28,10 @@ class IntegerNetwork:
     Args:
         spec: shape and formats.
         vocabulary: the characters by code, ``spec.vocabulary`` different ones.
-        arrays: raw values by name. ``layers.K.W`` (inputs, 4 units), ``layers.K.U`` (units, 4 units),
-            ``layers.K.b`` (4 units,), columns in blocks of :data:`models.spec.GATES`;
+        arrays: raw values by name. For an LSTM ``layers.K.W`` (inputs, 4 units), ``layers.K.U`` (units, 4
+            units), ``layers.K.b`` (4 units,), columns in blocks of :data:`models.spec.GATES`;
             ``layers.K.sigmoid``, ``layers.K.tanh`` (2**z.bits,), ``layers.K.tanh_c`` (2**ct.bits,);
+            for other cells what their :class:`models.spec.CellFormats` says;
             ``output.W`` (units, vocabulary), ``output.b`` (vocabulary,).
 
     Raises:
@@ -84,20 +83,22 @@ class IntegerNetwork:
     ) -> IntegerNetwork:
         """Add the activation tables, which the formats define, to raw weights."""
         tables = {
-            f"layers.{k}.{name}": getattr(layer.formats, f"{name}_table")()
+            f"layers.{k}.{name}": layer.formats.table(name)
             for k, layer in enumerate(spec.layers)
-            for name in TABLES
+            for name in layer.formats.tables
         }
         return cls(spec, vocabulary, {**weights, **tables})
 
     def layer(self, index: int) -> dict[str, Raw]:
-        """The arrays of one layer by short name: W, U, b, sigmoid, tanh, tanh_c."""
+        """The arrays of one layer by short name: W, U, b, ... and tables."""
         prefix = f"layers.{index}."
         return {name.removeprefix(prefix): a for name, a in self.arrays.items() if name.startswith(prefix)}
 
     def h_range(self, index: int) -> tuple[int, int]:
-        """Smallest and largest raw h that layer ``index`` can produce, from its tables; holds 0."""
+        """Smallest and largest raw h that layer ``index`` can produce; holds 0. An LSTM's from its tables."""
         layer, fmt = self.layer(index), self.spec.layers[index].formats
+        if not isinstance(fmt, LstmFormats):
+            return min(0, fmt.h.min_raw), fmt.h.max_raw
         corners = np.outer(
             [layer["sigmoid"].min(), layer["sigmoid"].max()],
             [layer["tanh_c"].min(), layer["tanh_c"].max()],
@@ -184,9 +185,8 @@ def _expected_arrays(spec: NetworkSpec) -> dict[str, tuple[tuple[int, ...], Fixe
     expected = {name: (shapes[name], formats[name]) for name in shapes}
     for k, layer in enumerate(spec.layers):
         fmt = layer.formats
-        expected[f"layers.{k}.sigmoid"] = ((1 << fmt.z.bits,), fmt.gate)
-        expected[f"layers.{k}.tanh"] = ((1 << fmt.z.bits,), fmt.g)
-        expected[f"layers.{k}.tanh_c"] = ((1 << fmt.ct.bits,), fmt.tc)
+        for name, table in fmt.tables.items():
+            expected[f"layers.{k}.{name}"] = ((1 << fmt.format(table.index).bits,), fmt.format(table.value))
     return expected
 
 

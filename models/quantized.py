@@ -20,7 +20,7 @@ Shapes: T steps, B streams, H units, V characters.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -32,7 +32,9 @@ from models.errors import UserError
 from models.float_lstm import (
     PACKAGE,
     State,
+    StepSignals,
     backward_scan,
+    gate_scale,
     load_weights,
     outer_sum,
     project,
@@ -48,11 +50,14 @@ from models.spec import (
     DEFAULT_PRESET,
     GATES,
     DenseFormats,
+    Layer,
     LstmFormats,
     NetworkSpec,
     fit_weight_formats,
     formats_from_dict,
+    formats_to_dict,
     network_spec,
+    require_lstm,
 )
 from sim.fixed import FixedFormat, Overflow, Rounding
 from sim.reference import State as RawState
@@ -152,6 +157,10 @@ def quantize_weight(quantizer: quantized_bits, fmt: FixedFormat, weight: Any) ->
     return snap(quantizer(clip(tf.convert_to_tensor(weight))))
 
 
+#: What :meth:`QuantizedLSTMCell.step` returns; "gates" are i, f, g, o side by side.
+SIGNALS = ("z", "gates", "c", "ct", "tc", "h")
+
+
 class QuantizedLSTMCell(QLSTMCell):
     """One LSTM layer's weights and the arithmetic of one time step.
 
@@ -230,26 +239,28 @@ class QuantizedLSTMCell(QLSTMCell):
         *_, c, _, _, h = self.step(a, c)
         return h, [h, c]
 
-    def recurrence(self, inputs: Any, recurrent_kernel: Any, h0: Any, c0: Any) -> dict[str, Any]:
-        """All signals of T steps, each (T, B, width); ``c`` and ``h`` start with those before.
+    def recurrence(
+        self, inputs: Any, recurrent_kernel: Any, h0: Any, c0: Any, keep: Sequence[str] = SIGNALS
+    ) -> dict[str, Any]:
+        """Signals of T steps, each (T, B, width); ``c`` and ``h`` start with those before.
 
         Args:
             inputs: x.W + b, (T, B, 4H).
             recurrent_kernel: quantized U.
             h0, c0: (B, H).
+            keep: which; each takes its time.
         """
         steps, streams, width = inputs.shape
-        units = width // 4
-        kinds = {"z": width, "gates": width, "c": units, "ct": units, "tc": units, "h": units}
+        kinds = {name: width if name in ("z", "gates") else width // 4 for name in keep}
 
         def step(t: Any, h: Any, c: Any, *arrays: Any) -> tuple[Any, ...]:
-            signals = self.step(inputs[t] + tf.matmul(h, recurrent_kernel), c)
-            _, _, c, _, _, h = signals
+            values = self.step(inputs[t] + tf.matmul(h, recurrent_kernel), c)
+            signals = dict(zip(SIGNALS, values, strict=True))
             written = (
-                array.write(t + (name in "ch"), value)
-                for name, array, value in zip(kinds, arrays, signals, strict=True)
+                array.write(t + (name in "ch"), signals[name])
+                for name, array in zip(kinds, arrays, strict=True)
             )
-            return t + 1, h, c, *written
+            return t + 1, signals["h"], signals["c"], *written
 
         arrays = {
             name: step_array(steps + (name in "ch"), (streams, size), inputs.dtype)
@@ -270,41 +281,43 @@ class QuantizedLSTMCell(QLSTMCell):
 
         @tf.custom_gradient
         def scan(inputs: Any, recurrent_kernel: Any) -> Any:
-            s = self.recurrence(inputs, recurrent_kernel, h0, c0)
+            s = self.recurrence(inputs, recurrent_kernel, h0, c0, keep=("z", "c", "h"))
 
             def gradient(dh_out: Any, _dh: Any, _dc: Any) -> tuple[Any, Any]:
-                dz = backward_scan(
-                    dh_out,
-                    recurrent_kernel,
-                    s["gates"],
-                    self._gate_slopes(s["z"]),
-                    s["c"][:-1],
-                    s["tc"],
-                    _tanh_slope(s["ct"], self.formats.ct),
-                    _unsaturated(s["c"][1:] * 2.0**self.formats.c.frac, self.formats.c),
-                )
+                dz = backward_scan(dh_out, recurrent_kernel, lambda t: self._step_signals(s, t))
                 return dz, outer_sum(s["h"][:-1], dz)
 
             return (s["h"][1:], s["h"][-1], s["c"][-1]), gradient
 
         return scan(inputs, recurrent_kernel)
 
-    def _gate_slopes(self, z: Any) -> Any:
-        """Derivatives of the real functions at the rounded z; 0 where z saturated.
+    def _step_signals(self, kept: Mapping[str, Any], t: Any) -> StepSignals:
+        """Values and slopes of the real functions at the rounded z and ct of a step; 0 where saturated.
 
-        sigmoid(x) = (1 + tanh(x / 2)) / 2, so both are scale**2 (1 - tanh(scale x)**2).
+        The values may differ from the tables' by their rounding. In a straight-through gradient that
+        makes no difference, and working them out again takes less time than keeping them.
         """
-        scale = np.repeat([1.0 if gate == "g" else 0.5 for gate in GATES], self.units)
-        scale = scale.astype(self.arithmetic)
-        slopes = scale**2 * (1 - tf.tanh(z * (scale * self.formats.z.lsb)) ** 2)
-        return slopes * _unsaturated(z, self.formats.z)
+        fmt = self.formats
+        scale = gate_scale(self.units, self.arithmetic)
+        z, c = kept["z"][t], kept["c"][t + 1]
+        wave = tf.tanh(z * (scale * fmt.z.lsb))
+        ct = self.q_ct.raw(c)
+        tanh_c = tf.tanh(ct * fmt.ct.lsb)
+        return StepSignals(
+            gates=wave * scale + (1 - scale),
+            gate_slopes=scale**2 * (1 - wave**2) * _unsaturated(z, fmt.z),
+            c_before=kept["c"][t],
+            tanh_c=tanh_c,
+            tanh_c_slope=(1 - tanh_c**2) * _unsaturated(ct, fmt.ct),
+            pass_c=_unsaturated(c * 2.0**fmt.c.frac, fmt.c),
+        )
 
     def get_config(self) -> dict[str, Any]:
         """What :meth:`from_config` needs."""
         return {
             "name": self.name,
             "units": self.units,
-            "formats": _formats_config(self.formats),
+            "formats": formats_to_dict(self.formats),
             "arithmetic": self.arithmetic,
         }
 
@@ -417,7 +430,7 @@ class QuantizedLSTM(QLSTM):
             "trainable": self.trainable,
             "units": self.units,
             "input_size": self.input_size,
-            "formats": _formats_config(self.formats),
+            "formats": formats_to_dict(self.formats),
             "one_hot": self.one_hot,
             "arithmetic": self.arithmetic,
         }
@@ -481,7 +494,7 @@ class QuantizedDense(QDense):
             "name": self.name,
             "trainable": self.trainable,
             "units": self.units,
-            "formats": _formats_config(self.formats),
+            "formats": formats_to_dict(self.formats),
             "arithmetic": self.arithmetic,
         }
 
@@ -504,6 +517,7 @@ def build_quantized(
         time_steps, batch: the shape that calling the Keras model itself takes.
         arithmetic: float type of each layer's sums by layer name; float64 where not given.
     """
+    require_lstm(spec, "quantized Keras model")
     chosen = dict(arithmetic or {})
     x = codes = keras.Input((time_steps,), batch_size=batch, dtype="int32", name="codes")
     for index, layer in enumerate(spec.layers):
@@ -557,10 +571,8 @@ def quantized_model(checkpoint: Checkpoint, time_steps: int = 1, batch: int | No
 
 def spec_of_model(model: keras.Model, preset: str = "") -> NetworkSpec:
     """Shape and formats of a quantized model."""
-    from models.spec import LstmLayer
-
     dense = model.get_layer("logits")
-    layers = tuple(LstmLayer(layer.units, layer.formats) for layer in recurrent_layers(model))
+    layers = tuple(Layer(layer.units, layer.formats) for layer in recurrent_layers(model))
     return NetworkSpec(preset, dense.units, layers, dense.formats)
 
 
@@ -657,14 +669,6 @@ def _raw(value: Any, fmt: FixedFormat) -> NDArray[np.int64]:
     return integers
 
 
-def _formats_config(formats: LstmFormats | DenseFormats) -> dict[str, str]:
-    return {f.name: str(getattr(formats, f.name)) for f in dataclasses.fields(formats)}
-
-
 def _unsaturated(raw: Any, fmt: FixedFormat) -> Any:
     """1 where a raw signal is inside its format's bounds, 0 on them."""
     return tf.cast((raw > fmt.min_raw) & (raw < fmt.max_raw), raw.dtype)
-
-
-def _tanh_slope(raw: Any, fmt: FixedFormat) -> Any:
-    return (1 - tf.tanh(raw * fmt.lsb) ** 2) * _unsaturated(raw, fmt)

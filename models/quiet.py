@@ -21,6 +21,8 @@ _ENVIRONMENT = {
     "TF_CPP_MIN_LOG_LEVEL": "3",
     "TF_ENABLE_ONEDNN_OPTS": "0",  # oneDNN reorders sums from one machine to the next, and says so
     "KERAS_BACKEND": "tensorflow",
+    # A recurrent step's products are too small for threads to share: they wait for each other.
+    "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false",
     "GRPC_VERBOSITY": "ERROR",
 }
 

@@ -8,9 +8,11 @@ format applies, and in what order, is the contract of ``docs/numerics.md``.
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from types import MappingProxyType
+from typing import Any, ClassVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,8 +36,90 @@ def sigmoid(x: NDArray[np.float64]) -> NDArray[np.float64]:
     return 0.5 * (1.0 + np.tanh(0.5 * x))
 
 
+#: What an activation table may hold. The hard ones are those of Keras 3 (``hard_sigmoid``, ``hard_tanh``) and
+#: of QKeras, whose ``hard_sigmoid`` is another function.
+FUNCTIONS: Mapping[str, Function] = MappingProxyType(
+    {
+        "sigmoid": sigmoid,
+        "hard_sigmoid": lambda x: np.clip(x / 6 + 0.5, 0.0, 1.0),
+        "qkeras_hard_sigmoid": lambda x: np.clip(x / 2 + 0.5, 0.0, 1.0),
+        "tanh": np.tanh,
+        "hard_tanh": lambda x: np.clip(x, -1.0, 1.0),
+    }
+)
+
+
 @dataclass(frozen=True)
-class LstmFormats:
+class Table:
+    """An activation table: ``value`` in its format by every raw ``index``; both are fields of the formats."""
+
+    index: str
+    value: str
+    function: str  # likewise: the field that names the function
+
+
+class CellFormats:
+    """What all cells have: formats by field name, tables, and the shapes of their weights.
+
+    A subclass is a frozen dataclass whose fields are formats, and the names of functions, of one layer.
+    """
+
+    cell: ClassVar[str]
+    #: Column block k of W, U and b (each ``units`` wide) belongs to gates[k].
+    gates: ClassVar[tuple[str, ...]]
+    #: What a trace holds, in the order in which it is computed.
+    signals: ClassVar[tuple[str, ...]]
+    weights: ClassVar[tuple[str, ...]] = ("W", "U", "b")
+    tables: ClassVar[Mapping[str, Table]]
+    has_c: ClassVar[bool]  # a state beside h
+
+    def __post_init__(self) -> None:
+        for table in self.tables.values():
+            fmt = self.format(table.index)
+            if fmt.bits > MAX_TABLE_BITS:
+                raise UserError(
+                    f"format {table.index}: {fmt} would need a table of 2**{fmt.bits} entries; "
+                    f"at most {MAX_TABLE_BITS} bits are possible"
+                )
+            name = getattr(self, table.function)
+            if name not in FUNCTIONS:
+                raise UserError(f"unknown function {name!r}; legal are {', '.join(FUNCTIONS)}")
+
+    @classmethod
+    def format_names(cls) -> tuple[str, ...]:
+        """The fields that are formats."""
+        return tuple(f.name for f in dataclasses.fields(cls) if f.type != "str")  # type: ignore[arg-type]
+
+    def format(self, name: str) -> FixedFormat:
+        """Of the field ``name``."""
+        fmt = getattr(self, name)
+        assert isinstance(fmt, FixedFormat)
+        return fmt
+
+    def signal_format(self, signal: str) -> FixedFormat:
+        """Of a signal of :attr:`signals`; gates share one."""
+        return self.format(self.signal_field(signal))
+
+    @classmethod
+    def signal_field(cls, signal: str) -> str:
+        """The field with the signal's format."""
+        return signal if signal in cls.format_names() else "gate"
+
+    def table(self, name: str) -> Raw:
+        """The table ``name``; see :func:`activation_table`."""
+        table = self.tables[name]
+        function = FUNCTIONS[getattr(self, table.function)]
+        return activation_table(function, self.format(table.index), self.format(table.value))
+
+    @classmethod
+    def weight_shapes(cls, inputs: int, units: int) -> dict[str, tuple[int, ...]]:
+        """Shape of every weight array of a layer."""
+        columns = len(cls.gates) * units
+        return {"W": (inputs, columns), "U": (units, columns), "b": (columns,)}
+
+
+@dataclass(frozen=True)
+class LstmFormats(CellFormats):
     """Formats of one LSTM layer."""
 
     W: FixedFormat  # kernel (inputs, 4 units)
@@ -48,27 +132,88 @@ class LstmFormats:
     ct: FixedFormat  # c as the tanh table sees it
     tc: FixedFormat  # tanh(c)
     h: FixedFormat  # hidden state, and input of the layer above
+    sigmoid: str = "sigmoid"  # function of i, f, o
+    tanh: str = "tanh"  # function of g and of c
 
-    def __post_init__(self) -> None:
-        for name in ("z", "ct"):
-            fmt: FixedFormat = getattr(self, name)
-            if fmt.bits > MAX_TABLE_BITS:
-                raise UserError(
-                    f"format {name}: {fmt} would need a table of 2**{fmt.bits} entries; "
-                    f"at most {MAX_TABLE_BITS} bits are possible"
-                )
+    cell = "lstm"
+    gates = GATES
+    signals = ("z", *GATES, "c", "ct", "tc", "h")
+    tables = MappingProxyType(
+        {
+            "sigmoid": Table("z", "gate", "sigmoid"),
+            "tanh": Table("z", "g", "tanh"),
+            "tanh_c": Table("ct", "tc", "tanh"),
+        }
+    )
+    has_c = True
 
     def sigmoid_table(self) -> Raw:
         """Gate values (format ``gate``) by raw z; see :func:`activation_table`."""
-        return activation_table(sigmoid, self.z, self.gate)
+        return self.table("sigmoid")
 
     def tanh_table(self) -> Raw:
         """Candidate values (format ``g``) by raw z."""
-        return activation_table(np.tanh, self.z, self.g)
+        return self.table("tanh")
 
     def tanh_c_table(self) -> Raw:
         """tanh(c) (format ``tc``) by raw ct."""
-        return activation_table(np.tanh, self.ct, self.tc)
+        return self.table("tanh_c")
+
+
+@dataclass(frozen=True)
+class GruFormats(CellFormats):
+    """Formats of one GRU layer (Cho et al. 2014, with the reset gate behind the product, as in cuDNN).
+
+    The state is kept wider than what the products see of it: c is the state, h is c rounded.
+    """
+
+    W: FixedFormat  # kernel (inputs, 3 units)
+    U: FixedFormat  # recurrent kernel (units, 3 units)
+    b: FixedFormat  # bias (3 units,)
+    rb: FixedFormat  # bias of the candidate's recurrent sum (units,)
+    z: FixedFormat  # the three pre-activations; indexes the tables
+    gate: FixedFormat  # u, r
+    p: FixedFormat  # the candidate's recurrent sum, before the reset gate
+    n: FixedFormat  # candidate
+    c: FixedFormat  # state
+    h: FixedFormat  # the state as the products see it, and input of the layer above
+    sigmoid: str = "sigmoid"  # function of u, r
+    tanh: str = "tanh"  # function of n
+
+    cell = "gru"
+    gates = ("u", "r", "n")  # update, reset, candidate: Keras' z, r, h
+    signals = ("p", "z", *gates, "c", "h")
+    weights = ("W", "U", "b", "rb")
+    tables = MappingProxyType({"sigmoid": Table("z", "gate", "sigmoid"), "tanh": Table("z", "n", "tanh")})
+    has_c = True
+
+    @classmethod
+    def weight_shapes(cls, inputs: int, units: int) -> dict[str, tuple[int, ...]]:
+        return super().weight_shapes(inputs, units) | {"rb": (units,)}
+
+
+@dataclass(frozen=True)
+class RnnFormats(CellFormats):
+    """Formats of one layer of a vanilla recurrent network (Elman 1990)."""
+
+    W: FixedFormat  # kernel (inputs, units)
+    U: FixedFormat  # recurrent kernel (units, units)
+    b: FixedFormat  # bias (units,)
+    z: FixedFormat  # pre-activation; indexes the table
+    h: FixedFormat  # hidden state, and input of the layer above
+    tanh: str = "tanh"
+
+    cell = "rnn"
+    gates = ("h",)
+    signals = ("z", "h")
+    tables = MappingProxyType({"tanh": Table("z", "h", "tanh")})
+    has_c = False
+
+
+#: The cells that have an exact quantized form.
+CELLS: Mapping[str, type[CellFormats]] = MappingProxyType(
+    {formats.cell: formats for formats in (LstmFormats, GruFormats, RnnFormats)}
+)
 
 
 @dataclass(frozen=True)
@@ -81,14 +226,20 @@ class DenseFormats:
 
 
 @dataclass(frozen=True)
-class LstmLayer:
+class Layer:
+    """One recurrent layer; the type of its formats is its cell."""
+
     units: int
-    formats: LstmFormats
+    formats: Any  # of the types in CELLS; LstmFormats wherever there is hardware
+
+    @property
+    def cell(self) -> str:
+        return str(self.formats.cell)
 
 
 @dataclass(frozen=True)
 class NetworkSpec:
-    """Shape and formats of a character-level LSTM network.
+    """Shape and formats of a character-level recurrent network.
 
     Raises:
         UserError: naming the field, its value and what is legal.
@@ -96,7 +247,7 @@ class NetworkSpec:
 
     preset: str  # where the formats came from; informative
     vocabulary: int
-    layers: tuple[LstmLayer, ...]
+    layers: tuple[Layer, ...]
     output: DenseFormats
 
     def __post_init__(self) -> None:
@@ -112,11 +263,17 @@ class NetworkSpec:
         sums: dict[str, tuple[tuple[int, int, int], ...]] = {}
         for index, layer in enumerate(self.layers):
             fmt, below = layer.formats, self.layers[index - 1].formats.h.bits if index else 0
-            sums[f"layers[{index}]: x.W + h.U + b"] = (
-                (fmt.W.bits + below, fmt.W.frac + self.input_frac(index), self.inputs(index) if index else 1),
-                (fmt.U.bits + fmt.h.bits, fmt.U.frac + fmt.h.frac, layer.units),
-                (fmt.b.bits, fmt.b.frac, 1),
+            x_W = (
+                fmt.W.bits + below,
+                fmt.W.frac + self.input_frac(index),
+                self.inputs(index) if index else 1,
             )
+            h_U = (fmt.U.bits + fmt.h.bits, fmt.U.frac + fmt.h.frac, layer.units)
+            sums[f"layers[{index}]: x.W + h.U + b"] = (x_W, h_U, (fmt.b.bits, fmt.b.frac, 1))
+            if isinstance(fmt, GruFormats):
+                sums[f"layers[{index}]: h.U + rb"] = (h_U, (fmt.rb.bits, fmt.rb.frac, 1))
+                r_p = (fmt.gate.bits + fmt.p.bits, fmt.gate.frac + fmt.p.frac, 1)
+                sums[f"layers[{index}]: x.W + b + r p"] = (x_W, (fmt.b.bits, fmt.b.frac, 1), r_p)
         out, last = self.output, self.layers[-1]
         sums["output: h.W + b"] = (
             (out.W.bits + last.formats.h.bits, out.W.frac + last.formats.h.frac, last.units),
@@ -149,16 +306,16 @@ class NetworkSpec:
 
     def macs_per_character(self) -> int:
         """Multiply-accumulates for one character; the first layer's one-hot product is a look-up."""
-        recurrent = sum(4 * layer.units**2 for layer in self.layers)
-        between = sum(4 * a.units * b.units for a, b in zip(self.layers, self.layers[1:], strict=False))
-        return recurrent + between + self.layers[-1].units * self.vocabulary
+        shapes = self.weight_shapes()
+        matrices = [name for name in shapes if name.endswith((".W", ".U")) and name != "layers.0.W"]
+        return sum(math.prod(shapes[name]) for name in matrices)
 
     def weight_formats(self) -> dict[str, FixedFormat]:
         """Format of every weight array by the name that it has in every file and dictionary."""
         named = {
             f"layers.{k}.{name}": getattr(layer.formats, name)
             for k, layer in enumerate(self.layers)
-            for name in ("W", "U", "b")
+            for name in layer.formats.weights
         }
         return named | {"output.W": self.output.W, "output.b": self.output.b}
 
@@ -166,10 +323,8 @@ class NetworkSpec:
         """Shape of every weight array, by the same names."""
         shapes: dict[str, tuple[int, ...]] = {}
         for k, layer in enumerate(self.layers):
-            columns = len(GATES) * layer.units
-            shapes[f"layers.{k}.W"] = (self.inputs(k), columns)
-            shapes[f"layers.{k}.U"] = (layer.units, columns)
-            shapes[f"layers.{k}.b"] = (columns,)
+            for name, shape in layer.formats.weight_shapes(self.inputs(k), layer.units).items():
+                shapes[f"layers.{k}.{name}"] = shape
         shapes["output.W"] = (self.layers[-1].units, self.vocabulary)
         shapes["output.b"] = (self.vocabulary,)
         return shapes
@@ -186,7 +341,11 @@ class NetworkSpec:
                 layer,
                 formats=dataclasses.replace(
                     layer.formats,
-                    **{n: formats[f"layers.{k}.{n}"] for n in "WUb" if f"layers.{k}.{n}" in formats},
+                    **{
+                        n: formats[f"layers.{k}.{n}"]
+                        for n in layer.formats.weights
+                        if f"layers.{k}.{n}" in formats
+                    },
                 ),
             )
             for k, layer in enumerate(self.layers)
@@ -201,8 +360,13 @@ class NetworkSpec:
         return {
             "preset": self.preset,
             "vocabulary": self.vocabulary,
-            "layers": [{"units": x.units, "formats": _formats_to_dict(x.formats)} for x in self.layers],
-            "output": _formats_to_dict(self.output),
+            "layers": [
+                # An LSTM doesn't say so: files from before there were other cells keep their hashes.
+                ({} if x.cell == "lstm" else {"cell": x.cell})
+                | {"units": x.units, "formats": formats_to_dict(x.formats)}
+                for x in self.layers
+            ],
+            "output": formats_to_dict(self.output),
         }
 
     @classmethod
@@ -219,9 +383,10 @@ class NetworkSpec:
             raise UserError(f"spec: layers must be a list, got {type(data['layers']).__name__}")
         layers = []
         for k, item in enumerate(data["layers"]):
-            item = _object(item, f"spec.layers[{k}]", ("units", "formats"))
-            formats = formats_from_dict(LstmFormats, item["formats"], f"spec.layers[{k}].formats")
-            layers.append(LstmLayer(item["units"], formats))
+            item = _object(item, f"spec.layers[{k}]", ("units", "formats"), optional=("cell",))
+            formats_type = cell_formats_type(item.get("cell", "lstm"))
+            formats = formats_from_dict(formats_type, item["formats"], f"spec.layers[{k}].formats")
+            layers.append(Layer(item["units"], formats))
         output = formats_from_dict(DenseFormats, data["output"], "spec.output")
         return cls(data["preset"], data["vocabulary"], tuple(layers), output)
 
@@ -263,7 +428,7 @@ _Q4_8 = "ap_fixed<12,4>"  # Q8.8 clipped to +-8, where both tables have long bee
 #: the binary point of W and U is a starting point, :func:`fit_weight_formats` moves it.
 PRESETS: Mapping[str, tuple[LstmFormats, DenseFormats]] = {
     name: (
-        LstmFormats(**_formats({"W": weights, "U": weights, **rest})),
+        LstmFormats(**cast(Any, _formats({"W": weights, "U": weights, **rest}))),
         DenseFormats(**_formats({"W": output, "b": rest["b"], "logits": logits})),
     )
     for name, weights, output, logits, rest in (
@@ -282,6 +447,13 @@ PRESETS: Mapping[str, tuple[LstmFormats, DenseFormats]] = {
             _ACTIVATIONS_8,
         ),
         (
+            "w2a8",  # two bits and no -2: weights are -1, 0 or 1 times a power of two
+            "ap_fixed<2,1,AP_RND_CONV,AP_SAT_SYM>",
+            "ap_fixed<2,1,AP_RND_CONV,AP_SAT_SYM>",
+            "ap_fixed<16,6>",
+            _ACTIVATIONS_8,
+        ),
+        (
             "q8.8",
             "ap_fixed<16,8,AP_RND_CONV,AP_SAT_SYM>",
             "ap_fixed<16,8,AP_RND_CONV,AP_SAT_SYM>",
@@ -295,34 +467,71 @@ PRESETS: Mapping[str, tuple[LstmFormats, DenseFormats]] = {
 
 DEFAULT_PRESET = "w8a8"
 
+FULL_RANGE = frozenset({"q8.8"})  # presets whose binary points are their definition and never move
+
 
 def network_spec(
-    preset: str = DEFAULT_PRESET, *, vocabulary: int, units: int = 128, layers: int = 2
+    preset: str = DEFAULT_PRESET, *, vocabulary: int, units: int = 128, layers: int = 2, cell: str = "lstm"
 ) -> NetworkSpec:
     """A spec of ``layers`` equal layers with a preset's formats.
 
     Raises:
-        UserError: for an unknown preset (naming the legal ones) or an illegal shape.
+        UserError: for an unknown preset or cell (naming the legal ones) or an illegal shape.
     """
     if preset not in PRESETS:
         raise UserError(f"unknown preset {preset!r}; legal are {', '.join(PRESETS)}")
     lstm, dense = PRESETS[preset]
-    return NetworkSpec(preset, vocabulary, (LstmLayer(units, lstm),) * layers, dense)
+    return NetworkSpec(preset, vocabulary, (Layer(units, _formats_of_cell(lstm, cell)),) * layers, dense)
+
+
+def cell_formats_type(cell: str) -> type[CellFormats]:
+    """The type of a cell's formats.
+
+    Raises:
+        UserError: naming the legal cells.
+    """
+    if cell not in CELLS:
+        raise UserError(f"unknown cell {cell!r}; legal are {', '.join(CELLS)}")
+    return CELLS[cell]
+
+
+def _formats_of_cell(lstm: LstmFormats, cell: str) -> CellFormats:
+    """A preset's formats for another cell: those of the LSTM's signals that play the same part."""
+    cls: Any = cell_formats_type(cell)
+    # A GRU's state never leaves what its candidate can be.
+    same = {"rb": lstm.b, "p": lstm.z, "n": lstm.g} | (
+        {"c": dataclasses.replace(lstm.c, integer=lstm.g.integer)} if cls is GruFormats else {}
+    )
+    return cls(**{name: same.get(name) or lstm.format(name) for name in cls.format_names()})
+
+
+def require_lstm(spec: NetworkSpec, what: str) -> None:
+    """Refuse cells for which there is no ``what``.
+
+    Raises:
+        UserError: naming the layer.
+    """
+    for k, layer in enumerate(spec.layers):
+        if layer.cell != "lstm":
+            raise UserError(
+                f"layers[{k}] is a {layer.cell}: there is no {what} for it, only the float training, "
+                "the rounding and the reference; use an lstm"
+            )
 
 
 def fit_weight_formats(spec: NetworkSpec, weights: Mapping[str, NDArray[Any]]) -> NetworkSpec:
     """Move the binary point of every W and U to where rounding these weights errs least (squared).
 
-    A preset of full-range formats (``q8.8``) keeps its binary points: they are its definition.
+    The presets of :data:`FULL_RANGE` keep their binary points.
 
     Args:
         weights: float arrays by the names of :meth:`NetworkSpec.weight_formats`.
     """
-    if spec.preset == "q8.8":
+    if spec.preset in FULL_RANGE:
         return spec
     fitted = {}
     for name, fmt in spec.weight_formats().items():
-        if name.endswith(".b"):
+        if name.endswith("b"):
             continue
         array = np.asarray(weights[name], np.float64)
         candidates = [dataclasses.replace(fmt, integer=integer) for integer in range(-3, 5)]
@@ -332,27 +541,33 @@ def fit_weight_formats(spec: NetworkSpec, weights: Mapping[str, NDArray[Any]]) -
 
 
 def formats_from_dict(cls: type[Any], data: Any, where: str) -> Any:
-    """Read :class:`LstmFormats` or :class:`DenseFormats` from format strings by field name."""
-    data = _object(data, where, tuple(field.name for field in dataclasses.fields(cls)))
+    """Read formats of a cell or :class:`DenseFormats` from text by field name."""
+    fields = dataclasses.fields(cls)
+    given = tuple(f.name for f in fields if f.default is dataclasses.MISSING)
+    functions = tuple(f.name for f in fields if f.name not in given)
+    data = _object(data, where, given, optional=functions)
     formats = {}
     for name, text in data.items():
         try:
-            formats[name] = FixedFormat.parse(text)
+            formats[name] = text if name in functions else FixedFormat.parse(text)
         except (TypeError, ValueError) as error:
             raise UserError(f"{where}.{name}: {error}") from None
     return cls(**formats)
 
 
-def _formats_to_dict(formats: LstmFormats | DenseFormats) -> dict[str, str]:
-    return {f.name: str(getattr(formats, f.name)) for f in dataclasses.fields(formats)}
+def formats_to_dict(formats: CellFormats | DenseFormats) -> dict[str, str]:
+    """What :func:`formats_from_dict` reads; functions only where they aren't the default."""
+    fields = dataclasses.fields(formats)  # type: ignore[arg-type]
+    return {f.name: str(getattr(formats, f.name)) for f in fields if getattr(formats, f.name) != f.default}
 
 
-def _object(data: Any, where: str, keys: tuple[str, ...]) -> dict[str, Any]:
+def _object(data: Any, where: str, keys: tuple[str, ...], optional: tuple[str, ...] = ()) -> dict[str, Any]:
+    legal = (*keys, *optional)
     if not isinstance(data, dict):
         raise UserError(f"{where}: must be an object with keys {', '.join(keys)}, got {type(data).__name__}")
     for key in data:
-        if key not in keys:
-            raise UserError(f"{where}: unknown key {key!r}; legal are {', '.join(keys)}")
+        if key not in legal:
+            raise UserError(f"{where}: unknown key {key!r}; legal are {', '.join(legal)}")
     for key in keys:
         if key not in data:
             raise UserError(f"{where}: key {key!r} is missing")

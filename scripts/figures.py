@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import json
+import statistics
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -67,6 +69,98 @@ def engine(
     _print(console, figures)
     if not sound:
         ctx.exit(1)
+
+
+@command.command(name="training")
+@click.option("--measure", is_flag=True, help="Training throughput too, beside stock Keras: some minutes.")
+@click.option("--rounds", default=7, show_default=True, help="Of --measure; the median counts.")
+@click.option("--updates", default=20, show_default=True, help="A round of --measure.")
+@click.option("--json", "json_path", type=click.Path(path_type=Path), help="Write the figures there, too.")
+def training(measure: bool, rounds: int, updates: int, json_path: Path | None) -> None:
+    """Bits per character of the networks whose training records are shipped.
+
+    A preset's delta is its test BPC minus float's, from networks of equally long training only: the same
+    base, then the same number of updates.
+    """
+    from rich.console import Console
+    from rich.table import Table
+
+    from models.spec import DEFAULT_PRESET
+    from models.store import write_text
+    from scripts import throughput
+
+    console = Console()
+    figures: dict[str, Any] = training_figures(_records())
+    table = Table("corpus", "network", "validation BPC", "test BPC", "test BPC above float", "minutes")
+    for corpus, networks in figures.items():
+        if not isinstance(networks, dict):
+            continue
+        for name, row in networks.items():
+            delta = row.get("delta_test_bpc")
+            table.add_row(
+                corpus,
+                name,
+                f"{row['validation_bpc']:.4f}",
+                f"{row['test_bpc']:.4f}",
+                "" if delta is None else f"{delta:+.4f}",
+                f"{row['minutes']:g}",
+            )
+    console.print(table)
+    if "minutes" in figures:
+        console.print(f"zynq-lstm train, all stages: {figures['minutes']:g} minutes")
+    if measure:
+        with console.status("training throughput"):
+            rates = throughput.measure(DEFAULT_PRESET, rounds, updates)
+        for kind, values in rates.items():
+            console.print(f"{kind}: {statistics.median(values):,.0f} characters/s", highlight=False)
+        figures["throughput_ratio"] = {
+            kind: round(ratio, 3) for kind, ratio in throughput.ratios(rates).items()
+        }
+        for kind, ratio in figures["throughput_ratio"].items():
+            console.print(f"{kind} / the faster stock Keras: {ratio:.2f}", highlight=False)
+    if json_path:
+        write_text(json_path, json.dumps(figures, indent=2) + "\n")
+
+
+def _records() -> list[dict[str, Any]]:
+    """The training records that are shipped."""
+    import models
+
+    folder = Path(models.__file__).parent / "checkpoints"
+    return [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.json"))]
+
+
+def training_figures(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """BPC and minutes by corpus and network, and the minutes of ``zynq-lstm train`` with its defaults."""
+    from models.corpus import CORPORA
+    from models.spec import DEFAULT_PRESET, PRESETS
+
+    figures: dict[str, Any] = {}
+    by_corpus: dict[str, dict[str, Mapping[str, Any]]] = {}
+    for record in records:
+        by_corpus.setdefault(Path(record["corpus"]["name"]).stem, {})[record["stage"]] = record
+    for corpus, stages in by_corpus.items():
+        figures[corpus] = {}
+        for stage in ("base", "float", *PRESETS):
+            if stage not in stages:
+                continue
+            bits = stages[stage]["bits_per_character"]
+            row = {"validation_bpc": bits["validation"], "test_bpc": bits["test"]}
+            if stage in PRESETS and _length(stages[stage]) == _length(stages.get("float", {})):
+                row["delta_test_bpc"] = bits["test"] - stages["float"]["bits_per_character"]["test"]
+            figures[corpus][stage] = row | {"minutes": stages[stage]["minutes"]}
+    default = by_corpus.get(CORPORA[0], {})
+    if {"float", DEFAULT_PRESET} <= set(default):
+        parts = [default["float"]["base"], default["float"], default[DEFAULT_PRESET]]
+        figures["minutes"] = round(sum(part["minutes"] for part in parts), 1)
+    return figures
+
+
+def _length(record: Mapping[str, Any]) -> tuple[Any, ...] | None:
+    """How long a network was trained: from which base on, and how many characters further."""
+    if not record:
+        return None
+    return record["base"]["sha256"], record["updates"], record["options"]["batch"], record["options"]["steps"]
 
 
 def _measure(

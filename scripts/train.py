@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``zynq-lstm train``: the float network from a text, then the quantized one from the float one."""
+"""``zynq-lstm train``: a float network from a text, then from it the final float and quantized ones."""
 
 from __future__ import annotations
 
@@ -25,9 +25,11 @@ from models.store import write_text
 if TYPE_CHECKING:
     from models.training import Progress, Trainer, TrainingOptions
 
-# Defaults of the two stages where they differ; the reasons are in docs/training.md.
-FLOAT_EPOCHS, FLOAT_LEARNING_RATE = 12.0, 1e-2
-QUANTIZED_EPOCHS, QUANTIZED_LEARNING_RATE = 6.0, 2e-3
+# Defaults of the stages where they differ; the reasons are in docs/training.md.
+BASE_EPOCHS, BASE_LEARNING_RATE = 12.0, 1e-2
+FURTHER_EPOCHS, FURTHER_LEARNING_RATE, DISTILL = 4.0, 5e-3, 0.5
+
+STAGES = ("base", "float", "quantized")
 
 
 @click.command(name="train")
@@ -35,29 +37,38 @@ QUANTIZED_EPOCHS, QUANTIZED_LEARNING_RATE = 6.0, 2e-3
 @click.option("--corpus-file", type=click.Path(path_type=Path), help="Any UTF-8 text instead.")
 @click.option(
     "--stage",
-    type=click.Choice(("all", "float", "quantized")),
+    type=click.Choice(("all", *STAGES)),
     default="all",
     show_default=True,
-    help="'quantized' starts from the run folder's float network, or from --float-checkpoint.",
+    help="'float' and 'quantized' continue from 'base', each for itself.",
 )
 @click.option("--preset", type=click.Choice(tuple(PRESETS)), default=DEFAULT_PRESET, show_default=True)
-@click.option("--float-checkpoint", type=click.Path(path_type=Path), help="Float network to quantize.")
+@click.option(
+    "--base",
+    type=click.Path(path_type=Path),
+    help="Float network to continue from instead of the run folder's.",
+)
+@click.option(
+    "--teacher",
+    type=click.Path(path_type=Path),
+    help="Float network that teaches the quantized one instead of the run folder's.",
+)
 @click.option("--layers", default=2, show_default=True, help="LSTM layers.")
 @click.option("--units", default=128, show_default=True, help="Units of each layer.")
-@click.option("--epochs", default=FLOAT_EPOCHS, show_default=True, help="Of float training.")
+@click.option("--epochs", default=BASE_EPOCHS, show_default=True, help="Of the base.")
 @click.option(
-    "--quantized-epochs", default=QUANTIZED_EPOCHS, show_default=True, help="Of quantized training."
+    "--further-epochs", default=FURTHER_EPOCHS, show_default=True, help="After the base, float or quantized."
 )
 @click.option("--batch", default=64, show_default=True, help="Parallel streams.")
 @click.option("--steps", default=64, show_default=True, help="Characters between truncations.")
-@click.option("--learning-rate", default=FLOAT_LEARNING_RATE, show_default=True, help="Highest rate, float.")
 @click.option(
-    "--quantized-learning-rate",
-    default=QUANTIZED_LEARNING_RATE,
-    show_default=True,
-    help="Highest rate, quantized.",
+    "--learning-rate", default=BASE_LEARNING_RATE, show_default=True, help="Highest rate of the base."
 )
-@click.option("--dropout", default=0.0, show_default=True, help="Between layers, float training only.")
+@click.option(
+    "--further-learning-rate", default=FURTHER_LEARNING_RATE, show_default=True, help="Highest rate after it."
+)
+@click.option("--distill", default=DISTILL, show_default=True, help="Share of the teacher in the target.")
+@click.option("--dropout", default=0.0, show_default=True, help="Between layers.")
 @click.option("--clip", default=1.0, show_default=True, help="Global norm of the gradient.")
 @click.option("--seed", default=1, show_default=True)
 @click.option(
@@ -71,10 +82,12 @@ QUANTIZED_EPOCHS, QUANTIZED_LEARNING_RATE = 6.0, 2e-3
 @click.option("--overwrite", is_flag=True, help="Start anew over the run folder's results.")
 @click.option("--checkpoint-seconds", default=60.0, show_default=True, help="Time between checkpoints.")
 def command(corpus_name: str, corpus_file: Path | None, stage: str, preset: str, **options: Any) -> None:
-    """Train the float network, then the quantized one (quantization-aware, from its weights).
+    """Train a float network (the base), then continue from it, float and quantized, equally long.
 
-    Results in the run folder: NAME-float and NAME-PRESET, each as .safetensors (the weights) and
-    .json (the training record), and logs for TensorBoard.
+    The quantized network's training is quantization-aware, and the finished float network teaches it.
+
+    Results in the run folder: NAME-base, NAME-float and NAME-PRESET, each as .safetensors (the weights)
+    and .json (the training record), and logs for TensorBoard.
     """
     corpus = load_corpus(corpus_name, corpus_file)
     network_spec(  # refuses an impossible shape before anything is written
@@ -87,24 +100,21 @@ def command(corpus_name: str, corpus_file: Path | None, stage: str, preset: str,
         require_text(corpus.split().part(part), f"{corpus.name}: the {part} split")
     run_dir: Path = options["run_dir"]
     name = Path(corpus.name).stem
-    float_path = run_dir / f"{name}-float.safetensors"
+    paths = {what: run_dir / f"{name}-{what}.safetensors" for what in ("base", "float", preset)}
+    base = options["base"] or paths["base"]
+    if stage in ("all", "base") and not options["base"]:
+        _train_base(corpus, paths["base"], options)
     if stage in ("all", "float"):
-        _train_float(corpus, float_path, options)
+        _train_float(corpus, base, paths["float"], options)
     if stage in ("all", "quantized"):
-        source = options["float_checkpoint"] or float_path
-        if not source.is_file():
-            raise UserError(f"{source}: no such file; run 'zynq-lstm train --stage float' first")
-        _train_quantized(corpus, source, preset, run_dir / f"{name}-{preset}.safetensors", options)
+        _train_quantized(corpus, base, options["teacher"] or paths["float"], preset, paths[preset], options)
 
 
-def _train_float(corpus: Corpus, path: Path, options: dict[str, Any]) -> None:
+def _train_base(corpus: Corpus, path: Path, options: dict[str, Any]) -> None:
     from models import float_lstm, training
 
     chosen = training.TrainingOptions(
-        epochs=options["epochs"],
-        learning_rate=options["learning_rate"],
-        dropout=options["dropout"],
-        **_shared(options),
+        epochs=options["epochs"], learning_rate=options["learning_rate"], **_shared(options)
     )
     codes = corpus.split().train
     training.Plan(len(codes), chosen.batch, chosen.steps, chosen.seed)  # before the model is built
@@ -114,33 +124,95 @@ def _train_float(corpus: Corpus, path: Path, options: dict[str, Any]) -> None:
         "network": {"layers": options["layers"], "units": options["units"]},
         "corpus": corpus.sha256,
     }
-    trainer = training.Trainer(model, codes, chosen, identity)
-    _run("float", trainer, corpus, path, chosen, options)
+    _run("base", training.Trainer(model, codes, chosen, identity), corpus, path, options)
 
 
-def _train_quantized(corpus: Corpus, source: Path, preset: str, path: Path, options: dict[str, Any]) -> None:
+def _train_float(corpus: Corpus, base: Path, path: Path, options: dict[str, Any]) -> None:
+    from models import training
+    from models.float_lstm import float_model
+
+    start = _float_network(base, corpus, "base")
+    chosen = _further(options)
+    identity = {"from": start.sha256, "corpus": corpus.sha256}
+    trainer = training.Trainer(float_model(start), corpus.split().train, chosen, identity)
+    _run("float", trainer, corpus, path, options, before={"base": _told(start)})
+
+
+def _train_quantized(
+    corpus: Corpus, base: Path, teacher: Path, preset: str, path: Path, options: dict[str, Any]
+) -> None:
     from models import quantized, training
+    from models.float_lstm import float_model
 
-    chosen = training.TrainingOptions(
-        epochs=options["quantized_epochs"],
-        learning_rate=options["quantized_learning_rate"],
-        **_shared(options),
-    )
-    codes = corpus.split().train
-    training.Plan(len(codes), chosen.batch, chosen.steps, chosen.seed)
-    start = Checkpoint.load(source)
-    if start.vocabulary != corpus.vocabulary:
-        raise UserError(f"{source}: was trained with another vocabulary than {corpus.name}'s")
+    start = _float_network(base, corpus, "base")
+    chosen = _further(options, distill=options["distill"])
     checkpoint = quantized.quantize(start, preset)
-    model = quantized.quantized_model(checkpoint)
     assert checkpoint.spec is not None
     identity = {"spec": checkpoint.spec.to_dict(), "from": start.sha256, "corpus": corpus.sha256}
-    trainer = training.Trainer(model, codes, chosen, identity)
-    _run(preset, trainer, corpus, path, chosen, options, checkpoint)
+    before: dict[str, Any] = {"base": _told(start)}
+    taught_by = None
+    if chosen.distill:
+        teaching = _float_network(teacher, corpus, "float")
+        taught_by = float_model(teaching)
+        identity["teacher"] = teaching.sha256
+        before["teacher"] = _told(teaching)
+    model = quantized.quantized_model(checkpoint)
+    trainer = training.Trainer(model, corpus.split().train, chosen, identity, taught_by)
+    _run(preset, trainer, corpus, path, options, checkpoint, before)
+
+
+def _further(options: dict[str, Any], **more: Any) -> TrainingOptions:
+    """Options of what continues from the base."""
+    from models.training import TrainingOptions
+
+    return TrainingOptions(
+        epochs=options["further_epochs"],
+        learning_rate=options["further_learning_rate"],
+        **_shared(options),
+        **more,
+    )
+
+
+def _float_network(path: Path, corpus: Corpus, stage: str) -> Checkpoint:
+    """A float network's checkpoint for this text; refuses any other."""
+    if not path.is_file():
+        raise UserError(f"{path}: no such file; run 'zynq-lstm train --stage {stage}' first")
+    checkpoint = Checkpoint.load(path)
+    if checkpoint.spec:
+        raise UserError(f"{path}: is a quantized network; this takes a float one")
+    if checkpoint.vocabulary != corpus.vocabulary:
+        raise UserError(f"{path}: was trained with another vocabulary than {corpus.name}'s")
+    return checkpoint
+
+
+def _told(checkpoint: Checkpoint) -> dict[str, Any]:
+    """What a record tells about a network that training began with."""
+    return {
+        "sha256": checkpoint.sha256,
+        **{key: checkpoint.record.get(key) for key in ("stage", "command", "updates", "minutes")},
+    }
+
+
+def _record(stage: str, trainer: Trainer, corpus: Corpus) -> dict[str, Any]:
+    """How a network came about, as far as training went."""
+    return {
+        "stage": stage,
+        "command": _command_line(),
+        "corpus": {
+            "name": corpus.name,
+            "characters": len(corpus),
+            "vocabulary": len(corpus.vocabulary),
+            "sha256": corpus.sha256,
+        },
+        "options": dataclasses.asdict(trainer.options),
+        "updates": trainer.step,
+        "minutes": round(trainer.seconds / 60, 1),
+        "versions": _versions(),
+    }
 
 
 def _shared(options: dict[str, Any]) -> dict[str, Any]:
-    return {key: options[key] for key in ("batch", "steps", "clip", "seed")}
+    return {key: options[key] for key in ("batch", "steps", "clip", "dropout", "seed")}
 
 
 def _run(
@@ -148,9 +220,9 @@ def _run(
     trainer: Trainer,
     corpus: Corpus,
     path: Path,
-    chosen: TrainingOptions,
     options: dict[str, Any],
     quantized: Checkpoint | None = None,
+    before: dict[str, Any] | None = None,
 ) -> None:
     """Train one stage to its end, evaluate it, write its weights and its record."""
     from rich.console import Console
@@ -208,22 +280,7 @@ def _run(
         part: evaluate_keras(trainer.model, split.part(part), f"the {part} split")
         for part in ("validation", "test")
     }
-    record: dict[str, Any] = {
-        "stage": stage,
-        "command": _command_line(),
-        "corpus": {
-            "name": corpus.name,
-            "characters": len(corpus),
-            "vocabulary": len(corpus.vocabulary),
-            "sha256": corpus.sha256,
-        },
-        "bits_per_character": bits,
-        "metric": METRIC,
-        "options": dataclasses.asdict(chosen),
-        "updates": trainer.total,
-        "minutes": round(trainer.seconds / 60, 1),
-        "versions": _versions(),
-    }
+    record = _record(stage, trainer, corpus) | {"bits_per_character": bits, "metric": METRIC} | (before or {})
     weights = read_weights(trainer.model)
     result = Checkpoint(
         corpus.vocabulary,
@@ -295,7 +352,9 @@ def _command_line() -> str:
         name = parameter.name or ""
         given = context.get_parameter_source(name) is not ParameterSource.DEFAULT
         if given and name not in ("resume", "overwrite", "run_dir", "checkpoint_seconds"):
-            words += [parameter.opts[0], str(context.params[name])]
+            value = context.params[name]
+            # Of a path the name: where the file was is nobody else's business; its hash is in the record.
+            words += [parameter.opts[0], value.name if isinstance(value, Path) else str(value)]
     return shlex.join(words)
 
 

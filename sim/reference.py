@@ -9,7 +9,7 @@ The arithmetic is that of ``docs/numerics.md``.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
@@ -22,13 +22,13 @@ from threadpoolctl import ThreadpoolController
 from models.bounds import exact_float, layer_bound, output_bound
 from models.errors import UserError
 from models.network import IntegerNetwork
-from models.spec import GATES
+from models.spec import GATES, GruFormats, LstmFormats, RnnFormats
 from sim.fixed import FixedFormat, Overflow, Raw, Rounding
 
 Floats = NDArray[Any]
 
-#: Signals of a layer, in the order in which they are computed. z has 4 units columns, in GATES order.
-LAYER_SIGNALS = ("z", *GATES, "c", "ct", "tc", "h")
+#: Signals of an LSTM layer, in the order in which they are computed. z has 4 units columns, in GATES order.
+LAYER_SIGNALS = LstmFormats.signals
 
 SIGMOID_FIRST = ("i", "f", "o", "g")
 
@@ -38,7 +38,10 @@ WORKERS = os.cpu_count() or 1  # blocks of streams that run at once; each is sin
 
 @dataclass(frozen=True)
 class State:
-    """Raw h and c of every layer, each (streams, units); what carries from character to character."""
+    """Raw h and c of every layer, each (streams, units); what carries from character to character.
+
+    The c of a cell without one is (streams, 0).
+    """
 
     h: tuple[Raw, ...]
     c: tuple[Raw, ...]
@@ -57,14 +60,24 @@ class Reference:
             raise ValueError(f"streams must be at least 1, got {streams}")
         self.network = network
         self.streams = streams
-        self._layers = [_Layer(network, k) for k in range(len(network.spec.layers))]
+        self._layers = [
+            _CELLS[type(layer.formats)](network, k) for k, layer in enumerate(network.spec.layers)
+        ]
         self._output = _Output(network)
         self.reset()
 
     def reset(self) -> None:
         """Set h and c to zero."""
-        zeros = tuple(np.zeros((self.streams, x.units), np.int64) for x in self.network.spec.layers)
-        self._state = State(zeros, zeros)
+        self._state = State(
+            *(
+                tuple(np.zeros((self.streams, width), np.int64) for width in self._widths(name))
+                for name in ("h", "c")
+            )
+        )
+
+    def _widths(self, name: str) -> list[int]:
+        """Columns of the state's h or c, for each layer."""
+        return [x.units if name == "h" or x.formats.has_c else 0 for x in self.network.spec.layers]
 
     @property
     def state(self) -> State:
@@ -75,16 +88,18 @@ class Reference:
         for name, arrays in (("h", state.h), ("c", state.c)):
             if len(arrays) != len(self._layers):
                 raise UserError(f"state.{name} has {len(arrays)} layers, must have {len(self._layers)}")
-            for k, (array, layer) in enumerate(zip(arrays, self.network.spec.layers, strict=True)):
-                fmt: FixedFormat = getattr(layer.formats, name)
-                low, high = self.network.h_range(k) if name == "h" else (fmt.min_raw, fmt.max_raw)
+            for k, (array, width) in enumerate(zip(arrays, self._widths(name), strict=True)):
                 array = np.asarray(array)
-                if array.shape != (self.streams, layer.units) or array.dtype.kind not in "iu":
+                if array.shape != (self.streams, width) or array.dtype.kind not in "iu":
                     raise UserError(
-                        f"state.{name}[{k}] must be integers of shape {(self.streams, layer.units)}, "
+                        f"state.{name}[{k}] must be integers of shape {(self.streams, width)}, "
                         f"got {array.dtype} {array.shape}"
                     )
-                if array.size and (array.min() < low or array.max() > high):
+                if not array.size:
+                    continue
+                fmt: FixedFormat = getattr(self.network.spec.layers[k].formats, name)
+                low, high = self.network.h_range(k) if name == "h" else (fmt.min_raw, fmt.max_raw)
+                if array.min() < low or array.max() > high:
                     raise UserError(f"state.{name}[{k}] must be within {low}..{high}")
         self._state = State(
             tuple(np.array(a, np.int64) for a in state.h),
@@ -96,7 +111,7 @@ class Reference:
 
         Args:
             codes: character codes, (time,) for one stream or (streams, time).
-            trace: if given, filled with every signal: ``layers.K.S`` for S in LAYER_SIGNALS and
+            trace: if given, filled with every signal: ``layers.K.S`` for S in the cell's signals and
                 ``logits``, each shaped as ``codes`` with the signal's width behind.
 
         Returns:
@@ -146,8 +161,9 @@ class Reference:
         widths: dict[str, int] = {}
         if traced:
             for k, layer in enumerate(spec.layers):
-                for name in LAYER_SIGNALS:
-                    widths[f"layers.{k}.{name}"] = len(GATES) * layer.units if name == "z" else layer.units
+                for name in layer.formats.signals:
+                    columns = len(layer.formats.gates) if name == "z" else 1
+                    widths[f"layers.{k}.{name}"] = columns * layer.units
         widths["logits"] = spec.vocabulary
         signals = {n: np.empty((len(block), len(steps), w), np.int64) for n, w in widths.items()}
         for start in range(0, len(steps), stretch):
@@ -193,90 +209,173 @@ def check_codes(codes: NDArray[Any], vocabulary: int) -> None:
 
 
 class _Layer:
-    """One LSTM layer; arrays are (time, streams, columns).
+    """One recurrent layer; arrays are (time, streams, columns).
 
     Weights and tables are scaled by powers of two, which is exact, such that what is to be rounded has
     its binary point where the float's is: a rounding is then ``floor(x + 0.5)``.
     """
 
     def __init__(self, network: IntegerNetwork, index: int) -> None:
-        spec, arrays = network.spec, network.layer(index)
+        spec, self.arrays = network.spec, network.layer(index)
         self.fmt = fmt = spec.layers[index].formats
-        self.units = units = spec.layers[index].units
+        self.units = spec.layers[index].units
         self.one_hot = index == 0
-        for signal in (fmt.z, fmt.c, fmt.ct, fmt.h):
-            _check_signal(f"layers[{index}]", signal)
-        # z indexes the tables, whose first entry is that of the lowest raw z.
-        self.half_z, half_c, half_ct, half_h = (_half(x) for x in (fmt.z, fmt.c, fmt.ct, fmt.h))
-        self.halves = half_c, half_ct, half_h
+        for name in ("z", "p", "c", "ct", "h"):
+            if name in fmt.format_names():
+                _check_signal(f"layers[{index}]", fmt.format(name))
         bound = layer_bound(network, index, offset=-fmt.z.min_raw)
-        self.dtype = dtype = exact_float(bound)
-        # The sigmoid gates side by side, so that one look-up serves them: i, f, o, then g.
-        columns = np.concatenate([np.arange(units) + GATES.index(x) * units for x in SIGMOID_FIRST])
-        self.columns = np.argsort(columns)
+        self.dtype = exact_float(bound)
+        # In LSBs of z; z indexes the tables, whose first entry is that of the lowest raw z.
+        self.W = self.scaled("W", fmt.W.frac + spec.input_frac(index), fmt.z)
+        self.U = self.scaled("U", fmt.U.frac + fmt.h.frac, fmt.z)
+        self.b = self.scaled("b", fmt.b.frac, fmt.z) + self.dtype(_half(fmt.z) - fmt.z.min_raw)
 
-        def scaled(name: str, frac: int) -> Floats:
-            return (arrays[name][..., columns] * 2.0 ** (fmt.z.frac - frac)).astype(dtype)
+    def scaled(self, name: str, frac: int, result: FixedFormat) -> Floats:
+        """An array with ``frac`` fraction bits, in LSBs of ``result``."""
+        return (self.arrays[name] * 2.0 ** (result.frac - frac)).astype(self.dtype)
 
-        self.W = scaled("W", fmt.W.frac + spec.input_frac(index))
-        self.U = scaled("U", fmt.U.frac + fmt.h.frac)
-        self.b = scaled("b", fmt.b.frac) + dtype(self.half_z - fmt.z.min_raw)
-        self.sigmoid = _table(arrays["sigmoid"], fmt.z, -fmt.gate.frac, dtype)  # real
-        self.tanh = _table(arrays["tanh"], fmt.z, fmt.c.frac - fmt.g.frac, dtype)  # in LSBs of c
-        self.tanh_c = _table(arrays["tanh_c"], fmt.ct, fmt.h.frac - fmt.tc.frac, dtype)  # in LSBs of h
+    def table(self, name: str, index: FixedFormat, shift: int) -> Floats:
+        """A table from the lowest index to the highest, its values times 2**shift."""
+        used = np.roll(self.arrays[name], -index.min_raw)[: index.max_raw - index.min_raw + 1]
+        return (used * 2.0**shift).astype(self.dtype)
 
     def run(
         self, x: Floats, h: Raw, c: Raw, signals: dict[str, list[Floats]] | None
     ) -> tuple[Floats, Floats]:
         """All steps of this layer: h of every step, and the last c."""
-        fmt, units, dtype = self.fmt, self.units, self.dtype
-        half_c, half_ct, half_h = (dtype(half) for half in self.halves)
-        to_ct = dtype(2.0 ** (fmt.ct.frac - fmt.c.frac))
-        low_c, high_c, low_h, high_h = (
-            dtype(x) for x in (fmt.c.min_raw, fmt.c.max_raw, fmt.h.min_raw, fmt.h.max_raw)
-        )
-        inputs = self.W[x] if self.one_hot else x.astype(dtype) @ self.W
+        inputs = self.W[x] if self.one_hot else x.astype(self.dtype) @ self.W
         inputs += self.b
-        hidden = np.empty((*x.shape[:2], units), dtype)
-        h, c = h.astype(dtype), c.astype(dtype)
-        a = np.empty((x.shape[1], len(GATES) * units), dtype)
+        hidden = np.empty((*x.shape[:2], self.units), self.dtype)
+        h, c = h.astype(self.dtype), c.astype(self.dtype)
+        sums = np.empty((x.shape[1], self.U.shape[1]), self.dtype)
         for t in range(len(x)):
-            np.matmul(h, self.U, out=a)
-            a += inputs[t]
-            # Truncation is floor here: what is below 0 is clipped to 0, the saturated z, all the same.
-            z = a.astype(np.intp)
-            sigmoids = self.sigmoid.take(z[:, : 3 * units], mode="clip")
-            g = self.tanh.take(z[:, 3 * units :], mode="clip")
-            i, f, o = sigmoids[:, :units], sigmoids[:, units : 2 * units], sigmoids[:, 2 * units :]
-            c = f * c
-            c += i * g
-            c += half_c
-            np.floor(c, out=c)
-            np.maximum(c, low_c, out=c)
-            np.minimum(c, high_c, out=c)
-            ct = np.floor(c * to_ct + half_ct) - fmt.ct.min_raw
-            tc = self.tanh_c.take(ct.astype(np.intp), mode="clip")
-            h = o * tc
-            h += half_h
-            np.floor(h, out=h)
-            np.maximum(h, low_h, out=h)
-            np.minimum(h, high_h, out=h, casting="same_kind")
+            np.matmul(h, self.U, out=sums)
+            h, c, keep = self.step(sums, inputs[t], c)
             hidden[t] = h
             if signals is not None:
-                values = {
-                    "z": np.clip(z, 0, len(self.tanh) - 1)[:, self.columns] + fmt.z.min_raw,
-                    "i": i * 2.0**fmt.gate.frac,
-                    "f": f * 2.0**fmt.gate.frac,
-                    "g": g * 2.0 ** (fmt.g.frac - fmt.c.frac),
-                    "o": o * 2.0**fmt.gate.frac,
-                    "c": c,
-                    "ct": np.clip(ct, 0, len(self.tanh_c) - 1) + fmt.ct.min_raw,
-                    "tc": tc * 2.0 ** (fmt.tc.frac - fmt.h.frac),
-                    "h": h,
-                }
-                for name in LAYER_SIGNALS:
-                    signals.setdefault(name, []).append(values[name])
+                for name, values in keep().items():
+                    signals.setdefault(name, []).append(values)
         return hidden, c
+
+    def step(
+        self, sums: Floats, inputs: Floats, c: Floats
+    ) -> tuple[Floats, Floats, Callable[[], dict[str, Floats]]]:
+        """One step: h(t-1).U, x.W + b and c(t-1) -> h, c, and what gives raw signals if they are wanted."""
+        raise NotImplementedError
+
+
+class _LstmLayer(_Layer):
+    def __init__(self, network: IntegerNetwork, index: int) -> None:
+        super().__init__(network, index)
+        fmt, units = self.fmt, self.units
+        # The sigmoid gates side by side, so that one look-up serves them: i, f, o, then g.
+        columns = np.concatenate([np.arange(units) + GATES.index(x) * units for x in SIGMOID_FIRST])
+        self.columns = np.argsort(columns)
+        self.W, self.U, self.b = (array[..., columns] for array in (self.W, self.U, self.b))
+        self.sigmoid = self.table("sigmoid", fmt.z, -fmt.gate.frac)  # real
+        self.tanh = self.table("tanh", fmt.z, fmt.c.frac - fmt.g.frac)  # in LSBs of c
+        self.tanh_c = self.table("tanh_c", fmt.ct, fmt.h.frac - fmt.tc.frac)  # in LSBs of h
+        self.to_ct = self.dtype(2.0 ** (fmt.ct.frac - fmt.c.frac))
+
+    def step(
+        self, sums: Floats, inputs: Floats, c: Floats
+    ) -> tuple[Floats, Floats, Callable[[], dict[str, Floats]]]:
+        fmt, units = self.fmt, self.units
+        sums += inputs
+        # Truncation is floor here: what is below 0 is clipped to 0, the saturated z, all the same.
+        z = sums.astype(np.intp)
+        sigmoids = self.sigmoid.take(z[:, : 3 * units], mode="clip")
+        g = self.tanh.take(z[:, 3 * units :], mode="clip")
+        i, f, o = sigmoids[:, :units], sigmoids[:, units : 2 * units], sigmoids[:, 2 * units :]
+        c = f * c
+        c += i * g
+        _round_to(c, fmt.c)
+        ct = np.floor(c * self.to_ct + self.dtype(_half(fmt.ct))) - fmt.ct.min_raw
+        tc = self.tanh_c.take(ct.astype(np.intp), mode="clip")
+        h = o * tc
+        _round_to(h, fmt.h)
+
+        def keep() -> dict[str, Floats]:
+            return {
+                "z": np.clip(z, 0, len(self.tanh) - 1)[:, self.columns] + fmt.z.min_raw,
+                "i": i * 2.0**fmt.gate.frac,
+                "f": f * 2.0**fmt.gate.frac,
+                "g": g * 2.0 ** (fmt.g.frac - fmt.c.frac),
+                "o": o * 2.0**fmt.gate.frac,
+                "c": c,
+                "ct": np.clip(ct, 0, len(self.tanh_c) - 1) + fmt.ct.min_raw,
+                "tc": tc * 2.0 ** (fmt.tc.frac - fmt.h.frac),
+                "h": h,
+            }
+
+        return h, c, keep
+
+
+class _GruLayer(_Layer):
+    def __init__(self, network: IntegerNetwork, index: int) -> None:
+        super().__init__(network, index)
+        fmt, units = self.fmt, self.units
+        # The candidate's columns of U give p, so they are in LSBs of p.
+        candidate = np.arange(len(fmt.gates) * units) >= 2 * units
+        in_p = self.scaled("U", fmt.U.frac + fmt.h.frac, fmt.p)
+        self.U = np.where(candidate, in_p, self.U)
+        self.rb = self.scaled("rb", fmt.rb.frac, fmt.p) + self.dtype(_half(fmt.p))
+        self.p_to_z = self.dtype(2.0 ** (fmt.z.frac - fmt.p.frac))
+        self.sigmoid = self.table("sigmoid", fmt.z, -fmt.gate.frac)  # real
+        self.tanh = self.table("tanh", fmt.z, fmt.c.frac - fmt.n.frac)  # in LSBs of c
+        self.to_h = self.dtype(2.0 ** (fmt.h.frac - fmt.c.frac))
+
+    def step(
+        self, sums: Floats, inputs: Floats, c: Floats
+    ) -> tuple[Floats, Floats, Callable[[], dict[str, Floats]]]:
+        fmt, units = self.fmt, self.units
+        p = sums[:, 2 * units :] + self.rb
+        np.floor(p, out=p)
+        np.clip(p, self.dtype(fmt.p.min_raw), self.dtype(fmt.p.max_raw), out=p)
+        z = np.empty(sums.shape, np.intp)  # truncation is floor, as in the LSTM
+        z[:, : 2 * units] = sums[:, : 2 * units] + inputs[:, : 2 * units]
+        gates = self.sigmoid.take(z[:, : 2 * units], mode="clip")
+        u, r = gates[:, :units], gates[:, units:]
+        z[:, 2 * units :] = inputs[:, 2 * units :] + r * p * self.p_to_z
+        n = self.tanh.take(z[:, 2 * units :], mode="clip")
+        c = u * c + (1 - u) * n
+        _round_to(c, fmt.c)
+        h = c * self.to_h
+        _round_to(h, fmt.h)
+
+        def keep() -> dict[str, Floats]:
+            return {
+                "p": p,
+                "z": np.clip(z, 0, len(self.tanh) - 1) + fmt.z.min_raw,
+                "u": u * 2.0**fmt.gate.frac,
+                "r": r * 2.0**fmt.gate.frac,
+                "n": n * 2.0 ** (fmt.n.frac - fmt.c.frac),
+                "c": c,
+                "h": h,
+            }
+
+        return h, c, keep
+
+
+class _RnnLayer(_Layer):
+    def __init__(self, network: IntegerNetwork, index: int) -> None:
+        super().__init__(network, index)
+        self.tanh = self.table("tanh", self.fmt.z, 0)
+
+    def step(
+        self, sums: Floats, inputs: Floats, c: Floats
+    ) -> tuple[Floats, Floats, Callable[[], dict[str, Floats]]]:
+        sums += inputs
+        z = sums.astype(np.intp)
+        h = self.tanh.take(z, mode="clip")
+
+        def keep() -> dict[str, Floats]:
+            return {"z": np.clip(z, 0, len(self.tanh) - 1) + self.fmt.z.min_raw, "h": h}
+
+        return h, c, keep
+
+
+_CELLS: dict[type, type[_Layer]] = {LstmFormats: _LstmLayer, GruFormats: _GruLayer, RnnFormats: _RnnLayer}
 
 
 class _Output:
@@ -308,7 +407,9 @@ def _half(fmt: FixedFormat) -> float:
     return 0.5 if fmt.rounding is Rounding.AP_RND else 0.0
 
 
-def _table(table: Raw, index: FixedFormat, shift: int, dtype: type[Any]) -> Floats:
-    """An activation table from the lowest to the highest index, its values times 2**shift."""
-    used = np.roll(table, -index.min_raw)[: index.max_raw - index.min_raw + 1]
-    return (used * 2.0**shift).astype(dtype)
+def _round_to(values: Floats, fmt: FixedFormat) -> None:
+    """Round values in LSBs of ``fmt`` to it, in place."""
+    values += values.dtype.type(_half(fmt))
+    np.floor(values, out=values)
+    np.maximum(values, values.dtype.type(fmt.min_raw), out=values)
+    np.minimum(values, values.dtype.type(fmt.max_raw), out=values)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from models.network import IntegerNetwork
-from models.spec import GATES, PRESETS, LstmLayer, NetworkSpec
+from models.spec import GATES, PRESETS, Layer, NetworkSpec
 from sim.fixed import FixedFormat, Rounding
 
 LETTERS = "".join(map(chr, range(33, 33 + 256)))
@@ -23,7 +23,7 @@ def small_spec(preset: str, vocabulary: int, units: Sequence[int], **formats: st
     if "logits" in changed:
         dense = dataclasses.replace(dense, logits=changed.pop("logits"))
     lstm = dataclasses.replace(lstm, **changed)
-    return NetworkSpec(preset, vocabulary, tuple(LstmLayer(n, lstm) for n in units), dense)
+    return NetworkSpec(preset, vocabulary, tuple(Layer(n, lstm) for n in units), dense)
 
 
 def with_weights(spec: NetworkSpec, rng: np.random.Generator, extreme: bool = False) -> IntegerNetwork:
@@ -35,7 +35,7 @@ def with_weights(spec: NetworkSpec, rng: np.random.Generator, extreme: bool = Fa
             weights[name] = rng.choice([fmt.min_raw, fmt.max_raw], shape)
         else:
             weights[name] = np.clip(
-                rng.normal(0, fmt.max_raw / 4, shape).astype(np.int64), fmt.min_raw, fmt.max_raw
+                rng.normal(0, max(1, fmt.max_raw / 4), shape).astype(np.int64), fmt.min_raw, fmt.max_raw
             )
     return IntegerNetwork.from_weights(spec, LETTERS[: spec.vocabulary], weights)
 

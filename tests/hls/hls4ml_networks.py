@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from models.network import IntegerNetwork
-from models.spec import PRESETS, LstmLayer, NetworkSpec
+from models.spec import PRESETS, Layer, NetworkSpec
 
 
 def random_network(
@@ -16,14 +16,16 @@ def random_network(
 ) -> IntegerNetwork:
     """Normal weights that use the formats' range, or nothing but the formats' largest and smallest."""
     lstm, dense = PRESETS[preset]
-    spec = NetworkSpec(preset, vocabulary, tuple(LstmLayer(n, lstm) for n in units), dense)
+    spec = NetworkSpec(preset, vocabulary, tuple(Layer(n, lstm) for n in units), dense)
     weights = {}
     for name, shape in spec.weight_shapes().items():
         fmt = spec.weight_formats()[name]
         if extreme:
             weights[name] = rng.choice([fmt.min_raw, fmt.max_raw], shape)
         else:
-            weights[name] = fmt.requantize(rng.normal(0, fmt.max_raw / 4, shape).astype(np.int64), fmt.frac)
+            weights[name] = fmt.requantize(
+                rng.normal(0, max(1, fmt.max_raw / 4), shape).astype(np.int64), fmt.frac
+            )
     return IntegerNetwork.from_weights(spec, "".join(chr(65 + n) for n in range(vocabulary)), weights)
 
 

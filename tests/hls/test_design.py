@@ -15,7 +15,7 @@ from hls.estimate import arrays_within, fitting_array
 from hls.schedule import Array
 from models.errors import UserError
 from models.network import IntegerNetwork
-from models.spec import NetworkSpec, network_spec
+from models.spec import PRESETS, NetworkSpec, network_spec
 from sim.fixed import FixedFormat
 from tests.networks import small_spec, with_weights
 
@@ -81,7 +81,7 @@ def test_parameters_of_the_default_network(default: IntegerNetwork) -> None:
 
 
 @pytest.mark.parametrize("extreme", [False, True])
-@pytest.mark.parametrize("preset", ["w8a8", "w4a8", "q8.8"])
+@pytest.mark.parametrize("preset", PRESETS)
 def test_widths_are_those_of_the_proven_ranges(preset: str, extreme: bool, seed: int) -> None:
     """In Python integers: one bit less would not hold some value, and each holds all."""
     spec = small_spec(preset, 6, (3, 4, 2))

@@ -29,6 +29,7 @@ MANY = 400
 CASES = {
     "w8a8": ("w8a8", 11, (12, 8), False, None),
     "w4a8-extreme": ("w4a8", 5, (7, 7), True, 7 * 3),
+    "w2a8": ("w2a8", 9, (10, 6), False, None),
     "q8.8": ("q8.8", 30, (8, 8), False, 4),
     "q8.8-extreme": ("q8.8", 3, (6,), True, 1),
     "w8a8-extreme": ("w8a8", 9, (4, 4, 4), True, 4 * 9),

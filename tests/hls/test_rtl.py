@@ -65,6 +65,7 @@ CASES = {
     "q8.8": Case("q8.8", 37, (8, 5, 9), Array(3, 3, 1, 2)),
     "four layers": Case("w4a8", 256, (4, 6, 3, 5), Array(6, 4, 2, 6), extreme=True),
     "default array": Case("w4a8", 37, (20, 17), None, extreme=True),
+    "ternary": Case("w2a8", 19, (9, 6), Array(6, 4, 2, 4, lut_depth=4)),
     "wide": Case("w4a8", 9, (7, 10), Array(6, 4, 2, 4, lut_depth=2, gate_lanes=2), own_points=True),
     # Jobs of very different length next to each other.
     "uneven": Case("w8a8", 9, (23, 1, 6), Array(3, 1, 1, 2)),

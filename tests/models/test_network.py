@@ -179,7 +179,7 @@ def test_h_range_is_what_the_tables_give(preset: str, rng: np.random.Generator) 
     products = np.multiply.outer(np.unique(arrays["sigmoid"]), np.unique(arrays["tanh_c"]))
     every = fmt.h.requantize(products, fmt.gate.frac + fmt.tc.frac)
     assert network.h_range(0) == (every.min(), every.max())
-    assert network.h_range(0) == {"w8a8": (-127, 127), "w4a8": (-127, 127), "q8.8": (-256, 256)}[preset]
+    assert network.h_range(0) == ((-256, 256) if preset == "q8.8" else (-127, 127))
 
 
 def test_h_range_of_odd_tables(rng: np.random.Generator) -> None:

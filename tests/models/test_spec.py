@@ -17,7 +17,7 @@ import pytest
 from models.errors import UserError
 from models.spec import (
     PRESETS,
-    LstmLayer,
+    Layer,
     NetworkSpec,
     activation_table,
     fit_weight_formats,
@@ -74,16 +74,16 @@ def test_sigmoid_does_not_overflow() -> None:
 
 
 def test_presets() -> None:
-    assert list(PRESETS) == ["w8a8", "w4a8", "q8.8"]
+    assert list(PRESETS) == ["w8a8", "w4a8", "w2a8", "q8.8"]
     for name, (lstm, dense) in PRESETS.items():
         spec = network_spec(name, vocabulary=90)
         assert spec.preset == name
         assert [layer.units for layer in spec.layers] == [128, 128]
         assert {layer.formats for layer in spec.layers} == {lstm} and spec.output == dense
         assert all(symmetric(fmt) for fmt in spec.weight_formats().values())
-    assert [PRESETS[n][0].W.bits for n in PRESETS] == [8, 4, 16]
+    assert [PRESETS[n][0].W.bits for n in PRESETS] == [8, 4, 2, 16]
     assert network_spec(vocabulary=5).preset == "w8a8"
-    with pytest.raises(UserError, match=r"unknown preset 'w2a2'; legal are w8a8, w4a8, q8\.8"):
+    with pytest.raises(UserError, match=r"unknown preset 'w2a2'; legal are w8a8, w4a8, w2a8, q8\.8"):
         network_spec("w2a2", vocabulary=5)
 
 
@@ -267,4 +267,4 @@ def test_specs_are_frozen() -> None:
         spec.vocabulary = 6  # type: ignore[misc]
     with pytest.raises(dataclasses.FrozenInstanceError):
         spec.layers[0].units = 6  # type: ignore[misc]
-    assert hash(LstmLayer(3, PRESETS["w8a8"][0])) == hash(LstmLayer(3, PRESETS["w8a8"][0]))
+    assert hash(Layer(3, PRESETS["w8a8"][0])) == hash(Layer(3, PRESETS["w8a8"][0]))

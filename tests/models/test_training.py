@@ -38,7 +38,7 @@ TINY = [
     "16",
     "--epochs",
     "2",
-    "--quantized-epochs",
+    "--further-epochs",
     "1",
     "--seed",
     "3",
@@ -183,15 +183,15 @@ def test_another_run_s_checkpoint_is_refused(tmp_path):
 def test_a_loss_that_is_no_number_stops_and_keeps_the_checkpoint(tmp_path, monkeypatch):
     path = tmp_path / "c.safetensors"
     trainer = small_trainer()
-    real = trainer._update
+    real = trainer.update
     calls = []
 
     def update(*arguments):
         calls.append(1)
-        loss, norm, states = real(*arguments)
-        return (loss * math.nan, norm, states) if len(calls) == 6 else (loss, norm, states)
+        loss, norm = real(*arguments)
+        return (loss * math.nan if len(calls) == 6 else loss), norm
 
-    monkeypatch.setattr(trainer, "_update", update)
+    monkeypatch.setattr(trainer, "update", update)
     with pytest.raises(training.TrainingDiverged, match=r"at step 6: loss nan.*lower --learning"):
         trainer.run(path, seconds_between=0.0)
     assert load_tensors(path)[1]["step"] == 5
@@ -226,7 +226,7 @@ def test_a_killed_run_ends_with_the_same_weights(text_file, tmp_path, seed):
     output = whole.communicate(timeout=300)[0]
     assert whole.returncode == 0, output
     killed = tmp_path / "killed"
-    for name in ("text-float", "text-w8a8"):
+    for name in ("text-base", "text-float", "text-w8a8"):
         process = start(text_file, killed, "--resume")
         checkpoint = killed / name / "training.safetensors"
         deadline = time.monotonic() + 200
@@ -242,7 +242,7 @@ def test_a_killed_run_ends_with_the_same_weights(text_file, tmp_path, seed):
     output = last.communicate(timeout=300)[0]
     assert last.returncode == 0, output
     assert "resumed at step" in output
-    for name in ("text-float", "text-w8a8"):
+    for name in ("text-base", "text-float", "text-w8a8"):
         a = Checkpoint.load(tmp_path / "whole" / f"{name}.safetensors")
         b = Checkpoint.load(killed / f"{name}.safetensors")
         assert a.sha256 == b.sha256, name
@@ -259,7 +259,7 @@ def test_the_command_leaves_results_records_and_logs(text_file, tmp_path, capsys
     assert main(arguments) == 0
     printed = " ".join(capsys.readouterr().out.split())
     assert "state carried through from zero" in printed
-    for name in ("float", "w8a8"):
+    for name in ("base", "float", "w8a8"):
         checkpoint = Checkpoint.load(run / f"text-{name}.safetensors")
         record = json.loads((run / f"text-{name}.json").read_text())
         assert record["stage"] == name
@@ -267,8 +267,8 @@ def test_the_command_leaves_results_records_and_logs(text_file, tmp_path, capsys
         assert set(record["versions"]) >= {"python", "tensorflow", "keras", "qkeras-v3"}
         assert record["options"]["seed"] == 3
         assert record["command"] == (
-            f"zynq-lstm train --corpus-file {text_file} --units 8 --epochs 2.0 "
-            "--quantized-epochs 1.0 --batch 4 --steps 16 --seed 3"
+            f"zynq-lstm train --corpus-file {text_file.name} --units 8 --epochs 2.0 "
+            "--further-epochs 1.0 --batch 4 --steps 16 --seed 3"
         )
         assert list((run / f"text-{name}" / "logs").glob("events.*"))
     assert main(arguments) == 2
@@ -283,7 +283,7 @@ def test_the_command_leaves_results_records_and_logs(text_file, tmp_path, capsys
         (b"too short" * 5, [], "shorter than one batch of sequences"),
         (b"ab" * 15, ["--batch", "1", "--steps", "1"], "the validation split has 1 character(s)"),
         (b"caf\xe9" * 5000, [], "not UTF-8: byte 0xE9 at offset 3"),
-        (TEXT.encode(), ["--stage", "quantized"], "run 'zynq-lstm train --stage float' first"),
+        (TEXT.encode(), ["--stage", "quantized"], "run 'zynq-lstm train --stage base' first"),
         (TEXT.encode(), ["--dropout", "2"], "dropout is 2.0; it must be from 0.0 to 0.9"),
         (TEXT.encode(), ["--units", "0"], "units"),
         (TEXT.encode(), ["--layers", "9"], "layers"),

@@ -111,7 +111,7 @@ def test_any_formats(formats: dict[str, str], seed: int, extreme: bool) -> None:
     assert_is_scalar(network, rng.integers(0, 3, 12))
 
 
-@pytest.mark.parametrize("preset, dtype", [("w8a8", np.float32), ("w4a8", np.float32), ("q8.8", np.float64)])
+@pytest.mark.parametrize("preset, dtype", [("w8a8", np.float32), ("w2a8", np.float32), ("q8.8", np.float64)])
 def test_float_type_is_the_narrowest_that_is_exact(
     preset: str, dtype: type, rng: np.random.Generator
 ) -> None:

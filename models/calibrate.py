@@ -1,0 +1,174 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Formats from data: how the signals of a network use their formats, and which binary points fit better.
+
+A calibrated format keeps its width; what moves is the binary point, to where rounding errs least. Signals
+share a format over all layers, as they do in the hardware; weight arrays have one each.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.partial import PartlyQuantized, format_names
+from models.spec import FULL_RANGE, FUNCTIONS, Function, NetworkSpec, fit_weight_formats
+from sim.fixed import MAX_BITS, FixedFormat
+
+Reals = NDArray[np.float64]
+
+SAMPLE = 200_000  # values of a signal that a format is judged by
+
+#: Signals whose range follows from data; the others' follows from their function.
+FITTED = ("z", "p", "c", "ct", "logits")
+
+
+@dataclass(frozen=True)
+class Usage:
+    """How a signal or weight array uses its format, on one text."""
+
+    name: str  # layers.K.SIGNAL, logits, or a weight array's
+    format: FixedFormat
+    low: float  # range of the float network's values
+    high: float
+    saturated: int  # values of the quantized network on the format's bounds
+    values: int
+    rounding: float  # root mean square of the rounding of the float network's values
+    drift: float  # the same of the difference between the quantized network's values and the float one's
+    suggestion: FixedFormat  # the format itself, if no binary point is better
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON data."""
+        return dataclasses.asdict(self) | {"format": str(self.format), "suggestion": str(self.suggestion)}
+
+
+def calibrate(
+    spec: NetworkSpec,
+    weights: Mapping[str, NDArray[Any]],
+    codes: NDArray[np.integer],
+    fixed: Collection[str] = (),
+) -> NetworkSpec:
+    """The spec with binary points fitted to float weights and to what they do on a text.
+
+    Args:
+        weights: float arrays by the names of :meth:`NetworkSpec.weight_formats`.
+        codes: the text, (S, T) streams that each start from zero.
+        fixed: what keeps its format: names of weight arrays, and fields of the signals' formats.
+
+    The presets of :data:`FULL_RANGE` stay as they are.
+    """
+    if spec.preset in FULL_RANGE:
+        return spec
+    signals: dict[str, Reals] = {}
+    PartlyQuantized(spec, weights).run(codes, signals)
+    fitted = fit_weight_formats(spec, weights).weight_formats()
+    for name, fmt in spec.weight_formats().items():
+        if name.endswith("b"):
+            fitted[name] = _wide_enough(fmt, float(np.abs(weights[name]).max()))
+        if name in fixed:
+            fitted[name] = fmt
+    spec = spec.with_weight_formats(fitted)
+    formats = spec.layers[0].formats
+    chosen = {
+        field: best_format(
+            formats.format(field),
+            [signals[f"layers.{k}.{field}"] for k in range(len(spec.layers))],
+            functions_behind(formats, field),
+        )
+        for field in FITTED
+        if field in formats.format_names() and field not in fixed
+    }
+    layers = tuple(
+        dataclasses.replace(layer, formats=dataclasses.replace(layer.formats, **chosen))
+        for layer in spec.layers
+    )
+    logits = best_format(spec.output.logits, [signals["logits"]])
+    return dataclasses.replace(spec, layers=layers, output=dataclasses.replace(spec.output, logits=logits))
+
+
+def usage(spec: NetworkSpec, weights: Mapping[str, NDArray[Any]], codes: NDArray[np.integer]) -> list[Usage]:
+    """How every weight array and signal of a network uses its format on a text, (S, T)."""
+    real: dict[str, Reals] = {}
+    rounded: dict[str, Reals] = {}
+    PartlyQuantized(spec, weights).run(codes, real)
+    PartlyQuantized(spec, weights, format_names(spec)).run(codes, rounded)
+    fitted = fit_weight_formats(spec, weights).weight_formats()
+    rows = []
+    for name, fmt in spec.weight_formats().items():
+        values = np.asarray(weights[name], np.float64)
+        better = _wide_enough(fmt, float(np.abs(values).max())) if name.endswith("b") else fitted[name]
+        rows.append(_usage(name, fmt, values, fmt.to_real(fmt.quantize(values)), better))
+    for name, fmt, functions in _signals(spec):
+        better = fmt
+        if name.rpartition(".")[2] in FITTED:
+            better = best_format(fmt, [real[name]], functions)
+        rows.append(_usage(name, fmt, real[name], rounded[name], better))
+    return rows
+
+
+def best_format(fmt: FixedFormat, values: Sequence[Reals], functions: Sequence[Function] = ()) -> FixedFormat:
+    """The binary point at which rounding ``values`` errs least (squared); the format's own if none is better.
+
+    Args:
+        functions: where given, it is their values that are compared, for the index of a table.
+    """
+    sample = np.concatenate([_thinned(array.reshape(-1)) for array in values])
+    wanted = [function(sample) for function in functions] or [sample]
+
+    def error(candidate: FixedFormat) -> float:
+        rounded = candidate.to_real(candidate.quantize(sample))
+        got = [function(rounded) for function in functions] or [rounded]
+        return math.fsum(float(np.square(a - b).mean()) for a, b in zip(got, wanted, strict=True))
+
+    others = (dataclasses.replace(fmt, integer=n) for n in range(-3, min(fmt.bits, MAX_BITS) + 1))
+    return min([fmt, *others], key=error)
+
+
+def functions_behind(formats: Any, field: str) -> list[Function]:
+    """The functions whose tables a signal indexes."""
+    return [FUNCTIONS[getattr(formats, t.function)] for t in formats.tables.values() if t.index == field]
+
+
+def _signals(spec: NetworkSpec) -> Iterator[tuple[str, FixedFormat, list[Function]]]:
+    for k, layer in enumerate(spec.layers):
+        for name in layer.formats.signals:
+            field = layer.formats.signal_field(name)
+            yield f"layers.{k}.{name}", layer.formats.format(field), functions_behind(layer.formats, field)
+    yield "logits", spec.output.logits, []
+
+
+def _usage(name: str, fmt: FixedFormat, real: Reals, rounded: Reals, better: FixedFormat) -> Usage:
+    low, high = fmt.to_real([fmt.min_raw, fmt.max_raw])
+    # The lowest value of an unsigned format is 0, which is no saturation.
+    outside = (rounded >= high) | ((rounded <= low) & fmt.signed)
+    return Usage(
+        name,
+        fmt,
+        float(real.min()),
+        float(real.max()),
+        int(outside.sum()),
+        real.size,
+        _rms(fmt.to_real(fmt.quantize(real)) - real),
+        _rms(rounded - real),
+        better,
+    )
+
+
+def _wide_enough(fmt: FixedFormat, largest: float) -> FixedFormat:
+    """``fmt``, or with as many integer bits more as ``largest`` needs."""
+    while largest > fmt.to_real(fmt.max_raw) and fmt.frac > 0:
+        fmt = dataclasses.replace(fmt, integer=fmt.integer + 1)
+    return fmt
+
+
+def _thinned(values: Reals) -> Reals:
+    return values[:: max(1, len(values) // SAMPLE)]
+
+
+def _rms(values: Reals) -> float:
+    return math.sqrt(float(np.square(values).mean()))

@@ -1,0 +1,519 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Character models that others trained, from ``.keras`` files: stock Keras LSTM and stock QKeras QLSTM.
+
+Nothing in a file is run. Its configuration is read as JSON first and every class, function and quantizer
+that it names must be one of those listed here; only then Keras builds the model, in safe mode.
+
+What is taken in: one-hot input (B, T, V), or codes (B, T) into an Embedding; one to four LSTM or QLSTM
+layers; Dense or QDense, with or without softmax, alone or in TimeDistributed.
+Dropout is nothing at inference.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import zipfile
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.errors import CheckError, UserError
+from models.evaluate import bits_per_character
+from models.network import IntegerNetwork
+from models.partial import PartlyQuantized, format_names
+from models.quiet import import_qkeras, quiet_stderr
+from models.spec import Layer, LstmFormats, NetworkSpec, network_spec
+from sim.fixed import FixedFormat, Overflow, Rounding
+from sim.reference import Reference
+
+RECURRENT = ("LSTM", "QLSTM")
+DENSE = ("Dense", "QDense")
+NOTHING = ("Dropout", "SpatialDropout1D", "GaussianNoise")  # at inference
+LEGAL_LAYERS = (
+    *RECURRENT,
+    *DENSE,
+    *NOTHING,
+    "InputLayer",
+    "Embedding",
+    "TimeDistributed",
+    "Activation",
+    "Softmax",
+)
+LEGAL = "legal are one-hot input or Embedding, 1 to 4 LSTM or QLSTM, Dense or QDense, softmax"
+MODELS = ("Sequential", "Functional")
+QUANTIZERS = (
+    "quantized_bits",
+    "quantized_linear",
+    "quantized_po2",
+    "quantized_tanh",
+    "quantized_sigmoid",
+    "ternary",
+    "binary",
+)
+#: Modules of classes that only set a model up.
+SETTING_UP = ("keras.initializers", "keras.regularizers", "keras.constraints", "keras.dtype_policies")
+HELPERS = ("DTypePolicy", "QInitializer", "Clip", "__keras_tensor__")
+#: Where a string names what is to be called.
+CALLED = ("activation", "recurrent_activation", "quantizer")
+ACTIVATIONS = ("tanh", "sigmoid", "hard_sigmoid", "hard_tanh", "softmax", "linear")
+
+UNQUANTIZED = "not quantized"
+MAX_EXACT_BITS = 16  # of a weight format that is to hold another quantizer's values exactly
+MAX_CONFIG_BYTES = 1 << 24
+EQUAL = 1e-4  # what float32 in Keras and float64 here may differ by, relative to the largest logit
+
+
+@dataclass(frozen=True)
+class Imported:
+    """A model of somebody else's.
+
+    Args:
+        model: theirs, without its softmax.
+        spec: formats that their quantizers set; the rest is a preset's.
+        weights: what their quantizers make of their weights, by our names.
+        fixed: names of weight arrays, and fields of signals' formats, that their quantizers set.
+        theirs: what they have for each format field, in their words.
+        notes: what a person should know.
+        embedding: whether the input is codes.
+        last_only: whether the model answers after a window's last character only.
+    """
+
+    model: Any
+    spec: NetworkSpec
+    weights: Mapping[str, NDArray[np.float32]]
+    fixed: frozenset[str]
+    theirs: Mapping[str, str]
+    notes: tuple[str, ...]
+    embedding: bool
+    last_only: bool
+
+    def logits(self, codes: NDArray[np.integer]) -> NDArray[np.float64]:
+        """Their model's logits for windows that each start from zero: (S, T) -> (S, T or 1, V)."""
+        size = self.model.inputs[0].shape[0] or 64
+        parts = []
+        for start in range(0, len(codes), size):
+            part = codes[start : start + size]
+            padded = np.zeros((size, codes.shape[1]), np.int32)
+            padded[: len(part)] = part
+            x = padded if self.embedding else np.eye(self.spec.vocabulary, dtype=np.float32)[padded]
+            for layer in self.model.layers:
+                if getattr(layer, "stateful", False):
+                    layer.reset_state()
+            parts.append(np.asarray(self.model([x], training=False), np.float64)[: len(part)])
+        logits = np.concatenate(parts)
+        return logits[:, None] if self.last_only else logits
+
+    @property
+    def rounds_signals(self) -> bool:
+        """Whether their model quantizes more than weights."""
+        fields = ("gate", "g", "c", "h")
+        return any(not self.theirs[field].startswith(UNQUANTIZED) for field in fields)
+
+    @property
+    def window(self) -> int | None:
+        """Characters that their model takes at once; None for any number."""
+        steps = self.model.inputs[0].shape[1]
+        return None if steps is None else int(steps)
+
+
+def import_model(path: Path | str, preset: str) -> Imported:
+    """Read and check a ``.keras`` file.
+
+    Args:
+        preset: widths of what their model leaves unquantized.
+
+    Raises:
+        UserError: naming the layer, and what is legal.
+    """
+    path = Path(path)
+    check_file(path)
+    import_qkeras()  # makes its layers known to Keras
+    import keras
+
+    try:
+        with quiet_stderr():
+            model = keras.saving.load_model(path, compile=False, safe_mode=True)
+    except Exception as error:  # Keras raises what its layers happen to raise
+        raise UserError(f"{path}: Keras can't load it: {_shortened(error)}") from None
+    return _Reader(path, model, preset).read()
+
+
+def check_file(path: Path) -> None:
+    """Refuse a file that isn't a ``.keras`` archive of the layers that are taken in, before Keras sees it."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            size = archive.getinfo("config.json").file_size
+            if size > MAX_CONFIG_BYTES:
+                raise UserError(
+                    f"{path}: its config.json has {size} bytes; at most {MAX_CONFIG_BYTES} are read"
+                )
+            config = json.loads(archive.read("config.json"))
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file") from None
+    except (OSError, zipfile.BadZipFile, KeyError, ValueError, RecursionError) as error:
+        if isinstance(error, UserError):
+            raise
+        raise UserError(
+            f"{path}: not a .keras file; save the model with model.save('name.keras') of Keras 3"
+        ) from None
+    if not isinstance(config, dict) or config.get("class_name") not in MODELS:
+        kind = config.get("class_name") if isinstance(config, dict) else None
+        raise UserError(f"{path}: holds a {kind}; legal are {' and '.join(MODELS)} models")
+    inner = config.get("config")
+    layers = inner.get("layers") if isinstance(inner, dict) else None
+    if not isinstance(inner, dict) or not isinstance(layers, list):
+        raise UserError(f"{path}: not a .keras file: its configuration has no layers")
+    for layer in layers:
+        _check_layer(path, layer)
+    # What stands beside the layers: the model's own settings.
+    _check_objects(
+        path,
+        "model",
+        {**config, "compile_config": None, "class_name": None, "config": {**inner, "layers": []}},
+    )
+
+
+def _check_layer(path: Path, layer: Any) -> None:
+    if not isinstance(layer, dict) or not isinstance(layer.get("config"), dict):
+        raise UserError(f"{path}: not a .keras file: a layer without a configuration")
+    kind, config = layer.get("class_name"), layer["config"]
+    name = f"layer {config.get('name', layer.get('name'))!r}"
+    wrapped = config.get("layer") if kind == "TimeDistributed" else None
+    if kind == "Lambda":
+        raise UserError(f"{path}: {name} is a Lambda, which would run code from the file; {LEGAL}")
+    if kind not in LEGAL_LAYERS:
+        why = "there is no hardware for it; " if kind in ("GRU", "QGRU", "SimpleRNN", "QSimpleRNN") else ""
+        raise UserError(f"{path}: {name} is a {kind}: {why}{LEGAL}")
+    if wrapped is not None:
+        if not isinstance(wrapped, dict) or wrapped.get("class_name") not in DENSE:
+            kind = wrapped.get("class_name") if isinstance(wrapped, dict) else wrapped
+            raise UserError(f"{path}: {name} wraps a {kind}; TimeDistributed may hold a Dense or QDense")
+        _check_layer(path, wrapped)
+        config = {**config, "layer": None}
+    _check_names(path, name, layer, kind)
+    around = {key: value for key, value in layer.items() if key not in ("config", "class_name")}
+    _check_objects(path, name, around)
+    _check_objects(path, name, config)
+
+
+def _check_objects(path: Path, name: str, value: Any, key: str = "") -> None:
+    """Refuse every class and function in a configuration that isn't known to be harmless."""
+    if isinstance(value, list):
+        for item in value:
+            _check_objects(path, name, item, key)
+    elif isinstance(value, dict):
+        kind = value.get("class_name")
+        if kind is not None:
+            module = str(value.get("module"))
+            known = kind in HELPERS or kind in QUANTIZERS or module in SETTING_UP
+            if not known:
+                raise UserError(
+                    f"{path}: {name} has {key or 'an object'} of class {kind}, which isn't taken in"
+                )
+            _check_names(path, name, value, kind)
+        for inner_key, item in value.items():
+            _check_objects(path, name, item, inner_key)
+    elif isinstance(value, str) and key.endswith(CALLED) and value not in ACTIVATIONS:
+        raise UserError(f"{path}: {name} has {key}={value!r}; legal are {', '.join(ACTIVATIONS)}")
+
+
+def _check_names(path: Path, name: str, value: Mapping[str, Any], kind: str) -> None:
+    """A class must be what it says: Keras goes by the registered name first, then by the module."""
+    registered, module = value.get("registered_name"), value.get("module")
+    if registered not in (None, kind, f"qkeras>{kind}"):
+        raise UserError(f"{path}: {name} says {kind}, but is registered as {registered!r}")
+    if module is not None and str(module).split(".")[0] not in ("keras", "qkeras", "builtins"):
+        raise UserError(f"{path}: {name} is of the module {module!r}; legal are those of Keras and QKeras")
+
+
+class _Reader:
+    """Takes a loaded model apart."""
+
+    def __init__(self, path: Path, model: Any, preset: str) -> None:
+        self.path, self.model, self.preset = path, model, preset
+        self.notes: list[str] = []
+        self.theirs: dict[str, str] = {}
+        self.fixed: set[str] = set()
+        self.formats: dict[str, FixedFormat] = {}  # of weight arrays
+
+    def refuse(self, layer: Any, what: str, legal: str) -> UserError:
+        return UserError(f"{self.path}: layer {layer.name!r}: {what}; {legal}")
+
+    def read(self) -> Imported:
+        import keras
+
+        embedding, recurrent, dense = self.chain()
+        if len(self.model.inputs) != 1 or len(self.model.outputs) != 1:
+            raise UserError(f"{self.path}: the model must have one input and one output")
+        vocabulary = int(dense.units)
+        base = network_spec(self.preset, vocabulary=2, units=1, layers=1)
+        layers = []
+        weights: dict[str, NDArray[np.float32]] = {}
+        for k, layer in enumerate(recurrent):
+            self.check_recurrent(layer, last=k == len(recurrent) - 1)
+            weights |= self.recurrent_weights(layer, k)
+            layers.append(Layer(int(layer.cell.units), self.lstm_formats(layer, base.layers[0].formats)))
+        if embedding is not None:
+            weights["layers.0.W"] = self.fold(embedding, weights["layers.0.W"])
+        rows = weights["layers.0.W"].shape[0]
+        if rows != vocabulary:
+            raise UserError(
+                f"{self.path}: layer {recurrent[0].name!r} reads {rows} different characters, "
+                f"layer {dense.name!r} answers with {vocabulary}; they must be as many"
+            )
+        weights |= self.dense_weights(dense)
+        spec = NetworkSpec("imported", vocabulary, tuple(layers), base.output)
+        spec = spec.with_weight_formats(self.formats)
+        self.check_activation(dense, ("softmax", "linear"))
+        dense.activation = keras.activations.linear
+        logits = next(layer for layer in self.model.layers if dense in (layer, getattr(layer, "layer", None)))
+        return Imported(
+            keras.Model(self.model.inputs, logits.output),
+            spec,
+            weights,
+            frozenset(self.fixed),
+            self.theirs,
+            tuple(self.notes),
+            embedding is not None,
+            not recurrent[-1].return_sequences,
+        )
+
+    def chain(self) -> tuple[Any, list[Any], Any]:
+        """The embedding (or None), the recurrent layers and the dense one, refusing any other order."""
+        embedding, recurrent, dense = None, [], None
+        layers = [x for x in self.model.layers if type(x).__name__ != "InputLayer"]
+        for before, layer in zip([None, *layers], layers, strict=False):
+            source = getattr(layer.input, "_keras_history", (None,))[0]
+            if not (source is before or (before is None and type(source).__name__ == "InputLayer")):
+                raise self.refuse(layer, "its input isn't the layer before", "the layers must be a chain")
+            kind = type(layer).__name__
+            if kind == "Embedding" and before is None:
+                embedding = layer
+            elif kind in RECURRENT and dense is None:
+                recurrent.append(layer)
+            elif kind in (*DENSE, "TimeDistributed") and recurrent and dense is None:
+                dense = layer.layer if kind == "TimeDistributed" else layer
+            elif kind == "Softmax" and dense is not None:
+                pass
+            elif kind == "Activation" and dense is not None:
+                self.check_activation(layer, ("softmax", "linear"))
+            elif kind not in NOTHING:
+                raise self.refuse(layer, f"a {kind} is not possible in this place", LEGAL)
+        if not recurrent or dense is None:
+            raise UserError(
+                f"{self.path}: the model has no {'Dense' if recurrent else 'LSTM'} layer; {LEGAL}"
+            )
+        return embedding, recurrent, dense
+
+    def check_activation(self, layer: Any, legal: tuple[str, ...]) -> None:
+        name = getattr(layer.activation, "__name__", str(layer.activation))
+        if layer.activation is not None and name not in legal:
+            raise self.refuse(layer, f"activation {name}", f"legal are {', '.join(legal)}")
+
+    def check_recurrent(self, layer: Any, last: bool) -> None:
+        if layer.go_backwards:
+            raise self.refuse(layer, "go_backwards=True", "text is read forwards: False is legal")
+        if layer.return_state:
+            raise self.refuse(layer, "return_state=True", "False is legal; the hardware keeps its state")
+        if not layer.return_sequences and not last:
+            raise self.refuse(layer, "return_sequences=False", "True is legal below another layer")
+
+    def lstm_formats(self, layer: Any, formats: LstmFormats) -> LstmFormats:
+        """Functions, and the formats that the layer's own quantizers set."""
+        cell = layer.cell
+        chosen: dict[str, Any] = {}
+        for role, legal, fields in (
+            ("recurrent_activation", ("sigmoid", "hard_sigmoid", "qkeras_hard_sigmoid"), ("gate",)),
+            ("activation", ("tanh", "hard_tanh"), ("g", "tc")),
+        ):
+            given = getattr(cell, role)
+            function, bits = _function(given)
+            if function not in legal:
+                raise self.refuse(
+                    layer, f"{role} {_name(given)}", f"legal are {', '.join(legal)}, or QKeras' of them"
+                )
+            chosen["sigmoid" if role == "recurrent_activation" else "tanh"] = function
+            for field in fields:
+                self.theirs[field] = _name(given) if bits else f"{UNQUANTIZED} ({_name(given)})"
+                if bits:
+                    integer = formats.format(field).integer
+                    chosen[field] = dataclasses.replace(formats.format(field), bits=bits, integer=integer)
+        state = getattr(cell, "state_quantizer_internal", None)
+        for field in ("c", "h"):
+            self.theirs[field] = f"{_name(state)} where it is read" if state else UNQUANTIZED
+            fmt = _fixed_format(state)
+            if fmt is not None:
+                chosen[field] = dataclasses.replace(formats.format(field), bits=fmt.bits, integer=fmt.integer)
+                self.fixed.add(field)
+        for field in ("z", "ct"):
+            self.theirs[field] = UNQUANTIZED
+        self.theirs["output.logits"] = UNQUANTIZED
+        return dataclasses.replace(formats, **chosen)
+
+    def recurrent_weights(self, layer: Any, k: int) -> dict[str, NDArray[np.float32]]:
+        cell = layer.cell
+        arrays = {
+            "W": (cell.kernel, getattr(cell, "kernel_quantizer_internal", None)),
+            "U": (cell.recurrent_kernel, getattr(cell, "recurrent_quantizer_internal", None)),
+        }
+        if cell.use_bias:
+            arrays["b"] = (cell.bias, getattr(cell, "bias_quantizer_internal", None))
+        found = {f"layers.{k}.{n}": self.array(f"layers.{k}.{n}", *pair) for n, pair in arrays.items()}
+        # Keras' gate order i, f, c, o is ours, i, f, g, o.
+        return {f"layers.{k}.b": np.zeros(cell.kernel.shape[1], np.float32)} | found
+
+    def dense_weights(self, layer: Any) -> dict[str, NDArray[np.float32]]:
+        W = self.array("output.W", layer.kernel, getattr(layer, "kernel_quantizer_internal", None))
+        if not layer.use_bias:
+            return {"output.W": W, "output.b": np.zeros(W.shape[1], np.float32)}
+        quantizer = getattr(layer, "bias_quantizer_internal", None)
+        return {"output.W": W, "output.b": self.array("output.b", layer.bias, quantizer)}
+
+    def array(self, name: str, variable: Any, quantizer: Any) -> NDArray[np.float32]:
+        """A weight array as its quantizer makes it; notes the format if it has one."""
+        latent = np.asarray(variable, np.float32)
+        key = name if name.startswith("output.") else name.rpartition(".")[2]
+        self.theirs[key] = _name(quantizer) if quantizer is not None else UNQUANTIZED
+        if quantizer is None:
+            return latent
+        values = np.asarray(quantizer(variable), np.float32)
+        fmt = _fixed_format(quantizer) or _exact_format(values)
+        if fmt is None:
+            self.notes.append(
+                f"{name}: no format of at most {MAX_EXACT_BITS} bits holds the values of {_name(quantizer)} "
+                "exactly; rounded as a float array"
+            )
+            return values
+        self.formats[name] = fmt
+        self.fixed.add(name)
+        moved = int((fmt.to_real(fmt.quantize(values)) != values).sum())
+        if moved:
+            self.notes.append(
+                f"{name}: {moved} of {values.size} values of {_name(quantizer)} have no equal in {fmt} "
+                "(the lowest value becomes the one above it)"
+            )
+        return values
+
+    def fold(self, embedding: Any, W: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Embedding @ W: a row look-up of a product's rows is the product of the looked-up rows."""
+        if embedding.mask_zero:
+            raise self.refuse(embedding, "mask_zero=True", "False is legal: the hardware skips no character")
+        self.fixed.discard("layers.0.W")
+        if self.formats.pop("layers.0.W", None):
+            self.notes.append(
+                "layers.0.W: the product with the embedding isn't on its quantizer's grid; rounded anew"
+            )
+        vectors = np.asarray(embedding.embeddings, np.float64)
+        self.notes.append(
+            f"layer {embedding.name!r} ({vectors.shape[1]} columns) is folded into layers.0.W: looking a row "
+            "up and multiplying it is looking it up in the product"
+        )
+        return (vectors @ W.astype(np.float64)).astype(np.float32)
+
+
+def _fixed_format(quantizer: Any) -> FixedFormat | None:
+    """The symmetric format of a ``quantized_bits`` without a scale; QKeras doesn't count the sign bit."""
+    if type(quantizer).__name__ != "quantized_bits" or quantizer.alpha not in (None, 1, 1.0):
+        return None
+    if not quantizer.keep_negative or quantizer.bits < 2:
+        return None
+    return FixedFormat(
+        int(quantizer.bits),
+        int(quantizer.integer) + 1,
+        rounding=Rounding.AP_RND_CONV,
+        overflow=Overflow.AP_SAT_SYM,
+    )
+
+
+def _exact_format(values: NDArray[np.float32]) -> FixedFormat | None:
+    """The narrowest symmetric format that holds ``values`` exactly, if there is one."""
+    largest = float(np.abs(values).max())
+    integer = 1 + int(np.floor(np.log2(largest))) + 1 if largest else 1
+    for bits in range(2, MAX_EXACT_BITS + 1):
+        fmt = FixedFormat(bits, integer, rounding=Rounding.AP_RND_CONV, overflow=Overflow.AP_SAT_SYM)
+        if np.array_equal(fmt.to_real(fmt.quantize(values)), values):
+            return fmt
+    return None
+
+
+def _function(given: Any) -> tuple[str, int]:
+    """Which of :data:`models.spec.FUNCTIONS` an activation is, and its bits if it is rounded."""
+    kind = type(given).__name__
+    if kind == "quantized_tanh":
+        return ("tanh" if given.use_real_tanh else "hard_tanh"), int(given.bits)
+    if kind == "quantized_sigmoid":
+        return ("sigmoid" if given.use_real_sigmoid else "qkeras_hard_sigmoid"), int(given.bits)
+    name = getattr(given, "__name__", "linear" if given is None else kind)
+    if name == "hard_sigmoid" and getattr(given, "__module__", "").startswith("qkeras"):
+        name = "qkeras_hard_sigmoid"
+    return name, 0
+
+
+def _name(given: Any) -> str:
+    """As QKeras writes a quantizer, or a function's name."""
+    return str(getattr(given, "__name__", given))
+
+
+def _shortened(error: Exception, most: int = 200) -> str:
+    text = " ".join(str(error).split())
+    return text if len(text) <= most else text[:most] + "..."
+
+
+@dataclass(frozen=True)
+class Deviation:
+    """How far a network is from the model that it was made of, on one text."""
+
+    what: str  # a format field, or what the row is of
+    theirs: str
+    ours: str
+    bits_per_character: float
+    largest: float  # difference of a logit
+    mean: float  # absolute difference of a logit
+
+
+def deviations(imported: Imported, network: IntegerNetwork, windows: NDArray[np.integer]) -> list[Deviation]:
+    """Their model; the same by our equations; each format of ours alone; the integer network.
+
+    Args:
+        imported: their model and its weights.
+        network: made of them.
+        windows: text as (S, T + 1); each window starts from a zero state, T characters are read.
+
+    Raises:
+        CheckError: a model that rounds no signal isn't what our equations give.
+    """
+    spec, codes = network.spec, windows[:, :-1]
+    theirs = imported.logits(codes)
+    targets = windows[:, -theirs.shape[1] :].reshape(-1)
+
+    def row(what: str, their: str, our: str, logits: NDArray[np.float64]) -> Deviation:
+        difference = np.abs(logits[:, -theirs.shape[1] :] - theirs)
+        bits = bits_per_character(logits[:, -theirs.shape[1] :].reshape(len(targets), -1), targets)
+        return Deviation(what, their, our, bits, float(difference.max()), float(difference.mean()))
+
+    def partly(rounded: Collection[str]) -> NDArray[np.float64]:
+        return PartlyQuantized(spec, imported.weights, rounded).run(codes)
+
+    rows = [row("their model", "", "", theirs), row("our equations", "", "nothing rounded", partly(()))]
+    if not imported.rounds_signals and rows[1].largest > EQUAL * (1 + np.abs(theirs).max()):
+        raise CheckError(
+            f"our equations are off the model's logits by up to {rows[1].largest:.2g}: the import is wrong"
+        )
+    formats = format_names(spec)
+    for field, their in imported.theirs.items():
+        names = [name for name in formats if field in (name, _field(name))]
+        our = ", ".join(dict.fromkeys(str(formats[name]) for name in names))
+        rows.append(row(field, their, our, partly(names)))
+    integers = spec.output.logits.to_real(Reference(network, len(codes)).run(codes))
+    rows.append(row("integer network", "", "all rounded", integers))
+    return rows
+
+
+def _field(name: str) -> str:
+    """W of a recurrent layer and of the output layer are told apart."""
+    return "" if name.startswith("output.") else name.rpartition(".")[2]

@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Between float and integers: with everything rounded, the reference's integers, for every cell."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from models.errors import UserError
+from models.freeze import freeze_weights
+from models.network import IntegerNetwork
+from models.partial import GROUPS, PartlyQuantized, format_names, in_groups
+from models.spec import CELLS, PRESETS, NetworkSpec, network_spec
+from sim.reference import Reference
+
+VOCABULARY = "abcdefghijk"
+
+
+def random_case(cell: str, preset: str, scale: float, rng: np.random.Generator):
+    spec = network_spec(preset, vocabulary=len(VOCABULARY), units=12, cell=cell)
+    formats = spec.weight_formats()
+    weights = {
+        name: rng.uniform(-1, 1, shape) * scale * float(formats[name].to_real(formats[name].max_raw))
+        for name, shape in spec.weight_shapes().items()
+    }
+    network = IntegerNetwork.from_weights(spec, VOCABULARY, freeze_weights(spec, weights))
+    return spec, weights, network
+
+
+@pytest.mark.parametrize("scale", [0.05, 0.4, 3.0])
+@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("cell", CELLS)
+def test_all_rounded_is_the_reference(cell: str, preset: str, scale: float, rng: np.random.Generator) -> None:
+    """Two implementations that share the tables' definition only: NumPy in LSBs, and reals rounded."""
+    spec, weights, network = random_case(cell, preset, scale, rng)
+    codes = rng.integers(0, len(VOCABULARY), (3, 100))
+    integers: dict[str, np.ndarray] = {}
+    reals: dict[str, np.ndarray] = {}
+    reference = Reference(network, 3)
+    reference.run(codes[:, :60], integers)
+    first = dict(integers)
+    reference.run(codes[:, 60:], integers)  # the state is carried on
+    PartlyQuantized(spec, weights, format_names(spec)).run(codes, reals)
+    assert set(integers) == set(reals)
+    for name, array in integers.items():
+        layer, _, signal = name.removeprefix("layers.").partition(".")
+        fmt = spec.layers[int(layer)].formats.signal_format(signal) if signal else spec.output.logits
+        whole = np.concatenate([first[name], array], axis=1)
+        assert np.array_equal(fmt.to_real(whole), reals[name]), name
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_spec_and_network_survive_their_files(cell: str, rng: np.random.Generator, tmp_path) -> None:
+    spec, _, network = random_case(cell, "w8a8", 0.4, rng)
+    assert NetworkSpec.from_dict(spec.to_dict()) == spec
+    assert ("cell" in spec.to_dict()["layers"][0]) == (cell != "lstm")
+    network.save(tmp_path / "n")
+    assert IntegerNetwork.load(tmp_path / "n").identity == network.identity
+
+
+def test_groups_hold_every_format_once() -> None:
+    for cell in CELLS:
+        spec = network_spec(vocabulary=5, units=3, cell=cell)
+        parts = [in_groups(spec, [group]) for group in GROUPS]
+        assert set().union(*parts) == set(format_names(spec))
+        assert sum(map(len, parts)) == len(format_names(spec))
+
+
+@pytest.mark.parametrize("cell", [cell for cell in CELLS if cell != "lstm"])
+def test_cells_without_hardware_are_refused(cell: str, rng: np.random.Generator) -> None:
+    from hls.design import Design
+    from hls.estimate import estimate, fitting_array
+    from hls.schedule import Array
+    from models.quantized import build_quantized
+
+    spec, _, network = random_case(cell, "w8a8", 0.4, rng)
+    for ask in (
+        lambda: build_quantized(spec),
+        lambda: estimate(spec),
+        lambda: fitting_array(spec),
+        lambda: Design(network, Array()),
+    ):
+        with pytest.raises(UserError, match=rf"layers\[0\] is a {cell}: there is no"):
+            ask()
+
+
+def test_unknown_format_is_named() -> None:
+    spec = network_spec(vocabulary=5, units=3)
+    with pytest.raises(UserError, match="unknown format 'x'"):
+        PartlyQuantized(spec, {}, ["x"])

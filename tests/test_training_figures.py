@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``zynq-lstm figures training``."""
+
+from __future__ import annotations
+
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from scripts import throughput
+from scripts.figures import training_figures
+from scripts.main import main
+
+
+def record(stage: str, test: float, updates: int = 10, base: str = "a") -> dict[str, Any]:
+    return {
+        "stage": stage,
+        "corpus": {"name": "shakespeare"},
+        "bits_per_character": {"validation": test + 1, "test": test},
+        "options": {"batch": 2, "steps": 3},
+        "updates": updates,
+        "minutes": 2.0,
+        "base": {"sha256": base, "minutes": 3.0},
+    }
+
+
+def test_delta_and_minutes() -> None:
+    figures = training_figures([record("w8a8", 2.5), record("float", 2.25)])
+    assert figures == {
+        "shakespeare": {
+            "float": {"validation_bpc": 3.25, "test_bpc": 2.25, "minutes": 2.0},
+            "w8a8": {"validation_bpc": 3.5, "test_bpc": 2.5, "delta_test_bpc": 0.25, "minutes": 2.0},
+        },
+        "minutes": 7.0,
+    }
+
+
+@pytest.mark.parametrize("other", [{"updates": 11}, {"base": "b"}])
+def test_no_delta_of_unequal_training(other: dict[str, Any]) -> None:
+    figures = training_figures([record("w8a8", 2.5), record("float", 2.25, **other)])
+    assert "delta_test_bpc" not in figures["shakespeare"]["w8a8"]
+
+
+def test_no_delta_without_float() -> None:
+    assert "delta_test_bpc" not in training_figures([record("w8a8", 2.5)])["shakespeare"]["w8a8"]
+
+
+def test_shipped_records_are_printed_and_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "figures.json"
+    assert main(["figures", "training", "--json", str(path)]) == 0
+    written, printed = json.loads(path.read_text()), capsys.readouterr().out
+    assert {"float", "w8a8"} <= set(written["shakespeare"])
+    for networks in (written["shakespeare"], written["tinyshakespeare"]):
+        for name, row in networks.items():
+            assert ("delta_test_bpc" in row) == (name not in ("base", "float"))
+            assert f"{row['test_bpc']:.4f}" in printed
+    assert "throughput_ratio" not in written
+
+
+def test_ratio_is_of_each_round_to_the_faster_stock() -> None:
+    rates = {"stock, XLA": [1.0, 4.0, 1.0], "stock": [2.0, 2.0, 2.0], "float": [4.0, 4.0, 6.0]}
+    rates["quantized"] = copy.copy(rates["stock"])
+    assert throughput.ratios(rates) == {"float": 2.0, "quantized": 1.0}
