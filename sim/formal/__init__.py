@@ -31,7 +31,8 @@ from pathlib import Path
 import numpy as np
 
 from hls import registers
-from hls.design import Design, default_array
+from hls.design import Design
+from hls.estimate import fitting_array
 from hls.generate import TOP, generate, sources
 from hls.synthesis import run_yosys
 from models.checkpoint import Checkpoint, shipped
@@ -85,6 +86,11 @@ class Result:
 # Words of one bit: what is in them has no influence on anything.
 FIFO = {"WIDTH": 1, "DEPTH": 4, "RESERVE": 3}
 FIFO_WRITER = "the writer takes room for a character, then writes at most RESERVE - 1 words of it"
+CONTROL = {"VOCABULARY": 3, "BEATS": 2, "BEAT_BITS": 2, "ROW_ADDRESS_BITS": 4, "CODE_BITS": 2}
+CONTROL_ENGINE = (
+    "credits and finished characters come for beats and characters under way, characters in order, 3 "
+    "cycles or more apart"
+)
 
 PROOFS = (
     Proof(
@@ -136,6 +142,18 @@ PROOFS = (
         "induction",
         4,
     ),
+    Proof(
+        "character_control",
+        "character_control",
+        "characters accepted or sampled = waiting + under way + finished ones; each keeps its place and what "
+        "is to become of it; its beats start once each, in order; generation gives LENGTH characters; FEED "
+        "and SAMPLE are left again",
+        ("character_control",),
+        "bounded",
+        14,
+        CONTROL_ENGINE,
+        CONTROL,
+    ),
 )
 
 
@@ -154,13 +172,14 @@ def rounding_proofs() -> tuple[Proof, ...]:
         networks[preset] = IntegerNetwork.from_weights(spec, networks["shipped"].vocabulary, weights)
     found: dict[tuple[tuple[str, int], ...], str] = {}
     for name, network in networks.items():
-        for parameters in rounding_parameters(Design(network, default_array(network))):
+        for parameters in rounding_parameters(Design(network, fitting_array(network.spec))):
             found.setdefault(tuple(sorted(parameters.items())), name)
     return tuple(
         Proof(
             f"{ROUNDING}_{number}",
             ROUNDING,
-            "the output is the input / 2^SHIFT, rounded and saturated as docs/numerics.md defines it",
+            "the output is the input / 2^SHIFT, rounded and saturated as [numerics](numerics.md) defines it, "
+            "for every parameter set of the shipped network's and the presets' designs, and two more",
             (ROUNDING,),
             "induction",
             4,
@@ -288,3 +307,23 @@ def _smtbmc(folder: Path, name: str, options: list[str]) -> str | None:
     if found is None and "Status: FAILED" not in text:
         raise UserError(f"smtbmc could not check {folder}; see {log}")
     return f"{name}: {found[1] if found else log}"
+
+
+def markdown() -> str:
+    """The table of the docs."""
+    lines = ["| proof | module | property | method, cycles | assumed |", "|---|---|---|---|---|"]
+    rounding = rounding_proofs()
+    rows = [(f"`{proof.name}`", proof) for proof in PROOFS]
+    rows.append((f"`{rounding[0].name}` to `{rounding[-1].name}`", rounding[0]))
+    for name, proof in rows:
+        sizes = "" if proof.module == ROUNDING else _sizes(proof)
+        lines.append(
+            f"| {name} | {proof.module}{sizes} | {proof.claim} | {proof.method}, {proof.depth} | "
+            f"{proof.assumptions} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def _sizes(proof: Proof) -> str:
+    text = ", ".join(f"{name} = {value}" for name, value in proof.parameters.items())
+    return f" ({text})" if text else ""

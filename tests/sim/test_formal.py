@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from scripts.prove import command
-from sim.formal import PROOFS, Proof, proofs, prove, rounding_proofs, rtl
+from sim.formal import PROOFS, Proof, markdown, proofs, prove, rounding_proofs, rtl
 
 NAMES = {proof.name: proof for proof in PROOFS}
 ROUND = "round_saturate"
@@ -40,6 +40,20 @@ FAULTS = {
         ("if (reading_q) begin", "if (!reading_q) begin", "RDATA changes while it waits"),
         ("!reading_q && !s_axil_rvalid;", "!s_axil_rvalid;", "a read that is never answered"),
         ("reading_q <= s_axil_arvalid &&", "reading_q <= s_axil_arvalid ||", "a response without a request"),
+    ],
+    "character_control": [
+        ("left_q[31:1] == '0", "left_q == 32'd1", "2**32 characters if LENGTH becomes 0 as they begin"),
+        ("if (sampled_i && sampled_last_o) state_q", "if (stop_q) state_q", "SAMPLE is not left"),
+        ("state_q == FEED && !x_valid_q", "state_q == FEED && !phase_o", "FEED is not left"),
+        ("2'(accepted_o) - 2'(finished_i)", "2'(accept) - 2'(finished_i)", "sampled characters uncounted"),
+        (
+            "if (credit_i) credit_left_q",
+            "if (credit_i && start_o) credit_left_q",
+            "a credit that comes when none was left is lost",
+        ),
+        ("output_flags_q[started_q] <=", "output_flags_q[finished_q] <=", "flags of another character"),
+        ("beat_o == BEAT_BITS'(BEATS - 2)", "beat_o == BEAT_BITS'(BEATS - 1)", "a beat too many"),
+        ("(stop_q || stop_i)", "stop_i", "STOP forgotten"),
     ],
 }
 ROUND_FAULTS = [
@@ -104,3 +118,8 @@ def test_verb_refuses_an_unknown_name() -> None:
 def test_names_are_unique() -> None:
     names = [proof.name for proof in proofs()]
     assert len(names) == len(set(names))
+
+
+def test_docs_list_every_proof() -> None:
+    page = Path(__file__).parents[2] / "docs" / "verification.md"
+    assert markdown() in page.read_text(encoding="utf-8"), "run make docs"
