@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Write the tables of ``docs/architecture.md`` that come from the code (``make docs``).
+"""Write the tables of the documentation that come from the code (``make docs``).
 
 LUTs in the table of lanes are counted by synthesis, minutes a row: kept as they are unless
 ``--synthesize`` is given.
@@ -15,8 +15,10 @@ from typing import Any
 from hls import registers
 from models.spec import network_spec
 from scripts.estimate import lanes_table, table_rows
+from sim import formal
 
 PAGE = Path(__file__).parent / "architecture.md"
+VERIFICATION = PAGE.with_name("verification.md")
 
 
 def block(name: str) -> re.Pattern[str]:
@@ -37,7 +39,13 @@ def tables(text: str, rows: list[dict[str, Any]]) -> str:
     return block("lanes").sub(lambda m: m[1] + lanes_table(rows) + "\n" + m[3], text)
 
 
+def proofs(text: str) -> str:
+    """The page of verification with its table of proofs written anew."""
+    return block("proofs").sub(lambda m: m[1] + formal.markdown() + m[3], text)
+
+
 if __name__ == "__main__":
     spec = network_spec("w8a8", vocabulary=78)
     found = table_rows(spec, "xc7z020", "--synthesize" in sys.argv[1:])
     PAGE.write_text(tables(PAGE.read_text(encoding="utf-8"), found), encoding="utf-8")
+    VERIFICATION.write_text(proofs(VERIFICATION.read_text(encoding="utf-8")), encoding="utf-8")

@@ -104,7 +104,7 @@ def synthesize(project: Path, part: str = DEFAULT_PART) -> dict[str, Any]:
         f"write_json {folder}/netlist.json",
         f"write_verilog -noattr {folder}/netlist.v",
     ]
-    _yosys(script, project, folder / "yosys.log")
+    run_yosys(script, project, folder / "yosys.log")
     resources = count(folder / "cells.json", part)
     write_text(folder / "report.json", json.dumps(resources.to_dict(), indent=2) + "\n")
     return resources.to_dict()
@@ -137,7 +137,12 @@ def _script(project: Path, end: str = "") -> list[str]:
     ]
 
 
-def _yosys(script: list[str], project: Path, log: Path) -> None:
+def run_yosys(script: list[str], project: Path, log: Path) -> None:
+    """Run Yosys commands in a project's folder.
+
+    Raises:
+        UserError: if Yosys refuses one, naming the log.
+    """
     with log.open("w", encoding="utf-8") as output:
         done = subprocess.run(
             # A process of its own: Yosys' log goes to the process' standard output, and it never frees all.
@@ -148,7 +153,7 @@ def _yosys(script: list[str], project: Path, log: Path) -> None:
             stderr=subprocess.STDOUT,
         )
     if done.returncode:
-        raise UserError(f"Yosys could not synthesize {project}; see {log}")
+        raise UserError(f"Yosys refuses {project}; see {log}")
 
 
 def count_blocks(project: Path, folder: Path, part: str = DEFAULT_PART) -> Resources:
@@ -161,7 +166,7 @@ def count_blocks(project: Path, folder: Path, part: str = DEFAULT_PART) -> Resou
         *_script(project.resolve(), "map_ffram"),
         f"tee -q -o {folder.resolve()}/cells.json stat -json",
     ]
-    _yosys(script, project, folder / "yosys.log")
+    run_yosys(script, project, folder / "yosys.log")
     return count(folder / "cells.json", part)
 
 

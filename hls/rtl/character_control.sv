@@ -89,7 +89,8 @@ module character_control #(
 
   always_ff @(posedge clk_i) begin
     length_set_q <= length_i != '0;
-    left_one_q <= left_q == 32'd1;
+    // 0 is left if LENGTH became 0 in the very cycle in which length_set_q had it acted upon: that counts as 1.
+    left_one_q <= left_q[31:1] == '0;
     {score_o, sample_o, last_o} <= output_flags_q[finished_q];
     ready_q <= !rst_i && !accept && state_q == FEED && !x_valid_q && in_flight_q != 2'd3;
   end

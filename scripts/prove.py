@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``zynq-lstm prove``: formal proofs of RTL modules."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command(name="prove")
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("build/prove"),
+    show_default=True,
+    help="Folder for models, logs and counterexamples.",
+)
+def command(names: tuple[str, ...], output: Path) -> None:
+    """Prove properties of RTL modules for all inputs, with Yosys and Z3.
+
+    All proofs, or those whose names begin with NAME.
+
+    docs/verification.md says what each one proves and assumes.
+    """
+    from models.errors import CheckError, UserError
+    from sim.formal import proofs, prove
+
+    known = proofs()
+    unknown = [name for name in names if not any(p.name.startswith(name) for p in known)]
+    if unknown:
+        raise UserError(f"no proof {unknown[0]!r}; there are {', '.join(p.name for p in known)}")
+    chosen = [p for p in known if not names or p.name.startswith(names)]
+    broken = []
+    click.echo(f"{'proof':26} {'method':12}{'depth':>6}{'seconds':>9}  result")
+    for proof in chosen:
+        result = prove(proof, output / proof.name)
+        told = "holds" if result.failed is None else f"fails: {result.failed}"
+        click.echo(f"{proof.name:26} {proof.method:12}{proof.depth:6}{result.seconds:9.1f}  {told}")
+        broken += [] if result.failed is None else [proof.name]
+    if broken:
+        raise CheckError(f"{len(broken)} of {len(chosen)} fail: {', '.join(broken)}; traces are in {output}")
