@@ -97,7 +97,7 @@ def synthesize(project: Path, part: str = DEFAULT_PART) -> dict[str, Any]:
     folder.mkdir(parents=True, exist_ok=True)
     # Synthesis would only warn, and make something of it.
     check = [_read(project), f"hierarchy -check -top {_top(project)}", "proc", "flatten", "check -assert"]
-    _yosys(check, project, folder / "check.log")
+    run_yosys(check, project, folder / "check.log")
     script = [
         *_script(project),
         f"tee -q -o {folder}/cells.json stat -json",

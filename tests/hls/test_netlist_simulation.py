@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What Yosys makes of the RTL, under the bench of the RTL: the same integers at the ports; and that a fault shows."""
+"""The netlist of Yosys under the bench of the RTL: the same integers at the ports; and a fault shows."""
 
 from __future__ import annotations
 
