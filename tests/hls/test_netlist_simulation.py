@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The netlist of Yosys under the bench of the RTL: the same integers at the ports; and a fault shows."""
+"""Netlists under the bench of the RTL: the same integers at the ports; and that a fault in one shows."""
 
 from __future__ import annotations
 
@@ -136,10 +136,8 @@ def test_fault_is_found(engine: Engine, fault: str, tmp_path: Path) -> None:
     codes = [1, 4, 0, 5, 2, 3, 1]
     changes = {"block RAM": table_bit(engine, codes), "LUT": lut_content, "DSP48E1": dsp_register}
     folder = results(engine.project)
-    for made in (
-        folder,
-        engine.rtl.simulator.build_dir,
-    ):  # so that the simulator's library is not built again
+    # The simulator's library is not built again.
+    for made in (folder, engine.rtl.simulator.build_dir):
         shutil.copytree(made, tmp_path / made.name)
     netlist = tmp_path / folder.name / "netlist.v"
     text = netlist.read_text()

@@ -10,9 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+import hls
+from hls import synthesis
 from hls.design import Design
 from hls.schedule import Array
-from hls.synthesis import PARTS, count, part_name, synthesize
+from hls.synthesis import PARTS, count, count_blocks, part_name, synthesize
 from models.errors import UserError
 from sim.rtl import write_project
 from tests.networks import small_spec, with_weights
@@ -41,7 +43,7 @@ def test_report(synthesized: tuple[Path, dict[str, Any]]) -> None:
     assert report["fits"] is True
     assert json.loads((folder / "report.json").read_text()) == report
     assert {path.name for path in folder.iterdir()} == {
-        *("cells.json", "netlist.json", "netlist.v", "report.json", "yosys.log")
+        *("cells.json", "check.log", "netlist.json", "netlist.v", "report.json", "yosys.log")
     }
     netlist = json.loads((folder / "netlist.json").read_text())["modules"]["zynq_lstm"]
     # What would go first if a memory had lost its content: the schedule's last field, generation, the noise.
@@ -110,6 +112,28 @@ def test_sources_that_yosys_refuses_name_the_log(tmp_path: Path) -> None:
     project.mkdir()
     (project / "project.json").write_text('{"top": "zynq_lstm"}')
     (project / "zynq_lstm.sv").write_text("module zynq_lstm (\n")
-    with pytest.raises(UserError, match=r"Yosys refuses .*/rtl; see .*yosys\.log") as error:
+    with pytest.raises(UserError, match=r"Yosys refuses .*/rtl; see .*check\.log") as error:
         synthesize(project)
     assert "zynq_lstm.sv:" in Path(str(error.value).split("see ")[1]).read_text()
+
+
+@pytest.mark.slow
+def test_chain_of_dsps_keeps_its_sign(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Yosys 0.70 by itself leaves a sign bit of this chain without a driver; a later one may not."""
+    (tmp_path / "rtl").mkdir()
+    for name in ("mac_chain.sv", "delay.sv"):
+        (tmp_path / "rtl" / name).write_text((Path(hls.__file__).parent / "rtl" / name).read_text())
+    (tmp_path / "rtl" / "project.json").write_text('{"top": "top"}')
+    (tmp_path / "rtl" / "top.sv").write_text(
+        "module top (input logic clk_i, input logic [99:0] weights_i, input logic [31:0] activations_i,\n"
+        "output logic signed [35:0] sum_o);\n"
+        "mac_chain u_chain (.addend_i(36'd65536), .*);\nendmodule\n"
+    )
+    assert count_blocks(tmp_path / "rtl", tmp_path).dsp == 4
+    script = synthesis._script
+    monkeypatch.setattr(
+        synthesis, "_script", lambda *a: [command for command in script(*a) if command != "wreduce"]
+    )
+    with pytest.raises(UserError, match="Yosys refuses"):
+        count_blocks(tmp_path / "rtl", tmp_path)
+    assert "is used but has no driver" in (tmp_path / "yosys.log").read_text()
