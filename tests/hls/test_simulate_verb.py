@@ -60,6 +60,27 @@ def test_text_in_pieces_and_what_the_rtl_writes_behind_it(
     assert " values of 1 characters" in capfd.readouterr().out
 
 
+@pytest.mark.rtl
+@pytest.mark.slow
+def test_netlist(
+    network: IntegerNetwork, checkpoint: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """What Yosys makes of the RTL scores and writes the same text; of it, the ports' values are counted."""
+    codes = [3, 1, 4, 1, 5, 9, 2, 6]
+    text = decode(codes, network.vocabulary)
+    arguments = ["simulate", "--checkpoint", str(checkpoint), "--output", str(tmp_path), "--text", text]
+    sampling = ["--generate", "5", "--temperature", "1.5", "--seed", "4"]
+    assert main([*arguments, *sampling, "--netlist", "--lanes", "16"]) == 0
+    out, err = capfd.readouterr()
+    assert err == ""
+    # Seven characters of three beats of four logits; five codes.
+    assert out.startswith(f"{7 * 12 + 5} values of 12 characters equal to the reference's, ")
+    assert out.endswith(
+        f"\n{decode(generate(network, codes, 5, temperature_to_raw(1.5), 4).tolist(), network.vocabulary)}\n"
+    )
+    assert (tmp_path / "rtl-synthesis" / "netlist.v").exists()
+
+
 @pytest.mark.parametrize(
     "arguments, message",
     [
