@@ -12,7 +12,7 @@ BIN := .venv/bin
 unexport PYTHONPATH PYTHONHOME PYTHONSTARTUP
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test nightly train lint docs lock venv clean distclean
+.PHONY: help demo test nightly train lint docs luts lock venv clean distclean
 
 help: ## what there is to make
 	@echo "make TARGET, where TARGET is"
@@ -42,6 +42,9 @@ docs: venv ## draw the pictures of the documentation anew
 	@$(BIN)/python docs/flow.py
 	@$(BIN)/zynq-lstm schedule --output docs/schedule.svg
 	@$(BIN)/python -m docs.tables
+
+luts: venv ## count the LUTs in the documentation's table of lanes anew (half an hour)
+	@$(BIN)/python -m docs.tables --synthesize
 
 venv: ## the virtual environment .venv, from the lock files
 	@$(PYTHON) scripts/bootstrap.py --need g++ make perl

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Write the tables of the documentation that come from the code (``make docs``).
 
-LUTs in the table of lanes are counted by synthesis, minutes a row: kept as they are unless
-``--synthesize`` is given.
+LUTs in the table of lanes are counted by synthesis, minutes a row: a row keeps those that it has, as long as
+its DSPs and block RAMs are the same, unless ``--synthesize`` is given (``make luts``).
 """
 
 from __future__ import annotations
@@ -27,14 +27,15 @@ def block(name: str) -> re.Pattern[str]:
 
 
 def tables(text: str, rows: list[dict[str, Any]]) -> str:
-    """The page with its tables written anew; ``rows`` without ``lut`` keep the page's."""
+    """The page with its tables written anew; ``rows`` of which it has the LUTs need none."""
     match = block("lanes").search(text)
-    cells = [line.split("|") for line in match[2].splitlines()[2:]] if match else []
-    old = {row[1].strip(): row[7].strip().replace(",", "") for row in cells}
+    lines = match[2].splitlines()[2:] if match else []
+    cells = [[cell.strip().replace(",", "") for cell in line.split("|")[1:-1]] for line in lines]
+    luts = {(lanes, dsp, bram): lut for lanes, _, _, _, dsp, bram, lut, _ in cells if lut.isdigit()}
     for row in rows:
-        before = old.get(str(row["mac_lanes"]), "")
-        if "lut" not in row and before.isdigit():
-            row["lut"] = int(before)
+        shape = str(row["mac_lanes"]), str(row["dsp"]), f"{row['bram36']:g}"
+        if "lut" not in row and shape in luts:
+            row["lut"] = int(luts[shape])
     text = block("registers").sub(lambda m: m[1] + registers.markdown() + m[3], text)
     return block("lanes").sub(lambda m: m[1] + lanes_table(rows) + "\n" + m[3], text)
 
