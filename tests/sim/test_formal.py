@@ -38,8 +38,16 @@ FAULTS = {
         ("else if (s_axil_bready) s_axil_bvalid", "else s_axil_bvalid", "BVALID does not wait for BREADY"),
         ("have_data_q && !s_axil_bvalid", "have_data_q", "a response over one that waits"),
         ("if (reading_2_q) begin", "if (!reading_2_q) begin", "RDATA changes while it waits"),
-        ("!reading_1_q && !reading_2_q && !s_axil_rvalid;", "!s_axil_rvalid;", "a read that is never answered"),
-        ("s_axil_arvalid && s_axil_arready}", "s_axil_arvalid || s_axil_arready}", "a response without a request"),
+        (
+            "!reading_1_q && !reading_2_q && !s_axil_rvalid;",
+            "!s_axil_rvalid;",
+            "a read that is never answered",
+        ),
+        (
+            "s_axil_arvalid && s_axil_arready}",
+            "s_axil_arvalid || s_axil_arready}",
+            "a response without a request",
+        ),
     ],
     "character_control": [
         ("left_q[31:1] == '0", "left_q == 32'd1", "2**32 characters if LENGTH becomes 0 as they begin"),
