@@ -58,7 +58,8 @@ def test_cycles_and_memories() -> None:
     for count in found.memories.values():
         assert f"| {count:g} |" in TEXT
     narrow = estimate(network_spec("w4a8", vocabulary=78))
-    assert f"`w4a8` takes {narrow.cycles_generate} cycles" in TEXT
+    assert f"`w4a8` takes {narrow.cycles_score} cycles in *score*" in TEXT
+    assert f"and {narrow.cycles_generate} in *generate*" in TEXT
 
 
 def test_widths() -> None:

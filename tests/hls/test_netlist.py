@@ -201,7 +201,7 @@ def test_fault_is_seen_in_the_netlist(body: str, faults: list[str], tmp_path: Pa
 )
 def test_fault_is_seen_before_synthesis(body: str, warning: str, tmp_path: Path) -> None:
     """Yosys would choose one of several drivers, and make something of a net without."""
-    with pytest.raises(UserError, match=r"Yosys could not synthesize .*/rtl; see .*check\.log") as error:
+    with pytest.raises(UserError, match=r"Yosys refuses .*/rtl; see .*check\.log") as error:
         synthesized(body, tmp_path)
     log = Path(str(error.value).split("see ")[1]).read_text()
     assert re.search(f"Warning: {warning}", log)
