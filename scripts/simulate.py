@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from models.errors import UserError
-from scripts.options import array_options
+from scripts.options import array_options, text_codes, text_options
 from sim.sampling import TEMPERATURE, check_seed, temperature_to_raw
 
 PIECE = 1000  # characters scored as one sequence: a bound on memory
@@ -16,9 +16,7 @@ PIECE = 1000  # characters scored as one sequence: a bound on memory
 
 @click.command(name="simulate")
 @click.option("--checkpoint", type=click.Path(path_type=Path), help="Quantized network; the shipped w8a8.")
-@click.option("--text", help="What to run; the start of the validation split if not given.")
-@click.option("--text-file", type=click.Path(path_type=Path), help="UTF-8 file of what to run.")
-@click.option("--characters", default=256, show_default=True, help="Of the validation split.")
+@text_options
 @click.option(
     "--generate",
     "length",
@@ -80,27 +78,15 @@ def command(
     from hls.design import Design
     from hls.estimate import fitting_array
     from models.checkpoint import Checkpoint, shipped
-    from models.corpus import decode, encode, load_corpus, read_text
+    from models.corpus import decode
     from models.freeze import freeze
     from sim.rtl import PROTOCOL_TESTS, Rtl, Sequence
 
-    if text is not None and text_file is not None:
-        raise UserError("give --text or --text-file, not both")
     if length < 0:
         raise UserError(f"--generate is {length}; it must be 0 or more")
     raw, seed = temperature_to_raw(temperature), check_seed(seed)
     network = freeze(Checkpoint.load(checkpoint or shipped("w8a8")))
-    if text is None and text_file is None:
-        corpus = load_corpus().with_vocabulary(network.vocabulary)
-        held_out = corpus.split().part("validation")
-        if not 1 <= characters <= len(held_out):
-            raise UserError(f"--characters is {characters}; the validation split has {len(held_out)}")
-        codes = held_out[:characters]
-    else:
-        source = str(text_file) if text_file else "--text"
-        codes = encode(text if text is not None else read_text(Path(source)), network.vocabulary, source)
-    if not len(codes):
-        raise UserError("there is no character to run")
+    codes = text_codes(network.vocabulary, text, text_file, characters)
     console = Console()
     design = Design(network, fitting_array(network.spec, dsp=dsp, lanes=lanes))
     build, what = (Rtl.build_netlist, "Yosys and ") if netlist else (Rtl.build, "")

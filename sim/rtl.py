@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import shutil
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
@@ -15,12 +17,12 @@ from numpy.typing import NDArray
 from hls.design import Design
 from hls.generate import generate
 from hls.synthesis import results, synthesize
-from models.errors import UserError
+from models.errors import CheckError, UserError
 from models.store import write_text
 from sim.bench.components import PLAN_VARIABLE, PROGRESS_FILE, STREAM_FILE
 from sim.fixed import Raw
-from sim.simulator import Simulator, build, build_netlist
-from sim.trace import read_rtl_trace, trace_files
+from sim.simulator import WAVES, Simulator, build, build_netlist
+from sim.trace import RtlTraceReader, read_rtl_trace, trace_files
 
 PROTOCOL_TESTS = (
     "register_map",
@@ -37,6 +39,7 @@ PROTOCOL_TESTS = (
     "temperature_while_generating",
 )
 
+PROJECT_FILE = "project.json"
 LOOK_SECONDS = 0.05  # between looks at what has been generated or compared
 
 
@@ -81,10 +84,24 @@ class Rtl:
     traced: bool = True  # every signal is seen; of a netlist only the ports are
 
     @classmethod
-    def build(cls, design: Design, folder: Path, *, simulator: str = "verilator", waves: bool = False) -> Rtl:
-        """Write the project to ``folder/rtl`` and build it."""
-        project, network_file = _write(design, folder)
-        return cls(design, network_file, build(project, simulator, waves=waves))
+    def build(
+        cls,
+        design: Design,
+        folder: Path,
+        *,
+        simulator: str = "verilator",
+        waves: bool = False,
+        project: Path | None = None,
+    ) -> Rtl:
+        """Write the project to ``folder/rtl`` and build it; or copy ``project``, which may have been changed.
+
+        Raises:
+            UserError: if ``project`` was written for another network or array, or has other modules.
+        """
+        written, network_file = _write(design, folder)
+        if project:
+            _copy(project, written)
+        return cls(design, network_file, build(written, simulator, waves=waves))
 
     @classmethod
     def build_netlist(
@@ -217,6 +234,31 @@ class Rtl:
     def _run_dir(self, run: str) -> Path:
         return self.network_file.parent / f"run-{run}"
 
+    def window(self, codes: Iterable[int] | NDArray[Any], start_ns: int) -> Path:
+        """Score ``codes`` once more for a waveform of what happens from ``start_ns`` on; its path (FST).
+
+        Differences from the reference end the run, and are no error here.
+        """
+        path = self._run_dir("window") / WAVES
+        path.unlink(missing_ok=True)
+        options = {"keep_trace": True, "temperature": 0, "seed": 0, "sequences": [Sequence(codes).plan()]}
+        with contextlib.suppress(CheckError):
+            self._run(
+                "sim.bench.text",
+                "text",
+                "window",
+                options,
+                waves_from_ns=start_ns,
+            )
+        if not path.exists():
+            raise CheckError(f"the simulation wrote no waveform; see {path.parent / 'simulation.log'}")
+        return path
+
+    def recorded(self, run: str) -> dict[str, Raw]:
+        """Every signal of the characters that the last run of that name finished, also if it failed."""
+        network, lanes = self.design.network, self.design.array.gate_lanes
+        return RtlTraceReader(network, self._run_dir(run), lanes).read()
+
     def trace(self, run: str) -> dict[str, Raw]:
         """Every signal of the last run of that name, also if it failed."""
         return read_rtl_trace(self.design.network, self._run_dir(run), self.design.array.gate_lanes)
@@ -228,6 +270,7 @@ class Rtl:
         run: str,
         options: dict[str, Any],
         seed: int | None = None,
+        waves_from_ns: int | None = None,
     ) -> tuple[Path, Path]:
         run_dir = self._run_dir(run)
         run_dir.mkdir(parents=True, exist_ok=True)
@@ -253,6 +296,7 @@ class Rtl:
             environment={PLAN_VARIABLE: str(plan)},
             plusargs={name: str(file) for name, file in traces.items()},
             seed=seed,
+            waves_from_ns=waves_from_ns,
         )
         return run_dir, results
 
@@ -264,6 +308,24 @@ def _write(design: Design, folder: Path) -> tuple[Path, Path]:
     design.network.save(network_file)
     write_project(design, folder / "rtl")
     return folder / "rtl", network_file
+
+
+def _copy(project: Path, folder: Path) -> None:
+    """Replace a written project's sources with those of another of the same network and array."""
+    theirs = project / PROJECT_FILE
+    if not theirs.is_file():
+        raise UserError(f"{project}: no RTL project; 'zynq-lstm convert --backend OpenRTL' writes one")
+    ours, other = (
+        json.loads((where / PROJECT_FILE).read_text(encoding="utf-8")) for where in (folder, project)
+    )
+    for name in ("identity", "array"):
+        if ours[name] != other.get(name):
+            raise UserError(f"{theirs}: {name} is {other.get(name)}, of the network to run {ours[name]}")
+    for path in (*folder.glob("*.sv"), *folder.glob("*.svh"), *folder.glob("*.mem")):
+        path.unlink()
+    for path in project.iterdir():
+        if path.suffix in (".sv", ".svh", ".mem"):
+            shutil.copyfile(path, folder / path.name)
 
 
 def write_project(design: Design, folder: Path) -> None:

@@ -22,6 +22,7 @@ from models.store import write_text
 SIMULATORS = ("verilator", "icarus")
 TOP = "zynq_lstm"
 CELLS = Path(__file__).parent / "cells"
+WAVES = "waves.fst"  # of a run, in its folder
 
 
 @dataclass(frozen=True)
@@ -42,8 +43,11 @@ class Simulator:
         environment: Mapping[str, str] | None = None,
         plusargs: Mapping[str, str] | None = None,
         seed: int | None = None,
+        waves_from_ns: int | None = None,
     ) -> Path:
         """Run the cocotb tests of ``module``; returns the JUnit XML file.
+
+        Built for waveforms it writes one (:data:`WAVES`), of RTL only from a time on if that is given.
 
         Raises:
             CheckError: if a test fails, or none ran; the message has the first failure and the log's path.
@@ -58,7 +62,14 @@ class Simulator:
             arguments = [f"+{key}={value}" for key, value in (plusargs or {}).items()]
             if self.name == "verilator":  # of effect where it was built with undefined bits
                 arguments += ["+verilator+rand+reset+2", f"+verilator+seed+{(seed or 0) % (2**31 - 1) + 1}"]
-            waves = [] if not self.waves else _wave_arguments(self.name, run_dir)
+            whole = self.waves and waves_from_ns is None
+            waves = (
+                ["--trace", "--trace-file", str(run_dir / WAVES)]
+                if whole and self.name == "verilator"
+                else []
+            )
+            if self.waves and not whole:
+                arguments += [f"+waves={run_dir / WAVES}", f"+waves_from_ns={waves_from_ns}"]
             runner.build_dir = self.build_dir
             with contextlib.suppress(SystemExit):
                 runner.test(
@@ -74,7 +85,7 @@ class Simulator:
                     extra_env={"PYTHONUNBUFFERED": "1", **(environment or {})},
                     plusargs=arguments,
                     test_args=waves,
-                    waves=self.waves and self.name == "icarus",
+                    waves=whole and self.name == "icarus",
                 )
         return _check(results, log)
 
@@ -232,10 +243,6 @@ def _environment(name: str) -> Iterator[None]:
     finally:
         os.environ.clear()
         os.environ.update(before)
-
-
-def _wave_arguments(name: str, run_dir: Path) -> list[str]:
-    return ["--trace", "--trace-file", str(run_dir / "waves.fst")] if name == "verilator" else []
 
 
 def _check(results: Path, log: Path) -> Path:

@@ -40,6 +40,14 @@ class Mismatch:
     actual: int
     format: FixedFormat
 
+    def pick(self, network: IntegerNetwork, trace: Trace) -> int:
+        """The value of a trace at this place."""
+        if self.layer is None:
+            return int(trace["logits"][self.character, self.unit])
+        signal, _, gate = self.signal.partition("_")
+        column = self.unit + (GATES.index(gate) * network.spec.layers[self.layer].units if gate else 0)
+        return int(trace[f"layers.{self.layer}.{signal}"][self.character, column])
+
     def __str__(self) -> str:
         where = "output layer" if self.layer is None else f"layer {self.layer}"
         return (

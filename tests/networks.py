@@ -5,10 +5,12 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from models.checkpoint import Checkpoint
 from models.network import IntegerNetwork
 from models.spec import GATES, PRESETS, Layer, NetworkSpec
 from sim.fixed import FixedFormat, Rounding
@@ -38,6 +40,14 @@ def with_weights(spec: NetworkSpec, rng: np.random.Generator, extreme: bool = Fa
                 rng.normal(0, max(1, fmt.max_raw / 4), shape).astype(np.int64), fmt.min_raw, fmt.max_raw
             )
     return IntegerNetwork.from_weights(spec, LETTERS[: spec.vocabulary], weights)
+
+
+def save_checkpoint(network: IntegerNetwork, path: Path) -> Path:
+    """A checkpoint that freezes to this network."""
+    formats = network.spec.weight_formats()
+    weights = {n: f.to_real(network.arrays[n]).astype(np.float32) for n, f in formats.items()}
+    Checkpoint(network.vocabulary, weights, network.spec).save(path)
+    return path
 
 
 class Scalar:

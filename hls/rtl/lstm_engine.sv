@@ -543,4 +543,8 @@ module lstm_engine #(
       .accepted_i   (accepted),
       .bad_code_i   (bad_code)
   );
+
+`ifdef ZYNQ_LSTM_TRACE
+  waveform u_waveform (.clk_i);
+`endif
 endmodule

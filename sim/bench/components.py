@@ -249,6 +249,8 @@ class Bench:
             expected = self.model.finish() if all_of_it else self.model.take(characters)
             new = compare(self.network, expected, actual, self.compared.characters)
             self.compared = self.compared + new
+            if new.first:
+                self.report(self.compared)
             assert new.first is None, (
                 f"{self.compared.mismatches} of {self.compared.values} values differ, first: {new.first}"
             )
@@ -291,4 +293,6 @@ class Bench:
             "comparing_seconds": self.comparing,  # of these
         }
         data = {**result.summary(), **seconds, **more}
+        if self.plan.options.get("keep_trace"):
+            data["taken_ns"] = [cycle * PERIOD_NS for cycle in self.monitor.taken]
         (self.plan.run_dir / "report.json").write_text(json.dumps(data), encoding="utf-8")

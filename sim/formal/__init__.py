@@ -136,7 +136,7 @@ PROOFS = (
     Proof(
         "axil_registers",
         "axil_registers",
-        "responses hold until READY; every request gets one response, a write in the next cycle, a read two "
+        "responses hold until READY; every request gets one response, a write in the next cycle, a read three "
         "cycles later; no response without a request",
         ("axil_registers",),
         "induction",

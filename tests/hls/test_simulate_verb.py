@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.checkpoint import Checkpoint
 from models.corpus import decode
 from models.network import IntegerNetwork
 from scripts import simulate
@@ -16,6 +15,7 @@ from scripts.main import main
 from sim.generate import generate
 from sim.sampling import temperature_to_raw
 from tests.hls.hls4ml_networks import random_network
+from tests.networks import save_checkpoint
 
 
 @pytest.fixture(scope="module")
@@ -25,11 +25,7 @@ def network(seed: int) -> IntegerNetwork:
 
 @pytest.fixture(scope="module")
 def checkpoint(network: IntegerNetwork, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("checkpoint") / "small.safetensors"
-    formats = network.spec.weight_formats()
-    weights = {n: f.to_real(network.arrays[n]).astype(np.float32) for n, f in formats.items()}
-    Checkpoint(network.vocabulary, weights, network.spec).save(path)
-    return path
+    return save_checkpoint(network, tmp_path_factory.mktemp("checkpoint") / "small.safetensors")
 
 
 @pytest.mark.rtl

@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every signal of a quantized network by the name of an engine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from models.errors import CheckError, UserError
+
+if TYPE_CHECKING:
+    from models.checkpoint import Checkpoint
+    from models.network import IntegerNetwork
+    from sim.fixed import Raw
+    from sim.rtl import Rtl
+
+ENGINES = ("keras", "reference", "hls", "rtl", "icarus")
+SIMULATORS = {"rtl": "verilator", "icarus": "icarus"}  # what an engine of RTL runs on
+
+
+def trace(
+    engine: str, checkpoint: Checkpoint, network: IntegerNetwork, codes: Raw, folder: Path, rtl: Path | None
+) -> dict[str, Raw]:
+    """All signals of ``codes`` from a zero state, raw; building first what must be built, in ``folder``.
+
+    Engines of RTL are held to the reference while they run and end at a difference: their trace then ends
+    behind it.
+
+    Args:
+        rtl: a project to simulate, written by ``zynq-lstm convert`` and maybe changed since.
+
+    Raises:
+        UserError: if the engine can't be built.
+        CheckError: if it fails before it has finished a character.
+    """
+    if engine == "reference":
+        from sim.reference import Reference
+
+        signals: dict[str, Raw] = {}
+        Reference(network).run(codes, signals)
+        return signals
+    if engine in SIMULATORS:
+        return _rtl_trace(simulation(engine, network, folder, rtl), codes)
+
+    from models import quantized
+
+    model = quantized.quantized_model(checkpoint)
+    if engine == "keras":
+        return dict(quantized.trace(model, codes))
+
+    from hls import simulate
+    from hls.convert import compile_model, convert
+
+    graph = convert(model, folder)
+    compile_model(graph)
+    return simulate.trace(graph, codes)
+
+
+def simulation(
+    engine: str, network: IntegerNetwork, folder: Path, rtl: Path | None, *, waves: bool = False
+) -> Rtl:
+    """The RTL built for an engine's simulator: the project ``rtl``, or one written to ``folder``."""
+    from hls.design import Design
+    from hls.estimate import fitting_array
+    from sim.rtl import Rtl
+
+    design: Any = Design(network, fitting_array(network.spec))
+    return Rtl.build(design, folder, simulator=SIMULATORS[engine], waves=waves, project=rtl)
+
+
+def _rtl_trace(rtl: Rtl, codes: Raw) -> dict[str, Raw]:
+    try:
+        return rtl.score(codes).trace
+    except CheckError as failure:
+        try:
+            found = rtl.recorded("score")
+        except UserError:
+            raise failure from None
+        if not len(found["logits"]):
+            raise
+        return found
