@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from models.errors import UserError
 from models.spec import NetworkSpec, network_spec
-from models.store import content_hash, load_tensors, save_tensors
+from models.store import content_hash, load_tensors, save_tensors, typed
 
 FLOAT, QUANTIZED = "float network", "quantized network"
 
@@ -58,6 +58,8 @@ class Checkpoint:
             array = np.asarray(self.weights[name])
             if array.shape != shapes[name]:
                 raise UserError(f"array {name!r} has shape {array.shape}, must be {shapes[name]}")
+            if not np.issubdtype(array.dtype, np.floating):
+                raise UserError(f"array {name!r} must hold floating-point numbers, got {array.dtype}")
             if not np.isfinite(array).all():
                 raise UserError(f"array {name!r} holds a value that is not finite")
 
@@ -100,10 +102,13 @@ class Checkpoint:
         if kind not in (FLOAT, QUANTIZED):
             raise UserError(f"{path}: holds a {kind or 'file'!r}, not a {FLOAT} or {QUANTIZED}")
         try:
-            spec = NetworkSpec.from_dict(metadata["spec"]) if kind == QUANTIZED else None
-            return cls(str(metadata["vocabulary"]), tensors, spec, metadata["corpus"], metadata["record"])
-        except KeyError as error:
-            raise UserError(f"{path}: key {error} is missing in its header") from None
+            return cls(
+                typed(metadata, "vocabulary", str),
+                tensors,
+                NetworkSpec.from_dict(typed(metadata, "spec", dict)) if kind == QUANTIZED else None,
+                typed(metadata, "corpus", dict),
+                typed(metadata, "record", dict),
+            )
         except UserError as error:
             raise UserError(f"{path}: {error}") from None
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from models.errors import UserError
 from models.spec import LstmFormats, NetworkSpec
-from models.store import content_hash, load_tensors, save_tensors
+from models.store import content_hash, load_tensors, save_tensors, typed
 from sim.fixed import FixedFormat, Raw
 
 KIND = "integer network"
@@ -160,9 +160,11 @@ class IntegerNetwork:
         if metadata.get("kind") != KIND:
             raise UserError(f"{path}: holds a {metadata.get('kind', 'file')!r}, not an {KIND}")
         try:
-            return cls(NetworkSpec.from_dict(metadata["spec"]), str(metadata["vocabulary"]), tensors)
-        except KeyError as error:
-            raise UserError(f"{path}: key {error} is missing in its header") from None
+            return cls(
+                NetworkSpec.from_dict(typed(metadata, "spec", dict)),
+                typed(metadata, "vocabulary", str),
+                tensors,
+            )
         except UserError as error:
             raise UserError(f"{path}: {error}") from None
 

@@ -11,10 +11,11 @@ import contextlib
 import hashlib
 import json
 import os
+import stat
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,9 +25,11 @@ from safetensors.numpy import save as safetensors_save
 
 from models.errors import UserError
 
+T = TypeVar("T")
 Tensors = Mapping[str, NDArray[Any]]
 
 FORMAT_VERSION = "1"
+MAX_BYTES = 1 << 30  # of a file; the largest network has some 10 MB
 
 
 @contextlib.contextmanager
@@ -80,14 +83,7 @@ def load_tensors(path: Path | str) -> tuple[dict[str, NDArray[Any]], dict[str, A
         UserError: if the file is missing, truncated, altered, or of another kind or version.
     """
     path = Path(path)
-    try:
-        blob = path.read_bytes()
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such file") from None
-    except IsADirectoryError:
-        raise UserError(f"{path}: is a folder, not a file") from None
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read: {error.strerror or error}") from None
+    blob = _read(path)
     try:
         tensors = safetensors_load(blob)
         size = int.from_bytes(blob[:8], "little")
@@ -105,6 +101,40 @@ def load_tensors(path: Path | str) -> tuple[dict[str, NDArray[Any]], dict[str, A
     if content_hash(tensors, metadata) != sha256:
         raise UserError(f"{path}: content does not match its hash; the file was altered or damaged")
     return tensors, metadata
+
+
+def _read(path: Path) -> bytes:
+    """A file's content; what is no file, or too large to be one of ours, is refused unread."""
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file") from None
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+        raise UserError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
+    if stat.S_ISDIR(status.st_mode):
+        raise UserError(f"{path}: is a folder, not a file")
+    if not stat.S_ISREG(status.st_mode):
+        raise UserError(f"{path}: is not a file")
+    if status.st_size > MAX_BYTES:
+        raise UserError(f"{path}: has {status.st_size} bytes; at most {MAX_BYTES} are read")
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror or error}") from None
+
+
+def typed(metadata: Mapping[str, Any], key: str, kind: type[T]) -> T:
+    """A value of the header.
+
+    Raises:
+        UserError: if it is missing or of another type.
+    """
+    if key not in metadata:
+        raise UserError(f"key {key!r} is missing in its header")
+    value = metadata[key]
+    if not isinstance(value, kind):
+        raise UserError(f"{key} in its header must be of type {kind.__name__}, got {type(value).__name__}")
+    return value
 
 
 def _ordered(blob: bytes) -> bytes:

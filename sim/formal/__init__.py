@@ -136,8 +136,8 @@ PROOFS = (
     Proof(
         "axil_registers",
         "axil_registers",
-        "responses hold until READY; every request gets one response, a write in the next cycle, a read three "
-        "cycles later; no response without a request",
+        "responses hold until READY; every request gets one response, a write in the next cycle, a read "
+        "three cycles later; no response without a request",
         ("axil_registers",),
         "induction",
         4,
