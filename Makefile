@@ -41,6 +41,7 @@ lint: venv ## ruff's checks and format, and mypy
 docs: venv ## draw the pictures of the documentation anew
 	@$(BIN)/python docs/flow.py
 	@$(BIN)/zynq-lstm schedule --output docs/schedule.svg
+	@$(BIN)/zynq-lstm ladder --plot docs/ladder.svg
 	@$(BIN)/python -m docs.tables
 
 luts: venv ## count the LUTs in the documentation's table of lanes anew (half an hour)

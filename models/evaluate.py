@@ -15,13 +15,22 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from models.errors import UserError
 from models.network import IntegerNetwork
+from models.partial import LayerStates, PartlyQuantized
 
 METRIC = "bits per character, one stream, state carried through from zero"
 
 CHUNK = 2048  # steps that one call of the compiled function takes
+
+#: Streams of :func:`evaluate_partial`, and how many characters each reads before those that count.
+STREAMS, WARM_UP = 32, 1024
+METRIC_PARTIAL = (
+    f"bits per character, {STREAMS} streams, each started {WARM_UP} characters before its part "
+    "from the float network's state there"
+)
 
 
 def bits_of(logits: NDArray[np.float64], targets: NDArray[np.integer]) -> NDArray[np.float64]:
@@ -120,3 +129,57 @@ def estimate_reference(network: IntegerNetwork, codes: NDArray[np.integer], stre
     cut = streams_of(codes, streams)
     logits = network.spec.output.logits.to_real(Reference(network, len(cut)).run(cut[:, :-1]))
     return bits_per_character(logits.reshape(-1, logits.shape[2]), cut[:, 1:].reshape(-1))
+
+
+def evaluate_partial(
+    network: PartlyQuantized, codes: NDArray[np.integer], states: list[LayerStates], streams: int = STREAMS
+) -> float:
+    """BPC of a partly quantized network, nearly as of one stream but ten times as fast.
+
+    Every character of the text counts once. A stream must not start from zero: there are places in a text
+    from where a network needs thousands of characters to find its way.
+
+    Args:
+        states: of :func:`float_states`, for the same text and as many streams.
+    """
+    predicted, warm_up, length = _cut(codes, streams)
+    starts = length * np.arange(streams)[:, None]
+    network.state = list(states)
+    bits: list[float] = []
+    with threadpool_limits(1):  # the products are too small to share
+        for first in range(0, length + warm_up, 16):
+            step = np.arange(first, min(first + 16, length + warm_up))
+            at = starts + step  # (S, T)
+            logits = network.run(codes[np.minimum(at, predicted - 1)], carry=True)
+            counts = (at < predicted) & ((step >= warm_up) | (starts == 0))
+            bits += bits_of(logits[counts], codes[at[counts] + 1]).tolist()
+    return math.fsum(bits) / predicted
+
+
+def float_states(
+    network: PartlyQuantized, codes: NDArray[np.integer], streams: int = STREAMS
+) -> list[LayerStates]:
+    """h and c of each layer, (S, H), where the streams of :func:`evaluate_partial` start.
+
+    The network reads the whole text as one stream.
+    """
+    _, _, length = _cut(codes, streams)
+    network.state = network.zero_state(1)
+    states = [list(network.state)]
+    with threadpool_limits(1):
+        for stream in range(streams - 1):
+            network.run(codes[stream * length : (stream + 1) * length][None], carry=True)
+            states.append(list(network.state))
+    return [
+        (np.concatenate([h for h, _ in layer]), np.concatenate([c for _, c in layer]))
+        for layer in zip(*states, strict=True)
+    ]
+
+
+def _cut(codes: NDArray[np.integer], streams: int) -> tuple[int, int, int]:
+    """Characters predicted, characters that each stream reads before its part, and length of a part."""
+    predicted = len(codes) - 1
+    if predicted < 2 * streams:
+        raise UserError(f"the text has {len(codes)} characters; {2 * streams + 1} are needed")
+    warm_up = min(WARM_UP, predicted // 2)
+    return predicted, warm_up, -(-(predicted - warm_up) // streams)

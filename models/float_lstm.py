@@ -167,6 +167,9 @@ class FloatLSTM(keras.layers.Layer):
         one_hot: the input is character codes (B, T) instead of vectors (B, T, input_size).
     """
 
+    gates = GATES
+    keeps = "f"
+
     def __init__(self, units: int, input_size: int, one_hot: bool = False, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.units = units

@@ -22,6 +22,9 @@ from sim.fixed import FixedFormat
 
 Reals = NDArray[np.float64]
 
+LayerStates = tuple[Reals, Reals]
+"""h and c of one layer, each (S, H)."""
+
 #: Groups of formats that are a step of quantization each, by field name.
 GROUPS: Mapping[str, tuple[str, ...]] = {
     "weights": ("W", "U", "b", "rb"),
@@ -48,7 +51,7 @@ def in_groups(spec: NetworkSpec, groups: Collection[str]) -> set[str]:
 
 
 class PartlyQuantized:
-    """Runs a network with some of its signals rounded, from a zero state.
+    """Runs a network with some of its signals rounded.
 
     Args:
         spec: shape, functions, and the formats of what is rounded.
@@ -68,6 +71,7 @@ class PartlyQuantized:
                 raise UserError(f"unknown format {name!r}; legal are {', '.join(formats)}")
         self.spec = spec
         self.formats = {name: formats[name] for name in rounded}
+        self.state: list[LayerStates] = []  # where the last run ended
         self.weights = {
             name: self.rounded(name, np.asarray(weights[name], np.float64)) for name in spec.weight_formats()
         }
@@ -77,13 +81,18 @@ class PartlyQuantized:
         fmt = self.formats.get(name)
         return values if fmt is None else fmt.to_real(fmt.quantize(values))
 
-    def run(self, codes: NDArray[np.integer], trace: dict[str, Reals] | None = None) -> Reals:
+    def run(
+        self, codes: NDArray[np.integer], trace: dict[str, Reals] | None = None, carry: bool = False
+    ) -> Reals:
         """Logits after every character: (S, T) -> (S, T, V).
 
         Args:
             trace: if given, filled with every signal as real numbers, named as the reference's.
+            carry: start from :attr:`state`, where the last run ended, and not from zero.
         """
         codes = np.atleast_2d(codes)
+        if not (carry and self.state):
+            self.state = self.zero_state(len(codes))
         x: Reals | None = None
         for k in range(len(self.spec.layers)):
             kept: dict[str, list[Reals]] | None = None if trace is None else {}
@@ -100,11 +109,16 @@ class PartlyQuantized:
             trace["logits"] = logits
         return logits
 
+    def zero_state(self, streams: int) -> list[LayerStates]:
+        """The state before the first character."""
+        zeros = [np.zeros((streams, layer.units)) for layer in self.spec.layers]
+        return [(h, h) for h in zeros]
+
     def _steps(self, k: int, sums: Reals, kept: dict[str, list[Reals]] | None) -> Iterator[Reals]:
         """h of each step of layer k: x.W + b of all steps (S, T, N) -> (S, H)."""
         layer = self.spec.layers[k]
         step = _STEPS[type(layer.formats)]
-        h = c = np.zeros((len(sums), layer.units))
+        h, c = self.state[k]
         U = self.weights[f"layers.{k}.U"]
         for t in range(sums.shape[1]):
             signals = step(self, f"layers.{k}.", layer.formats, sums[:, t], h @ U, c)
@@ -113,6 +127,7 @@ class PartlyQuantized:
                 for name, values in signals.items():
                     kept.setdefault(name, []).append(values)
             yield h
+        self.state[k] = h, c
 
     def _lstm(self, at: str, fmt: LstmFormats, x: Reals, hU: Reals, c: Reals) -> dict[str, Reals]:
         sigmoid, tanh = FUNCTIONS[fmt.sigmoid], FUNCTIONS[fmt.tanh]

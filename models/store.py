@@ -34,8 +34,23 @@ MAX_BYTES = 1 << 30  # of a file; the largest network has some 10 MB
 
 @contextlib.contextmanager
 def atomic_path(path: Path | str) -> Iterator[Path]:
-    """A temporary file beside ``path`` that replaces it when the block ends well, and vanishes if not."""
+    """A temporary file beside ``path`` that replaces it when the block ends well, and vanishes if not.
+
+    Raises:
+        OSError: naming ``path``, which a full disk's own error doesn't.
+    """
     path = Path(path)
+    try:
+        with _part(path) as part:
+            yield part
+    except OSError as error:
+        if error.errno is None or error.filename is not None:
+            raise
+        raise OSError(error.errno, error.strerror, str(path)) from error
+
+
+@contextlib.contextmanager
+def _part(path: Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
     os.close(handle)

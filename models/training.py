@@ -15,6 +15,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -34,11 +35,16 @@ CHECKPOINT_KIND = "training checkpoint"
 #: machine's cores, because how sums are grouped decides how they are rounded. Half a batch also fits the
 #: cache better: two halves one after the other take 20 % less time than the whole.
 GROUPS = 2
+#: A loss so many times that of an even guess is diverging, though still a number.
+DIVERGED = 2.0
+#: Checkpoints wait while the loss is so many times the lowest average: the last one stays from before.
+SUSPICIOUS = 1.3
+MEMORY = 20  # updates that the likely cause of a divergence is looked for in
 ADAM_BETA1, ADAM_BETA2, ADAM_EPSILON = 0.9, 0.999, 1e-8
 
 
 class TrainingDiverged(UserError):
-    """The loss or the gradient stopped being a number."""
+    """The loss or the gradient stopped being a number, or the loss went far above that of a guess."""
 
 
 @dataclass(frozen=True)
@@ -126,7 +132,7 @@ class Progress:
 
 
 def initialise(model: Any, seed: int) -> None:
-    """Set a float model's weights from the seed: Glorot W, orthogonal U, forget bias 1."""
+    """Set a float model's weights from the seed: Glorot W, orthogonal U, forget bias 1, all else 0."""
     rng = np.random.default_rng(seed)
 
     def glorot(rows: int, columns: int) -> NDArray[np.float64]:
@@ -136,13 +142,17 @@ def initialise(model: Any, seed: int) -> None:
     for layer in float_lstm.recurrent_layers(model):
         units = layer.units
         gates = []
-        for _ in range(4):
+        for _ in layer.gates:
             q, r = np.linalg.qr(rng.standard_normal((units, units)))
             gates.append(q * np.sign(np.diag(r)))
-        bias = np.zeros(4 * units)
-        bias[units : 2 * units] = 1  # f starts open (Gers, Schmidhuber, Cummins 2000)
-        kernel = glorot(layer.input_size, 4 * units)
-        layer.set_weights([kernel, np.concatenate(gates, axis=1), bias])
+        width = len(gates) * units
+        bias = np.zeros(width)
+        if layer.keeps is not None:  # f starts open (Gers, Schmidhuber, Cummins 2000)
+            k = layer.gates.index(layer.keeps)
+            bias[k * units : (k + 1) * units] = 1
+        kernel = glorot(layer.input_size, width)
+        rest = [np.zeros(weight.shape) for weight in layer.weights[3:]]
+        layer.set_weights([kernel, np.concatenate(gates, axis=1), bias, *rest])
     dense = model.get_layer("logits")
     rows, columns = dense.kernel.shape
     dense.set_weights([glorot(rows, columns), np.zeros(columns)])
@@ -280,11 +290,14 @@ class Trainer:
             each_epoch: called with the number of epochs done, after each.
 
         Raises:
-            TrainingDiverged: the loss or the gradient is not finite; the last checkpoint stays.
+            TrainingDiverged: with the step and the likely cause; the last good checkpoint stays.
         """
         started = saved = last = time.monotonic()
         first = self.step
         smooth = None
+        lowest = math.inf
+        norms: deque[float] = deque(maxlen=MEMORY)
+        guess = math.log(self.model.get_layer("logits").units)
         per_step = self.options.batch * self.options.steps
         while self.step < self.total:
             step = self.step
@@ -292,14 +305,18 @@ class Trainer:
                 self.states = self._zero_states()
             rate = self.learning_rate(step)
             loss, norm = self.update(step, rate)
-            if not (math.isfinite(loss) and math.isfinite(norm)):
-                kept = f"; {checkpoint} holds the last good step" if checkpoint else ""
+            norms.append(norm)
+            if not (math.isfinite(norm) and loss < DIVERGED * guess):
+                kept = (
+                    f"; {checkpoint} holds the last good step" if checkpoint and checkpoint.exists() else ""
+                )
                 raise TrainingDiverged(
-                    f"training diverged at step {step + 1}: loss {loss}, gradient norm {norm}{kept}; "
-                    "use a lower --learning-rate"
+                    f"training diverged at step {step + 1}: loss {loss:.4g}, gradient norm {norm:.4g}: "
+                    f"{_likely_cause(list(norms), rate, self.options.clip)}{kept}"
                 )
             self.step = step + 1
             smooth = loss if smooth is None else smooth + 0.02 * (loss - smooth)
+            lowest = min(lowest, smooth)
             now = time.monotonic()
             self.seconds += now - last
             last = now
@@ -307,7 +324,8 @@ class Trainer:
                 speed = (self.step - first) * per_step / (now - started)
                 left = (self.total - self.step) * per_step / speed
                 report(Progress(self.step, self.total, loss, smooth, rate, norm, speed, left))
-            if checkpoint and (self.step == self.total or now - saved >= seconds_between):
+            due = now - saved >= seconds_between and max(loss, smooth) <= SUSPICIOUS * lowest
+            if checkpoint and (due or self.step == self.total):
                 self.save(checkpoint)
                 saved = now
             if each_epoch and self.step % self.plan.steps_per_epoch == 0:
@@ -359,6 +377,21 @@ class Trainer:
         ]
         self.step = metadata["step"]
         self.seconds = metadata["seconds"]
+
+
+def _likely_cause(norms: list[float], rate: float, clip: float) -> str:
+    """Why a run diverged, as far as the gradient's norms of the last updates tell, and what to do."""
+    before = [norm for norm in norms[:-1] if math.isfinite(norm)]
+    lower = f"use a lower --learning-rate than {rate:.2g}"
+    if not before:
+        return "at the first update, so the weights that it began with, or the text, are the likely cause"
+    usual = sorted(before)[len(before) // 2]
+    if max(before[-3:]) > 4 * usual:
+        return (
+            f"the gradient's norm rose from {usual:.2g} to {max(before[-3:]):.2g} in the last updates, so "
+            f"the gradient is likely to have exploded; {lower}, or a --clip below {clip:g}"
+        )
+    return f"the gradient's norm was {usual:.2g} before, so single steps are likely to be too long; {lower}"
 
 
 def _first_difference(old: Any, new: Any, where: str = "") -> str | None:

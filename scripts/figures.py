@@ -80,7 +80,7 @@ def training(measure: bool, rounds: int, updates: int, json_path: Path | None) -
     """Bits per character of the networks whose training records are shipped.
 
     A preset's delta is its test BPC minus float's, from networks of equally long training only: the same
-    base, then the same number of updates.
+    base, then the same number of updates; or anew, as many as both together.
     """
     from rich.console import Console
     from rich.table import Table
@@ -88,9 +88,10 @@ def training(measure: bool, rounds: int, updates: int, json_path: Path | None) -
     from models.spec import DEFAULT_PRESET
     from models.store import write_text
     from scripts import throughput
+    from scripts.records import training_records
 
     console = Console()
-    figures: dict[str, Any] = training_figures(_records())
+    figures: dict[str, Any] = training_figures(training_records())
     table = Table("corpus", "network", "validation BPC", "test BPC", "test BPC above float", "minutes")
     for corpus, networks in figures.items():
         if not isinstance(networks, dict):
@@ -122,14 +123,6 @@ def training(measure: bool, rounds: int, updates: int, json_path: Path | None) -
         write_text(json_path, json.dumps(figures, indent=2) + "\n")
 
 
-def _records() -> list[dict[str, Any]]:
-    """The training records that are shipped."""
-    import models
-
-    folder = Path(models.__file__).parent / "checkpoints"
-    return [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.json"))]
-
-
 def training_figures(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """BPC and minutes by corpus and network, and the minutes of ``zynq-lstm train`` with its defaults."""
     from models.corpus import CORPORA
@@ -157,10 +150,14 @@ def training_figures(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def _length(record: Mapping[str, Any]) -> tuple[Any, ...] | None:
-    """How long a network was trained: from which base on, and how many characters further."""
+    """How long a network was trained: beside which base, how many updates in all, of how many characters."""
     if not record:
         return None
-    return record["base"]["sha256"], record["updates"], record["options"]["batch"], record["options"]["steps"]
+    base, options = record["base"], record["options"]
+    updates = record["updates"]
+    if record.get("quantized_from") != "seed":
+        updates += base["updates"]
+    return base["sha256"], updates, options["batch"], options["steps"]
 
 
 def _measure(

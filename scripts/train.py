@@ -30,6 +30,7 @@ BASE_EPOCHS, BASE_LEARNING_RATE = 12.0, 1e-2
 FURTHER_EPOCHS, FURTHER_LEARNING_RATE, DISTILL = 4.0, 5e-3, 0.5
 
 STAGES = ("base", "float", "quantized")
+STARTS = ("base", "seed")
 
 
 @click.command(name="train")
@@ -52,6 +53,14 @@ STAGES = ("base", "float", "quantized")
     "--teacher",
     type=click.Path(path_type=Path),
     help="Float network that teaches the quantized one instead of the run folder's.",
+)
+@click.option(
+    "--quantized-from",
+    type=click.Choice(STARTS),
+    default=STARTS[0],
+    show_default=True,
+    help="'seed': the quantized network starts anew, and trains as long as base and float together; only "
+    "its formats are fitted to the base's weights.",
 )
 @click.option("--layers", default=2, show_default=True, help="LSTM layers.")
 @click.option("--units", default=128, show_default=True, help="Units of each layer.")
@@ -145,11 +154,16 @@ def _train_quantized(
     from models.float_lstm import float_model
 
     start = _float_network(base, corpus, "base")
-    chosen = _further(options, distill=options["distill"])
+    anew = options["quantized_from"] == "seed"
+    chosen = _further(options, anew, distill=options["distill"])
     checkpoint = quantized.quantize(start, preset)
+    if anew:
+        checkpoint = dataclasses.replace(checkpoint, weights=_initial_weights(start, chosen.seed))
     assert checkpoint.spec is not None
     identity = {"spec": checkpoint.spec.to_dict(), "from": start.sha256, "corpus": corpus.sha256}
-    before: dict[str, Any] = {"base": _told(start)}
+    before: dict[str, Any] = {"quantized_from": options["quantized_from"], "base": _told(start)}
+    if anew:
+        identity["quantized_from"] = "seed"
     taught_by = None
     if chosen.distill:
         teaching = _float_network(teacher, corpus, "float")
@@ -161,13 +175,22 @@ def _train_quantized(
     _run(preset, trainer, corpus, path, options, checkpoint, before)
 
 
-def _further(options: dict[str, Any], **more: Any) -> TrainingOptions:
-    """Options of what continues from the base."""
+def _initial_weights(like: Checkpoint, seed: int) -> dict[str, Any]:
+    """What a float network of the same shape starts from."""
+    from models import float_lstm, training
+
+    model = float_lstm.build_float(like.layers, like.units, len(like.vocabulary))
+    training.initialise(model, seed)
+    return float_lstm.read_weights(model)
+
+
+def _further(options: dict[str, Any], anew: bool = False, **more: Any) -> TrainingOptions:
+    """Options of what continues from the base, or instead starts anew."""
     from models.training import TrainingOptions
 
     return TrainingOptions(
-        epochs=options["further_epochs"],
-        learning_rate=options["further_learning_rate"],
+        epochs=options["further_epochs"] + (options["epochs"] if anew else 0),
+        learning_rate=options["learning_rate" if anew else "further_learning_rate"],
         **_shared(options),
         **more,
     )

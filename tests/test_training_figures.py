@@ -23,7 +23,7 @@ def record(stage: str, test: float, updates: int = 10, base: str = "a") -> dict[
         "options": {"batch": 2, "steps": 3},
         "updates": updates,
         "minutes": 2.0,
-        "base": {"sha256": base, "minutes": 3.0},
+        "base": {"sha256": base, "minutes": 3.0, "updates": 20},
     }
 
 
@@ -42,6 +42,13 @@ def test_delta_and_minutes() -> None:
 def test_no_delta_of_unequal_training(other: dict[str, Any]) -> None:
     figures = training_figures([record("w8a8", 2.5), record("float", 2.25, **other)])
     assert "delta_test_bpc" not in figures["shakespeare"]["w8a8"]
+
+
+def test_training_anew_is_as_long_as_base_and_float_together() -> None:
+    for updates, equal in ((30, True), (10, False)):
+        anew = record("w8a8", 2.5, updates) | {"quantized_from": "seed"}
+        figures = training_figures([anew, record("float", 2.25)])
+        assert ("delta_test_bpc" in figures["shakespeare"]["w8a8"]) == equal
 
 
 def test_no_delta_without_float() -> None:

@@ -3,10 +3,13 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 import os
 import random
+import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -192,9 +195,102 @@ def test_a_loss_that_is_no_number_stops_and_keeps_the_checkpoint(tmp_path, monke
         return (loss * math.nan if len(calls) == 6 else loss), norm
 
     monkeypatch.setattr(trainer, "update", update)
-    with pytest.raises(training.TrainingDiverged, match=r"at step 6: loss nan.*lower --learning"):
+    with pytest.raises(training.TrainingDiverged, match=r"at step 6: loss nan.*lower --learning") as caught:
         trainer.run(path, seconds_between=0.0)
+    assert f"{path} holds the last good step" in str(caught.value)
     assert load_tensors(path)[1]["step"] == 5
+
+
+def test_a_real_divergence_stops_with_its_step_and_keeps_what_was_before(tmp_path):
+    """The loss stays a number here: only it is far above a guess's."""
+    path = tmp_path / "c.safetensors"
+    wild = small_trainer(epochs=2, learning_rate=10.0)
+    seen = []
+    with pytest.raises(training.TrainingDiverged, match=r"diverged at step \d+: loss \d.* likely") as caught:
+        wild.run(path, seconds_between=0.0, report=seen.append)
+    assert "a lower --learning-rate than 6.4" in str(caught.value)
+    tensors, metadata = load_tensors(path)
+    assert all(np.isfinite(array).all() for array in tensors.values())
+    assert 0 < metadata["step"] < wild.step
+    assert all(p.loss < 1.2 * math.log(28) for p in seen[: metadata["step"]])
+
+
+@pytest.mark.parametrize(
+    ("norms", "message"),
+    [
+        ([math.nan], "the weights that it began with"),
+        ([1.0] * 10 + [9.0, math.inf], r"rose from 1 to 9 .*exploded.*0\.5, or a --clip below 2"),
+        ([1.0] * 10 + [2.0, math.nan], r"was 1 before.*too long.*lower --learning-rate than 0\.5"),
+    ],
+)
+def test_the_likely_cause(norms, message):
+    assert re.search(message, training._likely_cause(norms, 0.5, 2.0))
+
+
+def test_no_checkpoint_while_the_loss_is_suspicious(tmp_path, monkeypatch):
+    path = tmp_path / "c.safetensors"
+    trainer = small_trainer()
+    trainer.total = 60
+    monkeypatch.setattr(trainer, "update", lambda step, _: (1.0 if step < 20 else 4.0, 0.5))
+    steps = []
+    monkeypatch.setattr(trainer, "save", lambda _: steps.append(trainer.step))
+    trainer.run(path, seconds_between=0.0)
+    waited = [step for step in range(1, 61) if step not in steps]
+    assert steps[:20] == list(range(1, 21))
+    assert waited == list(range(21, 60))
+    assert steps[-1] == 60
+
+
+def test_a_full_disk_loses_nothing(text_file, tmp_path, capsys, monkeypatch):
+    run = tmp_path / "run"
+    arguments = ["train", "--corpus-file", str(text_file), *TINY, "--stage", "base", "--run-dir", str(run)]
+    arguments += ["--checkpoint-seconds", "0", "--resume"]
+    state = run / "text-base" / "training.safetensors"
+    real, written = Path.write_bytes, []
+
+    def write_bytes(path, data):
+        if state.parent == path.parent:
+            written.append(path)
+            if len(written) == 4:
+                real(path, data[: len(data) // 2])
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return real(path, data)
+
+    monkeypatch.setattr(Path, "write_bytes", write_bytes)
+    assert main(arguments) == 2
+    message = capsys.readouterr().err
+    assert message == f"zynq-lstm: error: {state}: No space left on device\n"
+    assert load_tensors(state)[1]["step"] == 3
+    assert sorted(p.name for p in state.parent.iterdir()) == ["logs", "training.safetensors"]
+    assert main(arguments) == 0
+    assert "resumed at step 3" in capsys.readouterr().out
+
+
+def test_a_run_with_another_text_or_spec_is_not_continued(text_file, tmp_path, capsys):
+    run = tmp_path / "run"
+    short = ["--epochs", "0.05", "--further-epochs", "0.05"]
+    arguments = ["train", "--corpus-file", str(text_file), *TINY, *short, "--run-dir", str(run)]
+    assert main(arguments) == 0
+    capsys.readouterr()
+
+    def refused(message, *more):
+        before = {p: p.read_bytes() for p in run.rglob("*.safetensors")}
+        assert main([*arguments, "--resume", *more]) == 2
+        error = capsys.readouterr().err
+        assert message in error
+        assert error.count("\n") == 1
+        assert before == {p: p.read_bytes() for p in run.rglob("*.safetensors")}
+
+    refused("is of another run (network.units: '8' there, '9' here)", "--stage", "base", "--units", "9")
+    quantized = run / "text-w8a8.safetensors"
+    refused("is a quantized network; this takes a float one", "--stage", "float", "--base", str(quantized))
+    # The state of one preset where another's should be, as if files had been moved.
+    (run / "text-w4a8").mkdir()
+    shutil.copy(run / "text-w8a8" / "training.safetensors", run / "text-w4a8")
+    refused("is of another run (spec.", "--stage", "quantized", "--preset", "w4a8")
+    text_file.write_text(TEXT[:-1] + "!")
+    refused("is of another run (corpus", "--stage", "base")
+    refused("was trained with another vocabulary", "--stage", "float")
 
 
 @pytest.mark.parametrize(
