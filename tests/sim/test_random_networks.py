@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Random networks on the RTL; and that one on which it is wrong is found, made small, saved and replayed."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+import sim.rtl
+from hls.design import Design
+from hls.generate import generate
+from models.errors import CheckError, UserError
+from scripts.main import main
+from sim.random_networks import CASE_FILE, Case, search
+
+needs_icarus = pytest.mark.skipif(not shutil.which("iverilog"), reason="Icarus Verilog is not installed")
+
+
+@needs_icarus
+@pytest.mark.rtl
+@pytest.mark.slow
+@pytest.mark.parametrize("half", [0, 1])
+def test_twenty_networks(half: int, seed: int, tmp_path: Path) -> None:
+    tried, failed = search(10, seed + half, tmp_path, "icarus", lambda _: None)
+    assert (tried, failed) == (10, "")
+
+
+@needs_icarus
+@pytest.mark.nightly
+def test_two_hundred_networks(seed: int, tmp_path: Path) -> None:
+    tried, failed = search(200, seed + 2, tmp_path, "icarus", lambda _: None)
+    assert (tried, failed) == (200, "")
+
+
+def test_failing_case_is_made_small_and_saved(tmp_path: Path, seed: int) -> None:
+    seen: list[Case] = []
+
+    def wrong_from_five_characters(case: Case, folder: Path, simulator: str) -> None:
+        assert (folder, simulator) == (tmp_path, "none")
+        if case.design.network.spec.vocabulary >= 5 and len(case.codes) >= 2:
+            raise CheckError("wrong")
+
+    tried, failed = search(50, seed, tmp_path, "none", seen.append, wrong_from_five_characters)
+    assert failed == "wrong" and tried == len(seen) > 1
+    case = Case.load(tmp_path / "failing")
+    assert str(case) == "1 units, 5 characters, 4 lanes, 2 codes" and case.codes == (0, 0)
+    case.save(tmp_path / "again")
+    assert (tmp_path / "again" / CASE_FILE).read_bytes() == (tmp_path / "failing" / CASE_FILE).read_bytes()
+
+
+def test_equal_seeds_try_equal_networks(tmp_path: Path, seed: int) -> None:
+    runs: list[list[str]] = [[], []]
+    for seen in runs:
+        search(8, seed, tmp_path, "none", lambda c: seen.append(c.design.network.sha256), lambda *_: None)  # noqa: B023
+    assert runs[0] == runs[1] and len(set(runs[0])) > 4
+
+
+@needs_icarus
+@pytest.mark.rtl
+@pytest.mark.slow
+def test_replay(
+    tmp_path: Path, seed: int, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A saved case passes; with a fault in the RTL it fails, and says where."""
+    saved: list[Case] = []
+    search(1, seed, tmp_path, "none", saved.append, lambda *_: None)
+    saved[0].save(tmp_path / "failing")
+    arguments = ["fuzz", "--replay", str(tmp_path / "failing"), "--output", str(tmp_path / "build")]
+    assert main(arguments) == 0
+    assert capfd.readouterr().out == f"no difference: {saved[0]}\n"
+
+    def faulty(design: Design) -> dict[str, str]:
+        files = generate(design)
+        right = "assign gate_f = GATE_BITS'(sigmoid_f);"
+        assert files["gate_pipeline.sv"].count(right) == 1
+        files["gate_pipeline.sv"] = files["gate_pipeline.sv"].replace(right, right.replace("(s", "(~s"))
+        return files
+
+    monkeypatch.setattr(sim.rtl, "generate", faulty)
+    assert main(arguments) == 1
+    assert "first: character 0, layer 0, f, unit 0" in capfd.readouterr().err
+
+
+def test_replay_of_something_else(tmp_path: Path, capsys: pytest.CaptureFixture[str], seed: int) -> None:
+    assert main(["fuzz", "--replay", str(tmp_path)]) == 2
+    assert "no such file" in capsys.readouterr().err
+    search(1, seed, tmp_path, "none", lambda case: case.save(tmp_path), lambda *_: None)
+    for content in ("", "[]", "{}", '{"array": {}, "asked": 1}', '{"array": {"lanes": 1}, "asked": {}}'):
+        (tmp_path / CASE_FILE).write_text(content)
+        with pytest.raises(UserError, match="no case of a random network"):
+            Case.load(tmp_path)
+    (tmp_path / CASE_FILE).unlink()
+    with pytest.raises(UserError, match="no such file"):
+        Case.load(tmp_path)
+
+
+@needs_icarus
+@pytest.mark.rtl
+def test_verb_counts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "figures.json"
+    arguments = ["fuzz", "--networks", "1", "--seed", "3", "--output", str(tmp_path), "--json", str(path)]
+    assert main(arguments) == 0
+    assert json.loads(path.read_text()) == {"tried": 1, "mismatches": 0, "seed": 3}
+    assert "1 random networks (seed 3) on icarus: every value is the reference's" in capsys.readouterr().out
