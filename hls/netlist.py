@@ -6,7 +6,10 @@ Reads the flattened ``netlist.json`` that :mod:`hls.synthesis` has Yosys write.
 LUT levels of a path are counted as timing tools do, outside carry chains: LUT1 to LUT6 and INV count one,
 and so does reading a memory in LUTs (from its address, or as the start of a path: its own clock); CARRY4,
 MUXF7 and MUXF8 count none. Paths start and end at flip-flops, shift registers (SRL), block RAMs, DSP48E1
-with registers, and ports.
+with registers, and ports; a shift register whose address is not constant is read like a memory.
+
+What the RTL says of a net's drivers, a netlist no longer shows: Yosys resolves conflicts and drops what has
+none. :func:`hls.synthesis.synthesize` therefore has the RTL checked first.
 """
 
 from __future__ import annotations
@@ -20,9 +23,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from hls.synthesis import FLIP_FLOPS
 from models.errors import UserError
 
-FLIP_FLOPS = ("FDRE", "FDSE", "FDCE", "FDPE")
 LATCHES = ("LDCE", "LDPE", "LDCPE")
 WEIGHT = {f"LUT{k}": 1 for k in range(1, 7)} | {"INV": 1, "CARRY4": 0, "MUXF7": 0, "MUXF8": 0, "BUFG": 0}
 
@@ -53,6 +56,10 @@ class Cell:
     @property
     def lut_memory(self) -> bool:
         return self.type.startswith("RAM") and not self.type.startswith("RAMB")
+
+    @property
+    def shift_register(self) -> bool:
+        return self.type.startswith("SRL")
 
     @property
     def block_ram(self) -> bool:
@@ -106,6 +113,16 @@ class NetlistReport:
             "block RAM without register at its output": self.bram_unregistered,
         }
         return [f"{what}: {name}" for what, names in found.items() for name in names]
+
+
+def summary(report: NetlistReport, paths: int = 10) -> list[str]:
+    """Lines to print: the faults, how deep the logic is, and the longest paths beyond the goal."""
+    return [
+        *report.faults,
+        f"endpoints by LUT levels {report.levels}; block-RAM outputs registered in {report.bram_outputs}; "
+        f"{report.shift_registers} shift registers in LUTs; {len(report.faults)} faults",
+        *(f"{path.levels} levels: {' -> '.join(path.names)}" for path in report.long_paths[:paths]),
+    ]
 
 
 class Netlist:
@@ -199,10 +216,16 @@ class Netlist:
         if cell.type in WEIGHT:
             bits: list[Bit] = [b for values in cell.inputs.values() for b in values if isinstance(b, int)]
             return WEIGHT[cell.type], bits
-        if cell.lut_memory:
-            return 1, [
-                b for port, values in cell.inputs.items() if _reads(port) for b in values if b in self.drivers
+        if cell.lut_memory or cell.shift_register:
+            output = next(port for port, values in cell.outputs.items() if bit in values)
+            address: list[Bit] = [
+                b
+                for port, values in cell.inputs.items()
+                if _reads(port, output)
+                for b in values
+                if isinstance(b, int)
             ]
+            return int(cell.lut_memory or bool(address)), address
         return 0, []
 
     def endpoints(self) -> Iterator[tuple[Bit, str]]:
@@ -213,8 +236,8 @@ class Netlist:
             for port, bits in cell.inputs.items():
                 if port in ("C", "CLK", "WCLK", "CLKARDCLK", "CLKBWRCLK"):
                     continue
-                if cell.lut_memory and _reads(port) and not port.startswith("ADDRD"):
-                    continue  # a read address ends nothing; the write address does
+                if (cell.lut_memory and _only_reads(port)) or (cell.shift_register and _reads(port, "Q")):
+                    continue  # a read address ends nothing; a write address does
                 for bit in bits:
                     if isinstance(bit, int):
                         yield bit, f"{self._register(cell)} {port}"
@@ -260,7 +283,7 @@ def check(netlist: Netlist, goal: int = 3) -> NetlistReport:
         loops=loops,
         lut_memories=dict(sorted(memories.items())),
         unintended_lut_memories=[n for n in memories if not any(part in n for part in LUT_MEMORIES)],
-        shift_registers=sum(c.type.startswith("SRL") for c in netlist.cells),
+        shift_registers=sum(c.shift_register for c in netlist.cells),
         dsp_unregistered=[
             c.place
             for c in netlist.cells
@@ -288,7 +311,7 @@ def _captures(cell: Cell, port: str) -> str | None:
     """What kind of register a port is the data input of; none: None."""
     if cell.type in FLIP_FLOPS and port == "D":
         return "flip-flop"
-    if cell.type.startswith("SRL") and port == "D":
+    if cell.shift_register and port == "D":
         return "shift register"
     if cell.type == "DSP48E1" and port in ("A", "B", "D") and cell.parameter(f"{port}REG", 1):
         return "DSP48E1"
@@ -311,9 +334,17 @@ def _trace(netlist: Netlist, before: dict[Bit, Bit | None], bit: Bit | None) -> 
     return nets[::-1]
 
 
-def _reads(port: str) -> bool:
-    """Whether a port of a memory in LUTs is a read address (RAM64M's D port is the one that writes)."""
-    return port.startswith(("ADDR", "DPRA")) or re.fullmatch(r"A\d*", port) is not None
+def _reads(port: str, output: str) -> bool:
+    """Whether a port of a memory in LUTs, or of a shift register, is the address that ``output`` shows."""
+    if output.startswith("DO"):  # RAM32M, RAM64M: DOA to DOD
+        return port == f"ADDR{output[2:]}"
+    name = {"DPO": "DPRA", "SPO": "A", "O": "A", "Q": "A"}.get(output)
+    return name is not None and re.fullmatch(rf"{name}\d*", port) is not None
+
+
+def _only_reads(port: str) -> bool:
+    """Whether a port of a memory in LUTs is an address and writes nowhere, as ADDRD and A do."""
+    return port.startswith("DPRA") or (port.startswith("ADDR") and port != "ADDRD")
 
 
 def _cell(name: str, data: dict[str, Any]) -> Cell:

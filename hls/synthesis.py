@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import subprocess
 import sys
@@ -67,19 +68,36 @@ def part_name(part: str) -> str:
     raise UserError(f"unknown part {part!r}; known are {', '.join(PARTS)} and their packages")
 
 
+def results(project: Path) -> Path:
+    """The folder in which :func:`synthesize` leaves a project's netlist."""
+    return project.with_name(f"{project.name}-synthesis")
+
+
+def cell_models() -> Path:
+    """The simulation models of 7-series cells that Yosys comes with."""
+    spec = importlib.util.find_spec("pyosys")
+    if spec is None or spec.origin is None:
+        raise UserError("Python package pyosys is not installed; install it with pip")
+    return Path(spec.origin).parent / "share" / "xilinx" / "cells_sim.v"
+
+
 def synthesize(project: Path, part: str = DEFAULT_PART) -> dict[str, Any]:
     """Synthesize a project written by hls.generate; returns :class:`Resources` as a dictionary.
 
-    Netlist (netlist.json, netlist.v), cell counts, report and Yosys' log are put beside the project, in
-    ``<project>-synthesis``. Takes minutes for a full engine.
+    Netlist (netlist.json, netlist.v), cell counts, report and Yosys' log are put into :func:`results`. Takes
+    minutes for a full engine.
 
     Raises:
-        UserError: for an unknown part, or if Yosys refuses the sources (naming its log).
+        UserError: for an unknown part, or if Yosys refuses the sources (naming its log), which it also does
+            for nets with several drivers or none, and for combinational loops.
     """
     part = part_name(part)
     project = project.resolve()
-    folder = project.parent / f"{project.name}-synthesis"
+    folder = results(project)
     folder.mkdir(parents=True, exist_ok=True)
+    # Synthesis would only warn, and make something of it.
+    check = [_read(project), f"hierarchy -check -top {_top(project)}", "proc", "flatten", "check -assert"]
+    run_yosys(check, project, folder / "check.log")
     script = [
         *_script(project),
         f"tee -q -o {folder}/cells.json stat -json",
@@ -96,14 +114,26 @@ def _top(project: Path) -> str:
     return str(json.loads((project / "project.json").read_text(encoding="utf-8"))["top"])
 
 
-def _script(project: Path) -> list[str]:
-    sources = " ".join(sorted(f.name for f in project.glob("*.sv")))
+def _read(project: Path) -> str:
+    return f"read_verilog -sv -defer {' '.join(sorted(f.name for f in project.glob('*.sv')))}"
+
+
+def _script(project: Path, end: str = "") -> list[str]:
+    """Synthesis to a netlist, or up to a label of synth_xilinx."""
+    synth = f"synth_xilinx -family xc7 -top {_top(project)} -flatten -noiopad -abc9 -run"
     return [
-        f"read_verilog -sv -defer {sources}",
+        _read(project),
         # What a wire costs in LUT mapping, in ps. With Yosys' own 300, four LUTs are faster than a path
         # from a block RAM, and LUTs are shared until they aren't; with this, levels count.
         "scratchpad -set synth_xilinx.abc9.W 1000",
-        f"synth_xilinx -family xc7 -top {_top(project)} -flatten -noiopad -abc9",
+        f"{synth} begin:map_dsp",
+        # The first time, wreduce leaves registers that hold a sign bit twice. A DSP48E1 that takes such a
+        # register for its P leaves the second bit without a driver (Yosys 0.70): 0, whatever the sign.
+        "wreduce",
+        f"{synth} map_dsp:coarse",
+        # Nothing of that kind, bit by bit; what follows would make constants of it.
+        *("design -push-copy", "simplemap", "opt_clean", "check -assert", "design -pop"),
+        f"{synth} coarse:{end}",
     ]
 
 
@@ -133,8 +163,7 @@ def count_blocks(project: Path, folder: Path, part: str = DEFAULT_PART) -> Resou
     """
     folder.mkdir(parents=True, exist_ok=True)
     script = [
-        _script(project.resolve())[0],
-        f"synth_xilinx -family xc7 -top {_top(project)} -flatten -noiopad -run begin:map_ffram",
+        *_script(project.resolve(), "map_ffram"),
         f"tee -q -o {folder.resolve()}/cells.json stat -json",
     ]
     run_yosys(script, project, folder / "yosys.log")

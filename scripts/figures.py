@@ -77,8 +77,8 @@ def _measure(
 
     from hls.design import Design
     from hls.estimate import fitting_array
-    from hls.netlist import Netlist, check
-    from hls.synthesis import synthesize
+    from hls.netlist import Netlist, check, summary
+    from hls.synthesis import results, synthesize
     from sim.rtl import Rtl, write_project
 
     network = _network(preset)
@@ -102,17 +102,9 @@ def _measure(
     with console.status(f"{preset}: synthesis with Yosys, some minutes"):
         write_project(design, folder / "rtl")
         report = synthesize(folder / "rtl", part)
-    found = check(Netlist(folder / "rtl-synthesis" / "netlist.json"))
-    for fault in found.faults:
-        console.print(f"[red]{preset}: {fault}[/]", highlight=False)
-    console.print(
-        f"{preset}: endpoints by LUT levels {found.levels}; "
-        f"block-RAM outputs registered in {found.bram_outputs}; "
-        f"{found.shift_registers} shift registers in LUTs; {len(found.faults)} faults",
-        highlight=False,
-    )
-    for path in found.long_paths[:10]:
-        console.print(f"{path.levels} levels: {' -> '.join(path.names)}", highlight=False, markup=False)
+    found = check(Netlist(results(folder / "rtl") / "netlist.json"))
+    for line in summary(found):
+        console.print(f"{preset}: {line}", highlight=False, markup=False)
     resources = {name: report[name] for name in ("dsp", "bram36", "lut", "ff")}
     return figures | resources | {"lut_levels": found.lut_levels}, found.faults
 

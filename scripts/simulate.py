@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``zynq-lstm simulate``: a network's RTL under cocotb, on text of yours or held-out text."""
+"""``zynq-lstm simulate``: a network's RTL or netlist under cocotb, on text of yours or held-out text."""
 
 from __future__ import annotations
 
@@ -35,6 +35,7 @@ PIECE = 1000  # characters scored as one sequence: a bound on memory
 @click.option(
     "--simulator", type=click.Choice(("verilator", "icarus")), default="verilator", show_default=True
 )
+@click.option("--netlist", is_flag=True, help="The netlist that Yosys makes, minutes for a full engine.")
 @click.option("--waves", is_flag=True, help="Write a waveform (FST); slower.")
 @click.option("--protocol", is_flag=True, help="Also run the tests of streams, registers and modes.")
 @click.option(
@@ -58,6 +59,7 @@ def command(
     length: int,
     temperature: float,
     simulator: str,
+    netlist: bool,
     waves: bool,
     protocol: bool,
     seed: int,
@@ -67,8 +69,9 @@ def command(
 ) -> None:
     """Simulate a network's RTL and compare every signal with the reference, at every character.
 
-    Any number of characters takes the same memory and disk, but for some bytes a character. Exit code 1
-    with the first difference (character, layer, gate, unit, raw values) if there is one.
+    Any number of characters takes the same memory and disk, but for some bytes a character. Of a netlist,
+    which has no signals of that name, everything that the ports say is compared. Exit code 1 with the first
+    difference (character, layer, gate, unit, raw values; or the beat at the port) if there is one.
     """
     from rich.console import Console
     from rich.markup import escape
@@ -100,8 +103,9 @@ def command(
         raise UserError("there is no character to run")
     console = Console()
     design = Design(network, fitting_array(network.spec, dsp=dsp, lanes=lanes))
-    with console.status(f"building with {simulator}"):
-        rtl = Rtl.build(design, output, simulator=simulator, waves=waves)
+    build, what = (Rtl.build_netlist, "Yosys and ") if netlist else (Rtl.build, "")
+    with console.status(f"building with {what}{simulator}"):
+        rtl = build(design, output, simulator=simulator, waves=waves)
     for test in PROTOCOL_TESTS if protocol else ():
         with console.status(test):
             rtl.protocol(test, seed)

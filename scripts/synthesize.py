@@ -23,7 +23,9 @@ from scripts.options import array_options
     help="Folder for the project, netlist and log.",
 )
 @click.option("--json", "json_path", type=click.Path(path_type=Path), help="Write the report there, too.")
+@click.pass_context
 def command(
+    ctx: click.Context,
     checkpoint: Path | None,
     part: str,
     dsp: int | None,
@@ -31,13 +33,17 @@ def command(
     output: Path,
     json_path: Path | None,
 ) -> None:
-    """Write the RTL of a network, synthesize it, and print LUTs, flip-flops, DSPs and block RAMs."""
+    """Write the RTL of a network, synthesize it, and print LUTs, flip-flops, DSPs and block RAMs.
+
+    Exit code 1 if the netlist has a fault; 'zynq-lstm figures engine --help' says which there are.
+    """
     from rich.console import Console
     from rich.table import Table
 
     from hls.design import Design
     from hls.estimate import fitting_array
-    from hls.synthesis import PARTS, part_name, synthesize
+    from hls.netlist import Netlist, check, summary
+    from hls.synthesis import PARTS, part_name, results, synthesize
     from models.checkpoint import Checkpoint, shipped
     from models.freeze import freeze
     from models.store import write_text
@@ -54,5 +60,10 @@ def command(
     for name, has in PARTS[part].items():
         table.add_row(name, f"{report[name]:g}", f"{has:,}", f"{100 * report[name] / has:.0f} %")
     console.print(table)
+    found = check(Netlist(results(project) / "netlist.json"))
+    for line in summary(found):
+        console.print(line, highlight=False, markup=False)
     if json_path:
         write_text(json_path, json.dumps(report, indent=2) + "\n")
+    if found.faults:
+        ctx.exit(1)

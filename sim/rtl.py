@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The RTL as an engine: write a project, build it, run codes through it under cocotb, read every signal."""
+"""The RTL, or its netlist, as an engine: write a project, build it, run codes through it under cocotb."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ from numpy.typing import NDArray
 
 from hls.design import Design
 from hls.generate import generate
+from hls.synthesis import results, synthesize
 from models.errors import UserError
 from models.store import write_text
 from sim.bench.components import PLAN_VARIABLE, PROGRESS_FILE, STREAM_FILE
 from sim.fixed import Raw
-from sim.simulator import Simulator, build
+from sim.simulator import Simulator, build, build_netlist
 from sim.trace import read_rtl_trace, trace_files
 
 PROTOCOL_TESTS = (
@@ -60,7 +61,7 @@ class Sequence:
 
 @dataclass(frozen=True)
 class RtlRun:
-    """What one bench run measured; ``trace`` has every signal of every character."""
+    """What one bench run measured; ``trace`` has every signal of every character, none of a netlist."""
 
     report: dict[str, Any]
     trace: dict[str, Raw]
@@ -77,18 +78,28 @@ class Rtl:
     design: Design
     network_file: Path
     simulator: Simulator
+    traced: bool = True  # every signal is seen; of a netlist only the ports are
 
     @classmethod
     def build(cls, design: Design, folder: Path, *, simulator: str = "verilator", waves: bool = False) -> Rtl:
         """Write the project to ``folder/rtl`` and build it."""
-        folder = folder.resolve()
-        network_file = folder / "network.safetensors"
-        design.network.save(network_file)
-        write_project(design, folder / "rtl")
-        return cls(design, network_file, build(folder / "rtl", simulator, waves=waves))
+        project, network_file = _write(design, folder)
+        return cls(design, network_file, build(project, simulator, waves=waves))
+
+    @classmethod
+    def build_netlist(
+        cls, design: Design, folder: Path, *, simulator: str = "verilator", waves: bool = False
+    ) -> Rtl:
+        """Write the project to ``folder/rtl``, synthesize it with Yosys, and build the netlist."""
+        project, network_file = _write(design, folder)
+        synthesize(project)
+        netlist = results(project) / "netlist.v"
+        return cls(design, network_file, build_netlist(netlist, simulator, waves=waves), traced=False)
 
     def score(self, codes: Iterable[int] | NDArray[Any], run: str = "score") -> RtlRun:
         """Logits and every signal for ``codes``, from a zero state.
+
+        Of a netlist only the ports are seen and compared, in all runs.
 
         Raises:
             CheckError: if anything differs from the reference; the message names the first difference.
@@ -162,13 +173,18 @@ class Rtl:
         """Run one of PROTOCOL_TESTS; returns its JUnit XML."""
         return self._run("sim.bench.protocol", test, test, {}, seed)[1]
 
+    def protocol_at_once(self, seed: int | None = None) -> Path:
+        """Run all PROTOCOL_TESTS in one simulation; a netlist's, since monitors inside would add up."""
+        assert not self.traced
+        return self._run("sim.bench.protocol", PROTOCOL_TESTS, "protocol", {}, seed)[1]
+
     def _traced(self, sequence: Sequence, run: str, *, temperature_raw: int = 0, seed: int = 0) -> RtlRun:
         """One sequence, whose trace is kept."""
         options = {"keep_trace": True, "temperature": temperature_raw, "seed": seed}
         for _ in self._text([sequence], run, options, PROGRESS_FILE):
             pass
         report = self._report(run)
-        return RtlRun(report | report["sequences"][0], self.trace(run))
+        return RtlRun(report | report["sequences"][0], self.trace(run) if self.traced else {})
 
     def _text(
         self, sequences: Iterable[Sequence], run: str, options: dict[str, Any], watched: str
@@ -206,7 +222,12 @@ class Rtl:
         return read_rtl_trace(self.design.network, self._run_dir(run), self.design.array.gate_lanes)
 
     def _run(
-        self, module: str, test: str, run: str, options: dict[str, Any], seed: int | None = None
+        self,
+        module: str,
+        test: str | tuple[str, ...],
+        run: str,
+        options: dict[str, Any],
+        seed: int | None = None,
     ) -> tuple[Path, Path]:
         run_dir = self._run_dir(run)
         run_dir.mkdir(parents=True, exist_ok=True)
@@ -218,6 +239,7 @@ class Rtl:
             "run_dir": str(run_dir),
             "gate_lanes": lanes,
             "cycles_per_character": self.design.schedule.timing("generate").cycles_per_character,
+            "traced": self.traced,
             "options": options,
         }
         traces = trace_files(run_dir, lanes)
@@ -233,6 +255,15 @@ class Rtl:
             seed=seed,
         )
         return run_dir, results
+
+
+def _write(design: Design, folder: Path) -> tuple[Path, Path]:
+    """Write the project and the network for the bench; their paths."""
+    folder = folder.resolve()
+    network_file = folder / "network.safetensors"
+    design.network.save(network_file)
+    write_project(design, folder / "rtl")
+    return folder / "rtl", network_file
 
 
 def write_project(design: Design, folder: Path) -> None:

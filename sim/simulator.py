@@ -1,31 +1,35 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Building an RTL project for simulation, and running cocotb test modules on it."""
+"""Building an RTL project or its netlist for simulation, and running cocotb test modules on it."""
 
 from __future__ import annotations
 
 import contextlib
 import importlib.util
 import os
+import re
 import shutil
 import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from hls.synthesis import cell_models
 from models.errors import CheckError, UserError
+from models.store import write_text
 
 SIMULATORS = ("verilator", "icarus")
 TOP = "zynq_lstm"
+CELLS = Path(__file__).parent / "cells"
 
 
 @dataclass(frozen=True)
 class Simulator:
-    """A project built for one simulator; :meth:`run` runs test benches on it."""
+    """A design built for one simulator; :meth:`run` runs test benches on it."""
 
     name: str
-    project: Path
+    folder: Path  # to run in: a project's memory files are there
     build_dir: Path
     waves: bool
 
@@ -34,7 +38,7 @@ class Simulator:
         module: str,
         run_dir: Path,
         *,
-        testcase: str | None = None,
+        testcase: str | Sequence[str] | None = None,
         environment: Mapping[str, str] | None = None,
         plusargs: Mapping[str, str] | None = None,
         seed: int | None = None,
@@ -52,6 +56,8 @@ class Simulator:
         with _environment(self.name):
             runner = get_runner(self.name)
             arguments = [f"+{key}={value}" for key, value in (plusargs or {}).items()]
+            if self.name == "verilator":  # of effect where it was built with undefined bits
+                arguments += ["+verilator+rand+reset+2", f"+verilator+seed+{(seed or 0) % (2**31 - 1) + 1}"]
             waves = [] if not self.waves else _wave_arguments(self.name, run_dir)
             runner.build_dir = self.build_dir
             with contextlib.suppress(SystemExit):
@@ -60,7 +66,7 @@ class Simulator:
                     hdl_toplevel=TOP,
                     hdl_toplevel_lang="verilog",
                     build_dir=self.build_dir,
-                    test_dir=self.project,
+                    test_dir=self.folder,
                     results_xml=str(results),
                     log_file=log,
                     testcase=testcase,
@@ -84,27 +90,85 @@ def build(project: Path, name: str = "verilator", *, waves: bool = False, trace:
     Raises:
         UserError: if the simulator is not there or does not accept the sources.
     """
+    project = project.resolve()
+    sources = [*(["-DZYNQ_LSTM_TRACE"] if trace else []), *map(str, sorted(project.glob("*.sv")))]
+    return _build(project, name, waves, lambda _: sources, _RTL_OPTIONS)
+
+
+def build_netlist(netlist: Path, name: str = "verilator", *, waves: bool = False) -> Simulator:
+    """Build a netlist that hls.synthesis wrote, with Yosys' models of its cells and ours of block RAM.
+
+    It runs in the netlist's folder, where no memory file is: the netlist must hold what memories hold.
+    Arguments and errors as for :func:`build`.
+    """
+    netlist = netlist.resolve()
+    models = [f"-I{CELLS}", *map(str, sorted(CELLS.glob("*.sv")))]
+    return _build(
+        netlist.parent,
+        name,
+        waves,
+        lambda build_dir: [str(netlist), str(_cell_models(build_dir)), *models],
+        _NETLIST_OPTIONS,
+    )
+
+
+def _build(
+    folder: Path,
+    name: str,
+    waves: bool,
+    sources: Callable[[Path], list[str]],
+    verilator_options: Sequence[str],
+) -> Simulator:
+    """Build in a folder beside the sources'; ``sources`` are arguments, given the folder to build in."""
     if name not in SIMULATORS:
         raise UserError(f"unknown simulator {name!r}; legal are {', '.join(SIMULATORS)}")
     if not available(name):
         raise UserError(f"simulator {name} is not installed")
-    project = project.resolve()
-    build_dir = project.parent / f"{project.name}-{name}{'-waves' if waves else ''}"
+    build_dir = folder.parent / f"{folder.name}-{name}{'-waves' if waves else ''}"
     build_dir.mkdir(parents=True, exist_ok=True)
     log = build_dir / "build.log"
-    sources = sorted(project.glob("*.sv"))
-    command = _verilator if name == "verilator" else _icarus
     with _environment(name), log.open("w") as output:
-        for arguments in command(sources, build_dir, waves, ["-DZYNQ_LSTM_TRACE"] if trace else []):
-            done = subprocess.run(
-                arguments, cwd=project, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT
-            )
-            if done.returncode:
-                raise UserError(f"{name} could not build {project}; see {log}")
-    return Simulator(name, project, build_dir, waves)
+        if name == "verilator":
+            arguments = _verilator(sources(build_dir), build_dir, waves, verilator_options)
+        else:
+            arguments = _icarus(sources(build_dir), build_dir)
+        done = subprocess.run(
+            arguments, cwd=folder, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT
+        )
+    if done.returncode:
+        raise UserError(f"{name} could not build {folder}; see {log}")
+    return Simulator(name, folder, build_dir, waves)
 
 
-def _verilator(sources: list[Path], build_dir: Path, waves: bool, defines: list[str]) -> list[list[str]]:
+def _cell_models(build_dir: Path) -> Path:
+    """Yosys' models of 7-series cells without block RAM, of which it only has the ports."""
+    text, found = re.subn(
+        r"^module RAMB(18|36)E1 .*?^endmodule",
+        "",
+        cell_models().read_text(encoding="utf-8"),
+        flags=re.M | re.S,
+    )
+    assert found == 2, f"{cell_models()}: {found} of 2 block RAMs"
+    path = build_dir / "cells.v"
+    if not path.exists() or path.read_text(encoding="utf-8") != text:  # or it would be built anew
+        write_text(path, text)
+    return path
+
+
+# Verilator's default is -Os, also for its library, through which every callback of cocotb's goes.
+_RTL_OPTIONS = (
+    *("--x-assign", "fast", "--x-initial", "fast"),
+    *("-MAKEFLAGS", "OPT_FAST=-O2 OPT_GLOBAL=-O2"),
+)
+# Undefined bits are random, since nothing may depend on them. Compiling takes longer than what is simulated;
+# one file without precompiled headers, up to thousands of cells, is what compiles fastest.
+_NETLIST_OPTIONS = (
+    *("--x-assign", "unique", "--x-initial", "unique"),
+    *("--output-split", "200000", "-MAKEFLAGS", "OPT_FAST=-O0 OPT_GLOBAL=-O0"),
+)
+
+
+def _verilator(sources: list[str], build_dir: Path, waves: bool, options: Sequence[str]) -> list[str]:
     """cocotb's own recipe, except that only the top's ports are visible: all else stays optimised."""
     from cocotb_tools import config
 
@@ -119,31 +183,23 @@ def _verilator(sources: list[Path], build_dir: Path, waves: bool, defines: list[
     library = f"-Wl,-rpath,{config.libs_dir} -L{config.libs_dir} -lcocotbvpi_verilator"
     jobs = str(os.cpu_count() or 1)
     return [
-        [
-            *("verilator", "--cc", "--exe", "--build", "-j", jobs, "-O3", "-Wno-fatal"),
-            *("--vpi", "--public-depth", "1", "--x-assign", "fast", "--x-initial", "fast"),
-            *("--prefix", "Vtop", "--top-module", TOP, "-o", TOP, "-Mdir", str(build_dir)),
-            *("--timescale", "1ns/1ps", "-LDFLAGS", library),
-            # The packaged Verilator's makefile was never configured for a machine: how g++ includes a
-            # precompiled header is missing in it, and it expects a command `python`.
-            # Its default is -Os, also for its library, through which every callback of cocotb's goes.
-            *(
-                "-MAKEFLAGS",
-                "CFG_CXXFLAGS_PCH_I=-include PYTHON3=python3 OPT_FAST=-O2 OPT_SLOW=-O0 OPT_GLOBAL=-O2",
-            ),
-            *waveform,
-            *defines,
-            str(config.share_dir / "lib" / "verilator" / "verilator.cpp"),
-            *map(str, sources),
-        ]
+        *("verilator", "--cc", "--exe", "--build", "-j", jobs, "-O3", "-Wno-fatal", "--vpi", *options),
+        *("--prefix", "Vtop", "--top-module", TOP, "-o", TOP, "-Mdir", str(build_dir)),
+        *("--timescale", "1ns/1ps", "-LDFLAGS", library),
+        # The packaged Verilator's makefile was never configured for a machine: how g++ includes a
+        # precompiled header is missing in it, and it expects a command `python`.
+        *("-MAKEFLAGS", "CFG_CXXFLAGS_PCH_I=-include PYTHON3=python3 OPT_SLOW=-O0"),
+        *waveform,
+        str(config.share_dir / "lib" / "verilator" / "verilator.cpp"),
+        str(Path(__file__).parent / "verilator.vlt"),
+        *sources,
     ]
 
 
-def _icarus(sources: list[Path], build_dir: Path, waves: bool, defines: list[str]) -> list[list[str]]:
+def _icarus(sources: list[str], build_dir: Path) -> list[str]:
     options = build_dir / "options.f"
     options.write_text("+timescale+1ns/1ps\n", encoding="ascii")
-    output = str(build_dir / "sim.vvp")
-    return [["iverilog", "-g2012", "-s", TOP, "-f", str(options), "-o", output, *defines, *map(str, sources)]]
+    return ["iverilog", "-g2012", "-s", TOP, "-f", str(options), "-o", str(build_dir / "sim.vvp"), *sources]
 
 
 def available(name: str) -> bool:

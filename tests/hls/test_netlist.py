@@ -1,22 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reading netlists: levels counted, every kind of fault found, and none in a small engine."""
+"""Reading netlists: levels counted, and every kind of fault found."""
 
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
-from hls.design import Design
 from hls.netlist import Netlist, NetlistReport, check
-from hls.schedule import Array
-from hls.synthesis import synthesize
+from hls.synthesis import results, synthesize
 from models.errors import UserError
-from sim.rtl import write_project
-from tests.networks import small_spec, with_weights
 
 OUTPUTS = ("O", "Q", "DOADO", "P", "CO", "DOA")
 
@@ -126,14 +122,87 @@ def test_bad_files_are_refused(tmp_path: Path) -> None:
         Netlist(path)
 
 
+# ---- faults in SystemVerilog, through synthesis
+
+
+def synthesized(body: str, folder: Path) -> NetlistReport:
+    """The report of a module of eight bits whose output is ``q``."""
+    project = folder / "rtl"
+    project.mkdir()
+    (project / "project.json").write_text('{"top": "zynq_lstm"}')
+    ports = "input logic clk_i, input logic [7:0] a, b, input logic [3:0] s, output logic [7:0] q"
+    (project / "zynq_lstm.sv").write_text(f"module zynq_lstm ({ports});\n{body}\nendmodule\n")
+    synthesize(project)
+    return check(Netlist(results(project) / "netlist.json"))
+
+
+SOUND = "logic [7:0] w; assign w = a & b; always_ff @(posedge clk_i) q <= w;"
+
+
 @pytest.mark.slow
-def test_small_engine_is_sound(tmp_path: Path, rng: np.random.Generator) -> None:
-    network = with_weights(small_spec("w8a8", 11, (9, 8)), rng)
-    write_project(Design(network, Array(2, 4, 2, 2)), tmp_path / "rtl")
-    synthesize(tmp_path / "rtl")
-    report = check(Netlist(tmp_path / "rtl-synthesis" / "netlist.json"))
-    assert report.faults == []
-    assert report.lut_levels <= MOST_LEVELS, report.long_paths[0]
+def test_sound_module_has_no_fault(tmp_path: Path) -> None:
+    report = synthesized(SOUND, tmp_path)
+    assert (report.faults, report.lut_levels, report.levels) == ([], 1, {0: 8, 1: 8})
 
 
-MOST_LEVELS = 3
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "body, faults",
+    {
+        "latch": (
+            "logic [7:0] w; always @* if (s[0]) w = a; always_ff @(posedge clk_i) q <= w;",
+            8 * [r"latch: .*"],
+        ),
+        "memory": (
+            "logic [7:0] m[0:15]; always_ff @(posedge clk_i) m[s] <= a; assign q = m[b[3:0]];",
+            2 * [r"memory in LUTs that is not meant to be: m\..*"],
+        ),
+        "block RAM": (  # its output through a LUT
+            "logic [7:0] m[0:4095], w; logic [11:0] k; always_ff @(posedge clk_i) begin\n"
+            "k <= {s, a}; m[k] <= b; w <= m[{s, b}]; q <= w ^ a; end",
+            8 * [r"block RAM without register at its output: m\..*"],
+        ),
+        "DSP48E1": (
+            "always_ff @(posedge clk_i) q <= 8'((17'(a) * 17'({b, s}) + 17'({a, b})) >> 9);",
+            ["DSP48E1 without registers: .*"],
+        ),
+    }.values(),
+    ids=("latch", "memory", "block RAM", "DSP48E1"),
+)
+def test_fault_is_seen_in_the_netlist(body: str, faults: list[str], tmp_path: Path) -> None:
+    found = synthesized(body, tmp_path).faults
+    assert len(found) == len(faults), found
+    for line, pattern in zip(found, faults, strict=True):
+        assert re.fullmatch(pattern, line), line
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "body, warning",
+    {
+        "two assignments": (
+            SOUND + " assign w = a ^ b;",
+            r"multiple conflicting drivers for zynq_lstm\.\$xor\S* \[7\]",
+        ),
+        "two processes": (
+            "always_ff @(posedge clk_i) q <= a; always_ff @(posedge clk_i) q <= b;",
+            r"multiple conflicting drivers for zynq_lstm\.\\q \[7\]",
+        ),
+        "no driver": (
+            "logic [7:0] w; assign w[3:0] = a[3:0]; always_ff @(posedge clk_i) q <= w ^ b;",
+            r"Wire zynq_lstm\.\\w \[7\] is used but has no driver",
+        ),
+        "loop": (
+            "logic [7:0] w; assign w = (w ^ a) & b; always_ff @(posedge clk_i) q <= w;",
+            "found logic loop in module zynq_lstm",
+        ),
+    }.values(),
+    ids=("two assignments", "two processes", "no driver", "loop"),
+)
+def test_fault_is_seen_before_synthesis(body: str, warning: str, tmp_path: Path) -> None:
+    """Yosys would choose one of several drivers, and make something of a net without."""
+    with pytest.raises(UserError, match=r"Yosys could not synthesize .*/rtl; see .*check\.log") as error:
+        synthesized(body, tmp_path)
+    log = Path(str(error.value).split("see ")[1]).read_text()
+    assert re.search(f"Warning: {warning}", log)
+    assert "ERROR: Found" in log and "'check -assert'" in log

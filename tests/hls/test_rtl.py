@@ -234,14 +234,14 @@ def test_waveform_on_request(small: Engine) -> None:
 def mutant(small: Engine, folder: Path, name: str, change: Callable[[str], str]) -> Rtl:
     """The engine with one file changed; memories are read when a simulation starts, sources built anew."""
     project = folder / "rtl"
-    shutil.copytree(small.rtl.simulator.project, project)
+    shutil.copytree(small.rtl.simulator.folder, project)
     text = (project / name).read_text()
     changed = change(text)
     assert changed != text
     (project / name).write_text(changed)
     network_file = folder / small.rtl.network_file.name
     shutil.copy(small.rtl.network_file, network_file)
-    simulator = dataclasses.replace(small.rtl.simulator, project=project)
+    simulator = dataclasses.replace(small.rtl.simulator, folder=project)
     return Rtl(small.design, network_file, simulator if name.endswith(".mem") else build(project))
 
 
@@ -327,7 +327,7 @@ def test_silence_is_no_success(small: Engine, tmp_path: Path) -> None:
     """An engine that never answers is an error, not an empty comparison: here a job waits for no layer."""
     top = max(
         int(word, 16).bit_length()
-        for word in (small.rtl.simulator.project / "schedule.mem").read_text().split()
+        for word in (small.rtl.simulator.folder / "schedule.mem").read_text().split()
     )
     parameters = small.design.parameters()
     width = 5 + sum(int(parameters[n]) for n in ("COUNT_BITS", "ITEM_BITS", "STEP_BITS", "STEP_BITS"))

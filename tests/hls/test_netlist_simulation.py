@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Netlists under the bench of the RTL: the same integers at the ports; and that a fault in one shows."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hls.design import Design
+from hls.netlist import Netlist, check
+from hls.schedule import Array
+from hls.synthesis import results
+from models.errors import CheckError
+from sim.generate import generate
+from sim.reference import Reference
+from sim.rtl import Rtl
+from sim.sampling import temperature_to_raw
+from sim.simulator import build_netlist
+from tests.networks import small_spec, with_weights
+
+pytestmark = [pytest.mark.rtl, pytest.mark.slow]
+
+
+@dataclass(frozen=True)
+class Case:
+    preset: str
+    vocabulary: int
+    units: tuple[int, ...]
+    array: Array
+
+
+# Two layers, chains of two and of one DSP48E1, several words of the output layer, and products in LUTs.
+CASES = {
+    "w8a8": Case("w8a8", 6, (3, 2), Array(2, 2, 2, 1)),
+    "w4a8": Case("w4a8", 5, (2, 3), Array(2, 1, 2, 2, lut_depth=1, gate_lanes=2)),
+}
+LEVELS = 5  # the most of any path, as in docs/architecture.md
+
+
+@dataclass(frozen=True)
+class Engine:
+    design: Design
+    rtl: Rtl
+    project: Path
+
+
+@pytest.fixture(scope="module", params=CASES)
+def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, seed: int) -> Engine:
+    case: Case = CASES[request.param]
+    network = with_weights(small_spec(case.preset, case.vocabulary, case.units), np.random.default_rng(seed))
+    folder = tmp_path_factory.mktemp("netlist")
+    return Engine(
+        design := Design(network, case.array), Rtl.build_netlist(design, folder), folder.resolve() / "rtl"
+    )
+
+
+def test_score(engine: Engine, rng: np.random.Generator) -> None:
+    vocabulary = engine.design.network.spec.vocabulary
+    run = engine.rtl.score(rng.integers(0, vocabulary, 40))
+    assert run.trace == {} and run.report["mismatches"] == 0
+    # Beats of four logits, the last filled up.
+    assert (run.report["characters"], run.report["values"]) == (40, 40 * -(-vocabulary // 4) * 4)
+    assert run.report["cycles_per_character"] == engine.design.schedule.timing("score").cycles_per_character
+
+
+@pytest.mark.parametrize("temperature", [0.0, 1.5])
+def test_generate(engine: Engine, temperature: float, rng: np.random.Generator) -> None:
+    """Greedy, and sampled: the reference's text for the same seed."""
+    network, raw = engine.design.network, temperature_to_raw(temperature)
+    prime = rng.integers(0, network.spec.vocabulary, 5)
+    report = engine.rtl.generate(prime, 60, temperature_raw=raw, seed=7).report
+    assert report["generated"] == generate(network, prime, 60, raw, 7).tolist()
+    assert temperature == 0 or len(set(report["generated"])) > 2
+    assert report["cycles_per_character"] == engine.design.schedule.timing("generate").cycles_per_character
+
+
+def test_protocol(engine: Engine, seed: int) -> None:
+    """Streams with gaps and back-pressure, registers, modes, sampling: all tests of the RTL's ports."""
+    engine.rtl.protocol_at_once(seed)
+
+
+def test_netlist_is_sound(engine: Engine) -> None:
+    report = check(Netlist(results(engine.project) / "netlist.json"))
+    assert report.faults == []
+    assert report.lut_levels <= LEVELS, report.long_paths[0]
+
+
+# ---- that a fault shows
+
+
+def table_bit(engine: Engine, codes: list[int]) -> Callable[[str], str]:
+    """Flips the sign of the tanh(c) that the last layer's unit with the largest o reads first."""
+    network, trace = engine.design.network, {}
+    Reference(network).run(codes, trace)
+    layer = f"layers.{len(network.spec.layers) - 1}"
+    unit = int(np.argmax(trace[f"{layer}.o"][0]))
+    fmt = network.spec.layers[-1].formats.ct
+    entry = int(trace[f"{layer}.ct"][0, unit]) % 2**fmt.bits
+    line, byte = divmod(entry, 32)  # an attribute of a RAMB18E1 holds 32 entries of 8 bits
+    words = np.asarray(network.layer(len(network.spec.layers) - 1)["tanh_c"])[32 * line : 32 * line + 32]
+    before = sum((int(word) % 256) << (8 * k) for k, word in enumerate(words))
+
+    def change(text: str) -> str:
+        name = f".INIT_{line:02X}(256'h"
+        at = f"{name}{before:064x})"
+        assert text.count(at) == 1, at
+        return text.replace(at, f"{name}{before ^ 128 << 8 * byte:064x})")
+
+    return change
+
+
+def lut_content(text: str) -> str:
+    """Complements what one of the LUTs holds that round h."""
+    cell = re.compile(r"  LUT(\d) #\(\n    \.INIT\((\d+)'([hd])(\w+)\)\n  \) \S+ \(\n(?:    .*\n)*?  \);")
+    found = next(m for m in cell.finditer(text) if "u_round_h.rounded_q" in m[0])
+    value = int(found[4], 16 if found[3] == "h" else 10) ^ (2 ** int(found[2]) - 1)
+    start, end = found.start(2), found.end(4)
+    return f"{text[:start]}{found[2]}'h{value:x}{text[end:]}"
+
+
+def dsp_register(text: str) -> str:
+    """Takes the register behind a multiplier out, so that a product comes a cycle too early."""
+    return text.replace(".MREG(1'h1)", ".MREG(1'h0)", 1)
+
+
+@pytest.mark.parametrize("fault", ["block RAM", "LUT", "DSP48E1"])
+@pytest.mark.parametrize("engine", ["w8a8"], indirect=True)
+def test_fault_is_found(engine: Engine, fault: str, tmp_path: Path) -> None:
+    codes = [1, 4, 0, 5, 2, 3, 1]
+    changes = {"block RAM": table_bit(engine, codes), "LUT": lut_content, "DSP48E1": dsp_register}
+    folder = results(engine.project)
+    # The simulator's library is not built again.
+    for made in (folder, engine.rtl.simulator.build_dir):
+        shutil.copytree(made, tmp_path / made.name)
+    netlist = tmp_path / folder.name / "netlist.v"
+    text = netlist.read_text()
+    changed = changes[fault](text)
+    assert changed != text
+    netlist.write_text(changed)
+    rtl = dataclasses.replace(engine.rtl, simulator=build_netlist(netlist))
+    assert engine.rtl.score(codes).report["mismatches"] == 0
+    with pytest.raises(CheckError, match=r"^text: .*m_axis beat \d+: expected .*, got "):
+        rtl.score(codes)
