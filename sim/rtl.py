@@ -19,14 +19,16 @@ from hls.generate import generate
 from hls.synthesis import results, synthesize
 from models.errors import CheckError, UserError
 from models.store import write_text
-from sim.bench.components import PLAN_VARIABLE, PROGRESS_FILE, STREAM_FILE
+from sim.bench.components import MUTANTS_FILE, PLAN_VARIABLE, PROGRESS_FILE, STREAM_FILE
 from sim.fixed import Raw
 from sim.simulator import WAVES, Simulator, build, build_netlist
 from sim.trace import RtlTraceReader, read_rtl_trace, trace_files
 
 PROTOCOL_TESTS = (
-    "register_map",
     "score_back_to_back",
+    "register_map",
+    "registers_at_random",
+    "counters",
     "score_with_pauses",
     "score_with_long_stall",
     "state_reset",
@@ -38,6 +40,7 @@ PROTOCOL_TESTS = (
     "seed_right_before",
     "temperature_while_generating",
 )
+LONG_PROTOCOL_TESTS = ("sample_long",)
 
 PROJECT_FILE = "project.json"
 LOOK_SECONDS = 0.05  # between looks at what has been generated or compared
@@ -195,6 +198,14 @@ class Rtl:
         assert not self.traced
         return self._run("sim.bench.protocol", PROTOCOL_TESTS, "protocol", {}, seed)[1]
 
+    def run_mutants(self, runs: list[tuple[str, int, int]], seed: int) -> Path:
+        """Run tests of PROTOCOL_TESTS on mutants (test, mutant, limit in cycles); the file of the results."""
+        results = self._run_dir("mutants") / MUTANTS_FILE
+        results.unlink(missing_ok=True)
+        with contextlib.suppress(CheckError):  # faults are meant to be found
+            self._run("sim.bench.mutants", None, "mutants", {"runs": runs}, seed)
+        return results
+
     def _traced(self, sequence: Sequence, run: str, *, temperature_raw: int = 0, seed: int = 0) -> RtlRun:
         """One sequence, whose trace is kept."""
         options = {"keep_trace": True, "temperature": temperature_raw, "seed": seed}
@@ -266,7 +277,7 @@ class Rtl:
     def _run(
         self,
         module: str,
-        test: str | tuple[str, ...],
+        test: str | tuple[str, ...] | None,
         run: str,
         options: dict[str, Any],
         seed: int | None = None,
@@ -276,12 +287,14 @@ class Rtl:
         run_dir.mkdir(parents=True, exist_ok=True)
         (run_dir / "report.json").unlink(missing_ok=True)
         plan = run_dir / "plan.json"
-        lanes = self.design.array.gate_lanes
+        array = self.design.array
+        lanes = array.gate_lanes
         data = {
             "network": str(self.network_file),
             "run_dir": str(run_dir),
             "gate_lanes": lanes,
             "cycles_per_character": self.design.schedule.timing("generate").cycles_per_character,
+            "array_register": array.lanes << 16 | array.pack << 8 | array.depth,
             "traced": self.traced,
             "options": options,
         }

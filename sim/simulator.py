@@ -123,6 +123,12 @@ def build_netlist(netlist: Path, name: str = "verilator", *, waves: bool = False
     )
 
 
+def build_mutants(netlist: Path) -> Simulator:
+    """Build Verilog that sim.mutants had Yosys write, and that has its memories' content."""
+    netlist = netlist.resolve()
+    return _build(netlist.parent, "verilator", False, lambda _: [str(netlist)], _RTL_OPTIONS)
+
+
 def _build(
     folder: Path,
     name: str,

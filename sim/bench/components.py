@@ -36,7 +36,9 @@ from sim.trace import Comparison, RtlTraceReader, compare
 PERIOD_NS = 5
 STREAM_FILE = "generated.txt"  # in the run's folder: the codes as they come, one a line
 PROGRESS_FILE = "progress.txt"  # there, too: how many characters have been compared, a line from time to time
+MUTANTS_FILE = "mutants.jsonl"  # there, too: a line as a test begins on a mutant, another one if it passes
 COMPARE_CYCLES = 1 << 16  # between comparisons; 128 characters of the default engine
+COUNTERS = ("characters_q", "error_count_q", "cycles_low_q", "cycles_high_q")  # in axil_registers.sv
 PLAN_VARIABLE = "ZYNQ_LSTM_BENCH"  # path of the plan, JSON; see sim/rtl.py
 
 
@@ -48,6 +50,7 @@ class Plan:
     run_dir: Path
     gate_lanes: int
     cycles_per_character: int  # by the schedule, generating
+    array_register: int  # what ARRAY reads as
     traced: bool  # signals inside are recorded; a netlist only has ports
     options: dict[str, Any]
 
@@ -209,14 +212,15 @@ class Bench:
 
     def pause_randomly(self, share: float) -> None:
         """Gaps on s_axis and back-pressure on m_axis, for about ``share`` of the cycles."""
-        self.source.set_pause_generator(self._pauses(share))
-        self.sink.set_pause_generator(self._pauses(share))
+        self.source.set_pause_generator(self.pauses(share))
+        self.sink.set_pause_generator(self.pauses(share))
 
-    def _pauses(self, share: float) -> Iterator[bool]:
+    def pauses(self, share: float, longest: int = 40) -> Iterator[bool]:
+        """For about ``share`` of the cycles, in stretches of up to ``longest``."""
         rng = random.Random(self.rng.random())
         while True:
             pause = rng.random() < share
-            for _ in range(rng.randint(1, 40)):
+            for _ in range(rng.randint(1, longest)):
                 yield pause
 
     # ---- verdict

@@ -16,10 +16,11 @@ from cocotb.triggers import ClockCycles, RisingEdge
 from cocotbext.axi import AxiResp
 
 from hls import registers
-from sim.bench.components import Bench
+from sim.bench.components import COUNTERS, PERIOD_NS, Bench
 from sim.reference import Reference
 from sim.sampling import TEMPERATURE, temperature_to_raw
 
+WRITABLE = ("LENGTH", "SEED", "TEMPERATURE", "MODE")
 LIMIT = {"timeout_time": 20, "timeout_unit": "ms"}
 
 
@@ -63,6 +64,107 @@ async def register_map(dut: Any) -> None:
         assert response.resp == AxiResp.SLVERR, f"read of 0x{address:02x}: {response.resp!r}"
     assert await bench.read("ID") == registers.ID
     assert await bench.read("STATUS") == 0
+
+
+class Registers:
+    """What the register map reads as, and becomes when written."""
+
+    def __init__(self, bench: Bench) -> None:
+        spec, identity = bench.network.spec, int(bench.network.identity, 16)
+        self._mask = {
+            "LENGTH": 0xFFFFFFFF,
+            "SEED": 0xFFFFFFFF,
+            "TEMPERATURE": TEMPERATURE.max_raw,
+            "MODE": registers.bit("MODE", "GENERATE") | registers.bit("MODE", "AUTO_RESET"),
+        }
+        self._values = {register.address: 0 for register in registers.REGISTERS} | {
+            registers.address("ID"): registers.ID,
+            registers.address("VERSION"): registers.VERSION,
+            registers.address("SHAPE"): len(spec.layers) << 24 | spec.layers[0].units << 12 | spec.vocabulary,
+            registers.address("ARRAY"): bench.plan.array_register,
+        }
+        for k in range(8):
+            self._values[registers.address("IDENTITY") + 4 * k] = identity >> 32 * k & 0xFFFFFFFF
+
+    def read(self, address: int) -> tuple[AxiResp, int]:
+        """Answer and data; what is not mapped reads as 0, with an error."""
+        value = self._values.get(address)
+        return (AxiResp.SLVERR, 0) if value is None else (AxiResp.OKAY, value)
+
+    def write(self, address: int, data: bytes) -> AxiResp:
+        """Write whole bytes, from any address on."""
+        word = address & ~3
+        name = next((r.name for r in registers.REGISTERS if r.address == word), "")
+        mask = sum(0xFF << 8 * k for k in range(address - word, address - word + len(data)))
+        value = int.from_bytes(data, "little") << 8 * (address - word)
+        if name in self._mask:
+            mask &= self._mask[name]
+            self._values[word] = self._values[word] & ~mask | value & mask
+        return AxiResp.OKAY if name in self._mask or name in ("CONTROL", "ERRORS") else AxiResp.SLVERR
+
+
+@cocotb.test(**LIMIT)
+async def registers_at_random(dut: Any) -> None:
+    """Every address, bytes of words, reads beside writes, pauses on every channel."""
+    bench = await _bench(dut)
+    model, rng, master = Registers(bench), bench.rng, bench.registers
+    write, read = master.write_if, master.read_if
+    words = [4 * k for k in range(64)] + 4 * [registers.address(name) for name in WRITABLE]
+    for share in (0.0, 0.5, 0.8):
+        for channel in (write.aw_channel, write.w_channel, write.b_channel, read.ar_channel, read.r_channel):
+            channel.set_pause_generator(bench.pauses(share, 6))
+        rng.shuffle(words)
+        for word in words:
+            first = rng.randrange(4)
+            data = rng.randbytes(rng.randint(1, 4 - first))
+            other = rng.choice([4 * k for k in range(64) if 4 * k != word])
+            reading = cocotb.start_soon(master.read(other, 4))
+            written = await master.write(word + first, data)
+            assert written.resp == model.write(word + first, data), f"write to 0x{word:02x}"
+            for address, response in ((other, await reading), (word, await master.read(word, 4))):
+                got = response.resp, int.from_bytes(response.data, "little")
+                assert got == model.read(address), (
+                    f"read of 0x{address:02x}: {got}, not {model.read(address)}"
+                )
+
+
+@cocotb.test(**LIMIT)
+async def counters(dut: Any) -> None:
+    """CHARACTERS, ERROR_COUNT and CYCLES: from zero, over every carry, at their ends, and cleared."""
+    bench = await _bench(dut)
+    await bench.configure()
+    inside = getattr(dut, "u_engine", None)  # a netlist is flat, and its counters can't be set
+    assert inside is not None or not bench.plan.traced
+    bad = bench.network.spec.vocabulary < 256
+    busy = 0
+    for bit in range(65 if inside is not None else 1):
+        start = [(1 << bit) - 1 >> low & 0xFFFFFFFF for low in (0, 32)]  # of the 64 bits of CYCLES
+        count = start[bit > 32]
+        if bit and inside is not None:
+            for name, value in zip(COUNTERS, (count, count, *start), strict=True):
+                getattr(inside.u_registers, name).value = value
+            await ClockCycles(dut.clk_i, 2)
+        taken = len(bench.monitor.taken)
+        bench.send([255 if bad else 0])
+        await bench.receive()
+        sent = int(cocotb.utils.get_sim_time("ns")) // PERIOD_NS
+        await bench.idle()
+        cycles = await bench.read("CYCLES_LOW")
+        if inside is not None:  # the upper half has been kept with the lower one
+            inside.u_registers.cycles_high_q.value = 0x5A5A5A5A
+        cycles |= await bench.read("CYCLES_HIGH") << 32
+        if not bit:
+            busy = cycles
+            # The output may wait in the buffer for some cycles when the engine is idle.
+            assert -6 <= busy - (sent - bench.monitor.taken[taken]) <= 0, busy
+        assert cycles == (start[1] << 32 | start[0]) + busy & 0xFFFFFFFF_FFFFFFFF, f"CYCLES {cycles:x}"
+        assert await bench.read("CHARACTERS") == count + 1 & 0xFFFFFFFF
+        assert await bench.read("ERROR_COUNT") == min(count + bad, 0xFFFFFFFF)
+    bench.report(bench.check())
+    await bench.write("CONTROL", registers.bit("CONTROL", "CLEAR_COUNTERS"))
+    for name in ("CHARACTERS", "ERROR_COUNT", "CYCLES_LOW", "CYCLES_HIGH"):
+        assert await bench.read(name) == 0, name
+    assert await bench.read("ERRORS") == bad
 
 
 async def _score(bench: Bench, sequences: int, longest: int) -> None:
@@ -322,3 +424,15 @@ async def temperature_while_generating(dut: Any) -> None:
     assert wrong and wrong[-1] < len(text) - 20, wrong
     assert len(text) == 60
     assert all(code < bench.network.spec.vocabulary for code in text)
+
+
+@cocotb.test(timeout_time=200, timeout_unit="ms")
+async def sample_long(dut: Any) -> None:
+    """So many characters that the low bits of noise, temperature and logits decide some of them."""
+    bench = await _bench(dut)
+    for raw in (TEMPERATURE.max_raw, temperature_to_raw(1.0), 1):
+        await bench.seed(bench.rng.getrandbits(32))
+        await bench.set_temperature(raw)
+        await _generate(bench, 1500, 1)
+        bench.compared = bench.check()
+    bench.report(bench.compared)

@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Tests of sim/bench/protocol.py on many mutants, all in one simulation; sim/mutants.py starts it.
+
+A netlist holds all mutants; its input ``mutant_i`` chooses one of them, 0 none. Each run of a test on a
+mutant is a cocotb test of its own, which begins with a reset; when it ends, cocotb ends what it has started.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import cocotb
+from cocotb.triggers import with_timeout
+
+from sim.bench import protocol
+from sim.bench.components import MUTANTS_FILE, PERIOD_NS, Plan
+
+_plan = Plan.load()  # cocotb wants to know all tests when it imports a module
+_killed: set[int] = set()
+
+
+@cocotb.test()
+@cocotb.parametrize((("test", "mutant", "limit"), _plan.options["runs"]))
+async def run(dut: Any, test: str, mutant: int, limit: int) -> None:
+    """Fails as the test does, or after ``limit`` clock cycles; a mutant that failed before is passed over."""
+    if mutant in _killed:
+        return
+    _killed.add(mutant)  # unless what follows comes to its end; other tasks may fail, and end this one
+    begun = cocotb.utils.get_sim_time("ns")
+    _tell(test=test, mutant=mutant)
+    dut.mutant_i.value = mutant
+    await with_timeout(getattr(protocol, test).func(dut), limit * PERIOD_NS, "ns")
+    _killed.remove(mutant)
+    _tell(test=test, mutant=mutant, cycles=int(cocotb.utils.get_sim_time("ns") - begun) // PERIOD_NS)
+
+
+def _tell(**data: Any) -> None:
+    with (_plan.run_dir / MUTANTS_FILE).open("a", encoding="ascii") as file:
+        print(json.dumps(data), file=file)

@@ -1,0 +1,252 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Mutants of the RTL, and which of them the bench finds: a measure of the bench.
+
+Yosys reads the RTL of a small design and lists single faults of it (``mutate``): a bit of one cell's port
+inverted, stuck, or inverted if another bit of the port is set, in every instance of its module. All of them
+go into one netlist whose input ``mutant_i`` chooses one, so that there is one build and few simulations. Only
+ports are seen: the engine's answers have to show a fault, not its traces.
+
+Redundant logic is removed before the faults are made: bits that are constant, unused, or copies of others.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hls.design import Design
+from hls.schedule import Array
+from hls.synthesis import run_yosys
+from models.errors import CheckError, UserError
+from models.network import IntegerNetwork
+from models.spec import PRESETS, LstmLayer, NetworkSpec
+from models.store import write_text
+from sim.bench.components import COUNTERS
+from sim.equivalent_mutants import EQUIVALENT
+from sim.rtl import LONG_PROTOCOL_TESTS, PROTOCOL_TESTS, Rtl, write_project
+from sim.simulator import TOP, build_mutants
+
+TESTS = PROTOCOL_TESTS + LONG_PROTOCOL_TESTS
+SELECT_BITS = 16  # of mutant_i
+PATIENCE = 2  # times what a test takes without a fault, after which the engine is taken to hang
+WITHOUT_FAULT = 0
+# Longer than any test takes without a fault, in clock cycles.
+LONGEST_TEST = 4_000_000
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """One fault.
+
+    Args:
+        number: what ``mutant_i`` chooses it by.
+        module: the source file's, without suffix.
+        source: what the cell was made of, ``file:line: text``.
+        mode: inv, const0, const1, cnot0 or cnot1 (inverted if ``ctrlbit`` of the port is 0 or 1).
+    """
+
+    number: int
+    module: str
+    source: str
+    cell: str
+    port: str
+    bit: int
+    mode: str
+    ctrlbit: int | None
+
+    def __str__(self) -> str:
+        control = "" if self.ctrlbit is None else f" {self.ctrlbit}"
+        return f"{self.number} {self.source} [{self.port}[{self.bit}] {self.mode}{control}]"
+
+    @property
+    def equivalent(self) -> str | None:
+        """Why no bench can find it, if that is known."""
+        text = self.source.split(": ", 1)[1]
+        for entry in EQUIVALENT:
+            if entry.matches(self.module, text, self.cell, self.port, self.bit, self.mode):
+                return entry.why
+        return None
+
+
+def small_design(seed: int) -> Design:
+    """Two layers and all that the RTL has: several groups, segments and words of logits, products in DSPs and
+    in LUTs, binary points that need aligning. Weights of a unit are of one magnitude, those of others of
+    another: sums that saturate, and sums whose last bit counts."""
+    rng = np.random.default_rng(seed)
+    lstm, dense = PRESETS["w4a8"]
+    spec = NetworkSpec("w4a8", 11, (LstmLayer(7, lstm), LstmLayer(10, lstm)), dense)
+    weights = {}
+    for name, shape in spec.weight_shapes().items():
+        fmt = spec.weight_formats()[name]
+        scale = fmt.max_raw * 2.0 ** -rng.integers(0, 3, shape[-1:])
+        weights[name] = np.clip(np.round(rng.normal(0, scale, shape)), fmt.min_raw, fmt.max_raw).astype(
+            np.int64
+        )
+    vocabulary = "".join(map(chr, range(ord("a"), ord("a") + spec.vocabulary)))
+    network = IntegerNetwork.from_weights(spec, vocabulary, weights)
+    return Design(network, Array(4, 3, 2, 2, lut_depth=1, gate_lanes=2))
+
+
+def make(design: Design, folder: Path, count: int, seed: int) -> tuple[list[Mutant], Rtl]:
+    """A build with up to ``count`` mutants, evenly spread over the design's cells, wires and source lines.
+
+    Raises:
+        UserError: if ``count`` is out of range, or a tool refuses.
+    """
+    if not 0 < count < 1 << SELECT_BITS:
+        raise UserError(f"--count must be 1 to {(1 << SELECT_BITS) - 1}, not {count}")
+    folder = folder.resolve()
+    project, netlist = folder / "rtl", folder / "mutants" / "mutants.v"
+    netlist.parent.mkdir(parents=True, exist_ok=True)
+    write_project(design, project)
+    network_file = folder / "network.safetensors"
+    design.network.save(network_file)
+    listed = netlist.parent / "mutants.ys"
+    script = [
+        f"read_verilog -sv -defer {' '.join(sorted(f.name for f in project.glob('*.sv')))}",
+        f"hierarchy -check -top {TOP}",
+        *("proc", "opt", "wreduce", "peepopt", "opt -full", "memory -nomap"),
+        *("opt_hier", "opt -full", "wreduce", "opt_hier", "opt -full", "opt_clean -purge"),
+        f"mutate -list {count} -seed {seed} -ctrl mutant_i {SELECT_BITS} 1 -o {listed}",
+        f"write_rtlil {netlist.with_suffix('.il')}",
+    ]
+    run_yosys(script, project, netlist.parent / "list.log")
+    mutants = _listed(listed, project)
+    script = [
+        f"read_rtlil {netlist.with_suffix('.il')}",
+        f"script {listed}",
+        "opt_clean",
+        f"write_verilog -noattr {netlist}",
+    ]
+    run_yosys(script, project, netlist.parent / "yosys.log")
+    return mutants, Rtl(design, network_file, build_mutants(netlist), traced=False)
+
+
+def _listed(script: Path, project: Path) -> list[Mutant]:
+    """Yosys' list; its options come as ``-name value``, ``-src`` several times, the cell's own last.
+
+    Less outputs of the counters, which the bench sets: they would be no registers any more. The same faults
+    are in what reads them.
+    """
+    mutants, kept = [], []
+    for line in script.read_text(encoding="utf-8").splitlines():
+        options = dict(re.findall(r"-(\w+) (\S+)", line))
+        if options["port"] == "Q" and options.get("wire") in COUNTERS:
+            continue
+        kept.append(line)
+        number = re.search(r"-ctrl mutant_i \d+ (\d+)", line)
+        assert number is not None, line
+        module = options["module"].split("\\")
+        mutants.append(
+            Mutant(
+                number=int(number[1]),
+                module=module[1] if len(module) > 1 else module[0],
+                source=_source(options.get("src", ""), project),
+                cell=options["cell"],
+                port=options["port"],
+                bit=int(options["portbit"]),
+                mode=options["mode"],
+                ctrlbit=int(options["ctrlbit"]) if "ctrlbit" in options else None,
+            )
+        )
+    write_text(script, "\n".join(kept) + "\n")
+    return mutants
+
+
+def _source(place: str, project: Path) -> str:
+    """``file:line: text`` of a place in Yosys' terms, which are file:line.column-line.column."""
+    found = re.fullmatch(r"(.+):(\d+)\.(\d+)-(\d+)\.(\d+)", place)
+    if not found:
+        return f"{place}: "
+    file, first, begin, last, end = found[1], *map(int, found.groups()[1:])
+    line = (project / file).read_text(encoding="utf-8").splitlines()[first - 1]
+    return f"{file}:{first}: {line[begin - 1 : end - 1 if first == last else None].strip()}"
+
+
+def hunt(
+    mutants: Iterable[Mutant],
+    rtl: Rtl,
+    seed: int,
+    progress: Callable[[str, int], object] | None = None,
+    tests: Sequence[str] = TESTS,
+) -> dict[int, str]:
+    """Run the protocol tests on each mutant until one fails; returns the number of each killed, and by what.
+
+    A test also fails if it takes twice as long as without a fault, or if the simulator gives up (a mutant
+    with a combinational loop).
+
+    Args:
+        progress: called with each test's name, and the mutants killed so far.
+
+    Raises:
+        CheckError: if a test fails without a fault, before or after the mutants had their turn.
+    """
+    numbers = [mutant.number for mutant in mutants]
+    killed: dict[int, str] = {}
+    for test in tests:
+        passed, last = _simulate(rtl, seed, [(test, WITHOUT_FAULT, LONGEST_TEST)])
+        if last is not None:
+            raise CheckError(f"{test} fails without a fault")
+        limit = PATIENCE * passed[WITHOUT_FAULT] + 10_000
+        left = [number for number in numbers if number not in killed]
+        while left:
+            runs = [(test, number, limit) for number in left]
+            passed, last = _simulate(rtl, seed, [*runs, (test, WITHOUT_FAULT, limit)])
+            done = left if last is None else left[: left.index(last) + 1]
+            killed |= {number: test for number in done if number not in passed}
+            left = left[len(done) :]
+        if progress:
+            progress(test, len(killed))
+    return killed
+
+
+def _simulate(rtl: Rtl, seed: int, runs: list[tuple[str, int, int]]) -> tuple[dict[int, int], int | None]:
+    """Cycles that a test took on each mutant that it passed; the mutant at which the simulation broke off."""
+    results = rtl.run_mutants(runs, seed)
+    lines = [json.loads(line) for line in results.read_text(encoding="ascii").splitlines()]
+    passed = {line["mutant"]: line["cycles"] for line in lines if "cycles" in line}
+    begun = [line["mutant"] for line in lines if "cycles" not in line]
+    if not begun:
+        raise CheckError(f"no test began; see {results.parent}")
+    if begun[-1] == runs[-1][1]:
+        if begun[-1] not in passed:
+            raise CheckError(f"{runs[-1][0]} fails without a fault; see {results.parent}")
+        return passed, None
+    return passed, begun[-1]
+
+
+def record(mutants: list[Mutant], killed: dict[int, str], seed: int) -> dict[str, Any]:
+    """The figures, and every survivor."""
+    alive = [mutant for mutant in mutants if mutant.number not in killed]
+    equivalent = [mutant for mutant in alive if mutant.equivalent]
+    by_test = {test: sum(name == test for name in killed.values()) for test in TESTS}
+    return {
+        "date": datetime.now(timezone.utc).date().isoformat(),
+        "commit": _commit(),
+        "seed": seed,
+        "made": len(mutants),
+        "killed": len(killed),
+        "equivalent": len(equivalent),
+        "killed_of_rest": len(killed) / max(1, len(mutants) - len(equivalent)),
+        "killed_by": {test: count for test, count in by_test.items() if count},
+        "survivors": [asdict(mutant) | {"equivalent": mutant.equivalent} for mutant in alive],
+    }
+
+
+def _commit() -> str | None:
+    """Of the sources that run, with a + if they have been changed since; None outside a repository."""
+    done = subprocess.run(
+        ["git", "describe", "--always", "--abbrev=12", "--exclude=*", "--dirty=+"],
+        cwd=Path(__file__).parent,
+        capture_output=True,
+        text=True,
+    )
+    return done.stdout.strip() or None

@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Mutants of the RTL are made, found by the bench, and counted."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from models.errors import CheckError, UserError
+from scripts.mutate import command
+from sim.equivalent_mutants import EQUIVALENT, Equivalent
+from sim.mutants import TESTS, WITHOUT_FAULT, Mutant, hunt, make, record, small_design
+from sim.rtl import Rtl
+
+COUNT = 20
+
+
+def a_mutant(number: int, module: str = "delay") -> Mutant:
+    return Mutant(number, module, f"{module}.sv:18: a + b", "$add$1", "A", 3, "cnot1", 2)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory, seed: int) -> tuple[list[Mutant], Rtl]:
+    return make(small_design(seed), tmp_path_factory.mktemp("mutants"), COUNT, seed)
+
+
+@pytest.mark.rtl
+@pytest.mark.slow
+def test_most_of_a_few_are_found(made: tuple[list[Mutant], Rtl], seed: int) -> None:
+    """The tests pass without a fault (or it raises), and faults all over the design make them fail."""
+    mutants, rtl = made
+    assert COUNT - 2 <= len(mutants) <= COUNT and len({m.number for m in mutants}) == len(mutants)
+    assert len({mutant.module for mutant in mutants}) > 5
+    killed = hunt(mutants, rtl, seed, tests=TESTS[:4])
+    assert len(killed) >= len(mutants) // 2 and set(killed.values()) <= set(TESTS[:4])
+
+
+@pytest.mark.rtl
+@pytest.mark.slow
+def test_no_fault_is_not_found(made: tuple[list[Mutant], Rtl], seed: int) -> None:
+    """A number that chooses no mutant passes every test, the first one a second time."""
+    nothing = [a_mutant(COUNT + 1), a_mutant(COUNT + 2)]
+    assert hunt(nothing, made[1], seed, tests=(*TESTS[:3], TESTS[0])) == {}
+
+
+def test_a_bench_that_is_never_green_is_no_measure(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    results = tmp_path / "mutants.jsonl"
+    results.write_text(json.dumps({"test": TESTS[0], "mutant": WITHOUT_FAULT}) + "\n")
+
+    class Broken:
+        def run_mutants(self, runs: list[tuple[str, int, int]], seed: int) -> Path:
+            return results
+
+    with pytest.raises(CheckError, match=f"{TESTS[0]} fails without a fault"):
+        hunt([a_mutant(1)], Broken(), 1)  # type: ignore[arg-type]
+
+
+def test_simulation_that_breaks_off_is_continued(tmp_path: Path) -> None:
+    """The mutant at which it broke off counts as found, those behind it are tried in another simulation."""
+    asked = []
+
+    class Fragile:
+        def run_mutants(self, runs: list[tuple[str, int, int]], seed: int) -> Path:
+            results, lines = tmp_path / "mutants.jsonl", []
+            asked.append([number for _, number, _ in runs])
+            for test, number, _ in runs:
+                lines.append({"test": test, "mutant": number})
+                if number == 2:
+                    break
+                if number != 3:
+                    lines.append({"test": test, "mutant": number, "cycles": 10})
+            results.write_text("".join(json.dumps(line) + "\n" for line in lines))
+            return results
+
+    killed = hunt([a_mutant(n) for n in (1, 2, 3, 4)], Fragile(), 1, tests=TESTS[:1])  # type: ignore[arg-type]
+    assert killed == {2: TESTS[0], 3: TESTS[0]}
+    assert asked == [[0], [1, 2, 3, 4, 0], [3, 4, 0]]
+
+
+def test_record_counts_without_equivalents(monkeypatch: pytest.MonkeyPatch) -> None:
+    entry = Equivalent("rom", r"a \+ b", r"A\[3\] cnot.", "says why")
+    monkeypatch.setattr("sim.mutants.EQUIVALENT", (entry,))
+    mutants = [a_mutant(1), a_mutant(2), a_mutant(3, "rom"), a_mutant(4)]
+    data = record(mutants, {1: TESTS[0], 2: TESTS[1]}, 7)
+    assert (data["made"], data["killed"], data["equivalent"]) == (4, 2, 1)
+    assert data["killed_of_rest"] == pytest.approx(2 / 3)
+    assert data["killed_by"] == {TESTS[0]: 1, TESTS[1]: 1} and data["seed"] == 7
+    assert [(s["number"], s["equivalent"]) for s in data["survivors"]] == [(3, "says why"), (4, None)]
+    assert len(data["date"]) == 10 and "commit" in data
+
+
+def test_every_argument_is_about_rtl_that_there_is() -> None:
+    folder = Path(__file__).parents[2] / "hls" / "rtl"
+    for entry in EQUIVALENT:
+        assert (folder / f"{entry.module}.sv").exists() or entry.module == "zynq_lstm", entry
+        assert len(entry.why) > 20, entry
+
+
+@pytest.mark.parametrize("count", [0, 1 << 16])
+def test_count_out_of_range(count: int, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=f"--count must be 1 to 65535, not {count}"):
+        make(small_design(1), tmp_path, count, 1)
+
+
+def test_verb_fails_below_its_goal(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("sim.mutants.make", lambda *_: ([a_mutant(1), a_mutant(2)], None))
+    monkeypatch.setattr("sim.mutants.hunt", lambda *_: {1: TESTS[0]})
+    done = CliRunner().invoke(command, ["--output", str(tmp_path)])
+    assert isinstance(done.exception, CheckError) and "1 of 2 found, 0 equivalent: 50.0 %" in done.output
+    assert "2 delay.sv:18: a + b [A[3] cnot1 2]" in done.output
+    assert json.loads((tmp_path / "mutants.json").read_text())["made"] == 2
+    done = CliRunner().invoke(command, ["--output", str(tmp_path), "--goal", "0.5"])
+    assert done.exit_code == 0
