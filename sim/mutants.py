@@ -27,7 +27,7 @@ from hls.schedule import Array
 from hls.synthesis import run_yosys
 from models.errors import CheckError, UserError
 from models.network import IntegerNetwork
-from models.spec import PRESETS, LstmLayer, NetworkSpec
+from models.spec import PRESETS, Layer, NetworkSpec
 from models.store import write_text
 from sim.bench.components import COUNTERS
 from sim.equivalent_mutants import EQUIVALENT
@@ -82,7 +82,7 @@ def small_design(seed: int) -> Design:
     another: sums that saturate, and sums whose last bit counts."""
     rng = np.random.default_rng(seed)
     lstm, dense = PRESETS["w4a8"]
-    spec = NetworkSpec("w4a8", 11, (LstmLayer(7, lstm), LstmLayer(10, lstm)), dense)
+    spec = NetworkSpec("w4a8", 11, (Layer(7, lstm), Layer(10, lstm)), dense)
     weights = {}
     for name, shape in spec.weight_shapes().items():
         fmt = spec.weight_formats()[name]
