@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from models.evaluate import bits_per_character
 from models.partial import PartlyQuantized, format_names
 from models.spec import FULL_RANGE, FUNCTIONS, Function, NetworkSpec, fit_weight_formats
 from sim.fixed import MAX_BITS, FixedFormat
@@ -89,6 +90,61 @@ def calibrate(
     )
     logits = best_format(spec.output.logits, [signals["logits"]])
     return dataclasses.replace(spec, layers=layers, output=dataclasses.replace(spec.output, logits=logits))
+
+
+def calibrate_by_loss(
+    spec: NetworkSpec,
+    weights: Mapping[str, NDArray[Any]],
+    codes: NDArray[np.integer],
+    progress: Callable[[str], None] = lambda _: None,
+) -> NetworkSpec:
+    """The spec with binary points moved, one format at a time, as long as the text is predicted better.
+
+    Slower than :func:`calibrate`, a run over the text a step, and better: the squared error of a cell state
+    counts what the tanh behind it doesn't see. Signals keep one format over all layers.
+
+    Args:
+        codes: the text, (S, T + 1) streams that each start from zero.
+        progress: called with the name of the format that is tried next.
+    """
+    if spec.preset in FULL_RANGE:
+        return spec
+
+    def loss(candidate: NetworkSpec) -> float:
+        logits = PartlyQuantized(candidate, weights, format_names(candidate)).run(codes[:, :-1])
+        return bits_per_character(logits.reshape(-1, logits.shape[2]), codes[:, 1:].reshape(-1))
+
+    best = loss(spec)
+    shared = [f for f in FITTED if f in spec.layers[0].formats.format_names()]
+    for name in [*spec.weight_formats(), *shared, "logits"]:
+        progress(name)
+        for step in (1, -1):
+            while (moved := _moved(spec, name, step)) is not None and (found := loss(moved)) < best:
+                spec, best = moved, found
+    return spec
+
+
+def _moved(spec: NetworkSpec, name: str, step: int) -> NetworkSpec | None:
+    """The spec with so many integer bits more for a weight array, a field of all layers, or the logits."""
+    formats = spec.weight_formats()
+    if name in formats:
+        fmt = dataclasses.replace(formats[name], integer=formats[name].integer + step)
+        return spec.with_weight_formats({name: fmt}) if _sensible(fmt) else None
+    if name == "logits":
+        fmt = dataclasses.replace(spec.output.logits, integer=spec.output.logits.integer + step)
+        changed = dataclasses.replace(spec, output=dataclasses.replace(spec.output, logits=fmt))
+        return changed if _sensible(fmt) else None
+    fmt = spec.layers[0].formats.format(name)
+    fmt = dataclasses.replace(fmt, integer=fmt.integer + step)
+    layers = tuple(
+        dataclasses.replace(layer, formats=dataclasses.replace(layer.formats, **{name: fmt}))
+        for layer in spec.layers
+    )
+    return dataclasses.replace(spec, layers=layers) if _sensible(fmt) else None
+
+
+def _sensible(fmt: FixedFormat) -> bool:
+    return -3 <= fmt.integer <= fmt.bits
 
 
 def usage(spec: NetworkSpec, weights: Mapping[str, NDArray[Any]], codes: NDArray[np.integer]) -> list[Usage]:

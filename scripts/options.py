@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from models.corpus import CORPORA, encode, load_corpus, read_text
 from models.errors import UserError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from models.checkpoint import Checkpoint
 
 Command = TypeVar("Command", bound=Callable[..., object])
 
@@ -49,8 +52,6 @@ def text_codes(vocabulary: str, text: str | None, text_file: Path | None, charac
         UserError: for two texts or an empty one, a character that is not in the vocabulary, or more
             characters than the validation split has.
     """
-    from models.corpus import encode, load_corpus, read_text
-
     if text is not None and text_file is not None:
         raise UserError("give --text or --text-file, not both")
     if text is None and text_file is None:
@@ -63,3 +64,46 @@ def text_codes(vocabulary: str, text: str | None, text_file: Path | None, charac
     if not len(codes):
         raise UserError("there is no character to run")
     return codes
+
+
+WINDOW = 500  # characters of each stream of windows_of, and one to predict
+
+
+def corpus_options(command: Command) -> Command:
+    """``--corpus``, ``--corpus-file`` and ``--characters``: the text of :func:`windows_of`."""
+    for option in (
+        click.option("--characters", default=64000, show_default=True, help="Of the text, spread evenly."),
+        click.option("--corpus-file", type=click.Path(path_type=Path), help="Any UTF-8 text instead."),
+        click.option(
+            "--corpus",
+            type=click.Choice(CORPORA),
+            default=CORPORA[0],
+            show_default=True,
+            help="Its validation split.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def windows_of(network: Checkpoint, corpus: str, corpus_file: Path | None, characters: int) -> Any:
+    """Parts of a text in the network's vocabulary, which each start from a zero state: (S, WINDOW + 1).
+
+    Raises:
+        UserError: the text is shorter than two parts, or has a character that the network doesn't know.
+    """
+    import numpy as np
+
+    if corpus_file:
+        codes = encode(read_text(corpus_file), network.vocabulary, str(corpus_file))
+    else:
+        codes = load_corpus(corpus).with_vocabulary(network.vocabulary).split().validation
+    length = WINDOW + 1
+    count = min(characters, len(codes)) // length
+    if count < 2:
+        raise UserError(
+            f"{min(characters, len(codes))} characters are too few; at least {2 * length} are needed: "
+            "give a longer text or more --characters"
+        )
+    starts = np.linspace(0, len(codes) - length, count).astype(np.int64)
+    return codes[np.random.default_rng(0).permutation(starts)[:, None] + np.arange(length)]

@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``zynq-lstm calibrate``: formats from data for a float network, without any training."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from models.checkpoint import Checkpoint, shipped
+from models.errors import UserError
+from models.spec import DEFAULT_PRESET, PRESETS
+from models.store import write_text
+from scripts.options import corpus_options, windows_of
+from scripts.ranges import short
+
+
+@click.command(name="calibrate")
+@click.option(
+    "--checkpoint", type=click.Path(path_type=Path), help="A float network; the shipped one if not given."
+)
+@click.option("--preset", type=click.Choice(tuple(PRESETS)), default=DEFAULT_PRESET, show_default=True)
+@corpus_options
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Write the quantized network there.")
+@click.option("--json", "json_path", type=click.Path(path_type=Path), help="Write the figures there.")
+def command(
+    checkpoint: Path | None,
+    preset: str,
+    corpus: str,
+    corpus_file: Path | None,
+    characters: int,
+    output: Path | None,
+    json_path: Path | None,
+) -> None:
+    """Fit the binary points of a preset's formats to a float network, and say what that gives.
+
+    Half of the text is to calibrate on: a binary point is moved where that predicts it better. The other half
+    gives bits per character, in streams that each start from a zero state: of the float network, of the
+    preset as it is, and of the calibrated formats. What training gave instead is printed where the record of
+    such a network is shipped.
+    """
+    from rich.console import Console
+    from rich.table import Table
+
+    from models.calibrate import calibrate_by_loss
+    from models.evaluate import bits_per_character
+    from models.ladder import preset_spec
+    from models.partial import PartlyQuantized, format_names
+    from scripts.figures import training_figures
+    from scripts.records import training_records
+
+    source = Checkpoint.load(checkpoint or shipped("float"))
+    if source.spec is not None:
+        raise UserError(f"{checkpoint}: is quantized already; this takes a float network")
+    codes = windows_of(source, corpus, corpus_file, characters)
+    half = len(codes) // 2
+    spec = preset_spec(source, preset)
+    console = Console()
+    with console.status("calibrating") as status:
+        fitted = calibrate_by_loss(spec, source.weights, codes[:half], status.update)
+    bits: dict[str, float] = {}
+    held_out = codes[half:]
+    for name, one, rounded in (
+        ("float", spec, ()),
+        (preset, spec, tuple(format_names(spec))),
+        ("calibrated", fitted, tuple(format_names(fitted))),
+    ):
+        logits = PartlyQuantized(one, source.weights, rounded).run(held_out[:, :-1])
+        bits[name] = bits_per_character(logits.reshape(-1, logits.shape[2]), held_out[:, 1:].reshape(-1))
+    before, after = format_names(spec), format_names(fitted)
+    changed = {name: (before[name], after[name]) for name in before if before[name] != after[name]}
+    table = Table(title="formats that calibration moved")
+    for heading in ("signal", preset, "calibrated"):
+        table.add_column(heading)
+    for name, formats in changed.items():
+        table.add_row(name, *map(short, formats))
+    console.print(table if changed else f"no format of {preset} is better elsewhere")
+    table = Table(title=f"{held_out.size:,} characters that formats were not fitted to")
+    for heading in ("network", "BPC", "above float"):
+        table.add_column(heading, justify="left" if heading == "network" else "right")
+    for name, value in bits.items():
+        table.add_row(name, f"{value:.4f}", f"{value - bits['float']:+.4f}" if name != "float" else "")
+    console.print(table)
+    trained = training_figures(training_records()).get(Path(str(source.corpus.get("name"))).stem, {})
+    delta = trained.get(preset, {}).get("delta_test_bpc")
+    if delta is not None:
+        console.print(f"training with the rounding gave {delta:+.4f} above float on the test split")
+    if output:
+        record: dict[str, Any] = {"calibrated": preset, "from": source.sha256}
+        Checkpoint(source.vocabulary, source.weights, fitted, source.corpus, record).save(output)
+        console.print(f"wrote {output}", soft_wrap=True)
+    if json_path:
+        data = {
+            "bits_per_character": bits,
+            "moved": {name: [str(fmt) for fmt in formats] for name, formats in changed.items()},
+            "characters": int(held_out.size),
+            "trained_delta_test_bpc": delta,
+        }
+        write_text(json_path, json.dumps(data, indent=1) + "\n")

@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``zynq-lstm ranges``: how every signal of a network uses its format, and where another would be better."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+import numpy as np
+
+from models.checkpoint import Checkpoint, shipped
+from models.spec import DEFAULT_PRESET, PRESETS
+from models.store import write_text
+from scripts.options import corpus_options, windows_of
+
+
+@click.command(name="ranges")
+@click.option(
+    "--checkpoint", type=click.Path(path_type=Path), help="Float or quantized; the shipped one if not given."
+)
+@click.option(
+    "--preset",
+    type=click.Choice(tuple(PRESETS)),
+    help=f"Formats for a float network; {DEFAULT_PRESET} if not given.",
+)
+@corpus_options
+@click.option("--json", "json_path", type=click.Path(path_type=Path), help="Write the rows there.")
+def command(
+    checkpoint: Path | None,
+    preset: str | None,
+    corpus: str,
+    corpus_file: Path | None,
+    characters: int,
+    json_path: Path | None,
+) -> None:
+    """Print, for every weight array and signal, the range used, saturation, and the error against float.
+
+    Lowest, highest and rounding are of the float network's values; 'saturated' counts values of the quantized
+    network on its format's bounds; drift is between the two networks' values, after all that was rounded
+    before. A suggestion has the same width; it counts the squared error, for the index of a table behind it.
+    """
+    from rich.console import Console
+    from rich.table import Table
+
+    from models.calibrate import usage
+    from models.errors import UserError
+    from models.ladder import preset_spec
+
+    source = Checkpoint.load(checkpoint or shipped(preset or DEFAULT_PRESET))
+    if source.spec and preset and source.spec.preset != preset:
+        raise UserError(f"{checkpoint}: is quantized already, as {source.spec.preset}; leave --preset out")
+    spec = source.spec or preset_spec(source, preset or DEFAULT_PRESET)
+    codes = windows_of(source, corpus, corpus_file, characters)
+    rows = usage(spec, source.weights, codes)
+    table = Table(title=f"{spec.preset}; {codes.size:,} characters", pad_edge=False)
+    table.add_column("signal", no_wrap=True)
+    for heading in ("format", "lowest", "highest", "saturated", "rounding", "drift", "better"):
+        table.add_column(heading, justify="left" if heading in ("format", "better") else "right")
+    for row in rows:
+        table.add_row(
+            row.name,
+            short(row.format),
+            f"{row.low:.2g}",
+            f"{row.high:.2g}",
+            f"{100 * row.saturated / row.values:.2g} %" if row.saturated else "0",
+            f"{row.rounding:.1e}",
+            f"{row.drift:.1e}",
+            short(row.suggestion) if row.suggestion != row.format else "",
+        )
+    Console().print(table)
+    if json_path:
+        data = {"preset": spec.preset, "characters": int(np.size(codes)), "rows": [r.to_dict() for r in rows]}
+        write_text(json_path, json.dumps(data, indent=1) + "\n")
+
+
+def short(fmt: object) -> str:
+    """A format without its modes: ``<W,I>``, unsigned ``u<W,I>``."""
+    return str(fmt).split(",AP_")[0].removeprefix("ap_").replace("fixed", "") + ">"
