@@ -19,7 +19,7 @@ from models.checkpoint import Checkpoint
 from models.corpus import CORPORA, Corpus, load_corpus
 from models.errors import UserError
 from models.evaluate import METRIC, require_text
-from models.spec import DEFAULT_PRESET, PRESETS, network_spec
+from models.spec import DEFAULT_PRESET, PRESETS, NetworkSpec, network_spec
 from models.store import write_text
 
 if TYPE_CHECKING:
@@ -157,10 +157,11 @@ def _train_quantized(
     anew = options["quantized_from"] == "seed"
     chosen = _further(options, anew, distill=options["distill"])
     checkpoint = quantized.quantize(start, preset)
+    spec = checkpoint.spec
+    assert spec is not None
     if anew:
-        checkpoint = dataclasses.replace(checkpoint, weights=_initial_weights(start, chosen.seed))
-    assert checkpoint.spec is not None
-    identity = {"spec": checkpoint.spec.to_dict(), "from": start.sha256, "corpus": corpus.sha256}
+        checkpoint = dataclasses.replace(checkpoint, weights=_initial_weights(start, spec, chosen.seed))
+    identity = {"spec": spec.to_dict(), "from": start.sha256, "corpus": corpus.sha256}
     before: dict[str, Any] = {"quantized_from": options["quantized_from"], "base": _told(start)}
     if anew:
         identity["quantized_from"] = "seed"
@@ -175,13 +176,32 @@ def _train_quantized(
     _run(preset, trainer, corpus, path, options, checkpoint, before)
 
 
-def _initial_weights(like: Checkpoint, seed: int) -> dict[str, Any]:
-    """What a float network of the same shape starts from."""
+#: Share of a matrix that must be other than zero after rounding when training starts.
+ALIVE = 0.1
+
+
+def _initial_weights(like: Checkpoint, spec: NetworkSpec, seed: int) -> dict[str, Any]:
+    """What a float network of the same shape starts from, scaled up where rounding would leave nothing.
+
+    A matrix of zeros above the first kernel passes no gradient on, and never learns. The first kernel may
+    start at zero: its gradient comes through the matrices above.
+    """
+    import numpy as np
+
     from models import float_lstm, training
 
     model = float_lstm.build_float(like.layers, like.units, len(like.vocabulary))
     training.initialise(model, seed)
-    return float_lstm.read_weights(model)
+    weights = float_lstm.read_weights(model)
+    for name, fmt in spec.weight_formats().items():
+        if name.endswith("b") or name == "layers.0.W":
+            continue
+        if np.mean(fmt.quantize(weights[name]) != 0) < ALIVE:
+            half_a_step = float(fmt.to_real(1)) / 2
+            weights[name] = weights[name] * np.float32(
+                half_a_step / np.quantile(np.abs(weights[name]), 1 - ALIVE)
+            )
+    return weights
 
 
 def _further(options: dict[str, Any], anew: bool = False, **more: Any) -> TrainingOptions:

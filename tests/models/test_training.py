@@ -23,6 +23,7 @@ from models import corpus
 from models.checkpoint import Checkpoint
 from models.errors import UserError
 from models.quiet import import_tensorflow
+from models.spec import fit_weight_formats, network_spec
 from models.store import load_tensors
 from scripts.main import main
 
@@ -32,6 +33,7 @@ import keras  # noqa: E402
 from models import float_lstm, training  # noqa: E402
 
 TEXT = "the quick brown fox jumps over the lazy dog. " * 400
+TEXT_20 = "abcdefghijklmnopqrst"
 TINY = [
     "--units",
     "8",
@@ -264,6 +266,28 @@ def test_a_full_disk_loses_nothing(text_file, tmp_path, capsys, monkeypatch):
     assert sorted(p.name for p in state.parent.iterdir()) == ["logs", "training.safetensors"]
     assert main(arguments) == 0
     assert "resumed at step 3" in capsys.readouterr().out
+
+
+def test_no_matrix_starts_dead(rng):
+    """Rounded to coarse formats, what a float network starts from may be all zeros, which never learn."""
+    from scripts import train
+
+    base = network_spec("w2a8", vocabulary=20, units=32)
+    weights = {n: rng.normal(0, 2.0, s).astype(np.float32) for n, s in base.weight_shapes().items()}
+    spec = fit_weight_formats(base, weights)
+    initial = train._initial_weights(Checkpoint(TEXT_20, weights), spec, seed=1)
+    plain = float_lstm.build_float(2, 32, 20)
+    training.initialise(plain, 1)
+    shares = {}
+    for name, array in float_lstm.read_weights(plain).items():
+        fmt = spec.weight_formats()[name]
+        before, after = ((fmt.quantize(a) != 0).mean() for a in (array, initial[name]))
+        if name.endswith(("U", "output.W", "layers.1.W")):
+            assert before < train.ALIVE < after + 0.02
+            shares[name] = after
+        else:
+            assert np.array_equal(array, initial[name])
+    assert len(shares) == 4
 
 
 def test_a_run_with_another_text_or_spec_is_not_continued(text_file, tmp_path, capsys):
