@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from models.evaluate import bits_per_character
 from models.partial import PartlyQuantized, format_names
@@ -111,7 +112,8 @@ def calibrate_by_loss(
         return spec
 
     def loss(candidate: NetworkSpec) -> float:
-        logits = PartlyQuantized(candidate, weights, format_names(candidate)).run(codes[:, :-1])
+        with threadpool_limits(1):  # the products are too small to share
+            logits = PartlyQuantized(candidate, weights, format_names(candidate)).run(codes[:, :-1])
         return bits_per_character(logits.reshape(-1, logits.shape[2]), codes[:, 1:].reshape(-1))
 
     best = loss(spec)
