@@ -40,7 +40,7 @@ PROTOCOL_TESTS = (
     "seed_right_before",
     "temperature_while_generating",
 )
-LONG_PROTOCOL_TESTS = ("sample_long",)
+LONG_PROTOCOL_TESTS = ("score_long", "sample_long")
 
 PROJECT_FILE = "project.json"
 LOOK_SECONDS = 0.05  # between looks at what has been generated or compared
