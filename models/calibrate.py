@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from models.evaluate import bits_per_character
+from models.evaluate import bits_of_streams
 from models.partial import PartlyQuantized, format_names
 from models.spec import FULL_RANGE, FUNCTIONS, Function, NetworkSpec, fit_weight_formats
 from sim.fixed import MAX_BITS, FixedFormat
@@ -85,12 +85,8 @@ def calibrate(
         for field in FITTED
         if field in formats.format_names() and field not in fixed
     }
-    layers = tuple(
-        dataclasses.replace(layer, formats=dataclasses.replace(layer.formats, **chosen))
-        for layer in spec.layers
-    )
-    logits = best_format(spec.output.logits, [signals["logits"]])
-    return dataclasses.replace(spec, layers=layers, output=dataclasses.replace(spec.output, logits=logits))
+    chosen["logits"] = best_format(spec.output.logits, [signals["logits"]])
+    return spec.with_signal_formats(chosen)
 
 
 def calibrate_by_loss(
@@ -114,7 +110,7 @@ def calibrate_by_loss(
     def loss(candidate: NetworkSpec) -> float:
         with threadpool_limits(1):  # the products are too small to share
             logits = PartlyQuantized(candidate, weights, format_names(candidate)).run(codes[:, :-1])
-        return bits_per_character(logits.reshape(-1, logits.shape[2]), codes[:, 1:].reshape(-1))
+        return bits_of_streams(logits, codes)
 
     best = loss(spec)
     shared = [f for f in FITTED if f in spec.layers[0].formats.format_names()]
@@ -132,17 +128,9 @@ def _moved(spec: NetworkSpec, name: str, step: int) -> NetworkSpec | None:
     if name in formats:
         fmt = dataclasses.replace(formats[name], integer=formats[name].integer + step)
         return spec.with_weight_formats({name: fmt}) if _sensible(fmt) else None
-    if name == "logits":
-        fmt = dataclasses.replace(spec.output.logits, integer=spec.output.logits.integer + step)
-        changed = dataclasses.replace(spec, output=dataclasses.replace(spec.output, logits=fmt))
-        return changed if _sensible(fmt) else None
-    fmt = spec.layers[0].formats.format(name)
+    fmt = spec.output.logits if name == "logits" else spec.layers[0].formats.format(name)
     fmt = dataclasses.replace(fmt, integer=fmt.integer + step)
-    layers = tuple(
-        dataclasses.replace(layer, formats=dataclasses.replace(layer.formats, **{name: fmt}))
-        for layer in spec.layers
-    )
-    return dataclasses.replace(spec, layers=layers) if _sensible(fmt) else None
+    return spec.with_signal_formats({name: fmt}) if _sensible(fmt) else None
 
 
 def _sensible(fmt: FixedFormat) -> bool:

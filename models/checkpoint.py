@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.errors import UserError
-from models.spec import NetworkSpec, network_spec
+from models.spec import NetworkSpec, fit_weight_formats, network_spec
 from models.store import content_hash, load_tensors, save_tensors, typed
 
 FLOAT, QUANTIZED = "float network", "quantized network"
@@ -115,6 +115,12 @@ class Checkpoint:
     def with_record(self, record: Mapping[str, Any]) -> Checkpoint:
         """The same with another record."""
         return dataclasses.replace(self, record=record)
+
+
+def preset_spec(source: Checkpoint, preset: str) -> NetworkSpec:
+    """A preset for a float network's shape, binary points of weights fitted."""
+    spec = network_spec(preset, vocabulary=len(source.vocabulary), units=source.units, layers=source.layers)
+    return fit_weight_formats(spec, source.weights)
 
 
 def shipped(name: str, corpus: str = "shakespeare") -> Path:

@@ -58,6 +58,11 @@ def bits_per_character(logits: NDArray[np.float64], targets: NDArray[np.integer]
     return math.fsum(chain.from_iterable(bits)) / len(targets)
 
 
+def bits_of_streams(logits: NDArray[np.float64], codes: NDArray[np.integer]) -> float:
+    """:func:`bits_per_character` of streams whose last character is only predicted: (S, T, V), (S, T + 1)."""
+    return bits_per_character(logits.reshape(-1, logits.shape[2]), codes[:, 1:].reshape(-1))
+
+
 def require_text(codes: NDArray[np.integer], what: str) -> None:
     """Refuse a text with nothing to predict."""
     if len(codes) < 2:
@@ -119,7 +124,7 @@ def estimate_keras(model: Any, codes: NDArray[np.integer], streams: int = 64) ->
     """A quick estimate of the BPC: the text cut into streams that each start from zero."""
     cut = streams_of(codes, streams)
     logits = np.concatenate(list(keras_logits(model, cut[:, :-1].T)))  # (N, S, V)
-    return bits_per_character(logits.reshape(-1, logits.shape[2]), cut[:, 1:].T.reshape(-1))
+    return bits_of_streams(logits.transpose(1, 0, 2), cut)
 
 
 def estimate_reference(network: IntegerNetwork, codes: NDArray[np.integer], streams: int = 64) -> float:
@@ -127,8 +132,8 @@ def estimate_reference(network: IntegerNetwork, codes: NDArray[np.integer], stre
     from sim.reference import Reference
 
     cut = streams_of(codes, streams)
-    logits = network.spec.output.logits.to_real(Reference(network, len(cut)).run(cut[:, :-1]))
-    return bits_per_character(logits.reshape(-1, logits.shape[2]), cut[:, 1:].reshape(-1))
+    logits = Reference(network, len(cut)).run(cut[:, :-1])
+    return bits_of_streams(network.spec.output.logits.to_real(logits), cut)
 
 
 def evaluate_partial(

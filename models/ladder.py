@@ -7,12 +7,12 @@ import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from models.checkpoint import Checkpoint
+from models.checkpoint import Checkpoint, preset_spec
 from models.corpus import Corpus
 from models.errors import UserError
 from models.evaluate import METRIC_PARTIAL, evaluate_partial, float_states
 from models.partial import GROUPS, PartlyQuantized, format_names, in_groups
-from models.spec import DEFAULT_PRESET, NetworkSpec, fit_weight_formats, network_spec
+from models.spec import DEFAULT_PRESET, NetworkSpec
 
 #: Rungs of the ladder between float and trained: what is rounded.
 STEPS = (*GROUPS, "all")
@@ -21,12 +21,6 @@ FLOAT_BITS = 32  # of a weight that isn't quantized
 
 Bits = dict[str, float]
 """Bits per character by part of the corpus."""
-
-
-def preset_spec(source: Checkpoint, preset: str) -> NetworkSpec:
-    """A preset for a float network's shape, binary points of weights fitted."""
-    spec = network_spec(preset, vocabulary=len(source.vocabulary), units=source.units, layers=source.layers)
-    return fit_weight_formats(spec, source.weights)
 
 
 def rounded_names(spec: NetworkSpec, step: str) -> set[str]:

@@ -27,7 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.bounds import EXACT_BITS
-from models.checkpoint import Checkpoint
+from models.checkpoint import Checkpoint, preset_spec
 from models.errors import UserError
 from models.float_lstm import (
     PACKAGE,
@@ -53,10 +53,8 @@ from models.spec import (
     Layer,
     LstmFormats,
     NetworkSpec,
-    fit_weight_formats,
     formats_from_dict,
     formats_to_dict,
-    network_spec,
     require_lstm,
 )
 from sim.fixed import FixedFormat, Overflow, Rounding
@@ -536,14 +534,7 @@ def build_quantized(
 
 def quantize(checkpoint: Checkpoint, preset: str = DEFAULT_PRESET) -> Checkpoint:
     """A float checkpoint's weights with a preset's formats, binary points fitted to the weights."""
-    spec = network_spec(
-        preset,
-        vocabulary=len(checkpoint.vocabulary),
-        units=checkpoint.units,
-        layers=checkpoint.layers,
-    )
-    spec = fit_weight_formats(spec, checkpoint.weights)
-    return dataclasses.replace(checkpoint, spec=spec, record={})
+    return dataclasses.replace(checkpoint, spec=preset_spec(checkpoint, preset), record={})
 
 
 def quantized_model(checkpoint: Checkpoint, time_steps: int = 1, batch: int | None = None) -> keras.Model:

@@ -329,6 +329,16 @@ class NetworkSpec:
         shapes["output.b"] = (self.vocabulary,)
         return shapes
 
+    def with_signal_formats(self, formats: Mapping[str, FixedFormat]) -> NetworkSpec:
+        """The same spec with other formats for signals: fields of every layer's formats, or ``logits``."""
+        formats = dict(formats)
+        output = dataclasses.replace(self.output, logits=formats.pop("logits", self.output.logits))
+        layers = tuple(
+            dataclasses.replace(layer, formats=dataclasses.replace(layer.formats, **formats))
+            for layer in self.layers
+        )
+        return dataclasses.replace(self, layers=layers, output=output)
+
     def with_weight_formats(self, formats: Mapping[str, FixedFormat]) -> NetworkSpec:
         """The same spec with other formats for the named weight arrays."""
         unknown = set(formats) - set(self.weight_formats())

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from models.checkpoint import Checkpoint, shipped
+from models.checkpoint import Checkpoint, preset_spec, shipped
 from models.errors import UserError
 from models.spec import DEFAULT_PRESET, PRESETS
 from models.store import write_text
@@ -45,8 +45,7 @@ def command(
     from rich.table import Table
 
     from models.calibrate import calibrate_by_loss
-    from models.evaluate import bits_per_character
-    from models.ladder import preset_spec
+    from models.evaluate import bits_of_streams
     from models.partial import PartlyQuantized, format_names
     from scripts.figures import training_figures
     from scripts.records import training_records
@@ -68,7 +67,7 @@ def command(
         ("calibrated", fitted, tuple(format_names(fitted))),
     ):
         logits = PartlyQuantized(one, source.weights, rounded).run(held_out[:, :-1])
-        bits[name] = bits_per_character(logits.reshape(-1, logits.shape[2]), held_out[:, 1:].reshape(-1))
+        bits[name] = bits_of_streams(logits, held_out)
     before, after = format_names(spec), format_names(fitted)
     changed = {name: (before[name], after[name]) for name in before if before[name] != after[name]}
     table = Table(title="formats that calibration moved")

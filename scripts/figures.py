@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import statistics
 from collections.abc import Mapping, Sequence
@@ -202,18 +203,15 @@ def _measure(
 
 def _network(preset: str) -> IntegerNetwork:
     """The shipped network; rounded from the shipped float one, if none of this preset is shipped."""
-    from models.checkpoint import Checkpoint, shipped
+    from models.checkpoint import Checkpoint, preset_spec, shipped
     from models.errors import UserError
-    from models.freeze import freeze, freeze_weights
-    from models.network import IntegerNetwork
-    from models.spec import fit_weight_formats, network_spec
+    from models.freeze import freeze
 
     try:
         return freeze(Checkpoint.load(shipped(preset)))
     except UserError:
         loaded = Checkpoint.load(shipped("float"))
-    spec = fit_weight_formats(network_spec(preset, vocabulary=len(loaded.vocabulary)), loaded.weights)
-    return IntegerNetwork.from_weights(spec, loaded.vocabulary, freeze_weights(spec, loaded.weights))
+    return freeze(dataclasses.replace(loaded, spec=preset_spec(loaded, preset)))
 
 
 def _print(console: Any, figures: dict[str, dict[str, Any]]) -> None:

@@ -11,12 +11,12 @@ from typing import Any
 
 import click
 
-from models.checkpoint import Checkpoint, shipped
+from models.checkpoint import Checkpoint, preset_spec, shipped
 from models.corpus import CORPORA, encode, load_corpus, read_text
 from models.errors import UserError
 from models.evaluate import estimate_reference
 from models.freeze import freeze
-from models.spec import PRESETS, NetworkSpec, fit_weight_formats, network_spec
+from models.spec import PRESETS, NetworkSpec, fit_weight_formats
 from models.store import write_text
 from sim.fixed import FixedFormat
 
@@ -104,7 +104,7 @@ def command(
 
     console = Console()
     float_bits = estimate_keras(float_model(source), codes)
-    base = fit_weight_formats(_base(source, preset), source.weights)
+    base = preset_spec(source, preset)
     base_bits = _bits(source, base, codes)
     table = Table(title=f"{len(codes):,} characters; float {float_bits:.4f} BPC")
     for heading in ("signal", "format", f"BPC above float ({preset}: {base_bits - float_bits:+.4f})"):
@@ -121,15 +121,6 @@ def command(
         write_text(json_path, json.dumps(data, indent=1) + "\n")
 
 
-def _base(source: Checkpoint, preset: str) -> NetworkSpec:
-    return network_spec(
-        preset,
-        vocabulary=len(source.vocabulary),
-        units=source.units,
-        layers=source.layers,
-    )
-
-
 def _bits(source: Checkpoint, spec: NetworkSpec, codes: Any) -> float:
     return estimate_reference(freeze(dataclasses.replace(source, spec=spec)), codes)
 
@@ -138,20 +129,10 @@ def _changes(base: NetworkSpec, source: Checkpoint) -> Iterator[tuple[str, str, 
     """Every variation as (signal, format, spec)."""
     for signal, formats in VARIATIONS.items():
         for text in formats:
-            if signal == "logits":
-                output = dataclasses.replace(base.output, logits=FixedFormat.parse(text))
-                yield signal, text, dataclasses.replace(base, output=output)
-            elif signal in ("weights", "b"):
+            if signal in ("weights", "b"):
                 yield signal, f"{text} bits", _narrow_weights(base, source, signal, int(text))
             else:
-                layers = tuple(
-                    dataclasses.replace(
-                        layer,
-                        formats=dataclasses.replace(layer.formats, **{signal: FixedFormat.parse(text)}),
-                    )
-                    for layer in base.layers
-                )
-                yield signal, text, dataclasses.replace(base, layers=layers)
+                yield signal, text, base.with_signal_formats({signal: FixedFormat.parse(text)})
 
 
 def _narrow_weights(base: NetworkSpec, source: Checkpoint, kind: str, bits: int) -> NetworkSpec:

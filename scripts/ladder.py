@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from models.checkpoint import Checkpoint, shipped
+from models.checkpoint import Checkpoint, preset_spec, shipped
 from models.corpus import CORPORA, load_corpus
 from models.spec import PRESETS
 from models.store import write_text
@@ -74,7 +74,6 @@ def command(
 def _engine(source: Checkpoint, preset: str, part: str) -> dict[str, Any]:
     """Cycles a character (scored) and block RAMs of the fastest engine that fits the part."""
     from hls.estimate import estimate, fitting_array
-    from models.ladder import preset_spec
 
     spec = preset_spec(source, preset)
     one = estimate(spec, fitting_array(spec, part), part).to_dict()

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 import numpy as np
 
-from models.checkpoint import Checkpoint, shipped
+from models.checkpoint import Checkpoint, preset_spec, shipped
 from models.spec import DEFAULT_PRESET, PRESETS
 from models.store import write_text
 from scripts.options import corpus_options, windows_of
@@ -45,7 +45,6 @@ def command(
 
     from models.calibrate import usage
     from models.errors import UserError
-    from models.ladder import preset_spec
 
     source = Checkpoint.load(checkpoint or shipped(preset or DEFAULT_PRESET))
     if source.spec and preset and source.spec.preset != preset:

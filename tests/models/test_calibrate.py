@@ -10,9 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models import ladder
 from models.calibrate import calibrate_by_loss, usage
-from models.checkpoint import Checkpoint
+from models.checkpoint import Checkpoint, preset_spec
 from models.evaluate import bits_per_character
 from models.freeze import freeze
 from models.partial import PartlyQuantized, format_names
@@ -36,7 +35,7 @@ def bits(spec: NetworkSpec, weights, codes) -> float:
 
 def typical(network: Checkpoint, rng: np.random.Generator, streams: int, steps: int) -> np.ndarray:
     """Text that the float network itself writes, so that it's the best at predicting it."""
-    model = PartlyQuantized(ladder.preset_spec(network, "w8a8"), network.weights)
+    model = PartlyQuantized(preset_spec(network, "w8a8"), network.weights)
     model.state = model.zero_state(streams)
     codes = [rng.integers(0, len(LETTERS), streams)]
     for _ in range(steps):
@@ -49,7 +48,7 @@ def test_calibration_finds_formats_again_that_were_moved_away(
     network: Checkpoint, rng: np.random.Generator
 ) -> None:
     codes = typical(network, rng, 16, 200)
-    good = ladder.preset_spec(network, "w8a8")
+    good = preset_spec(network, "w8a8")
     bad = dataclasses.replace(
         good.with_weight_formats({"output.W": FixedFormat.parse("ap_fixed<8,8,AP_RND_CONV,AP_SAT_SYM>")}),
         layers=tuple(
@@ -65,7 +64,7 @@ def test_calibration_finds_formats_again_that_were_moved_away(
     assert fitted.layers[0].formats.ct == fitted.layers[1].formats.ct
     for name, fmt in format_names(fitted).items():
         assert fmt.bits == format_names(good)[name].bits
-    full = ladder.preset_spec(network, "q8.8")
+    full = preset_spec(network, "q8.8")
     assert calibrate_by_loss(full, network.weights, codes) == full
 
 

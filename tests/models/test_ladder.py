@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from models import corpus, ladder
-from models.checkpoint import Checkpoint, shipped
+from models.checkpoint import Checkpoint, preset_spec, shipped
 from models.evaluate import bits_per_character, evaluate_partial, evaluate_reference, float_states
 from models.freeze import freeze_weights
 from models.network import IntegerNetwork
@@ -33,7 +33,7 @@ def test_streams_from_the_float_network_s_states_are_one_stream(rng: np.random.G
     """Float: exactly, whatever the cut. Integers: nearly, and the reference says to what."""
     text = corpus.from_text("t", TEXT)
     source = random_network(rng, text.vocabulary)
-    spec = ladder.preset_spec(source, "w8a8")
+    spec = preset_spec(source, "w8a8")
     one = PartlyQuantized(spec, source.weights).run(text.codes[:-1][None])[0]
     wanted = bits_per_character(one, text.codes[1:])
     for streams in (1, 3, 7):
@@ -64,7 +64,7 @@ def test_a_rung_is_the_network_with_only_that_rounded(rng: np.random.Generator) 
 
 def test_size_is_of_what_is_rounded(rng: np.random.Generator) -> None:
     source = random_network(rng, "abc")
-    spec = ladder.preset_spec(source, "w4a8")
+    spec = preset_spec(source, "w4a8")
     biases = 2 * 24 + 3
     matrices = 3 * 24 + 3 * 6 * 24 + 6 * 3
     assert ladder.weight_bits(spec, "float") == 32 * (biases + matrices)
