@@ -96,7 +96,13 @@ def synthesize(project: Path, part: str = DEFAULT_PART) -> dict[str, Any]:
     folder = results(project)
     folder.mkdir(parents=True, exist_ok=True)
     # Synthesis would only warn, and make something of it.
-    check = [_read(project), f"hierarchy -check -top {_top(project)}", "proc", "flatten", "check -assert"]
+    check = [
+        read_verilog(project),
+        f"hierarchy -check -top {_top(project)}",
+        "proc",
+        "flatten",
+        "check -assert",
+    ]
     run_yosys(check, project, folder / "check.log")
     script = [
         *_script(project),
@@ -114,15 +120,17 @@ def _top(project: Path) -> str:
     return str(json.loads((project / "project.json").read_text(encoding="utf-8"))["top"])
 
 
-def _read(project: Path) -> str:
-    return f"read_verilog -sv -defer {' '.join(sorted(f.name for f in project.glob('*.sv')))}"
+def read_verilog(project: Path, *flags: str) -> str:
+    """Yosys' command that reads a project's sources; modules wait for their parameters."""
+    files = sorted(f.name for f in project.glob("*.sv"))
+    return " ".join(["read_verilog -sv -defer", *flags, *files])
 
 
 def _script(project: Path, end: str = "") -> list[str]:
     """Synthesis to a netlist, or up to a label of synth_xilinx."""
     synth = f"synth_xilinx -family xc7 -top {_top(project)} -flatten -noiopad -abc9 -run"
     return [
-        _read(project),
+        read_verilog(project),
         # What a wire costs in LUT mapping, in ps. With Yosys' own 300, four LUTs are faster than a path
         # from a block RAM, and LUTs are shared until they aren't; with this, levels count.
         "scratchpad -set synth_xilinx.abc9.W 1000",

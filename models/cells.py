@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from models.float_lstm import PACKAGE, State, keras, project, recurrent_layers, select_rows, step_array, tf
+from models.float_lstm import PACKAGE, Recurrent, State, keras, recurrent_layers, step_array, tf
 
 Weights = Mapping[str, Any]
 """What a cell has beside W, U and b, by name."""
@@ -80,41 +80,22 @@ FLOAT_CELLS: Mapping[str, Cell] = {
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
-class FloatCells(keras.layers.Layer):
-    """A layer of any of :data:`FLOAT_CELLS`, with the interface of ``FloatLSTM``."""
+class FloatCells(Recurrent):
+    """A layer of any of :data:`FLOAT_CELLS`."""
 
     def __init__(self, cell: str, units: int, input_size: int, one_hot: bool = False, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+        super().__init__(units, input_size, one_hot, **kwargs)
         self.cell = cell
-        self.units = units
-        self.input_size = input_size
-        self.one_hot = one_hot
-
-    @property
-    def gates(self) -> tuple[str, ...]:
-        return FLOAT_CELLS[self.cell].gates
-
-    @property
-    def keeps(self) -> str | None:
-        return FLOAT_CELLS[self.cell].keeps
+        self.gates = FLOAT_CELLS[cell].gates
+        self.keeps = FLOAT_CELLS[cell].keeps
 
     def build(self, input_shape: Any) -> None:
         """Create W (input_size, G H), U (H, G H), b (G H) and what else the cell has."""
-        width = len(self.gates) * self.units
-        self.kernel = self.add_weight(shape=(self.input_size, width), initializer="zeros", name="kernel")
-        self.recurrent_kernel = self.add_weight(
-            shape=(self.units, width), initializer="zeros", name="recurrent_kernel"
-        )
-        self.bias = self.add_weight(shape=(width,), initializer="zeros", name="bias")
+        super().build(input_shape)
         self.more = {
             name: self.add_weight(shape=(values * self.units,), initializer="zeros", name=name)
             for name, values in FLOAT_CELLS[self.cell].more.items()
         }
-
-    def inputs(self, x: Any) -> Any:
-        """x.W + b of every step: (T, B) or (T, B, M) -> (T, B, G H)."""
-        product = select_rows if self.one_hot else lambda kernel, value: project(value, kernel)
-        return product(tf.convert_to_tensor(self.kernel), x) + self.bias
 
     def step(self, inputs: Any, state: State) -> State:
         """One step: x.W + b (B, G H) and the state before -> the state after."""
@@ -135,25 +116,9 @@ class FloatCells(keras.layers.Layer):
         _, h, c, hidden = tf.while_loop(lambda t, *_: t < steps, step, start, maximum_iterations=steps)
         return hidden.stack(), (tf.stop_gradient(h), tf.stop_gradient(c))
 
-    def zero_state(self, streams: Any) -> State:
-        """The state before the first character."""
-        zeros = tf.zeros((streams, self.units), self.compute_dtype)
-        return zeros, zeros
-
-    def call(self, inputs: Any) -> Any:
-        """h of every step from a zero state, batch first: (B, T) or (B, T, M) -> (B, T, H)."""
-        x = tf.transpose(inputs, (1, 0) if self.one_hot else (1, 0, 2))
-        hidden, _ = self.scan(x, self.zero_state(tf.shape(x)[1]))
-        return tf.transpose(hidden, (1, 0, 2))
-
-    def compute_output_shape(self, input_shape: Any) -> tuple[Any, ...]:
-        """(B, T, H)."""
-        return (input_shape[0], input_shape[1], self.units)
-
     def get_config(self) -> dict[str, Any]:
         """What :meth:`from_config` needs."""
-        own = {name: getattr(self, name) for name in ("cell", "units", "input_size", "one_hot")}
-        return {**super().get_config(), **own}
+        return {**super().get_config(), "cell": self.cell}
 
 
 def build_cells(cell: str, layers: int, units: int, vocabulary: int) -> keras.Model:
@@ -162,21 +127,6 @@ def build_cells(cell: str, layers: int, units: int, vocabulary: int) -> keras.Mo
     for k in range(layers):
         x = FloatCells(cell, units, units if k else vocabulary, one_hot=not k, name=f"{cell}{k + 1}")(x)
     return keras.Model(codes, keras.layers.Dense(vocabulary, name="logits")(x), name=f"float_{cell}")
-
-
-def read_weights(model: keras.Model) -> dict[str, Any]:
-    """The model's weights by the names of ``NetworkSpec.weight_formats``; peepholes are ``layers.K.p``."""
-    arrays = {}
-    for k, layer in enumerate(recurrent_layers(model)):
-        for name, weight in {
-            "W": layer.kernel,
-            "U": layer.recurrent_kernel,
-            "b": layer.bias,
-            **layer.more,
-        }.items():
-            arrays[f"layers.{k}.{name}"] = weight.numpy()
-    dense = model.get_layer("logits")
-    return arrays | {"output.W": dense.kernel.numpy(), "output.b": dense.bias.numpy()}
 
 
 def shapes(cell: str, layers: int, units: int, vocabulary: int) -> dict[str, tuple[int, ...]]:

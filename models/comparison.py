@@ -12,6 +12,7 @@ from models import cells, training
 from models.calibrate import calibrate
 from models.corpus import Corpus
 from models.evaluate import evaluate_keras, evaluate_partial, float_states
+from models.float_lstm import read_weights
 from models.partial import PartlyQuantized, format_names
 from models.spec import CELLS, DEFAULT_PRESET, network_spec
 
@@ -67,7 +68,7 @@ def measure(
         "gradient_norm": [_clipping(norms[k : k + BIN], options.clip) for k in range(0, len(norms), BIN)],
     }
     if cell in CELLS:
-        found["rounded"] = _rounded(cell, corpus, cells.read_weights(model), units, layers)
+        found["rounded"] = _rounded(cell, corpus, read_weights(model), units, layers)
     return found
 
 

@@ -11,7 +11,7 @@ Shapes: T steps, B streams, H units, V characters.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -157,9 +157,8 @@ def lstm_scan(inputs: Any, recurrent_kernel: Any, h0: Any, c0: Any) -> Any:
     return (hidden[1:], h, c), gradient
 
 
-@keras.saving.register_keras_serializable(package=PACKAGE)
-class FloatLSTM(keras.layers.Layer):
-    """An LSTM layer that returns h of every step.
+class Recurrent(keras.layers.Layer):
+    """A recurrent layer of G gates that returns h of every step; subclasses have its equations in ``scan``.
 
     Args:
         units: H.
@@ -167,8 +166,8 @@ class FloatLSTM(keras.layers.Layer):
         one_hot: the input is character codes (B, T) instead of vectors (B, T, input_size).
     """
 
-    gates = GATES
-    keeps = "f"
+    gates: Sequence[str]
+    keeps: str | None  # the gate whose bias starts at 1, so that the state is kept
 
     def __init__(self, units: int, input_size: int, one_hot: bool = False, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -177,20 +176,22 @@ class FloatLSTM(keras.layers.Layer):
         self.one_hot = one_hot
 
     def build(self, input_shape: Any) -> None:
-        """Create W (input_size, 4H), U (H, 4H) and b (4H), forget bias 1."""
-        width = 4 * self.units
+        """Create W (input_size, G H), U (H, G H) and b (G H)."""
+        width = len(self.gates) * self.units
         self.kernel = self.add_weight(shape=(self.input_size, width), initializer="zeros", name="kernel")
         self.recurrent_kernel = self.add_weight(
             shape=(self.units, width), initializer="zeros", name="recurrent_kernel"
         )
         self.bias = self.add_weight(shape=(width,), initializer="zeros", name="bias")
 
+    def inputs(self, x: Any) -> Any:
+        """x.W + b of every step: (T, B) or (T, B, M) -> (T, B, G H)."""
+        product = select_rows if self.one_hot else lambda kernel, value: project(value, kernel)
+        return product(tf.convert_to_tensor(self.kernel), x) + self.bias
+
     def scan(self, x: Any, state: State) -> tuple[Any, State]:
         """h of every step and the state after the last: (T, B) or (T, B, M) -> (T, B, H)."""
-        product = select_rows if self.one_hot else lambda kernel, value: project(value, kernel)
-        inputs = product(tf.convert_to_tensor(self.kernel), x) + self.bias
-        hidden, h, c = lstm_scan(inputs, tf.convert_to_tensor(self.recurrent_kernel), *state)
-        return hidden, (h, c)
+        raise NotImplementedError
 
     def zero_state(self, streams: Any) -> State:
         """The state before the first character."""
@@ -215,6 +216,19 @@ class FloatLSTM(keras.layers.Layer):
             "input_size": self.input_size,
             "one_hot": self.one_hot,
         }
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class FloatLSTM(Recurrent):
+    """The LSTM, its gradient written out by hand."""
+
+    gates = GATES
+    keeps = "f"
+
+    def scan(self, x: Any, state: State) -> tuple[Any, State]:
+        """h of every step and the state after the last: (T, B) or (T, B, M) -> (T, B, H)."""
+        hidden, h, c = lstm_scan(self.inputs(x), tf.convert_to_tensor(self.recurrent_kernel), *state)
+        return hidden, (h, c)
 
 
 def build_float(
@@ -244,10 +258,11 @@ def load_weights(model: keras.Model, weights: Mapping[str, Any]) -> None:
 
 
 def read_weights(model: keras.Model) -> dict[str, Any]:
-    """The model's weights as float32 arrays, by the same names."""
+    """The model's weights as float32 arrays, by the same names; what a cell has more by its own name."""
     arrays = {}
     for index, layer in enumerate(recurrent_layers(model)):
-        for name, array in zip(("W", "U", "b"), layer.get_weights(), strict=True):
+        names = ("W", "U", "b", *getattr(layer, "more", ()))
+        for name, array in zip(names, layer.get_weights(), strict=True):
             arrays[f"layers.{index}.{name}"] = array
     for name, array in zip(("W", "b"), model.get_layer("logits").get_weights(), strict=True):
         arrays[f"output.{name}"] = array

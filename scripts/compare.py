@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from models.errors import UserError
+from models.errors import CheckError, UserError
 from scripts.engines import ENGINES, SIMULATORS
 from scripts.options import text_codes, text_options
 
@@ -84,14 +84,14 @@ def command(
     data: dict[str, Any] = {"engines": engines, **result.summary(), "first": None}
     console.print(f"{result.values:,} values of {length:,} characters, {result.mismatches:,} differ")
     if result.first is None and length < len(codes):
-        raise UserError(
+        raise CheckError(
             f"the engines agree on {length} of {len(codes)} characters; behind them one differs from the "
             "reference: compare it with that"
         )
     if result.first:
         data["first"], lines = _describe(engines, network, codes, result.first)
         console.print(*lines, sep="\n")
-        if not {"reference"} & set(engines):
+        if "reference" not in engines:
             console.print(_judge(engines, network, codes, result.first))
         for engine in [e for e in engines if e in SIMULATORS]:
             with console.status(f"{engine}: waveform"):

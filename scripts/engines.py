@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from models.errors import CheckError, UserError
 
@@ -64,7 +64,7 @@ def simulation(
     from hls.estimate import fitting_array
     from sim.rtl import Rtl
 
-    design: Any = Design(network, fitting_array(network.spec))
+    design = Design(network, fitting_array(network.spec))
     return Rtl.build(design, folder, simulator=SIMULATORS[engine], waves=waves, project=rtl)
 
 

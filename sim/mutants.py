@@ -24,7 +24,7 @@ import numpy as np
 
 from hls.design import Design
 from hls.schedule import Array
-from hls.synthesis import run_yosys
+from hls.synthesis import read_verilog, run_yosys
 from models.errors import CheckError, UserError
 from models.network import IntegerNetwork
 from models.spec import PRESETS, Layer, NetworkSpec
@@ -111,7 +111,7 @@ def make(design: Design, folder: Path, count: int, seed: int) -> tuple[list[Muta
     design.network.save(network_file)
     listed = netlist.parent / "mutants.ys"
     script = [
-        f"read_verilog -sv -defer {' '.join(sorted(f.name for f in project.glob('*.sv')))}",
+        read_verilog(project),
         f"hierarchy -check -top {TOP}",
         *("proc", "opt", "wreduce", "peepopt", "opt -full", "memory -nomap"),
         *("opt_hier", "opt -full", "wreduce", "opt_hier", "opt -full", "opt_clean -purge"),

@@ -34,7 +34,7 @@ from hls import registers
 from hls.design import Design
 from hls.estimate import fitting_array
 from hls.generate import TOP, generate, sources
-from hls.synthesis import run_yosys
+from hls.synthesis import read_verilog, run_yosys
 from models.checkpoint import Checkpoint, shipped
 from models.errors import UserError
 from models.freeze import freeze
@@ -201,7 +201,7 @@ def rounding_parameters(design: Design) -> Iterator[dict[str, int]]:
         for file, text in generate(design).items():
             (folder / file).write_text(text, encoding="utf-8")
         script = [
-            f"read_verilog -sv -defer {' '.join(sorted(f.name for f in folder.glob('*.sv')))}",
+            read_verilog(folder),
             f"hierarchy -top {TOP}",
             f"select *\\{ROUNDING}",
             "proc",
@@ -255,7 +255,7 @@ def prove(proof: Proof, folder: Path, texts: Mapping[str, str] | None = None) ->
         f"-chparam {name} 32'sd{value % (1 << 32)}" for name, value in proof.parameters.items()
     )
     script = [
-        f"read_verilog -sv -formal -defer {' '.join(sorted(f.name for f in folder.glob('*.sv')))}",
+        read_verilog(folder, "-formal"),
         f"hierarchy -check -top {proof.module} {parameters}",
         "prep -flatten",
         "memory_map",

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from models import cells, corpus, training
-from models.float_lstm import forward, keras, tf, zero_state
+from models.float_lstm import forward, keras, read_weights, tf, zero_state
 from models.partial import PartlyQuantized
 from models.spec import CELLS, network_spec
 
@@ -30,14 +30,14 @@ def test_cells_with_a_reference_compute_what_it_rounds(cell: str, rng: np.random
     model = random_model(cell, rng)
     codes = rng.integers(0, VOCABULARY, (20, 3))
     spec = network_spec(vocabulary=VOCABULARY, units=UNITS, cell=cell)
-    wanted = PartlyQuantized(spec, cells.read_weights(model)).run(codes.T)
+    wanted = PartlyQuantized(spec, read_weights(model)).run(codes.T)
     assert np.abs(logits_of(model, codes) - wanted.transpose(1, 0, 2)).max() < 1e-5
 
 
 @pytest.mark.parametrize("cell", ["rnn", "gru"])
 def test_cells_are_keras(cell: str, rng: np.random.Generator) -> None:
     model = random_model(cell, rng, layers=1)
-    own = cells.read_weights(model)
+    own = read_weights(model)
     x = keras.Input((None, VOCABULARY))
     layer = (keras.layers.SimpleRNN if cell == "rnn" else keras.layers.GRU)(UNITS, return_sequences=True)
     stock = keras.Model(x, keras.layers.Dense(VOCABULARY)(layer(x)))
@@ -57,9 +57,7 @@ def sigmoid(x):
 @pytest.mark.parametrize("cell", ["peephole", "coupled"])
 def test_cells_without_a_reference_are_their_equations(cell: str, rng: np.random.Generator) -> None:
     model = random_model(cell, rng, layers=1)
-    w = {
-        name.removeprefix("layers.0."): a.astype(np.float64) for name, a in cells.read_weights(model).items()
-    }
+    w = {name.removeprefix("layers.0."): a.astype(np.float64) for name, a in read_weights(model).items()}
     codes = rng.integers(0, VOCABULARY, 20)
     h, c = np.zeros(UNITS), np.zeros(UNITS)
     wanted = []
@@ -83,7 +81,7 @@ def test_cells_without_a_reference_are_their_equations(cell: str, rng: np.random
 def test_sizes_are_the_model_s(cell: str) -> None:
     model = cells.build_cells(cell, 2, UNITS, VOCABULARY)
     assert cells.parameters(cell, 2, UNITS, VOCABULARY) == model.count_params()
-    found = {name: array.shape for name, array in cells.read_weights(model).items()}
+    found = {name: array.shape for name, array in read_weights(model).items()}
     assert found == cells.shapes(cell, 2, UNITS, VOCABULARY)
     if cell in CELLS:
         spec = network_spec(vocabulary=VOCABULARY, units=UNITS, cell=cell)
