@@ -13,7 +13,7 @@ from models.checkpoint import Checkpoint, preset_spec, shipped
 from models.errors import UserError
 from models.spec import DEFAULT_PRESET, PRESETS
 from models.store import write_text
-from scripts.options import corpus_options, windows_of
+from scripts.options import corpus_options, window_option, windows_of
 from scripts.ranges import short
 
 
@@ -23,6 +23,7 @@ from scripts.ranges import short
 )
 @click.option("--preset", type=click.Choice(tuple(PRESETS)), default=DEFAULT_PRESET, show_default=True)
 @corpus_options
+@window_option
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Write the quantized network there.")
 @click.option("--json", "json_path", type=click.Path(path_type=Path), help="Write the figures there.")
 def command(

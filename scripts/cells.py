@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from models.corpus import CORPORA, load_corpus
+from models.corpus import load_corpus
 from models.errors import UserError
 from models.evaluate import METRIC
 from models.store import write_text
+from scripts.options import corpus_options
 from scripts.records import load_record
 
 if TYPE_CHECKING:
@@ -32,8 +33,7 @@ SHOWN_DISTANCES = (1, 10, 30, 100)
 @click.command(name="cells")
 @click.option("--measure", is_flag=True, help="Train anew instead of reading a record.")
 @click.option("--cell", "chosen", type=click.Choice(tuple(NAMES)), multiple=True, help="All if none.")
-@click.option("--corpus", "corpus_name", type=click.Choice(CORPORA), default=CORPORA[0], show_default=True)
-@click.option("--corpus-file", type=click.Path(path_type=Path), help="Any UTF-8 text instead.")
+@corpus_options
 @click.option("--epochs", default=0.5, show_default=True)
 @click.option("--learning-rate", default=5e-3, show_default=True, help="Highest, for every cell.")
 @click.option("--layers", default=2, show_default=True)
@@ -46,7 +46,7 @@ SHOWN_DISTANCES = (1, 10, 30, 100)
 def command(
     measure: bool,
     chosen: tuple[str, ...],
-    corpus_name: str,
+    corpus: str,
     corpus_file: Path | None,
     record: Path | None,
     json_path: Path | None,
@@ -63,7 +63,7 @@ def command(
     console = Console()
     if measure:
         found = _measure(
-            console, chosen or tuple(NAMES), load_corpus(corpus_name, corpus_file), options, json_path
+            console, chosen or tuple(NAMES), load_corpus(corpus, corpus_file), options, json_path
         )
     else:
         found = load_record("cells", record)

@@ -12,12 +12,12 @@ from typing import Any
 import click
 
 from models.checkpoint import Checkpoint, preset_spec, shipped
-from models.corpus import CORPORA, encode, load_corpus, read_text
 from models.errors import UserError
 from models.evaluate import estimate_reference
 from models.freeze import freeze
 from models.spec import PRESETS, NetworkSpec, fit_weight_formats
 from models.store import write_text
+from scripts.options import corpus_options, held_out
 from sim.fixed import FixedFormat
 
 # Fields of LstmFormats (W, U and b together as 'weights' and 'b'), and what to try for each.
@@ -63,8 +63,7 @@ VARIATIONS: dict[str, tuple[str, ...]] = {
     show_default=True,
     help="What each row changes one thing in.",
 )
-@click.option("--corpus", type=click.Choice(CORPORA), default=CORPORA[0], show_default=True)
-@click.option("--corpus-file", type=click.Path(path_type=Path), help="Any UTF-8 text instead.")
+@corpus_options
 @click.option("--characters", default=64000, show_default=True, help="Of the validation split.")
 @click.option("--only", multiple=True, help="Only these signals; may be given more than once.")
 @click.option("--json", "json_path", type=click.Path(path_type=Path), help="Write the rows there.")
@@ -95,12 +94,7 @@ def command(
     if characters < 2:
         raise UserError(f"--characters is {characters}; it must be at least 2")
     source = Checkpoint.load(checkpoint or shipped("float"))
-    if corpus_file:
-        text = read_text(corpus_file)[:characters]
-        codes = encode(text, source.vocabulary, str(corpus_file))
-    else:
-        whole = load_corpus(corpus).with_vocabulary(source.vocabulary)
-        codes = whole.split().validation[:characters]
+    codes = held_out(source, corpus, corpus_file)[:characters]
 
     console = Console()
     float_bits = estimate_keras(float_model(source), codes)

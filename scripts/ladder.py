@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from models.checkpoint import Checkpoint, preset_spec, shipped
-from models.corpus import CORPORA, load_corpus
+from models.corpus import load_corpus
 from models.spec import PRESETS
 from models.store import write_text
 from scripts.figures import training_figures
+from scripts.options import corpus_options
 from scripts.records import load_record, training_records
 
 if TYPE_CHECKING:
@@ -25,8 +26,7 @@ if TYPE_CHECKING:
 @click.option(
     "--checkpoint", type=click.Path(path_type=Path), help="A float network; the shipped one if not given."
 )
-@click.option("--corpus", type=click.Choice(CORPORA), default=CORPORA[0], show_default=True)
-@click.option("--corpus-file", type=click.Path(path_type=Path), help="Any UTF-8 text instead.")
+@corpus_options
 @click.option("--preset", "presets", type=click.Choice(tuple(PRESETS)), multiple=True, help="All if none.")
 @click.option("--record", type=click.Path(path_type=Path), help="To print; the shipped one if not given.")
 @click.option("--json", "json_path", type=click.Path(path_type=Path), help="Write the record there.")

@@ -66,38 +66,42 @@ def text_codes(vocabulary: str, text: str | None, text_file: Path | None, charac
     return codes
 
 
-WINDOW = 500  # characters of each stream of windows_of, and one to predict
-
-
 def corpus_options(command: Command) -> Command:
-    """``--corpus``, ``--corpus-file`` and ``--characters``: the text of :func:`windows_of`."""
+    """``--corpus`` and ``--corpus-file``, which ``load_corpus`` or :func:`held_out` reads."""
     for option in (
-        click.option("--characters", default=64000, show_default=True, help="Of the text, spread evenly."),
         click.option("--corpus-file", type=click.Path(path_type=Path), help="Any UTF-8 text instead."),
-        click.option(
-            "--corpus",
-            type=click.Choice(CORPORA),
-            default=CORPORA[0],
-            show_default=True,
-            help="Its validation split.",
-        ),
+        click.option("--corpus", type=click.Choice(CORPORA), default=CORPORA[0], show_default=True),
     ):
         command = option(command)
     return command
 
 
-def windows_of(network: Checkpoint, corpus: str, corpus_file: Path | None, characters: int) -> Any:
-    """Parts of a text in the network's vocabulary, which each start from a zero state: (S, WINDOW + 1).
+def held_out(network: Checkpoint, corpus: str, corpus_file: Path | None) -> NDArray[Any]:
+    """Codes (characters,) in the network's vocabulary: a corpus' validation split, or all of a file."""
+    if corpus_file:
+        return encode(read_text(corpus_file), network.vocabulary, str(corpus_file))
+    return load_corpus(corpus).with_vocabulary(network.vocabulary).split().validation
+
+
+WINDOW = 500  # characters of each stream of windows_of, and one to predict
+
+window_option = click.option(
+    "--characters",
+    default=64000,
+    show_default=True,
+    help="Of the file or the validation split, spread evenly.",
+)
+
+
+def windows_of(network: Checkpoint, corpus: str, corpus_file: Path | None, characters: int) -> NDArray[Any]:
+    """Parts of :func:`held_out`, which each start from a zero state: (S, WINDOW + 1).
 
     Raises:
         UserError: the text is shorter than two parts, or has a character that the network doesn't know.
     """
     import numpy as np
 
-    if corpus_file:
-        codes = encode(read_text(corpus_file), network.vocabulary, str(corpus_file))
-    else:
-        codes = load_corpus(corpus).with_vocabulary(network.vocabulary).split().validation
+    codes = held_out(network, corpus, corpus_file)
     length = WINDOW + 1
     count = min(characters, len(codes)) // length
     if count < 2:

@@ -12,7 +12,7 @@ import numpy as np
 from models.checkpoint import Checkpoint, preset_spec, shipped
 from models.spec import DEFAULT_PRESET, PRESETS
 from models.store import write_text
-from scripts.options import corpus_options, windows_of
+from scripts.options import corpus_options, window_option, windows_of
 
 
 @click.command(name="ranges")
@@ -25,6 +25,7 @@ from scripts.options import corpus_options, windows_of
     help=f"Formats for a float network; {DEFAULT_PRESET} if not given.",
 )
 @corpus_options
+@window_option
 @click.option("--json", "json_path", type=click.Path(path_type=Path), help="Write the rows there.")
 def command(
     checkpoint: Path | None,
