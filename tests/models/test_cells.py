@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -10,6 +12,8 @@ from models import cells, corpus, training
 from models.float_lstm import forward, keras, read_weights, tf, zero_state
 from models.partial import PartlyQuantized
 from models.spec import CELLS, network_spec
+from scripts.main import main
+from scripts.records import load_record
 
 VOCABULARY, UNITS = 7, 5
 
@@ -136,3 +140,33 @@ def test_gradient_by_distance_is_the_difference_quotient(cell: str, rng: np.rand
                 gradient.append((loss(move, distance) - loss(-move, distance)) / 2e-2)
         assert np.isclose(np.linalg.norm(gradient), norms[distance - 1], rtol=0.01)
     assert len(norms) == 6
+
+
+def test_the_verb_measures_prints_and_draws(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], rng: np.random.Generator
+) -> None:
+    text = tmp_path / "text.txt"
+    text.write_text("".join(rng.choice(list("abcd \n"), 30_000)))
+    record, picture = tmp_path / "cells.json", tmp_path / "cells.svg"
+    chosen = ["--cell", "rnn", "--cell", "coupled"]
+    size = ["--units", "6", "--layers", "1", "--batch", "16", "--epochs", "1"]
+    command = ["cells", "--measure", "--corpus-file", str(text), *chosen, *size, "--json", str(record)]
+    assert main(command) == 0
+    measured = capsys.readouterr().out
+    found = load_record("cells", record)
+    assert set(found["cells"]) == {"rnn", "coupled"}
+    for cell in found["cells"].values():
+        assert cell["updates"] == 26
+        assert len(cell["gradient_by_distance"]["after"]) == 100
+        # Nothing is to be learned from noise but how often each character comes.
+        assert 2.5 < cell["bits_per_character"]["test"] < 2.9
+        assert f"{cell['bits_per_character']['test']:.4f}" in measured
+    assert "rounded" in found["cells"]["rnn"]
+    assert "rounded" not in found["cells"]["coupled"]
+    assert main(["cells", "--record", str(record), "--plot", str(picture)]) == 0
+    assert "vanilla RNN" in picture.read_text(encoding="utf-8")
+
+
+def test_impossible_sizes_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["cells", "--measure", "--units", "0"]) == 2
+    assert "--units must be from 1 to 512" in capsys.readouterr().err
