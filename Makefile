@@ -33,10 +33,11 @@ nightly: venv ## the tests that take too long for every run
 train: venv ## train the float and the quantized network from the text
 	@$(BIN)/zynq-lstm train $(ARGS)
 
-lint: venv ## ruff's checks and format, and mypy
+lint: venv ## ruff's checks and format, mypy, and which package may import which
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache --no-logo
 
 docs: venv ## draw the pictures of the documentation anew
 	@$(BIN)/python docs/flow.py

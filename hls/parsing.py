@@ -19,11 +19,13 @@ from models.spec import formats_to_dict
 # Options of Keras' recurrent layers that change what is computed, and what they must be.
 RECURRENT_OPTIONS = {"go_backwards": False, "return_state": False, "time_major": False}
 
+Node = dict[str, Any]  # a layer as hls4ml's graph takes it
+
 
 class QuantizedLSTMHandler(KerasV3LayerHandler):
     handles = ("models.quantized.QuantizedLSTM",)
 
-    def handle(self, layer: Any, in_tensors: Sequence[Any], out_tensors: Sequence[Any]) -> tuple[dict, ...]:
+    def handle(self, layer: Any, in_tensors: Sequence[Any], out_tensors: Sequence[Any]) -> tuple[Node, ...]:
         for option, value in RECURRENT_OPTIONS.items():
             given = getattr(layer, option, value)
             if given != value:
@@ -34,11 +36,11 @@ class QuantizedLSTMHandler(KerasV3LayerHandler):
 class QuantizedDenseHandler(KerasV3LayerHandler):
     handles = ("models.quantized.QuantizedDense",)
 
-    def handle(self, layer: Any, in_tensors: Sequence[Any], out_tensors: Sequence[Any]) -> tuple[dict, ...]:
+    def handle(self, layer: Any, in_tensors: Sequence[Any], out_tensors: Sequence[Any]) -> tuple[Node, ...]:
         return (_layer(layer, "FixedDense", in_tensors, out_tensors),)
 
 
-def _layer(layer: Any, class_name: str, in_tensors: Sequence[Any], out_tensors: Sequence[Any]) -> dict:
+def _layer(layer: Any, class_name: str, in_tensors: Sequence[Any], out_tensors: Sequence[Any]) -> Node:
     """What both layers have: names, shapes, formats and raw integers."""
     if len(in_tensors) != 1 or len(out_tensors) != 1:
         raise UserError(

@@ -22,7 +22,7 @@ from models.quiet import import_tensorflow
 from models.spec import GATES
 
 tf = import_tensorflow()
-import keras  # noqa: E402  (after TensorFlow's messages are out of the way)
+import keras as keras  # noqa: E402  (after TensorFlow's messages are out of the way)
 
 State = tuple[Any, Any]
 """h and c of one layer, each (B, H)."""

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Character models that others trained, from ``.keras`` files: stock Keras LSTM and stock QKeras QLSTM.
 
-Nothing in a file is run. Its configuration is read as JSON first and every class, function and quantizer
-that it names must be one of those listed here; only then Keras builds the model, in safe mode.
+Nothing in a file is run: :mod:`models.keras_file` checks what it names; only then Keras builds the model, in
+safe mode.
 
 What is taken in: one-hot input (B, T, V), or codes (B, T) into an Embedding; one to four LSTM or QLSTM
 layers; Dense or QDense, with or without softmax, alone or in TimeDistributed.
@@ -12,9 +12,7 @@ Dropout is nothing at inference.
 from __future__ import annotations
 
 import dataclasses
-import json
-import zipfile
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,50 +20,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.errors import CheckError, UserError
-from models.evaluate import bits_per_character
-from models.network import IntegerNetwork
-from models.partial import PartlyQuantized, format_names
+from models.errors import UserError
+from models.keras_file import DENSE, LEGAL, NOTHING, RECURRENT, check_file
 from models.quiet import import_qkeras, quiet_stderr
 from models.spec import Layer, LstmFormats, NetworkSpec, network_spec
 from sim.fixed import FixedFormat, Overflow, Rounding
-from sim.reference import Reference
-
-RECURRENT = ("LSTM", "QLSTM")
-DENSE = ("Dense", "QDense")
-NOTHING = ("Dropout", "SpatialDropout1D", "GaussianNoise")  # at inference
-LEGAL_LAYERS = (
-    *RECURRENT,
-    *DENSE,
-    *NOTHING,
-    "InputLayer",
-    "Embedding",
-    "TimeDistributed",
-    "Activation",
-    "Softmax",
-)
-LEGAL = "legal are one-hot input or Embedding, 1 to 4 LSTM or QLSTM, Dense or QDense, softmax"
-MODELS = ("Sequential", "Functional")
-QUANTIZERS = (
-    "quantized_bits",
-    "quantized_linear",
-    "quantized_po2",
-    "quantized_tanh",
-    "quantized_sigmoid",
-    "ternary",
-    "binary",
-)
-#: Modules of classes that only set a model up.
-SETTING_UP = ("keras.initializers", "keras.regularizers", "keras.constraints", "keras.dtype_policies")
-HELPERS = ("DTypePolicy", "QInitializer", "Clip", "__keras_tensor__")
-#: Where a string names what is to be called.
-CALLED = ("activation", "recurrent_activation", "quantizer")
-ACTIVATIONS = ("tanh", "sigmoid", "hard_sigmoid", "hard_tanh", "softmax", "linear")
 
 UNQUANTIZED = "not quantized"
 MAX_EXACT_BITS = 16  # of a weight format that is to hold another quantizer's values exactly
-MAX_CONFIG_BYTES = 1 << 24
-EQUAL = 1e-4  # what float32 in Keras and float64 here may differ by, relative to the largest logit
 
 
 @dataclass(frozen=True)
@@ -141,94 +103,6 @@ def import_model(path: Path | str, preset: str) -> Imported:
     except Exception as error:  # Keras raises what its layers happen to raise
         raise UserError(f"{path}: Keras can't load it: {_shortened(error)}") from None
     return _Reader(path, model, preset).read()
-
-
-def check_file(path: Path) -> None:
-    """Refuse a file that isn't a ``.keras`` archive of the layers that are taken in, before Keras sees it."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            size = archive.getinfo("config.json").file_size
-            if size > MAX_CONFIG_BYTES:
-                raise UserError(
-                    f"{path}: its config.json has {size} bytes; at most {MAX_CONFIG_BYTES} are read"
-                )
-            config = json.loads(archive.read("config.json"))
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such file") from None
-    except (OSError, zipfile.BadZipFile, KeyError, ValueError, RecursionError) as error:
-        if isinstance(error, UserError):
-            raise
-        raise UserError(
-            f"{path}: not a .keras file; save the model with model.save('name.keras') of Keras 3"
-        ) from None
-    if not isinstance(config, dict) or config.get("class_name") not in MODELS:
-        kind = config.get("class_name") if isinstance(config, dict) else None
-        raise UserError(f"{path}: holds a {kind}; legal are {' and '.join(MODELS)} models")
-    inner = config.get("config")
-    layers = inner.get("layers") if isinstance(inner, dict) else None
-    if not isinstance(inner, dict) or not isinstance(layers, list):
-        raise UserError(f"{path}: not a .keras file: its configuration has no layers")
-    for layer in layers:
-        _check_layer(path, layer)
-    # What stands beside the layers: the model's own settings.
-    _check_objects(
-        path,
-        "model",
-        {**config, "compile_config": None, "class_name": None, "config": {**inner, "layers": []}},
-    )
-
-
-def _check_layer(path: Path, layer: Any) -> None:
-    if not isinstance(layer, dict) or not isinstance(layer.get("config"), dict):
-        raise UserError(f"{path}: not a .keras file: a layer without a configuration")
-    kind, config = layer.get("class_name"), layer["config"]
-    name = f"layer {config.get('name', layer.get('name'))!r}"
-    wrapped = config.get("layer") if kind == "TimeDistributed" else None
-    if kind == "Lambda":
-        raise UserError(f"{path}: {name} is a Lambda, which would run code from the file; {LEGAL}")
-    if kind not in LEGAL_LAYERS:
-        why = "there is no hardware for it; " if kind in ("GRU", "QGRU", "SimpleRNN", "QSimpleRNN") else ""
-        raise UserError(f"{path}: {name} is a {kind}: {why}{LEGAL}")
-    if wrapped is not None:
-        if not isinstance(wrapped, dict) or wrapped.get("class_name") not in DENSE:
-            kind = wrapped.get("class_name") if isinstance(wrapped, dict) else wrapped
-            raise UserError(f"{path}: {name} wraps a {kind}; TimeDistributed may hold a Dense or QDense")
-        _check_layer(path, wrapped)
-        config = {**config, "layer": None}
-    _check_names(path, name, layer, kind)
-    around = {key: value for key, value in layer.items() if key not in ("config", "class_name")}
-    _check_objects(path, name, around)
-    _check_objects(path, name, config)
-
-
-def _check_objects(path: Path, name: str, value: Any, key: str = "") -> None:
-    """Refuse every class and function in a configuration that isn't known to be harmless."""
-    if isinstance(value, list):
-        for item in value:
-            _check_objects(path, name, item, key)
-    elif isinstance(value, dict):
-        kind = value.get("class_name")
-        if kind is not None:
-            module = str(value.get("module"))
-            known = kind in HELPERS or kind in QUANTIZERS or module in SETTING_UP
-            if not known:
-                raise UserError(
-                    f"{path}: {name} has {key or 'an object'} of class {kind}, which isn't taken in"
-                )
-            _check_names(path, name, value, kind)
-        for inner_key, item in value.items():
-            _check_objects(path, name, item, inner_key)
-    elif isinstance(value, str) and key.endswith(CALLED) and value not in ACTIVATIONS:
-        raise UserError(f"{path}: {name} has {key}={value!r}; legal are {', '.join(ACTIVATIONS)}")
-
-
-def _check_names(path: Path, name: str, value: Mapping[str, Any], kind: str) -> None:
-    """A class must be what it says: Keras goes by the registered name first, then by the module."""
-    registered, module = value.get("registered_name"), value.get("module")
-    if registered not in (None, kind, f"qkeras>{kind}"):
-        raise UserError(f"{path}: {name} says {kind}, but is registered as {registered!r}")
-    if module is not None and str(module).split(".")[0] not in ("keras", "qkeras", "builtins"):
-        raise UserError(f"{path}: {name} is of the module {module!r}; legal are those of Keras and QKeras")
 
 
 class _Reader:
@@ -462,58 +336,3 @@ def _name(given: Any) -> str:
 def _shortened(error: Exception, most: int = 200) -> str:
     text = " ".join(str(error).split())
     return text if len(text) <= most else text[:most] + "..."
-
-
-@dataclass(frozen=True)
-class Deviation:
-    """How far a network is from the model that it was made of, on one text."""
-
-    what: str  # a format field, or what the row is of
-    theirs: str
-    ours: str
-    bits_per_character: float
-    largest: float  # difference of a logit
-    mean: float  # absolute difference of a logit
-
-
-def deviations(imported: Imported, network: IntegerNetwork, windows: NDArray[np.integer]) -> list[Deviation]:
-    """Their model; the same by our equations; each format of ours alone; the integer network.
-
-    Args:
-        imported: their model and its weights.
-        network: made of them.
-        windows: text as (S, T + 1); each window starts from a zero state, T characters are read.
-
-    Raises:
-        CheckError: a model that rounds no signal isn't what our equations give.
-    """
-    spec, codes = network.spec, windows[:, :-1]
-    theirs = imported.logits(codes)
-    targets = windows[:, -theirs.shape[1] :].reshape(-1)
-
-    def row(what: str, their: str, our: str, logits: NDArray[np.float64]) -> Deviation:
-        difference = np.abs(logits[:, -theirs.shape[1] :] - theirs)
-        bits = bits_per_character(logits[:, -theirs.shape[1] :].reshape(len(targets), -1), targets)
-        return Deviation(what, their, our, bits, float(difference.max()), float(difference.mean()))
-
-    def partly(rounded: Collection[str]) -> NDArray[np.float64]:
-        return PartlyQuantized(spec, imported.weights, rounded).run(codes)
-
-    rows = [row("their model", "", "", theirs), row("our equations", "", "nothing rounded", partly(()))]
-    if not imported.rounds_signals and rows[1].largest > EQUAL * (1 + np.abs(theirs).max()):
-        raise CheckError(
-            f"our equations are off the model's logits by up to {rows[1].largest:.2g}: the import is wrong"
-        )
-    formats = format_names(spec)
-    for field, their in imported.theirs.items():
-        names = [name for name in formats if field in (name, _field(name))]
-        our = ", ".join(dict.fromkeys(str(formats[name]) for name in names))
-        rows.append(row(field, their, our, partly(names)))
-    integers = spec.output.logits.to_real(Reference(network, len(codes)).run(codes))
-    rows.append(row("integer network", "", "all rounded", integers))
-    return rows
-
-
-def _field(name: str) -> str:
-    """W of a recurrent layer and of the output layer are told apart."""
-    return "" if name.startswith("output.") else name.rpartition(".")[2]

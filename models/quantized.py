@@ -20,7 +20,7 @@ Shapes: T steps, B streams, H units, V characters.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -29,22 +29,11 @@ from numpy.typing import NDArray
 from models.bounds import EXACT_BITS
 from models.checkpoint import Checkpoint, preset_spec
 from models.errors import UserError
-from models.float_lstm import (
-    PACKAGE,
-    State,
-    StepSignals,
-    backward_scan,
-    gate_scale,
-    load_weights,
-    outer_sum,
-    project,
-    recurrent_layers,
-    select_rows,
-    step_array,
-    tf,
-)
+from models.float_lstm import PACKAGE, State, load_weights, project, recurrent_layers, select_rows, tf
 from models.freeze import arithmetic_bounds, freeze_weights
 from models.network import IntegerNetwork
+from models.quantized_cell import QuantizedLSTMCell
+from models.quantizers import fixed, quantize_weight, weight_quantizer
 from models.quiet import import_qkeras
 from models.spec import (
     DEFAULT_PRESET,
@@ -57,275 +46,13 @@ from models.spec import (
     formats_to_dict,
     require_lstm,
 )
-from sim.fixed import FixedFormat, Overflow, Rounding
+from sim.fixed import FixedFormat
 from sim.reference import State as RawState
 
 import_qkeras()
 import keras  # noqa: E402  (after TensorFlow's messages are out of the way)
-from qkeras.base_quantizer import BaseQuantizer  # noqa: E402
 from qkeras.qlayers import QDense  # noqa: E402
-from qkeras.qrecurrent import QLSTM, QLSTMCell  # noqa: E402
-from qkeras.quantizers import quantized_bits  # noqa: E402
-
-
-@keras.saving.register_keras_serializable(package=PACKAGE)
-class fixed(BaseQuantizer):  # named as QKeras names quantizers
-    """QKeras quantizer for signals: a fixed-point format with the hardware's rounding.
-
-    QKeras' own quantizers round ties to even; a hardware rounder adds half and drops bits, so ties
-    go up (AP_RND).
-
-    Args:
-        format: a :class:`FixedFormat` or its text, as ``ap_fixed<8,1>``.
-    """
-
-    def __init__(self, format: FixedFormat | str) -> None:
-        super().__init__()
-        self.format = FixedFormat.parse(format) if isinstance(format, str) else format
-        if self.format.rounding is Rounding.AP_RND_CONV or self.format.overflow is Overflow.AP_WRAP:
-            raise UserError(f"a signal must round by AP_RND or AP_TRN and saturate: {self.format}")
-
-    def raw(self, x: Any) -> Any:
-        """Raw integers as floats; no gradient."""
-        half = 0.5 if self.format.rounding is Rounding.AP_RND else 0.0
-        scaled = tf.floor(x * 2.0**self.format.frac + half)
-        return tf.clip_by_value(scaled, float(self.format.min_raw), float(self.format.max_raw))
-
-    def __call__(self, x: Any) -> Any:
-        """The nearest value of the format; the gradient passes unless it saturates."""
-        fmt = self.format
-
-        @tf.custom_gradient
-        def quantize(value: Any) -> Any:
-            def gradient(upstream: Any) -> Any:
-                low, high = (float(v) for v in fmt.to_real([fmt.min_raw, fmt.max_raw]))
-                inside = (value >= low) & (value <= high)
-                return tf.where(inside, upstream, tf.zeros_like(upstream))
-
-            return self.raw(value) * fmt.lsb, gradient
-
-        return quantize(tf.convert_to_tensor(x))
-
-    def __str__(self) -> str:
-        return f"fixed({self.format})"
-
-    def max(self) -> float:
-        return float(self.format.to_real(self.format.max_raw))
-
-    def min(self) -> float:
-        return float(self.format.to_real(self.format.min_raw))
-
-    @classmethod
-    def from_config(cls, config: Mapping[str, Any]) -> fixed:
-        return cls(**config)
-
-    def get_config(self) -> dict[str, Any]:
-        return {"format": str(self.format)}
-
-
-def weight_quantizer(fmt: FixedFormat) -> quantized_bits:
-    """The QKeras quantizer whose values are those of a symmetric weight format.
-
-    Raises:
-        UserError: the format isn't symmetric with ties to even, which is what QKeras does.
-    """
-    if not fmt.signed or fmt.rounding is not Rounding.AP_RND_CONV or fmt.overflow is not Overflow.AP_SAT_SYM:
-        raise UserError(f"a weight format must be signed with AP_RND_CONV and AP_SAT_SYM, got {fmt}")
-    # QKeras doesn't count the sign bit among the integer bits. alpha=1.0: no scale beside 2**k.
-    return quantized_bits(fmt.bits, fmt.integer - 1, symmetric=1, keep_negative=True, alpha=1.0)
-
-
-def quantize_weight(quantizer: quantized_bits, fmt: FixedFormat, weight: Any) -> Any:
-    """``quantizer(weight)``, exactly on the grid.
-
-    QKeras returns ``x + (xq - x)`` to pass the gradient, which in floating point can miss xq by a
-    rounding error: the larger, the farther x is outside the format. So x is clipped before, and the
-    result rounded to the grid after; the gradient passes both.
-    """
-    bound = float(fmt.to_real(fmt.max_raw))
-
-    @tf.custom_gradient
-    def snap(value: Any) -> Any:
-        return tf.round(value * 2.0**fmt.frac) * fmt.lsb, lambda upstream: upstream
-
-    @tf.custom_gradient
-    def clip(value: Any) -> Any:
-        return tf.clip_by_value(value, -bound, bound), lambda upstream: upstream
-
-    return snap(quantizer(clip(tf.convert_to_tensor(weight))))
-
-
-#: What :meth:`QuantizedLSTMCell.step` returns; "gates" are i, f, g, o side by side.
-SIGNALS = ("z", "gates", "c", "ct", "tc", "h")
-
-
-class QuantizedLSTMCell(QLSTMCell):
-    """One LSTM layer's weights and the arithmetic of one time step.
-
-    Args:
-        units: H.
-        formats: of every signal and weight.
-        arithmetic: float type of the sums, ``float32`` or ``float64``.
-    """
-
-    def __init__(self, units: int, formats: LstmFormats, arithmetic: str = "float32", **kwargs: Any) -> None:
-        if arithmetic not in EXACT_BITS:
-            raise UserError(f"arithmetic must be {' or '.join(EXACT_BITS)}, got {arithmetic!r}")
-        super().__init__(
-            units,
-            activation=None,  # tables instead
-            recurrent_activation=None,
-            kernel_quantizer=weight_quantizer(formats.W),
-            recurrent_quantizer=weight_quantizer(formats.U),
-            bias_quantizer=weight_quantizer(formats.b),
-            kernel_initializer="zeros",
-            recurrent_initializer="zeros",
-            unit_forget_bias=False,
-            kernel_constraint=None,
-            recurrent_constraint=None,
-            bias_constraint=None,
-            **kwargs,
-        )
-        self.formats = formats
-        self.arithmetic = arithmetic
-        self.q_z, self.q_c, self.q_ct, self.q_h = (
-            fixed(getattr(formats, name)) for name in ("z", "c", "ct", "h")
-        )
-        # Real values by address; address 0 is the lowest index, so that a raw index needs only an
-        # offset. The tanh table stands behind the sigmoid table: one look-up for all four gates.
-        sigmoid = formats.gate.to_real(np.roll(formats.sigmoid_table(), -formats.z.min_raw))
-        tanh = formats.g.to_real(np.roll(formats.tanh_table(), -formats.z.min_raw))
-        self._gate_table = np.concatenate([sigmoid, tanh]).astype(arithmetic)
-        self._gate_offset = np.repeat(
-            [len(sigmoid) * (gate == "g") - formats.z.min_raw for gate in GATES], units
-        ).astype(np.int32)
-        self._tanh_c_table = formats.tc.to_real(np.roll(formats.tanh_c_table(), -formats.ct.min_raw)).astype(
-            arithmetic
-        )
-
-    def quantized_weights(self) -> tuple[Any, Any, Any]:
-        """W, U, b on their formats' grids, in the arithmetic's float type."""
-        return tuple(
-            tf.cast(quantize_weight(quantizer, fmt, weight), self.arithmetic)
-            for quantizer, fmt, weight in (
-                (self.kernel_quantizer_internal, self.formats.W, self.kernel),
-                (self.recurrent_quantizer_internal, self.formats.U, self.recurrent_kernel),
-                (self.bias_quantizer_internal, self.formats.b, self.bias),
-            )
-        )
-
-    def step(self, a: Any, c: Any) -> tuple[Any, ...]:
-        """What follows the sum ``a = x.W + h(t-1).U + b``: (B, 4H), (B, H) -> all signals.
-
-        Returns:
-            raw z (B, 4H), the four gates (B, 4H), c, raw ct, tc and h (B, H); reals unless raw.
-        """
-        z = self.q_z.raw(a)
-        gates = tf.gather(self._gate_table, tf.cast(z, tf.int32) + self._gate_offset)
-        i, f, g, o = tf.split(gates, 4, axis=1)
-        c = self.q_c.raw(f * c + i * g) * self.formats.c.lsb
-        ct = self.q_ct.raw(c)
-        tc = tf.gather(self._tanh_c_table, tf.cast(ct, tf.int32) - self.formats.ct.min_raw)
-        h = self.q_h.raw(o * tc) * self.formats.h.lsb
-        return z, gates, c, ct, tc, h
-
-    def call(self, inputs: Any, states: Any, training: bool = False) -> tuple[Any, list[Any]]:
-        """One step for ``keras.layers.RNN``; for inference, the gradient doesn't go through it."""
-        kernel, recurrent, bias = self.quantized_weights()
-        h, c = (tf.cast(s, self.arithmetic) for s in states)
-        a = tf.matmul(tf.cast(inputs, self.arithmetic), kernel) + tf.matmul(h, recurrent) + bias
-        *_, c, _, _, h = self.step(a, c)
-        return h, [h, c]
-
-    def recurrence(
-        self, inputs: Any, recurrent_kernel: Any, h0: Any, c0: Any, keep: Sequence[str] = SIGNALS
-    ) -> dict[str, Any]:
-        """Signals of T steps, each (T, B, width); ``c`` and ``h`` start with those before.
-
-        Args:
-            inputs: x.W + b, (T, B, 4H).
-            recurrent_kernel: quantized U.
-            h0, c0: (B, H).
-            keep: which; each takes its time.
-        """
-        steps, streams, width = inputs.shape
-        kinds = {name: width if name in ("z", "gates") else width // 4 for name in keep}
-
-        def step(t: Any, h: Any, c: Any, *arrays: Any) -> tuple[Any, ...]:
-            values = self.step(inputs[t] + tf.matmul(h, recurrent_kernel), c)
-            signals = dict(zip(SIGNALS, values, strict=True))
-            written = (
-                array.write(t + (name in "ch"), signals[name])
-                for name, array in zip(kinds, arrays, strict=True)
-            )
-            return t + 1, signals["h"], signals["c"], *written
-
-        arrays = {
-            name: step_array(steps + (name in "ch"), (streams, size), inputs.dtype)
-            for name, size in kinds.items()
-        }
-        arrays["c"] = arrays["c"].write(0, c0)
-        arrays["h"] = arrays["h"].write(0, h0)
-        ended = tf.while_loop(
-            lambda t, *_: t < steps,
-            step,
-            (0, h0, c0, *arrays.values()),
-            maximum_iterations=steps,
-        )
-        return {name: array.stack() for name, array in zip(kinds, ended[3:], strict=True)}
-
-    def differentiable_scan(self, inputs: Any, recurrent_kernel: Any, h0: Any, c0: Any) -> Any:
-        """h of every step, and h and c after the last; gradients stop at h0 and c0."""
-
-        @tf.custom_gradient
-        def scan(inputs: Any, recurrent_kernel: Any) -> Any:
-            s = self.recurrence(inputs, recurrent_kernel, h0, c0, keep=("z", "c", "h"))
-
-            def gradient(dh_out: Any, _dh: Any, _dc: Any) -> tuple[Any, Any]:
-                dz = backward_scan(dh_out, recurrent_kernel, lambda t: self._step_signals(s, t))
-                return dz, outer_sum(s["h"][:-1], dz)
-
-            return (s["h"][1:], s["h"][-1], s["c"][-1]), gradient
-
-        return scan(inputs, recurrent_kernel)
-
-    def _step_signals(self, kept: Mapping[str, Any], t: Any) -> StepSignals:
-        """Values and slopes of the real functions at the rounded z and ct of a step; 0 where saturated.
-
-        The values may differ from the tables' by their rounding. In a straight-through gradient that
-        makes no difference, and working them out again takes less time than keeping them.
-        """
-        fmt = self.formats
-        scale = gate_scale(self.units, self.arithmetic)
-        z, c = kept["z"][t], kept["c"][t + 1]
-        wave = tf.tanh(z * (scale * fmt.z.lsb))
-        ct = self.q_ct.raw(c)
-        tanh_c = tf.tanh(ct * fmt.ct.lsb)
-        return StepSignals(
-            gates=wave * scale + (1 - scale),
-            gate_slopes=scale**2 * (1 - wave**2) * _unsaturated(z, fmt.z),
-            c_before=kept["c"][t],
-            tanh_c=tanh_c,
-            tanh_c_slope=(1 - tanh_c**2) * _unsaturated(ct, fmt.ct),
-            pass_c=_unsaturated(c * 2.0**fmt.c.frac, fmt.c),
-        )
-
-    def get_config(self) -> dict[str, Any]:
-        """What :meth:`from_config` needs."""
-        return {
-            "name": self.name,
-            "units": self.units,
-            "formats": formats_to_dict(self.formats),
-            "arithmetic": self.arithmetic,
-        }
-
-    @classmethod
-    def from_config(cls, config: Mapping[str, Any]) -> QuantizedLSTMCell:
-        formats = formats_from_dict(LstmFormats, config["formats"], "formats")
-        return cls(**{**config, "formats": formats})
-
-
-keras.saving.register_keras_serializable(package=PACKAGE)(QuantizedLSTMCell)
+from qkeras.qrecurrent import QLSTM  # noqa: E402
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
@@ -658,8 +385,3 @@ def _raw(value: Any, fmt: FixedFormat) -> NDArray[np.int64]:
     integers = raw.astype(np.int64)
     assert np.array_equal(integers, raw), f"a weight is off the grid of {fmt}"
     return integers
-
-
-def _unsaturated(raw: Any, fmt: FixedFormat) -> Any:
-    """1 where a raw signal is inside its format's bounds, 0 on them."""
-    return tf.cast((raw > fmt.min_raw) & (raw < fmt.max_raw), raw.dtype)

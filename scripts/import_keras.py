@@ -17,7 +17,8 @@ from models.spec import DEFAULT_PRESET, PRESETS
 from models.store import write_text
 
 if TYPE_CHECKING:
-    from models.importing import Deviation, Imported
+    from models.deviation import Deviation
+    from models.importing import Imported
 
 WINDOW = 128  # characters that each start from a zero state, where the model doesn't say
 
@@ -66,8 +67,9 @@ def command(
     """
     from models.calibrate import calibrate
     from models.checkpoint import Checkpoint
+    from models.deviation import deviations
     from models.freeze import freeze
-    from models.importing import deviations, import_model
+    from models.importing import import_model
 
     if (vocabulary is None) == (vocabulary_file is None):
         raise UserError("give either --vocabulary or --vocabulary-file: the file holds no characters")

@@ -10,10 +10,20 @@ from importlib.metadata import entry_points, version
 from pathlib import Path
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE_SUFFIXES = {".py", ".sv", ".svh", ".v", ".vh", ".h", ".hpp", ".cpp", ".tcl"}
+PACKAGES = {"models", "hls", "sim", "scripts"}
 LOCKS = ["requirements.lock", "requirements-nodeps.lock"]
+MOST_LINES = 400
+#: Longer modules, and why.
+LONG = {
+    "models/training.py": "one class that runs, saves and restores; a part of it alone has no use",
+    "scripts/train.py": "one verb: its options, and the run that they describe",
+    "sim/bench/protocol.py": "a list of independent tests: cocotb takes those of one module",
+    "sim/reference.py": "the arithmetic that all engines are held to, to be read from top to bottom",
+}
 # Spelt in pieces, so that this file doesn't hold what it looks for.
 REGISTRIES = ["py" + "pi.org", "python" + "hosted.org", "index" + "-url", "find" + "-links"]
 
@@ -93,6 +103,24 @@ def test_every_python_file_compiles():
             compile(path.read_bytes(), str(path), "exec")
 
 
+def test_modules_are_short_or_say_why_not():
+    lines = {
+        str(path.relative_to(ROOT)): len(text_of(path).splitlines())
+        for path in tracked_files()
+        if path.suffix == ".py" and path.relative_to(ROOT).parts[0] in PACKAGES
+    }
+    assert {name for name, count in lines.items() if count > MOST_LINES} == set(LONG)
+
+
+def test_pre_commit_runs_what_make_lint_runs():
+    hooks = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"][0]["hooks"]
+    recipe = re.search(r"(?m)^lint:.*\n((?:\t.*\n)+)", (ROOT / "Makefile").read_text())
+    assert recipe
+    assert [hook["entry"].split() for hook in hooks] == [
+        line.replace("$(BIN)", ".venv/bin").split() for line in recipe[1].splitlines()
+    ]
+
+
 def test_no_file_is_larger_than_a_few_megabytes():
     large = {p.name: p.stat().st_size for p in tracked_files() if p.stat().st_size > 5_000_000}
     assert not large
@@ -138,7 +166,6 @@ def test_every_data_file_of_a_package_is_installed_with_it():
     left_out = [
         str(path.relative_to(ROOT))
         for path in tracked_files()
-        if path.relative_to(ROOT).parts[0] in {"models", "hls", "sim", "scripts"}
-        and path.suffix not in suffixes | {".py", ".md"}
+        if path.relative_to(ROOT).parts[0] in PACKAGES and path.suffix not in suffixes | {".py", ".md"}
     ]
     assert not left_out, "add their suffixes to package-data"

@@ -24,7 +24,9 @@ from keras import layers as K  # noqa: E402
 from qkeras import QLSTM, QDense, quantized_bits  # noqa: E402
 
 from models import quantized  # noqa: E402
-from models.importing import check_file, deviations, import_model  # noqa: E402
+from models.deviation import deviations  # noqa: E402
+from models.importing import import_model  # noqa: E402
+from models.keras_file import check_file  # noqa: E402
 from scripts.import_keras import read_vocabulary  # noqa: E402
 from scripts.main import main  # noqa: E402
 from sim.reference import Reference  # noqa: E402

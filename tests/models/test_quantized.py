@@ -23,7 +23,7 @@ from sim.reference import Reference
 tf = import_tensorflow()
 import keras  # noqa: E402
 
-from models import float_lstm, quantized  # noqa: E402
+from models import float_lstm, quantized, quantized_cell, quantizers  # noqa: E402
 
 VOCABULARY = "abcdefghijk"
 
@@ -199,9 +199,9 @@ def test_the_bound_is_reached_not_only_respected():
 
 def test_weight_formats_must_be_qkeras_formats():
     with pytest.raises(UserError, match="AP_RND_CONV and AP_SAT_SYM, got ap_fixed<8,1"):
-        quantized.weight_quantizer(FixedFormat.parse("ap_fixed<8,1>"))
+        quantizers.weight_quantizer(FixedFormat.parse("ap_fixed<8,1>"))
     with pytest.raises(UserError, match="must round by AP_RND or AP_TRN and saturate"):
-        quantized.fixed("ap_fixed<8,1,AP_RND,AP_WRAP>")
+        quantizers.fixed("ap_fixed<8,1,AP_RND,AP_WRAP>")
 
 
 def test_options_that_do_not_exist_are_refused():
@@ -216,8 +216,8 @@ def test_options_that_do_not_exist_are_refused():
 def test_quantized_weights_are_the_format_s_where_qkeras_misses_them(rng, bits):
     fmt = FixedFormat.parse(f"ap_fixed<{bits},2,AP_RND_CONV,AP_SAT_SYM>")
     weight = np.concatenate([rng.normal(0, s, 20_000) for s in (1, 1e6)]).astype(np.float32)
-    quantizer = quantized.weight_quantizer(fmt)
-    raw = np.asarray(quantized.quantize_weight(quantizer, fmt, weight), np.float64) * 2.0**fmt.frac
+    quantizer = quantizers.weight_quantizer(fmt)
+    raw = np.asarray(quantizers.quantize_weight(quantizer, fmt, weight), np.float64) * 2.0**fmt.frac
     assert np.array_equal(raw, fmt.quantize(weight))
     stock = np.asarray(quantizer(weight), np.float64) * 2.0**fmt.frac
     assert not np.array_equal(stock, fmt.quantize(weight)), "QKeras mended this"
@@ -243,17 +243,17 @@ def test_quantized_weights_are_the_format_s_where_qkeras_misses_them(rng, bits):
     ],
 )
 def test_fixed_rounds_and_saturates(text, pairs):
-    quantizer = quantized.fixed(text)
+    quantizer = quantizers.fixed(text)
     got = np.asarray(quantizer(np.array(list(pairs), np.float32)))
     assert got.tolist() == list(pairs.values())
-    assert quantized.fixed.from_config(quantizer.get_config()).format == quantizer.format
+    assert quantizers.fixed.from_config(quantizer.get_config()).format == quantizer.format
 
 
 def test_fixed_passes_the_gradient_inside_its_range():
     x = tf.constant([-3.0, -2.0, 0.3, 1.75, 1.8])
     with tf.GradientTape() as tape:
         tape.watch(x)
-        y = quantized.fixed("ap_fixed<4,2>")(x) * 3.0
+        y = quantizers.fixed("ap_fixed<4,2>")(x) * 3.0
     assert tape.gradient(y, x).numpy().tolist() == [0, 3, 3, 3, 0]
 
 
@@ -325,7 +325,7 @@ def test_keras_file_round_trip(rng, tmp_path):
     assert freeze(loaded, checkpoint.vocabulary).sha256 == (freeze(model, checkpoint.vocabulary).sha256)
     for layer in float_lstm.recurrent_layers(loaded):
         assert type(layer) is quantized.QuantizedLSTM
-        assert type(layer.cell) is quantized.QuantizedLSTMCell
+        assert type(layer.cell) is quantized_cell.QuantizedLSTMCell
 
 
 def test_the_keras_model_gives_the_reference_logits(rng):
