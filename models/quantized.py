@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -58,6 +59,7 @@ from models.spec import (
     formats_to_dict,
     network_spec,
     require_lstm,
+    with_formats,
 )
 from sim.fixed import FixedFormat, Overflow, Rounding
 from sim.reference import State as RawState
@@ -534,15 +536,23 @@ def build_quantized(
     return keras.Model(codes, logits, name="quantized_lstm")
 
 
-def quantize(checkpoint: Checkpoint, preset: str = DEFAULT_PRESET) -> Checkpoint:
-    """A float checkpoint's weights with a preset's formats, binary points fitted to the weights."""
+def quantize(
+    checkpoint: Checkpoint,
+    preset: str = DEFAULT_PRESET,
+    formats: Mapping[str, FixedFormat] = MappingProxyType({}),
+) -> Checkpoint:
+    """A float checkpoint's weights with a preset's formats, binary points fitted to the weights.
+
+    Args:
+        formats: instead of the preset's; see :func:`models.spec.with_formats`.
+    """
     spec = network_spec(
         preset,
         vocabulary=len(checkpoint.vocabulary),
         units=checkpoint.units,
         layers=checkpoint.layers,
     )
-    spec = fit_weight_formats(spec, checkpoint.weights)
+    spec = fit_weight_formats(with_formats(spec, formats), checkpoint.weights)
     return dataclasses.replace(checkpoint, spec=spec, record={})
 
 

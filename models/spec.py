@@ -484,6 +484,26 @@ def network_spec(
     return NetworkSpec(preset, vocabulary, (Layer(units, _formats_of_cell(lstm, cell)),) * layers, dense)
 
 
+def with_formats(spec: NetworkSpec, formats: Mapping[str, FixedFormat]) -> NetworkSpec:
+    """The same spec with other formats by field name, in all layers; W and b also in the output layer.
+
+    Raises:
+        UserError: for a name that neither has, naming the legal ones.
+    """
+    legal = dict.fromkeys(f.name for f in dataclasses.fields(DenseFormats))
+    legal = dict.fromkeys(spec.layers[0].formats.format_names()) | legal
+    for name in formats:
+        if name not in legal:
+            raise UserError(f"there is no format {name!r}; legal are {', '.join(legal)}")
+
+    def changed(old: Any) -> Any:
+        names = {field.name for field in dataclasses.fields(old)}
+        return dataclasses.replace(old, **{name: fmt for name, fmt in formats.items() if name in names})
+
+    layers = tuple(dataclasses.replace(layer, formats=changed(layer.formats)) for layer in spec.layers)
+    return dataclasses.replace(spec, layers=layers, output=changed(spec.output))
+
+
 def cell_formats_type(cell: str) -> type[CellFormats]:
     """The type of a cell's formats.
 
