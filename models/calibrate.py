@@ -19,7 +19,7 @@ from threadpoolctl import threadpool_limits
 
 from models.evaluate import bits_of_streams
 from models.partial import PartlyQuantized, format_names
-from models.spec import FULL_RANGE, FUNCTIONS, Function, NetworkSpec, fit_weight_formats
+from models.spec import FULL_RANGE, FUNCTIONS, Function, NetworkSpec, fit_weight_formats, with_formats
 from sim.fixed import MAX_BITS, FixedFormat
 
 Reals = NDArray[np.float64]
@@ -86,7 +86,7 @@ def calibrate(
         if field in formats.format_names() and field not in fixed
     }
     chosen["logits"] = best_format(spec.output.logits, [signals["logits"]])
-    return spec.with_signal_formats(chosen)
+    return with_formats(spec, chosen)
 
 
 def calibrate_by_loss(
@@ -130,7 +130,7 @@ def _moved(spec: NetworkSpec, name: str, step: int) -> NetworkSpec | None:
         return spec.with_weight_formats({name: fmt}) if _sensible(fmt) else None
     fmt = spec.output.logits if name == "logits" else spec.layers[0].formats.format(name)
     fmt = dataclasses.replace(fmt, integer=fmt.integer + step)
-    return spec.with_signal_formats({name: fmt}) if _sensible(fmt) else None
+    return with_formats(spec, {name: fmt}) if _sensible(fmt) else None
 
 
 def _sensible(fmt: FixedFormat) -> bool:

@@ -11,14 +11,16 @@ import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.errors import UserError
-from models.spec import NetworkSpec, fit_weight_formats, network_spec
+from models.spec import NetworkSpec, fit_weight_formats, network_spec, with_formats
 from models.store import content_hash, load_tensors, save_tensors, typed
+from sim.fixed import FixedFormat
 
 FLOAT, QUANTIZED = "float network", "quantized network"
 
@@ -117,10 +119,16 @@ class Checkpoint:
         return dataclasses.replace(self, record=record)
 
 
-def preset_spec(source: Checkpoint, preset: str) -> NetworkSpec:
-    """A preset for a float network's shape, binary points of weights fitted."""
+def preset_spec(
+    source: Checkpoint, preset: str, formats: Mapping[str, FixedFormat] = MappingProxyType({})
+) -> NetworkSpec:
+    """A preset for a float network's shape, binary points of weights fitted.
+
+    Args:
+        formats: instead of the preset's; see :func:`models.spec.with_formats`.
+    """
     spec = network_spec(preset, vocabulary=len(source.vocabulary), units=source.units, layers=source.layers)
-    return fit_weight_formats(spec, source.weights)
+    return fit_weight_formats(with_formats(spec, formats), source.weights)
 
 
 def shipped(name: str, corpus: str = "shakespeare") -> Path:

@@ -15,6 +15,7 @@ from models.evaluate import evaluate_keras, evaluate_partial, float_states
 from models.float_lstm import read_weights
 from models.partial import PartlyQuantized, format_names
 from models.spec import CELLS, DEFAULT_PRESET, network_spec
+from models.training_options import TrainingOptions
 
 PARTS = ("validation", "test")
 BIN = 20  # updates that the record of gradient norms holds together
@@ -25,7 +26,7 @@ STREAMS = 64  # over which gradient norms are averaged, and which formats are ca
 def measure(
     cell: str,
     corpus: Corpus,
-    options: training.TrainingOptions,
+    options: TrainingOptions,
     layers: int,
     budget: int,
     report: Callable[[training.Progress], None] | None = None,

@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -259,9 +260,17 @@ def build_quantized(
     return keras.Model(codes, logits, name="quantized_lstm")
 
 
-def quantize(checkpoint: Checkpoint, preset: str = DEFAULT_PRESET) -> Checkpoint:
-    """A float checkpoint's weights with a preset's formats, binary points fitted to the weights."""
-    return dataclasses.replace(checkpoint, spec=preset_spec(checkpoint, preset), record={})
+def quantize(
+    checkpoint: Checkpoint,
+    preset: str = DEFAULT_PRESET,
+    formats: Mapping[str, FixedFormat] = MappingProxyType({}),
+) -> Checkpoint:
+    """A float checkpoint's weights with a preset's formats, binary points fitted to the weights.
+
+    Args:
+        formats: instead of the preset's; see :func:`models.spec.with_formats`.
+    """
+    return dataclasses.replace(checkpoint, spec=preset_spec(checkpoint, preset, formats), record={})
 
 
 def quantized_model(checkpoint: Checkpoint, time_steps: int = 1, batch: int | None = None) -> keras.Model:

@@ -172,16 +172,6 @@ class NetworkSpec:
         shapes["output.b"] = (self.vocabulary,)
         return shapes
 
-    def with_signal_formats(self, formats: Mapping[str, FixedFormat]) -> NetworkSpec:
-        """The same spec with other formats for signals: fields of every layer's formats, or ``logits``."""
-        formats = dict(formats)
-        output = dataclasses.replace(self.output, logits=formats.pop("logits", self.output.logits))
-        layers = tuple(
-            dataclasses.replace(layer, formats=dataclasses.replace(layer.formats, **formats))
-            for layer in self.layers
-        )
-        return dataclasses.replace(self, layers=layers, output=output)
-
     def with_weight_formats(self, formats: Mapping[str, FixedFormat]) -> NetworkSpec:
         """The same spec with other formats for the named weight arrays."""
         unknown = set(formats) - set(self.weight_formats())
@@ -319,6 +309,26 @@ def network_spec(
         raise UserError(f"unknown preset {preset!r}; legal are {', '.join(PRESETS)}")
     lstm, dense = PRESETS[preset]
     return NetworkSpec(preset, vocabulary, (Layer(units, _formats_of_cell(lstm, cell)),) * layers, dense)
+
+
+def with_formats(spec: NetworkSpec, formats: Mapping[str, FixedFormat]) -> NetworkSpec:
+    """The same spec with other formats by field name, in all layers; W and b also in the output layer.
+
+    Raises:
+        UserError: for a name that neither has, naming the legal ones.
+    """
+    legal = dict.fromkeys(f.name for f in dataclasses.fields(DenseFormats))
+    legal = dict.fromkeys(spec.layers[0].formats.format_names()) | legal
+    for name in formats:
+        if name not in legal:
+            raise UserError(f"there is no format {name!r}; legal are {', '.join(legal)}")
+
+    def changed(old: Any) -> Any:
+        names = {field.name for field in dataclasses.fields(old)}
+        return dataclasses.replace(old, **{name: fmt for name, fmt in formats.items() if name in names})
+
+    layers = tuple(dataclasses.replace(layer, formats=changed(layer.formats)) for layer in spec.layers)
+    return dataclasses.replace(spec, layers=layers, output=changed(spec.output))
 
 
 def _formats_of_cell(lstm: LstmFormats, cell: str) -> CellFormats:

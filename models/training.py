@@ -29,6 +29,7 @@ from models import float_lstm
 from models.errors import UserError
 from models.float_lstm import tf
 from models.store import load_tensors, save_tensors
+from models.training_options import TrainingOptions
 
 CHECKPOINT_KIND = "training checkpoint"
 #: A batch's streams are worked on in this many groups, a thread each. It's a number of its own and not the
@@ -45,39 +46,6 @@ ADAM_BETA1, ADAM_BETA2, ADAM_EPSILON = 0.9, 0.999, 1e-8
 
 class TrainingDiverged(UserError):
     """The loss or the gradient stopped being a number, or the loss went far above that of a guess."""
-
-
-@dataclass(frozen=True)
-class TrainingOptions:
-    """How to train; every field is part of what makes a run reproducible."""
-
-    epochs: float = 12.0
-    batch: int = 64  # B: half as many updates an epoch at 128 cost more than its 10 % speed gained
-    steps: int = 64  # T: likewise
-    learning_rate: float = 1e-2  # the highest value of the schedule
-    final_learning_rate: float = 1e-5
-    warm_up: int = 200  # updates
-    clip: float = 1.0  # global norm of the gradient
-    dropout: float = 0.0  # 4.5 M characters and 0.3 M weights: the network underfits
-    distill: float = 0.0  # share of the teacher's prediction in the target; the rest is the text
-    seed: int = 1
-
-    def __post_init__(self) -> None:
-        for name, low, high in (
-            ("epochs", 0.0, 10_000.0),
-            ("batch", 1, 4096),
-            ("steps", 1, 4096),
-            ("learning_rate", 0.0, 10.0),
-            ("final_learning_rate", 0.0, 10.0),
-            ("warm_up", 0, 1_000_000),
-            ("clip", 1e-6, 1e6),
-            ("dropout", 0.0, 0.9),
-            ("distill", 0.0, 1.0),
-            ("seed", 0, 2**31 - 1),
-        ):
-            value = getattr(self, name)
-            if not low <= value <= high:
-                raise UserError(f"{name} is {value}; it must be from {low} to {high}")
 
 
 @dataclass(frozen=True)

@@ -78,9 +78,10 @@ def _measure(
     if not 1 <= options["units"] <= 512 or not 1 <= options["layers"] <= 4:
         raise UserError("--units must be from 1 to 512, --layers from 1 to 4")
     from models import cells, comparison, training
+    from models.training_options import TrainingOptions
 
     names = ("epochs", "learning_rate", "batch", "seed")
-    how = training.TrainingOptions(**{name: options[name] for name in names})
+    how = TrainingOptions(**{name: options[name] for name in names})
     vocabulary, layers = len(corpus.vocabulary), options["layers"]
     budget = cells.parameters("lstm", layers, options["units"], vocabulary)
     found: dict[str, Any] = {

@@ -15,7 +15,7 @@ from models.checkpoint import Checkpoint, preset_spec, shipped
 from models.errors import UserError
 from models.evaluate import estimate_reference
 from models.freeze import freeze
-from models.spec import PRESETS, NetworkSpec, fit_weight_formats
+from models.spec import PRESETS, NetworkSpec, fit_weight_formats, with_formats
 from models.store import write_text
 from scripts.options import corpus_options, held_out
 from sim.fixed import FixedFormat
@@ -126,7 +126,7 @@ def _changes(base: NetworkSpec, source: Checkpoint) -> Iterator[tuple[str, str, 
             if signal in ("weights", "b"):
                 yield signal, f"{text} bits", _narrow_weights(base, source, signal, int(text))
             else:
-                yield signal, text, base.with_signal_formats({signal: FixedFormat.parse(text)})
+                yield signal, text, with_formats(base, {signal: FixedFormat.parse(text)})
 
 
 def _narrow_weights(base: NetworkSpec, source: Checkpoint, kind: str, bits: int) -> NetworkSpec:

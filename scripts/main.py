@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """The command ``zynq-lstm``: finds the verbs, and turns errors into one line and an exit code.
 
-A verb is a module of this folder with an attribute ``command`` (a :class:`click.Command`); its
-name is the module's, with ``-`` for ``_``. Verb modules are imported to list them, so
-**a verb module imports TensorFlow (through :mod:`models.quiet`), Keras, hls4ml, cocotb and
-matplotlib inside its functions, never at its top**; ``tests/test_cli.py`` checks that.
+A verb is a module of this folder with an attribute ``command`` (a :class:`click.Command`) and a
+docstring that begins with ``"zynq-lstm VERB": what it is`` (in double backquotes); its name is the
+module's, with ``-`` for ``_``. The list of verbs is read off the docstrings: only the verb that is run
+is imported, so that the help is there at once, and ``doctor`` where packages are missing. **A verb module
+imports TensorFlow (through :mod:`models.quiet`), Keras, hls4ml, cocotb and matplotlib inside its
+functions, never at its top**, which its own ``--help`` needs; ``tests/test_cli.py`` checks that.
 
 Exit codes: 0 success, 1 a defect or a check that failed (the verb says which), 2 bad input or
 usage, 130 interrupted.
@@ -16,10 +18,11 @@ import difflib
 import errno
 import importlib
 import os
-import pkgutil
+import re
 import sys
 import traceback
 from collections.abc import Sequence
+from pathlib import Path
 
 import click
 
@@ -27,7 +30,7 @@ import scripts
 from models.errors import CheckError, UserError
 
 PROG = "zynq-lstm"
-_NOT_VERBS = frozenset({"main", "bootstrap"})
+_SUMMARY = re.compile(rf'^"""``{PROG} ([a-z-]+)``: (.+?)(?:"""|$)', re.M)
 
 
 def version() -> str:
@@ -47,17 +50,18 @@ class VerbGroup(click.Group):
     """A click group whose commands are the modules of the package ``scripts``."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        names = [
-            module.name
-            for module in pkgutil.iter_modules(scripts.__path__)
-            if not module.name.startswith("_") and module.name not in _NOT_VERBS
-        ]
-        return sorted(n.replace("_", "-") for n in names if self._load(n) is not None)
+        return sorted(self._summaries())
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name.startswith("_") or cmd_name in _NOT_VERBS:
+        if cmd_name not in self._summaries():
             return None
-        return self._load(cmd_name.replace("-", "_"))
+        module = importlib.import_module(f"{scripts.__name__}.{cmd_name.replace('-', '_')}")
+        assert isinstance(module.command, click.Command)
+        return module.command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(sorted(self._summaries().items()))
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -67,18 +71,16 @@ class VerbGroup(click.Group):
         return super().resolve_command(ctx, args)
 
     @staticmethod
-    def _load(module_name: str) -> click.Command | None:
-        if not module_name.isidentifier():
-            return None
-        qualified = f"{scripts.__name__}.{module_name}"
-        try:
-            module = importlib.import_module(qualified)
-        except ModuleNotFoundError as error:
-            if error.name == qualified:
-                return None  # no such verb; a verb's own missing import is not hidden
-            raise
-        command = getattr(module, "command", None)
-        return command if isinstance(command, click.Command) else None
+    def _summaries() -> dict[str, str]:
+        """What each verb is, by its name."""
+        found = {}
+        for folder in scripts.__path__:
+            for path in Path(folder).glob("[!_]*.py"):
+                with path.open(encoding="utf-8") as source:
+                    summary = _SUMMARY.search(source.read(1024))
+                if summary and summary[1] == path.stem.replace("_", "-"):
+                    found[summary[1]] = summary[2][0].upper() + summary[2][1:]
+        return found
 
 
 def _unknown_verb(name: str, known: list[str]) -> str:

@@ -111,3 +111,14 @@ def windows_of(network: Checkpoint, corpus: str, corpus_file: Path | None, chara
         )
     starts = np.linspace(0, len(codes) - length, count).astype(np.int64)
     return codes[np.random.default_rng(0).permutation(starts)[:, None] + np.arange(length)]
+
+
+def set_option(command: Command) -> Command:
+    """``--set SECTION.KEY=VALUE``: instead of what a configuration file says."""
+    return click.option(
+        "--set",
+        "changes",
+        multiple=True,
+        metavar="SECTION.KEY=VALUE",
+        help="Instead of what the file says, such as engine.lanes=64; may be given more than once.",
+    )(command)

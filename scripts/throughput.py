@@ -106,6 +106,7 @@ def _ours(preset: str | None) -> Callable[[int], None]:
 
     from models import float_lstm, quantized, training
     from models.checkpoint import Checkpoint
+    from models.training_options import TrainingOptions
 
     model: Any = float_lstm.build_float(LAYERS, UNITS, VOCABULARY)
     training.initialise(model, 1)
@@ -114,7 +115,7 @@ def _ours(preset: str | None) -> Callable[[int], None]:
         start = Checkpoint(vocabulary, float_lstm.read_weights(model))
         model = quantized.quantized_model(quantized.quantize(start, preset))
     text = np.random.default_rng(0).integers(0, VOCABULARY, 10 * BATCH * STEPS).astype(np.uint8)
-    options = training.TrainingOptions(epochs=1000, batch=BATCH, steps=STEPS, learning_rate=1e-3)
+    options = TrainingOptions(epochs=1000, batch=BATCH, steps=STEPS, learning_rate=1e-3)
     trainer = training.Trainer(model, text, options, {})
 
     def run(updates: int) -> None:

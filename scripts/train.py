@@ -8,8 +8,9 @@ import json
 import platform
 import shlex
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -21,12 +22,13 @@ from models.errors import UserError
 from models.evaluate import METRIC, require_text
 from models.spec import DEFAULT_PRESET, PRESETS, NetworkSpec, network_spec
 from models.store import write_text
+from models.training_options import TrainingOptions
 
 if TYPE_CHECKING:
-    from models.training import Progress, Trainer, TrainingOptions
+    from models.training import Progress, Trainer
+    from sim.fixed import FixedFormat
 
-# Defaults of the stages where they differ; the reasons are in docs/training.md.
-BASE_EPOCHS, BASE_LEARNING_RATE = 12.0, 1e-2
+# Defaults of what continues from the base; the reasons are in docs/training.md.
 FURTHER_EPOCHS, FURTHER_LEARNING_RATE, DISTILL = 4.0, 5e-3, 0.5
 
 STAGES = ("base", "float", "quantized")
@@ -64,22 +66,30 @@ STARTS = ("base", "seed")
 )
 @click.option("--layers", default=2, show_default=True, help="LSTM layers.")
 @click.option("--units", default=128, show_default=True, help="Units of each layer.")
-@click.option("--epochs", default=BASE_EPOCHS, show_default=True, help="Of the base.")
+@click.option("--epochs", default=TrainingOptions.epochs, show_default=True, help="Of the base.")
 @click.option(
     "--further-epochs", default=FURTHER_EPOCHS, show_default=True, help="After the base, float or quantized."
 )
-@click.option("--batch", default=64, show_default=True, help="Parallel streams.")
-@click.option("--steps", default=64, show_default=True, help="Characters between truncations.")
+@click.option("--batch", default=TrainingOptions.batch, show_default=True, help="Parallel streams.")
 @click.option(
-    "--learning-rate", default=BASE_LEARNING_RATE, show_default=True, help="Highest rate of the base."
+    "--steps",
+    default=TrainingOptions.steps,
+    show_default=True,
+    help="Characters between truncations.",
+)
+@click.option(
+    "--learning-rate",
+    default=TrainingOptions.learning_rate,
+    show_default=True,
+    help="Highest rate of the base.",
 )
 @click.option(
     "--further-learning-rate", default=FURTHER_LEARNING_RATE, show_default=True, help="Highest rate after it."
 )
 @click.option("--distill", default=DISTILL, show_default=True, help="Share of the teacher in the target.")
-@click.option("--dropout", default=0.0, show_default=True, help="Between layers.")
-@click.option("--clip", default=1.0, show_default=True, help="Global norm of the gradient.")
-@click.option("--seed", default=1, show_default=True)
+@click.option("--dropout", default=TrainingOptions.dropout, show_default=True, help="Between layers.")
+@click.option("--clip", default=TrainingOptions.clip, show_default=True, help="Global norm of the gradient.")
+@click.option("--seed", default=TrainingOptions.seed, show_default=True)
 @click.option(
     "--run-dir",
     type=click.Path(path_type=Path),
@@ -107,22 +117,29 @@ def command(corpus_name: str, corpus_file: Path | None, stage: str, preset: str,
     )
     for part in ("validation", "test"):  # what the network is evaluated on in the end
         require_text(corpus.split().part(part), f"{corpus.name}: the {part} split")
+    options["command"] = _command_line()
     run_dir: Path = options["run_dir"]
     name = Path(corpus.name).stem
     paths = {what: run_dir / f"{name}-{what}.safetensors" for what in ("base", "float", preset)}
     base = options["base"] or paths["base"]
     if stage in ("all", "base") and not options["base"]:
-        _train_base(corpus, paths["base"], options)
+        train_base(corpus, paths["base"], options)
     if stage in ("all", "float"):
-        _train_float(corpus, base, paths["float"], options)
+        train_float(corpus, base, paths["float"], options)
     if stage in ("all", "quantized"):
-        _train_quantized(corpus, base, options["teacher"] or paths["float"], preset, paths[preset], options)
+        train_quantized(corpus, base, options["teacher"] or paths["float"], preset, paths[preset], options)
 
 
-def _train_base(corpus: Corpus, path: Path, options: dict[str, Any]) -> None:
+def train_base(corpus: Corpus, path: Path, options: Mapping[str, Any]) -> None:
+    """Train a float network from the seed and write it to ``path``.
+
+    Args:
+        options: the verb's by their names (``batch``, ``run_dir``, ``resume``, ...), and ``command``: what
+            the record says that it was made with.
+    """
     from models import float_lstm, training
 
-    chosen = training.TrainingOptions(
+    chosen = TrainingOptions(
         epochs=options["epochs"], learning_rate=options["learning_rate"], **_shared(options)
     )
     codes = corpus.split().train
@@ -136,7 +153,8 @@ def _train_base(corpus: Corpus, path: Path, options: dict[str, Any]) -> None:
     _run("base", training.Trainer(model, codes, chosen, identity), corpus, path, options)
 
 
-def _train_float(corpus: Corpus, base: Path, path: Path, options: dict[str, Any]) -> None:
+def train_float(corpus: Corpus, base: Path, path: Path, options: Mapping[str, Any]) -> None:
+    """Continue from the float network ``base``; see :func:`train_base`."""
     from models import training
     from models.float_lstm import float_model
 
@@ -147,16 +165,28 @@ def _train_float(corpus: Corpus, base: Path, path: Path, options: dict[str, Any]
     _run("float", trainer, corpus, path, options, before={"base": _told(start)})
 
 
-def _train_quantized(
-    corpus: Corpus, base: Path, teacher: Path, preset: str, path: Path, options: dict[str, Any]
+def train_quantized(
+    corpus: Corpus,
+    base: Path,
+    teacher: Path,
+    preset: str,
+    path: Path,
+    options: Mapping[str, Any],
+    formats: Mapping[str, FixedFormat] = MappingProxyType({}),
 ) -> None:
+    """Quantize ``base`` and train on with the rounding; see :func:`train_base`.
+
+    Args:
+        teacher: the float network that teaches it.
+        formats: instead of the preset's; see :func:`models.spec.with_formats`.
+    """
     from models import quantized, training
     from models.float_lstm import float_model
 
     start = _float_network(base, corpus, "base")
     anew = options["quantized_from"] == "seed"
     chosen = _further(options, anew, distill=options["distill"])
-    checkpoint = quantized.quantize(start, preset)
+    checkpoint = quantized.quantize(start, preset, formats)
     spec = checkpoint.spec
     assert spec is not None
     if anew:
@@ -204,10 +234,8 @@ def _initial_weights(like: Checkpoint, spec: NetworkSpec, seed: int) -> dict[str
     return weights
 
 
-def _further(options: dict[str, Any], anew: bool = False, **more: Any) -> TrainingOptions:
+def _further(options: Mapping[str, Any], anew: bool = False, **more: Any) -> TrainingOptions:
     """Options of what continues from the base, or instead starts anew."""
-    from models.training import TrainingOptions
-
     return TrainingOptions(
         epochs=options["further_epochs"] + (options["epochs"] if anew else 0),
         learning_rate=options["learning_rate" if anew else "further_learning_rate"],
@@ -236,11 +264,11 @@ def _told(checkpoint: Checkpoint) -> dict[str, Any]:
     }
 
 
-def _record(stage: str, trainer: Trainer, corpus: Corpus) -> dict[str, Any]:
+def _record(stage: str, trainer: Trainer, corpus: Corpus, command: str) -> dict[str, Any]:
     """How a network came about, as far as training went."""
     return {
         "stage": stage,
-        "command": _command_line(),
+        "command": command,
         "corpus": {
             "name": corpus.name,
             "characters": len(corpus),
@@ -254,7 +282,7 @@ def _record(stage: str, trainer: Trainer, corpus: Corpus) -> dict[str, Any]:
     }
 
 
-def _shared(options: dict[str, Any]) -> dict[str, Any]:
+def _shared(options: Mapping[str, Any]) -> dict[str, Any]:
     return {key: options[key] for key in ("batch", "steps", "clip", "dropout", "seed")}
 
 
@@ -263,7 +291,7 @@ def _run(
     trainer: Trainer,
     corpus: Corpus,
     path: Path,
-    options: dict[str, Any],
+    options: Mapping[str, Any],
     quantized: Checkpoint | None = None,
     before: dict[str, Any] | None = None,
 ) -> None:
@@ -323,7 +351,8 @@ def _run(
         part: evaluate_keras(trainer.model, split.part(part), f"the {part} split")
         for part in ("validation", "test")
     }
-    record = _record(stage, trainer, corpus) | {"bits_per_character": bits, "metric": METRIC} | (before or {})
+    record = _record(stage, trainer, corpus, options["command"])
+    record |= {"bits_per_character": bits, "metric": METRIC, **(before or {})}
     weights = read_weights(trainer.model)
     result = Checkpoint(
         corpus.vocabulary,

@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How to train: the options, their defaults and what is legal. Needs no TensorFlow."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from models.errors import UserError
+
+#: The least and the largest legal value of each option.
+LIMITS: Mapping[str, tuple[float, float]] = MappingProxyType(
+    {
+        "epochs": (0.0, 10_000.0),
+        "batch": (1, 4096),
+        "steps": (1, 4096),
+        "learning_rate": (0.0, 10.0),
+        "final_learning_rate": (0.0, 10.0),
+        "warm_up": (0, 1_000_000),
+        "clip": (1e-6, 1e6),
+        "dropout": (0.0, 0.9),
+        "distill": (0.0, 1.0),
+        "seed": (0, 2**31 - 1),
+    }
+)
+
+
+@dataclass(frozen=True)
+class TrainingOptions:
+    """How to train; every field is part of what makes a run reproducible."""
+
+    epochs: float = 12.0
+    batch: int = 64  # B: half as many updates an epoch at 128 cost more than its 10 % speed gained
+    steps: int = 64  # T: likewise
+    learning_rate: float = 1e-2  # the highest value of the schedule
+    final_learning_rate: float = 1e-5
+    warm_up: int = 200  # updates
+    clip: float = 1.0  # global norm of the gradient
+    dropout: float = 0.0  # 4.5 M characters and 0.3 M weights: the network underfits
+    distill: float = 0.0  # share of the teacher's prediction in the target; the rest is the text
+    seed: int = 1
+
+    def __post_init__(self) -> None:
+        for name, (low, high) in LIMITS.items():
+            value = getattr(self, name)
+            if not low <= value <= high:
+                raise UserError(f"{name} is {value}; it must be from {low} to {high}")

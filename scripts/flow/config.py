@@ -1,0 +1,333 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a configuration file may say: every key with its meaning, its default and what is legal.
+
+The file that ``zynq-lstm init`` writes, the table in ``docs/flow.md`` and the messages about mistakes all
+come from here; defaults and limits are those of the verbs.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+import click
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic.fields import FieldInfo
+
+from hls.convert import CLOCK_PERIOD
+from hls.synthesis import DEFAULT_PART, PARTS, part_name
+from models.corpus import CORPORA
+from models.spec import (
+    DEFAULT_PRESET,
+    MAX_LAYERS,
+    MAX_UNITS,
+    PRESETS,
+    DenseFormats,
+    LstmFormats,
+    network_spec,
+    with_formats,
+)
+from models.training_options import LIMITS, TrainingOptions
+from scripts import demo, train
+from scripts.engines import SIMULATORS
+from sim.fixed import FixedFormat
+from sim.sampling import TEMPERATURE
+
+ENGINES = ("keras", "hls", "rtl")  # what is compared with the reference
+SHIPPED = "shipped"
+METHODS = ("train", "calibrate")
+
+
+def _key(
+    default: Any,
+    meaning: str,
+    low: float | None = None,
+    high: float | None = None,
+    choices: Iterable[str] = (),
+    example: Any = None,
+    near: Iterable[str] = (),
+) -> Any:
+    """A key of the file.
+
+    Args:
+        example: shown where the default is that there is none.
+        near: of which the likely one is named at a mistake; the choices if there are any.
+    """
+    choices = tuple(choices)
+    more = {"choices": choices, "low": low, "high": high, "example": example, "near": tuple(near) or choices}
+    return Field(default, description=meaning, ge=low, le=high, json_schema_extra=more)
+
+
+def _option(command: click.Command, name: str) -> Any:
+    """The default of a verb's option."""
+    return next(p.default for p in command.params if p.name == name)
+
+
+def _training(name: str, meaning: str, default: Any = None, like: str | None = None) -> Any:
+    low, high = LIMITS[like or name]
+    return _key(getattr(TrainingOptions, name) if default is None else default, meaning, low, high)
+
+
+class Mistake(ValueError):
+    """A value that does not go with another one; ``key`` is the key that is to be changed."""
+
+    def __init__(self, key: str, message: str) -> None:
+        super().__init__(message)
+        self.key = key
+
+
+class Section(BaseModel):
+    """A table of the file."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    @field_validator("*")
+    @classmethod
+    def _one_of(cls, value: Any, info: ValidationInfo) -> Any:
+        choices = extra(cls.model_fields[str(info.field_name)], "choices")
+        if choices and value is not None:
+            for one in value if isinstance(value, list) else [value]:
+                if one not in choices:
+                    raise ValueError(f"{one!r} is unknown")
+        return value
+
+
+class Corpus(Section):
+    """The text: what is trained on, and what everything is verified with."""
+
+    name: str = _key(CORPORA[0], "A corpus that comes with the project.", choices=CORPORA)
+    file: str | None = _key(
+        None, "Any UTF-8 text instead; the path is relative to this file.", example="book.txt"
+    )
+
+    @model_validator(mode="after")
+    def _one_text(self) -> Corpus:
+        if {"name", "file"} <= self.model_fields_set:
+            raise Mistake("file", "name and file are two texts; give one")
+        return self
+
+
+class Model(Section):
+    """The network's shape."""
+
+    layers: int = _key(_option(train.command, "layers"), "LSTM layers.", 1, MAX_LAYERS)
+    units: int = _key(_option(train.command, "units"), "Units of each layer.", 1, MAX_UNITS)
+
+
+class Training(Section):
+    """How the network comes about: by training, or from a checkpoint."""
+
+    checkpoint: str | None = _key(
+        None,
+        f'A quantized network instead of training: "{SHIPPED}" for the one that comes with the project for '
+        "this corpus and preset, or a path.",
+        example=SHIPPED,
+    )
+    float_checkpoint: str | None = _key(
+        None,
+        "With a checkpoint: the float network to compare it with, a path; the shipped one if that is taken.",
+        example="float.safetensors",
+    )
+    epochs: float = _training("epochs", "Epochs of the base, the first float network.")
+    further_epochs: float = _training(
+        "further_epochs", "Epochs after the base, float and quantized.", train.FURTHER_EPOCHS, "epochs"
+    )
+    batch: int = _training("batch", "Parallel streams of text.")
+    steps: int = _training("steps", "Characters between truncations of the gradient.")
+    learning_rate: float = _training("learning_rate", "Highest rate of the base.")
+    further_learning_rate: float = _training(
+        "further_learning_rate", "Highest rate after it.", train.FURTHER_LEARNING_RATE, "learning_rate"
+    )
+    dropout: float = _training("dropout", "Between layers.")
+    clip: float = _training("clip", "Global norm of the gradient.")
+    distill: float = _training(
+        "distill", "Share of the float network in what the quantized one learns.", train.DISTILL
+    )
+    quantized_from: str = _key(
+        train.STARTS[0],
+        "'seed': the quantized network starts anew instead of from the base, and trains as long as both.",
+        choices=train.STARTS,
+    )
+    seed: int = _training("seed", "Of initial weights, order of the text, and dropout.")
+
+    @model_validator(mode="after")
+    def _no_training_of_a_checkpoint(self) -> Training:
+        if self.checkpoint is None and self.float_checkpoint is not None:
+            raise Mistake(
+                "float_checkpoint",
+                "float_checkpoint goes with checkpoint; without one the float network is trained",
+            )
+        without_effect = sorted(self.model_fields_set - {"checkpoint", "float_checkpoint"})
+        if self.checkpoint is not None and without_effect:
+            raise Mistake(
+                without_effect[0], f"{without_effect[0]} has no effect, since checkpoint gives the network"
+            )
+        return self
+
+
+class Formats(Section):
+    """Fixed-point formats of weights and signals; docs/numerics.md explains them."""
+
+    preset: str = _key(DEFAULT_PRESET, "Where all formats come from.", choices=PRESETS)
+    method: str = _key(
+        METHODS[0],
+        "'train': quantization-aware training; 'calibrate': binary points fitted to the text, no training.",
+        choices=METHODS,
+    )
+
+    @model_validator(mode="after")
+    def _legal(self) -> Formats:
+        for name, text in self.changes().items():
+            try:
+                with_formats(network_spec(self.preset, vocabulary=2), {name: FixedFormat.parse(text)})
+            except ValueError as error:
+                raise Mistake(name, str(error)) from None
+        return self
+
+    def changes(self) -> dict[str, str]:
+        """Formats given instead of the preset's, by field name."""
+        return {name: text for name in SIGNALS if (text := getattr(self, name)) is not None}
+
+
+#: Signals and weights whose format may differ from the preset's.
+SIGNALS = tuple(dict.fromkeys((*LstmFormats.format_names(), *DenseFormats.__dataclass_fields__)))
+_MEANINGS = {
+    "W": "kernels, the output layer's too; their binary points are fitted",
+    "U": "recurrent kernels; their binary points are fitted",
+    "b": "biases, the output layer's too",
+    "z": "pre-activations, which index the gates' tables",
+    "gate": "i, f, o",
+    "g": "candidate",
+    "c": "cell state",
+    "ct": "c as the table of tanh sees it",
+    "tc": "tanh(c)",
+    "h": "hidden state",
+    "logits": "what the output layer gives",
+}
+
+
+def _with_signals() -> type[Formats]:
+    """:class:`Formats` with a key for each signal."""
+    from pydantic import create_model
+
+    example = {name: str(getattr(PRESETS[DEFAULT_PRESET][name == "logits"], name)) for name in SIGNALS}
+    keys: dict[str, Any] = {
+        name: (str | None, _key(None, f"Instead of the preset's: {_MEANINGS[name]}.", example=example[name]))
+        for name in SIGNALS
+    }
+    return create_model("Formats", __base__=Formats, __doc__=Formats.__doc__, **keys)
+
+
+AllFormats = _with_signals()
+
+
+class Engine(Section):
+    """The hardware."""
+
+    part: str = _key(
+        DEFAULT_PART, f"Zynq-7000 device, with or without package: {', '.join(PARTS)}.", near=PARTS
+    )
+    clock_mhz: float = _key(
+        1000 / CLOCK_PERIOD, "Clock that times are given at, and that HLS is asked for.", 1, 1000
+    )
+    lanes: int | None = _key(None, "Most multiply-accumulates a cycle.", 1, example=208)
+    dsp: int | None = _key(
+        None, "Most DSPs that the array may take; what fits the part if not given.", 1, example=208
+    )
+    reuse_factor: int | None = _key(
+        None, "HLS: clock cycles of each matrix product; a quarter of a layer's columns if not given.", 1,
+        example=32,
+    )  # fmt: skip
+    synthesis: bool = _key(True, "Count LUTs, flip-flops, DSPs and block RAM with Yosys: minutes.")
+
+    @field_validator("part")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        return part_name(value)
+
+
+class Verification(Section):
+    """What is simulated, compared and measured."""
+
+    engines: list[str] = _key(
+        list(ENGINES), "Engines compared with the reference, at every signal of every character.",
+        choices=ENGINES,
+    )  # fmt: skip
+    characters: int = _key(
+        _option(demo.command, "characters"), "Held-out characters to compare on.", demo.MINIMUM, 1_000_000
+    )
+    generate: int = _key(demo.GENERATED, "Characters that each engine then writes.", demo.MINIMUM, 1_000_000)
+    temperature: float = _key(
+        0.0, "Of what they write; 0: always the likeliest.", 0, TEMPERATURE.max_raw * TEMPERATURE.lsb
+    )
+    seed: int = _key(1, "Of what they write, and of the protocol tests.", 1, 2**31 - 1)
+    simulator: str = _key(next(iter(SIMULATORS.values())), "Of the RTL.", choices=SIMULATORS.values())
+    protocol: bool = _key(False, "Also test streams, registers and modes of the RTL: a minute or two.")
+    ladder: bool = _key(
+        True, "Measure what each kind of rounding costs, where there is a float network: a minute or two."
+    )
+
+
+class Config(Section):
+    """One flow."""
+
+    name: str | None = _key(
+        None, "Of the folder build/NAME with all results; this file's name if not given.", example="my-engine"
+    )
+    corpus: Corpus = Corpus()
+    model: Model = Model()
+    training: Training = Training()
+    formats: AllFormats = AllFormats()  # type: ignore[valid-type]
+    engine: Engine = Engine()
+    verification: Verification = Verification()
+
+    @field_validator("name")
+    @classmethod
+    def _a_folder(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(r"\w[\w.-]*", value, re.ASCII):
+            raise ValueError(f"{value!r} names no folder; use letters, digits, '.', '_' and '-'")
+        return value
+
+    @model_validator(mode="after")
+    def _nothing_without_effect(self) -> Config:
+        if self.training.checkpoint is None:
+            return self
+        takes_preset = self.training.checkpoint == SHIPPED
+        for section, free in (("model", set()), ("formats", {"preset"} if takes_preset else set())):
+            given = sorted(getattr(self, section).model_fields_set - free)
+            if given:
+                raise Mistake(
+                    f"{section}.{given[0]}", "has no effect, since training.checkpoint gives the network"
+                )
+        return self
+
+
+def sections() -> dict[str, type[Section]]:
+    """The tables of the file by name, in order."""
+    return {
+        name: field.annotation
+        for name, field in Config.model_fields.items()
+        if isinstance(field.annotation, type) and issubclass(field.annotation, Section)
+    }
+
+
+def extra(field: FieldInfo, what: str) -> Any:
+    """What :func:`_key` was told beside pydantic's own."""
+    return field.json_schema_extra.get(what) if isinstance(field.json_schema_extra, dict) else None
+
+
+def legal(field: FieldInfo) -> str:
+    """What a key may be, for people."""
+    choices, low, high = (extra(field, what) for what in ("choices", "low", "high"))
+    kind = str(field.annotation)
+    if choices:
+        return f"{'a list of' if 'list' in kind else 'one of'} {', '.join(choices)}"
+    if "bool" in kind:
+        return "true or false"
+    if "str" in kind:
+        return "text in quotes"
+    noun = "a whole number" if "int" in kind else "a number"
+    if low is None:
+        return noun
+    return f"{noun} from {low:g} to {high:.10g}" if high is not None else f"{noun} from {low:g} on"

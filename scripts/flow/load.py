@@ -1,0 +1,237 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reading a configuration file; every mistake in it is one line with file, line, and what is legal."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+import sys
+import textwrap
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic.fields import FieldInfo
+
+from models.errors import UserError
+from scripts.flow.config import SHIPPED, Config, Mistake, extra, legal, sections
+
+if sys.version_info >= (3, 11):
+    import tomllib as tomllib  # re-exported
+else:
+    import tomli as tomllib
+
+PRESETS = Path(__file__).parent / "presets"
+BUILD = Path("build")
+
+
+@dataclass(frozen=True)
+class Flow:
+    """A configuration that was read, and where it is from."""
+
+    file: Path
+    config: Config
+
+    @property
+    def name(self) -> str:
+        return self.config.name or self.file.stem
+
+    @property
+    def folder(self) -> Path:
+        """Of all results."""
+        return BUILD / self.name
+
+    def path(self, given: str) -> Path:
+        """A path in the file, which is relative to it."""
+        return self.file.parent / given
+
+
+def preset_file(name: str) -> Path:
+    """A configuration that comes with the project.
+
+    Raises:
+        UserError: naming those there are.
+    """
+    known = {path.stem: path for path in sorted(PRESETS.glob("*.toml"))}
+    if name not in known:
+        raise UserError(f"unknown preset {name!r}{_near(name, known)}; there are {', '.join(known)}")
+    return known[name]
+
+
+def load(file: Path, changes: Iterable[str] = ()) -> Flow:
+    """Read and check a configuration.
+
+    Args:
+        changes: ``section.key=value`` each, instead of what the file says.
+
+    Raises:
+        UserError: naming file, line, key, and what is legal.
+    """
+    try:
+        text = file.read_text(encoding="utf-8")
+    except OSError as error:
+        raise UserError(
+            f"{file}: {error.strerror or error}; 'zynq-lstm init {file}' writes a configuration"
+        ) from None
+    except UnicodeDecodeError as error:
+        raise UserError(f"{file}: not UTF-8 at byte {error.start}") from None
+    try:
+        data = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        place = re.search(r" \(at (?:line (\d+), column \d+|end of document)\)$", str(error))
+        line = place[1] if place and place[1] else str(text.count("\n") + 1)
+        said = str(error)[: place.start()] if place else str(error)
+        raise UserError(f"{file}:{line}: not TOML: {said}") from None
+    flow = Flow(file, checked(data, file, text, changes))
+    _require_files(flow, text)
+    return flow
+
+
+def checked(data: dict[str, Any], file: Path, text: str, changes: Iterable[str] = ()) -> Config:
+    """The configuration that plain data says; arguments and errors as for :func:`load`."""
+    given = {}
+    for change in changes:
+        key, value = _change(change)
+        given[key] = f"--set {change}"
+        *section, name = key.split(".")
+        target = data
+        for part in section:
+            target = target.setdefault(part, {})
+            if not isinstance(target, dict):
+                raise UserError(f"--set {change}: {part} is no table")
+        target[name] = value
+    try:
+        return Config.model_validate(data)
+    except ValidationError as error:
+        first, *rest = error.errors()
+        key, message = _explain(first)
+        more = f" (and {len(rest)} more)" if rest else ""
+        by_flag = (said for name, said in given.items() if f"{name}.".startswith(f"{key}."))
+        where = next(by_flag, f"{file}:{line_of(text, key)}")
+        raise UserError(f"{where}: {key}: {message}{more}") from None
+
+
+def line_of(text: str, key: str) -> int:
+    """Where a key stands in TOML that was parsed: its line, or its table's, or the first."""
+    *table, name = key.split(".")
+    section, best = "", 1
+    for number, line in enumerate(text.splitlines(), 1):
+        header = re.match(r"\s*\[+\s*([^\]]+?)\s*\]", line)
+        if header:
+            section = header[1].replace('"', "").replace(" ", "")
+            if section in (key, ".".join(table)):
+                best = number
+        if section == ".".join(table) and re.match(rf"""\s*["']?{re.escape(name)}["']?\s*=""", line):
+            return number
+        if not section and re.match(rf"\s*{re.escape(key)}\s*=", line):
+            return number
+    return best
+
+
+def _change(change: str) -> tuple[str, Any]:
+    key, equals, value = change.partition("=")
+    if not equals or not re.fullmatch(r"\w+(\.\w+)?", key.strip()):
+        raise UserError(f"--set {change}: write section.key=value, such as --set engine.lanes=64")
+    try:
+        return key.strip(), tomllib.loads(f"x = {value}")["x"]
+    except tomllib.TOMLDecodeError:
+        return key.strip(), value.strip()  # a shell has taken the quotes away
+
+
+def _explain(error: Mapping[str, Any]) -> tuple[str, str]:
+    """Key and message of one of pydantic's errors."""
+    loc = [str(part) for part in error["loc"] if not isinstance(part, int)]
+    kind, given = error["type"], error["input"]
+    if kind == "extra_forbidden":
+        return ".".join(loc), _unknown(loc)
+    cause = error.get("ctx", {}).get("error")
+    if isinstance(cause, Mistake):
+        return ".".join([*loc, cause.key]), str(cause)
+    key, field = ".".join(loc), _field(loc)
+    if field is None:  # a table is something else
+        return key, f"must be a table, [{key}], got {_shown(given)}"
+    if cause is not None:
+        words = given if isinstance(given, list) else [given]
+        near = "".join(_near(word, extra(field, "near")) for word in words if isinstance(word, str))
+        return key, f"{cause}{near}{f'; legal is {legal(field)}' if extra(field, 'choices') else ''}"
+    return key, f"must be {legal(field)}, got {_shown(given)}"
+
+
+def _unknown(loc: list[str]) -> str:
+    *table, name = loc
+    known = sections()
+    if not table:
+        legal_keys = list(Config.model_fields)
+    else:
+        legal_keys = list(known[table[0]].model_fields)
+    elsewhere = [section for section, model in known.items() if name in model.model_fields]
+    near = f"; it belongs into [{elsewhere[0]}]" if elsewhere else _near(name, legal_keys)
+    return f"unknown key{near}; legal are {', '.join(legal_keys)}"
+
+
+def _field(loc: list[str]) -> FieldInfo | None:
+    model = sections().get(loc[0]) if loc else None
+    if model is None:
+        return Config.model_fields.get(loc[0]) if loc else None
+    return model.model_fields.get(loc[1]) if len(loc) > 1 else None
+
+
+def _near(name: str, known: Iterable[str]) -> str:
+    found = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
+    return f", did you mean {found[0]!r}" if found and name not in found else ""
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 40 else f"{text[:37]}..."
+
+
+def _require_files(flow: Flow, text: str) -> None:
+    """Refuse a file that is named and not there, before any work."""
+    config = flow.config
+    for key, given in (
+        ("corpus.file", config.corpus.file),
+        ("training.checkpoint", config.training.checkpoint),
+        ("training.float_checkpoint", config.training.float_checkpoint),
+    ):
+        if given is not None and given != SHIPPED and not flow.path(given).is_file():
+            raise UserError(f"{flow.file}:{line_of(text, key)}: {key}: {flow.path(given)}: no such file")
+
+
+def toml(value: Any) -> str:
+    """A text, number, truth value or list of them as TOML, which writes them as JSON does."""
+    return json.dumps(value, ensure_ascii=False)
+
+
+def written(config: Config, heading: str) -> str:
+    """A commented file of a configuration: what it sets is set, all else stands there as a comment."""
+    lines = [f"# {line}".rstrip() for line in heading.splitlines()]
+    lines += ["", *_keys(config, ["name"])]
+    for name, model in sections().items():
+        lines += ["", f"# {model.__doc__}", f"[{name}]"]
+        lines += _keys(getattr(config, name), model.model_fields)
+    return "\n".join(lines) + "\n"
+
+
+def _keys(section: Any, names: Iterable[str]) -> Iterable[str]:
+    for name in names:
+        field = type(section).model_fields[name]
+        value = getattr(section, name)
+        default = field.default if field.default is not None else extra(field, "example")
+        yield from (f"# {line}" for line in textwrap.wrap(f"{field.description} Legal: {legal(field)}.", 96))
+        yield f"{name} = {toml(value)}" if name in section.model_fields_set else f"#{name} = {toml(default)}"
+
+
+def table() -> str:
+    """All keys as Markdown, for the documentation."""
+    lines = ["| key | default | legal | |", "|---|---|---|---|"]
+    rows = [("", "name", Config.model_fields["name"])]
+    for name, model in sections().items():
+        rows += [(f"{name}.", key, field) for key, field in model.model_fields.items()]
+    for section, key, field in rows:
+        default = "" if field.default is None else f"`{toml(field.default)}`"
+        lines.append(f"| `{section}{key}` | {default} | {legal(field)} | {field.description} |")
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``zynq-lstm init``: write a commented configuration file for 'zynq-lstm run'."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from scripts.options import set_option
+
+
+@click.command(name="init")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False), default=Path("flow.toml"))
+@click.option("--preset", default="shipped", show_default=True, help="What to begin with; --list shows them.")
+@set_option
+@click.option("--list", "listed", is_flag=True, help="Show the presets and write nothing.")
+@click.option("--overwrite", is_flag=True, help="Replace a file that is there.")
+def command(file: Path, preset: str, changes: tuple[str, ...], listed: bool, overwrite: bool) -> None:
+    """Write a configuration FILE with every key, what it means, its default and what is legal."""
+    from models.errors import UserError
+    from models.store import write_text
+    from scripts.flow.load import PRESETS, checked, preset_file, tomllib, written
+
+    if listed:
+        for path in sorted(PRESETS.glob("*.toml")):
+            first = path.read_text(encoding="utf-8").splitlines()[1]
+            click.echo(f"{path.stem:10s} {first.lstrip('# ')}")
+        return
+    source = preset_file(preset)
+    if file.exists() and not overwrite:
+        raise UserError(f"{file}: is there already; choose another name, or give --overwrite")
+    text = source.read_text(encoding="utf-8")
+    config = checked(tomllib.loads(text), source, text, changes)
+    heading = (
+        f"Preset {preset}: {text.splitlines()[1].lstrip('# ')}\n"
+        f"'zynq-lstm run {file.name}' does it. A line that begins with # and a key is a default."
+    )
+    write_text(file, written(config, heading))
+    click.echo(f"wrote {file}; 'zynq-lstm run {file} --dry-run' shows what it means to do")

@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The configuration of a flow: what it refuses and how, and what ``zynq-lstm init`` writes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+import pytest
+
+from models.errors import UserError
+from models.training_options import LIMITS
+from scripts import train
+from scripts.flow.config import Config, Training, legal, sections
+from scripts.flow.load import PRESETS, line_of, load, preset_file, table, tomllib
+from scripts.main import main
+
+
+def refused(tmp_path: Path, text: str, *changes: str) -> str:
+    """Of what is said, what comes behind the folder."""
+    file = tmp_path / "flow.toml"
+    file.write_text(text, encoding="utf-8")
+    with pytest.raises(UserError) as error:
+        load(file, changes)
+    return str(error.value).replace(f"{tmp_path}/", "")
+
+
+@pytest.mark.parametrize(
+    "text, message",
+    [
+        ("name = x", "flow.toml:1: not TOML: Invalid value"),
+        ("\n\n[engine", "flow.toml:3: not TOML: "),
+        ("[engine]\n\n lane = 3", "flow.toml:3: engine.lane: unknown key, did you mean 'lanes'; legal are "),
+        ("[model]\nlanes = 3", "flow.toml:2: model.lanes: unknown key; it belongs into [engine]; legal are "),
+        ("[engin]\nlanes = 3", "flow.toml:1: engin: unknown key, did you mean 'engine'; legal are name"),
+        ("engine = 3", "flow.toml:1: engine: must be a table, [engine], got 3"),
+        ("[engine]\nlanes = 0", "flow.toml:2: engine.lanes: must be a whole number from 1 on, got 0"),
+        ("[engine]\nlanes = 1.5", "flow.toml:2: engine.lanes: must be a whole number from 1 on, got 1.5"),
+        ("engine = {lanes = true}", "flow.toml:1: engine.lanes: must be a whole number from 1 on, got True"),
+        ("[engine]\nsynthesis = 1", "flow.toml:2: engine.synthesis: must be true or false, got 1"),
+        ("[model]\nunits = 513", "flow.toml:2: model.units: must be a whole number from 1 to 512, got 513"),
+        ("[formats]\npreset = 'w8a7'", "'w8a7' is unknown, did you mean 'w8a8'; legal is one of w8a8, "),
+        ("[formats]\nc = 'ap_fixed<99,3>'", "flow.toml:2: formats.c: 'ap_fixed<99,3>': bits must be 1 to 32"),
+        ("[formats]\nz = 'ap_fixed<20,3>'", "flow.toml:2: formats.z: format z: "),
+        ("[engine]\npart = 'xc7z021'", "engine.part: unknown part 'xc7z021'; known are xc7z007s, "),
+        ("[verification]\nengines = ['rtl', 'hsl']", "'hsl' is unknown, did you mean 'hls'; legal is a "),
+        ("[corpus]\nname = 'shakespeare'\nfile = 'a'", "flow.toml:3: corpus.file: name and file are "),
+        ("[corpus]\nfile = 'missing.txt'", "flow.toml:2: corpus.file: missing.txt: no such file"),
+        (
+            "[training]\ncheckpoint = 'shipped'\nepochs = 3.0",
+            "flow.toml:3: training.epochs: epochs has no effect, since checkpoint gives the network",
+        ),
+        (
+            "[training]\ncheckpoint = 'shipped'\n[model]\nunits = 4",
+            "flow.toml:4: model.units: has no effect, since training.checkpoint gives the network",
+        ),
+        ("[training]\nfloat_checkpoint = 'a'", "flow.toml:2: training.float_checkpoint: "),
+        ("name = '../x'", "flow.toml:1: name: '../x' names no folder"),
+        ("[engine]\nlanes = 0\ndsp = 0", "got 0 (and 1 more)"),
+    ],
+)
+def test_a_mistake_is_one_line_with_its_place(tmp_path: Path, text: str, message: str) -> None:
+    said = refused(tmp_path, text)
+    assert message in said
+    assert "\n" not in said
+
+
+def test_what_a_flag_says_is_checked_alike(tmp_path: Path) -> None:
+    assert refused(tmp_path, "", "engine.lane=3").startswith("--set engine.lane=3: engine.lane: unknown key")
+    assert refused(tmp_path, "", "foo.bar=1").startswith("--set foo.bar=1: foo: unknown key")
+    assert refused(tmp_path, "", "engine.lanes").startswith("--set engine.lanes: write section.key=value")
+    file = tmp_path / "flow.toml"
+    file.write_text("[engine]\nlanes = 3\n", encoding="utf-8")
+    changed = load(file, ["engine.lanes=8", "engine.part=xc7z010", "verification.engines=['rtl']"]).config
+    assert (changed.engine.lanes, changed.engine.part) == (8, "xc7z010")
+    assert changed.verification.engines == ["rtl"]
+
+
+def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"'zynq-lstm init .*' writes a configuration"):
+        load(tmp_path / "missing.toml")
+    file = tmp_path / "flow.toml"
+    file.write_bytes(b"name = '\xe9'")
+    with pytest.raises(UserError, match="not UTF-8 at byte 8"):
+        load(file)
+
+
+def test_lines_of_keys() -> None:
+    text = 'name = "x"\n\n[engine]\n# lanes = 1\n  "lanes" = 2\n[ training ]\nseed=1\nlanes = 3\n'
+    assert [line_of(text, key) for key in ("name", "engine.lanes", "training.seed", "training.lanes")] == [
+        1, 5, 7, 8,
+    ]  # fmt: skip
+    assert line_of(text, "engine.dsp") == line_of(text, "engine") == 3
+
+
+@pytest.mark.parametrize("preset", [path.stem for path in sorted(PRESETS.glob("*.toml"))])
+def test_what_init_writes_says_what_the_preset_says(preset: str, tmp_path: Path, capsys) -> None:
+    file = tmp_path / "flow.toml"
+    assert main(["init", str(file), "--preset", preset]) == 0
+    assert load(file).config == load(preset_file(preset)).config
+    text = file.read_text(encoding="utf-8")
+    for name, model in sections().items():
+        assert f"\n[{name}]\n" in text
+        for key, field in model.model_fields.items():
+            assert f"\n{key} = " in text or f"\n#{key} = " in text
+            assert legal(field) in " ".join(text.replace("\n# ", " ").split())
+    assert main(["init", str(file)]) == 2
+    assert "is there already" in capsys.readouterr().err
+    assert main(["init", str(file), "--preset", "shiped"]) == 2
+    assert "did you mean 'shipped'" in capsys.readouterr().err
+
+
+def test_every_example_and_default_is_legal(tmp_path: Path) -> None:
+    """The file with all its keys set, without those that exclude each other."""
+    assert main(["init", str(tmp_path / "flow.toml"), "--preset", "train"]) == 0
+    text = (tmp_path / "flow.toml").read_text(encoding="utf-8")
+    everything = "\n".join(
+        line[1:] if line.startswith("#") and line[1:2].isalpha() and " = " in line else line
+        for line in text.splitlines()
+        if not line.startswith(("#file", "#checkpoint", "#float_checkpoint"))
+    )
+    config = Config.model_validate(tomllib.loads(everything))
+    assert config.formats.model_fields_set == set(type(config.formats).model_fields)
+    assert config.engine.model_fields_set == set(type(config.engine).model_fields)
+
+
+def test_training_has_the_verb_s_options_and_defaults() -> None:
+    defaults = {p.name: p.default for p in train.command.params if isinstance(p, click.Option)}
+    ours = set(Training.model_fields) - {"checkpoint", "float_checkpoint"}
+    assert set(LIMITS) - {"final_learning_rate", "warm_up"} <= ours <= set(defaults)
+    assert {name: Training.model_fields[name].default for name in ours} == {n: defaults[n] for n in ours}
+
+
+def test_the_list_of_presets(capsys) -> None:
+    assert main(["init", "--list"]) == 0
+    assert "shipped    The network that comes with the project" in capsys.readouterr().out
+
+
+def test_the_table_of_keys() -> None:
+    assert "| `model.units` | `128` | a whole number from 1 to 512 | Units of each layer. |" in table()
