@@ -20,7 +20,7 @@ def command(file: Path, preset: str, changes: tuple[str, ...], listed: bool, ove
     """Write a configuration FILE with every key, what it means, its default and what is legal."""
     from models.errors import UserError
     from models.store import write_text
-    from scripts.flow.load import PRESETS, checked, preset_file, tomllib, written
+    from scripts.flow.load import PRESETS, checked, parsed, preset_file, written
 
     if listed:
         for path in sorted(PRESETS.glob("*.toml")):
@@ -31,7 +31,7 @@ def command(file: Path, preset: str, changes: tuple[str, ...], listed: bool, ove
     if file.exists() and not overwrite:
         raise UserError(f"{file}: is there already; choose another name, or give --overwrite")
     text = source.read_text(encoding="utf-8")
-    config = checked(tomllib.loads(text), source, text, changes)
+    config = checked(parsed(text), source, text, changes)
     heading = (
         f"Preset {preset}: {text.splitlines()[1].lstrip('# ')}\n"
         f"'zynq-lstm run {file.name}' does it. A line that begins with # and a key is a default."

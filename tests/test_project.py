@@ -19,7 +19,6 @@ LOCKS = ["requirements.lock", "requirements-nodeps.lock"]
 MOST_LINES = 400
 #: Longer modules, and why.
 LONG = {
-    "models/training.py": "one class that runs, saves and restores; a part of it alone has no use",
     "scripts/train.py": "one verb: its options, and the run that they describe",
     "sim/bench/protocol.py": "a list of independent tests: cocotb takes those of one module",
     "sim/reference.py": "the arithmetic that all engines are held to, to be read from top to bottom",

@@ -20,12 +20,14 @@ from models.errors import UserError
 from scripts.flow.config import SHIPPED, Config, Mistake, extra, legal, sections
 
 if sys.version_info >= (3, 11):
-    import tomllib as tomllib  # re-exported
+    import tomllib
 else:
     import tomli as tomllib
 
 PRESETS = Path(__file__).parent / "presets"
 BUILD = Path("build")
+
+parsed = tomllib.loads
 
 
 @dataclass(frozen=True)
