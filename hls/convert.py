@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import IO, Any, TextIO, cast
 
 import hls
+from hls.synthesis import DEFAULT_PART, full_part
 from models.errors import UserError
 
-PART = "xc7z020clg400-1"  # the Zynq-7020 of the PYNQ-Z1 and Z2 and the Zybo Z7-20
+PART = full_part(DEFAULT_PART)
 CLOCK_PERIOD = 10  # ns
 PROJECT = "char_lstm"
 LOG = "hls4ml.log"

@@ -23,6 +23,15 @@ PARTS = {
     "xc7z045": {"lut": 218_600, "ff": 437_200, "dsp": 900, "bram36": 545},
 }
 DEFAULT_PART = "xc7z020"
+# A package and speed grade of each, for tools that want a whole part number; a Zynq-7020's is that of the
+# PYNQ-Z1 and Z2 and of the Zybo Z7-20.
+PACKAGES = {
+    "xc7z007s": "clg400-1",
+    "xc7z010": "clg400-1",
+    "xc7z020": "clg400-1",
+    "xc7z030": "fbg484-1",
+    "xc7z045": "ffg900-2",
+}
 
 # Cells of a 7-series netlist and the LUTs or flip-flops that each takes (AMD UG474, tables of the SLICEM's
 # memory and shift register modes).
@@ -66,6 +75,16 @@ def part_name(part: str) -> str:
         if part.startswith(name):
             return name
     raise UserError(f"unknown part {part!r}; known are {', '.join(PARTS)} and their packages")
+
+
+def full_part(part: str) -> str:
+    """``part``, with a package and speed grade of :data:`PACKAGES` if it has none.
+
+    Raises:
+        UserError: as :func:`part_name`.
+    """
+    name = part_name(part)
+    return name + PACKAGES[name] if part == name else part
 
 
 def results(project: Path) -> Path:

@@ -45,7 +45,7 @@ def command(
 ) -> None:
     """Predict cycles a character, DSP48E1 and block RAM of an engine, exactly, and whether it fits.
 
-    LUTs and flip-flops are not predicted; 'zynq-lstm synthesize' counts them.
+    LUTs and flip-flops are not predicted; 'zynq-lstm synth' counts them.
     """
     from hls.estimate import estimate, fitting_array
     from models.errors import UserError
@@ -53,7 +53,7 @@ def command(
     from models.store import write_text
 
     if synthesize and not table:
-        raise UserError("--synthesize goes with --table; 'zynq-lstm synthesize' counts one design")
+        raise UserError("--synthesize goes with --table; 'zynq-lstm synth' counts one design")
     spec = (
         spec_of(network)
         if network

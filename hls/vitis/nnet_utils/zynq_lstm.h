@@ -52,6 +52,11 @@ template <int W, int N, ap_q_mode Q, ap_o_mode V, int S> ap_uint<W> raw(const ap
     return bits;
 }
 
+#ifndef __SYNTHESIS__
+// Of gates, which may be unsigned.
+template <class T> long long signed_raw(const T &value) { return raw(value); }
+#endif
+
 // A table's address is the value's bits read as an unsigned number.
 template <class T> ap_uint<T::width> address(const T &value) {
 #pragma HLS INLINE
@@ -188,8 +193,8 @@ Units:
         out[u] = h_new;
 #ifndef __SYNTHESIS__
         if (csim::tracing()) {
-            const long long values[] = {raw(z_i), raw(z_f), raw(z_g),   raw(z_o), raw(i),  raw(f),
-                                        raw(g),   raw(o),   raw(c_new), raw(ct),  raw(tc), raw(h_new)};
+            const long long values[] = {raw(z_i), raw(z_f), raw(z_g), raw(z_o), signed_raw(i), signed_raw(f),
+                                        raw(g), signed_raw(o), raw(c_new), raw(ct), raw(tc), raw(h_new)};
             csim::record(values, sizeof values / sizeof *values);
         }
 #endif

@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What Vivado and Vitis HLS need beside the sources: settings, scripts and a test bench."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from shutil import copyfile
+
+import numpy as np
+
+from hls.synthesis import full_part
+from models.errors import UserError
+from models.network import IntegerNetwork
+from models.store import write_text
+from sim.fixed import Raw
+from sim.reference import Reference
+
+HERE = Path(__file__).parent
+VIVADO_SCRIPT, VITIS_SCRIPT, BENCH = "vivado.tcl", "vitis_hls.tcl", "exact_test.cpp"
+VIVADO_REPORTS = "reports"
+STEPS = ("csim", "csynth", "cosim", "export")
+RESET = 1 << 15  # of an input word: clear the state before this character
+
+
+def add_vivado(project: Path, top: str, part: str, period: float, route: bool = True) -> Path:
+    """Put Vivado's script and settings into an RTL project (:func:`sim.rtl.write_project`).
+
+    Args:
+        period: of the clock, in ns.
+        route: place and route, too; else figures are those of synthesis, with estimated wires.
+
+    Returns:
+        The script.
+
+    Raises:
+        UserError: for an unknown part or an impossible period.
+    """
+    settings = {"part": full_part(part), "top": top, "period": _period(period), "route": int(route)}
+    return _write(project, VIVADO_SCRIPT, settings)
+
+
+def add_vitis(project: Path, network: IntegerNetwork, codes: Raw, top: str, part: str, period: float) -> Path:
+    """Put Vitis HLS' script, a test bench and its vectors into a project that hls4ml wrote.
+
+    Args:
+        codes: characters (time,) to compare, at least two; the state is cleared before the first and halfway.
+        period: of the clock, in ns.
+
+    Returns:
+        The script.
+
+    Raises:
+        UserError: for an unknown part, an impossible period or too few characters.
+    """
+    if len(codes) < 2:
+        raise UserError(f"the test bench needs at least 2 characters, got {len(codes)}")
+    write_text(project / "tb_data" / "vectors.txt", vectors(network, codes))
+    copyfile(HERE / BENCH, project / BENCH)
+    settings = {
+        "part": full_part(part),
+        "top": top,
+        "period": _period(period),
+        "steps": f"{{{' '.join(STEPS)}}}",
+    }
+    return _write(project, VITIS_SCRIPT, settings)
+
+
+def vectors(network: IntegerNetwork, codes: Raw) -> str:
+    """Input words and raw logits of the reference, as exact_test.cpp reads them."""
+    reference = Reference(network)
+    lines = [f"{len(codes)} {network.spec.vocabulary}"]
+    for half in np.array_split(np.asarray(codes, np.int64), 2):
+        reference.reset()
+        for position, (code, logits) in enumerate(zip(half, reference.run(half), strict=True)):
+            word = int(code) | (RESET if position == 0 else 0)
+            lines.append(" ".join(map(str, (word, *logits))))
+    return "\n".join(lines) + "\n"
+
+
+def _period(period: float) -> str:
+    if not 0.5 <= period <= 1000:
+        raise UserError(f"a clock period is from 0.5 to 1000 ns, got {period}")
+    return f"{period:.3f}"
+
+
+def _write(project: Path, script: str, settings: Mapping[str, object]) -> Path:
+    lines = [
+        "# SPDX-License-Identifier: Apache-2.0",
+        *(f"set {key} {value}" for key, value in settings.items()),
+    ]
+    write_text(project / "settings.tcl", "\n".join(lines) + "\n")
+    copyfile(HERE / script, project / script)
+    return project / script

@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Vivado's and Vitis HLS' reports as numbers. What is not where it should be is an error, never a guess.
+
+Layouts: AMD UG906 (utilization, timing summary, power) and UG1399 (C synthesis, C/RTL co-simulation).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from xml.etree import ElementTree
+
+from models.errors import UserError
+
+#: Rows of Vivado's utilization report, by our names (:data:`hls.synthesis.PARTS`).
+UTILIZATION = {"lut": "Slice LUTs", "ff": "Slice Registers", "dsp": "DSPs", "bram36": "Block RAM Tile"}
+#: Elements of Vitis HLS' report; a BRAM_18K is half a block RAM.
+HLS_RESOURCES = {"lut": "LUT", "ff": "FF", "dsp": "DSP", "bram36": "BRAM_18K"}
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Slack of the worst setup and hold path in ns; negative: the clock is too fast."""
+
+    setup_slack: float
+    hold_slack: float
+    failing: int  # endpoints, setup and hold together
+
+    @property
+    def met(self) -> bool:
+        return self.failing == 0 and self.setup_slack >= 0 and self.hold_slack >= 0
+
+
+@dataclass(frozen=True)
+class HlsSynthesis:
+    """What Vitis HLS expects of its RTL, before Vivado; periods in ns, latency and interval in cycles."""
+
+    target_period: float
+    estimated_period: float
+    latency: tuple[int, int]  # best, worst: of a character, from input to logits
+    interval: tuple[int, int]  # between characters
+    resources: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Cosimulation:
+    """Measured in the simulation of Vitis HLS' RTL, in cycles: minimum, average, maximum."""
+
+    latency: tuple[int, int, int]
+    interval: tuple[int, int, int]
+
+
+def utilization(path: Path) -> dict[str, float]:
+    """LUTs, flip-flops, DSPs and block RAMs of 36 Kb from ``report_utilization``."""
+    rows: dict[str, set[str]] = {}
+    column = None
+    for line in _lines(path):
+        cells = [cell.strip() for cell in line.strip().strip("|").split("|")]
+        if cells[0] == "Site Type":
+            column = cells.index("Used") if "Used" in cells else None
+        elif column is not None and line.startswith("|") and len(cells) > column:
+            # An asterisk points to a footnote.
+            rows.setdefault(cells[0].rstrip("*").strip(), set()).add(cells[column])
+    found = {}
+    for name, row in UTILIZATION.items():
+        values = rows.get(row, set())
+        if len(values) != 1:  # a row that stands in two tables says the same in both
+            raise _wrong(path, f"a row '{row}' with one value, not {sorted(values) or 'none'}")
+        found[name] = _number(path, row, values.pop())
+    return found
+
+
+def timing(path: Path) -> Timing:
+    """Worst slacks from ``report_timing_summary``; a design without timed paths is an error."""
+    lines = _lines(path)
+    for k, line in enumerate(lines):
+        names = re.split(r"\s{2,}", line.strip())
+        if names[0] == "WNS(ns)" and k + 2 < len(lines):
+            values = dict(zip(names, lines[k + 2].split(), strict=False))
+            break
+    else:
+        raise _wrong(path, "the table that begins with WNS(ns)")
+    numbers = [
+        _number(path, name, values.get(name, "nothing"))
+        for name in ("WNS(ns)", "WHS(ns)", "TNS Failing Endpoints", "THS Failing Endpoints")
+    ]
+    return Timing(numbers[0], numbers[1], int(numbers[2] + numbers[3]))
+
+
+def power(path: Path) -> dict[str, float]:
+    """Watts from ``report_power``: total, dynamic, static; Vivado's estimate, with assumed activity."""
+    rows: dict[str, str] = {}
+    for line in _lines(path):
+        cells = [cell.strip() for cell in line.strip().strip("|").split("|")]
+        if len(cells) == 2:
+            rows.setdefault(cells[0], cells[1])
+    wanted = {"total": "Total On-Chip Power (W)", "dynamic": "Dynamic (W)", "static": "Device Static (W)"}
+    return {
+        name: _number(path, row, rows.get(row, "nothing").removeprefix("<")) for name, row in wanted.items()
+    }
+
+
+def hls_synthesis(path: Path) -> HlsSynthesis:
+    """From ``TOP_csynth.xml`` of ``csynth_design``."""
+    try:
+        root = ElementTree.fromstring("\n".join(_lines(path)))
+    except ElementTree.ParseError as error:
+        raise _wrong(path, f"XML ({error})") from None
+
+    def number(where: str) -> float:
+        text = (root.findtext(where) or "nothing").strip()
+        return _number(path, where, text)
+
+    overall = "PerformanceEstimates/SummaryOfOverallLatency"
+    best, worst, least, most = (
+        int(number(f"{overall}/{name}"))
+        for name in ("Best-caseLatency", "Worst-caseLatency", "Interval-min", "Interval-max")
+    )
+    resources = {name: number(f"AreaEstimates/Resources/{row}") for name, row in HLS_RESOURCES.items()}
+    resources["bram36"] /= 2
+    return HlsSynthesis(
+        number("UserAssignments/TargetClockPeriod"),
+        number("PerformanceEstimates/SummaryOfTimingAnalysis/EstimatedClockPeriod"),
+        (best, worst),
+        (least, most),
+        resources,
+    )
+
+
+def cosimulation(path: Path) -> Cosimulation:
+    """From ``TOP_cosim.rpt`` of ``cosim_design``.
+
+    Raises:
+        UserError: also if the simulation did not pass.
+    """
+    for line in _lines(path):
+        cells = [cell.strip() for cell in line.strip().strip("|").split("|")]
+        if cells[0] == "Verilog" and len(cells) >= 8:
+            if cells[1] != "Pass":
+                raise UserError(f"{path}: the simulation of the RTL ended with '{cells[1]}', not 'Pass'")
+            low, mean, high, least, average, most = (
+                int(_number(path, "cycles of Verilog", c)) for c in cells[2:8]
+            )
+            return Cosimulation((low, mean, high), (least, average, most))
+    raise _wrong(path, "a row 'Verilog' with status, latency and interval")
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return path.read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
+        raise UserError(f"{path}: there is no such report; see the tool's log") from None
+    except UnicodeDecodeError:
+        raise _wrong(path, "text") from None
+
+
+def _number(path: Path, what: str, text: str) -> float:
+    if not re.fullmatch(r"-?\d+(\.\d+)?", text):
+        raise _wrong(path, f"a number for {what}, not '{text}'")
+    return float(text)
+
+
+def _wrong(path: Path, wanted: str) -> UserError:
+    return UserError(f"{path}: expected {wanted}; is this the report of another tool or version?")

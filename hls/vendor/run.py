@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Vivado and Vitis HLS as programs of this machine."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+from models.errors import UserError
+
+#: By tool, what starts it: the first of these programs that is there, with its options before the script.
+PROGRAMS = {
+    "vivado": (("vivado", "-mode", "batch", "-nojournal", "-nolog", "-source"),),
+    # The second since 2025.1, which has no vitis_hls any more.
+    "vitis-hls": (("vitis_hls", "-f"), ("vitis-run", "--mode", "hls", "--tcl")),
+}
+
+
+def run(tool: str, script: Path) -> Path:
+    """Run a tool on a script, in the script's folder; returns its log.
+
+    Raises:
+        UserError: if the tool is not there, saying what to do without, or fails, with its first error.
+    """
+    there = [command for command in PROGRAMS[tool] if shutil.which(command[0])]
+    if not there:
+        names = " or ".join(program for program, *_ in PROGRAMS[tool])
+        raise UserError(
+            f"{names} is not on the PATH; source settings64.sh of its installation, or run {script} where "
+            "there is one; or use --tool yosys, which is installed with zynq-lstm"
+        )
+    program, *options = there[0]
+    log = script.parent / f"{tool}.log"
+    with log.open("w", encoding="utf-8") as output:
+        done = subprocess.run(
+            [program, *options, script.name],
+            cwd=script.parent,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+    if done.returncode:
+        raise UserError(f"{program} failed: {first_error(log)}; see {log}")
+    return log
+
+
+def first_error(log: Path) -> str:
+    """The first line of a log that is an error, or the last one that is not empty."""
+    lines = [line.strip() for line in log.read_text(encoding="utf-8", errors="replace").splitlines()]
+    errors = [line for line in lines if re.match(r"(CRITICAL )?ERROR\b|@E ", line)]
+    return next(iter(errors or [line for line in reversed(lines) if line]), "no message")

@@ -1,0 +1,193 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``zynq-lstm synth``: what a network takes of a part, by Yosys, Vivado or Vitis HLS."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from scripts.options import array_options
+
+if TYPE_CHECKING:
+    from models.network import IntegerNetwork
+
+TOOLS = ("yosys", "vivado", "vitis-hls")
+PERIOD = 5.0  # ns: 200 MHz, what docs/architecture.md finds plausible
+#: Options and the tools that have them.
+ONLY = {
+    "dsp": ("yosys", "vivado"),
+    "lanes": ("yosys", "vivado"),
+    "clock_period": ("vivado", "vitis-hls"),
+    "reuse_factor": ("vitis-hls",),
+    "characters": ("vitis-hls",),
+    "route": ("vivado",),
+}
+
+
+@click.command(name="synth")
+@click.option("--tool", type=click.Choice(TOOLS), default=TOOLS[0], show_default=True)
+@click.option("--checkpoint", type=click.Path(path_type=Path), help="Quantized network; the shipped w8a8.")
+@click.option(
+    "--part", default="xc7z020", show_default=True, help="Device, or device with package and speed."
+)
+@array_options
+@click.option("--clock-period", type=float, help=f"In ns; Vivado {PERIOD:g}, Vitis HLS 10 if not given.")
+@click.option("--route/--no-route", default=None, help="Vivado: place and route, too; it does.")
+@click.option("--reuse-factor", type=int, help="Vitis HLS: clock cycles of each matrix product.")
+@click.option("--characters", type=int, help="Vitis HLS: how many its simulations compare; 32 if not given.")
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder for project, netlist, reports and log; build/synth/TOOL if not given.",
+)
+@click.option("--json", "json_path", type=click.Path(path_type=Path), help="Write the report there, too.")
+@click.pass_context
+def command(
+    ctx: click.Context,
+    /,
+    tool: str,
+    checkpoint: Path | None,
+    part: str,
+    output: Path | None,
+    json_path: Path | None,
+    **options: Any,
+) -> None:
+    """Write the project of a network, synthesize it, and print what it takes of the part.
+
+    yosys is installed with this command, and its netlist is checked ('zynq-lstm figures engine --help').
+    vivado places and routes the RTL and reports timing and power. vitis-hls simulates the HLS C++ and its RTL
+    against the reference, and exports an IP. Without the tool, the project is there all the same.
+
+    Exit code 1 if the netlist has a fault or the clock is too fast.
+    """
+    from models.checkpoint import Checkpoint, shipped
+    from models.errors import UserError
+    from models.freeze import freeze
+    from models.store import write_text
+
+    given = {name: value for name, value in options.items() if value is not None}
+    for name in given:
+        if tool not in ONLY[name]:
+            raise UserError(
+                f"--{name.replace('_', '-')} is for --tool {' and '.join(ONLY[name])}, not {tool}"
+            )
+    loaded = Checkpoint.load(checkpoint or shipped("w8a8"))
+    folder = output or Path("build", "synth", tool)
+    if tool == "yosys":
+        report, good = _yosys(freeze(loaded), part, folder, given)
+    elif tool == "vivado":
+        report, good = _vivado(freeze(loaded), part, folder, given)
+    else:
+        from scripts.hls_project import write_project
+
+        report, good = _vitis_hls(write_project(loaded, part, folder, given))
+    if json_path:
+        write_text(json_path, json.dumps(report, indent=2) + "\n")
+    if not good:
+        ctx.exit(1)
+
+
+def _yosys(
+    network: IntegerNetwork, part: str, folder: Path, given: dict[str, Any]
+) -> tuple[dict[str, Any], bool]:
+    from rich.console import Console
+
+    from hls.netlist import Netlist, check, summary
+    from hls.synthesis import results, synthesize
+
+    project = _write_rtl(network, part, folder, given)
+    with Console().status("Yosys; some minutes for a full engine"):
+        report = synthesize(project, part)
+    _print(report["tool"], report["part"], report)
+    found = check(Netlist(results(project) / "netlist.json"))
+    for line in summary(found):
+        click.echo(line)
+    return report, not found.faults
+
+
+def _vivado(
+    network: IntegerNetwork, part: str, folder: Path, given: dict[str, Any]
+) -> tuple[dict[str, Any], bool]:
+    from rich.console import Console
+
+    from hls.generate import TOP
+    from hls.synthesis import part_name
+    from hls.vendor import projects, reports
+    from hls.vendor.run import run
+
+    period, route = given.pop("clock_period", PERIOD), given.pop("route", True)
+    project = _write_rtl(network, part, folder, given)
+    script = projects.add_vivado(project, TOP, part, period, route)
+    with Console().status("Vivado; some minutes"):
+        run("vivado", script)
+    made = project / projects.VIVADO_REPORTS
+    used = reports.utilization(made / "utilization.rpt")
+    timing, power = reports.timing(made / "timing.rpt"), reports.power(made / "power.rpt")
+    _print("Vivado, routed" if route else "Vivado, synthesized", part_name(part), used)
+    state = "met" if timing.met else f"NOT met: {timing.failing} endpoints"
+    click.echo(
+        f"clock {period:g} ns: {state}; slack {timing.setup_slack:g} ns (setup), "
+        f"{timing.hold_slack:g} ns (hold)"
+    )
+    click.echo(
+        f"power {power['total']:g} W, {power['static']:g} W of them static; an estimate, see its report"
+    )
+    report = {"tool": "Vivado", "part": part, "routed": route, "clock_period": period, **used}
+    report |= {"setup_slack": timing.setup_slack, "hold_slack": timing.hold_slack, "power": power}
+    return report, timing.met
+
+
+def _vitis_hls(project: Path) -> tuple[dict[str, Any], bool]:
+    from rich.console import Console
+
+    from hls.convert import PROJECT
+    from hls.synthesis import part_name
+    from hls.vendor import projects, reports
+    from hls.vendor.run import run
+
+    with Console().status("Vitis HLS; half an hour or more"):
+        run("vitis-hls", project / projects.VITIS_SCRIPT)
+    solution = project / "hls" / "solution1"
+    found = reports.hls_synthesis(solution / "syn" / "report" / f"{PROJECT}_csynth.xml")
+    measured = reports.cosimulation(solution / "sim" / "report" / f"{PROJECT}_cosim.rpt")
+    part = _setting(project, "part")
+    _print("Vitis HLS, an estimate", part_name(part), found.resources)
+    good = found.estimated_period <= found.target_period
+    click.echo(f"clock {found.target_period:g} ns: estimated {found.estimated_period:g} ns")
+    click.echo(
+        f"a character every {measured.interval[1]:,} cycles, latency {measured.latency[1]:,} (RTL simulation)"
+    )
+    click.echo("csim and cosim: every logit is the reference's")
+    report = {"tool": "Vitis HLS", "part": part, **found.resources}
+    report |= {"clock_period": found.target_period, "estimated_period": found.estimated_period}
+    report |= {"latency_cycles": measured.latency, "interval_cycles": measured.interval}
+    return report, good
+
+
+def _setting(project: Path, name: str) -> str:
+    lines = (project / "settings.tcl").read_text(encoding="utf-8").splitlines()
+    return next(line.split(" ", 2)[2] for line in lines if line.startswith(f"set {name} "))
+
+
+def _write_rtl(network: IntegerNetwork, part: str, folder: Path, limits: dict[str, Any]) -> Path:
+    from hls.design import Design
+    from hls.estimate import fitting_array
+    from sim.rtl import write_project
+
+    write_project(Design(network, fitting_array(network.spec, part, **limits)), folder / "rtl")
+    return folder / "rtl"
+
+
+def _print(title: str, part: str, used: dict[str, Any]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from hls.synthesis import PARTS
+
+    table = Table("", "used", f"{part} has", "", title=title)
+    for name, has in PARTS[part].items():
+        table.add_row(name, f"{used[name]:g}", f"{has:,}", f"{100 * used[name] / has:.0f} %")
+    Console().print(table)
