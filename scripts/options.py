@@ -92,12 +92,21 @@ def windows_of(network: Checkpoint, corpus: str, corpus_file: Path | None, chara
     Raises:
         UserError: the text is shorter than two parts, or has a character that the network doesn't know.
     """
-    import numpy as np
-
     if corpus_file:
         codes = encode(read_text(corpus_file), network.vocabulary, str(corpus_file))
     else:
         codes = load_corpus(corpus).with_vocabulary(network.vocabulary).split().validation
+    return windows(codes, characters)
+
+
+def windows(codes: NDArray[Any], characters: int) -> NDArray[Any]:
+    """Parts of a text, spread evenly, in an order of chance: (S, WINDOW + 1).
+
+    Raises:
+        UserError: the text is shorter than two parts.
+    """
+    import numpy as np
+
     length = WINDOW + 1
     count = min(characters, len(codes)) // length
     if count < 2:
