@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import IO, Any, TextIO, cast
 
 import hls
-from models.errors import UserError
+from models.errors import UserError, first_error
 
 PART = "xc7z020clg400-1"  # the Zynq-7020 of the PYNQ-Z1 and Z2 and the Zybo Z7-20
 CLOCK_PERIOD = 10  # ns
@@ -91,14 +91,21 @@ def compile_model(hls_model: Any) -> None:
     folder = Path(hls_model.config.get_output_dir())
     for old in folder.glob(f"firmware/{hls_model.config.get_project_name()}-*.so"):
         old.unlink()  # hls4ml gives each build a name of its own
-    with _logged(folder, "a"):
-        try:
-            hls_model.compile()
-        except UserError:
-            raise
-        except Exception as error:  # hls4ml raises nothing more specific
-            print(error)
-            raise UserError(f"compiling {folder} failed; see {folder / LOG}") from error
+    log = folder / LOG
+    before = log.stat().st_size if log.exists() else 0
+    try:
+        with _logged(folder, "a"):
+            try:
+                hls_model.compile()
+            except UserError:
+                raise
+            except Exception as error:  # hls4ml raises nothing more specific
+                print(error)
+                raise
+    except UserError:
+        raise
+    except Exception as error:
+        raise UserError(f"compiling {folder} failed; see {log}: {first_error(log, before)}") from error
 
 
 def _check_layers(model: Any) -> None:
