@@ -13,7 +13,7 @@ from typing import IO, Any, TextIO, cast
 
 import hls
 from hls.synthesis import DEFAULT_PART, full_part
-from models.errors import UserError
+from models.errors import UserError, first_error
 
 PART = full_part(DEFAULT_PART)
 CLOCK_PERIOD = 10  # ns
@@ -92,14 +92,21 @@ def compile_model(hls_model: Any) -> None:
     folder = Path(hls_model.config.get_output_dir())
     for old in folder.glob(f"firmware/{hls_model.config.get_project_name()}-*.so"):
         old.unlink()  # hls4ml gives each build a name of its own
-    with _logged(folder, "a"):
-        try:
-            hls_model.compile()
-        except UserError:
-            raise
-        except Exception as error:  # hls4ml raises nothing more specific
-            print(error)
-            raise UserError(f"compiling {folder} failed; see {folder / LOG}") from error
+    log = folder / LOG
+    before = log.stat().st_size if log.exists() else 0
+    try:
+        with _logged(folder, "a"):
+            try:
+                hls_model.compile()
+            except UserError:
+                raise
+            except Exception as error:  # hls4ml raises nothing more specific
+                print(error)
+                raise
+    except UserError:
+        raise
+    except Exception as error:
+        raise UserError(f"compiling {folder} failed; see {log}: {first_error(log, before)}") from error
 
 
 def _check_layers(model: Any) -> None:

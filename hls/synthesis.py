@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from models.errors import UserError
+from models.errors import UserError, first_error
 from models.store import write_text
 
 # AMD DS190, "Zynq-7000 SoC Data Sheet: Overview", programmable logic of each device.
@@ -180,7 +180,7 @@ def run_yosys(script: list[str], project: Path, log: Path) -> None:
             stderr=subprocess.STDOUT,
         )
     if done.returncode:
-        raise UserError(f"Yosys refuses {project}; see {log}")
+        raise UserError(f"Yosys refuses {project}; see {log}: {first_error(log)}")
 
 
 def count_blocks(project: Path, folder: Path, part: str = DEFAULT_PART) -> Resources:

@@ -1,6 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """The two exceptions that the command line reports in one line; any other is a defect of ours."""
 
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+_ERROR_LINE = re.compile(r"\b(?:error|fatal)\b", re.I)
+_LONGEST = 300  # characters of a tool's line that are repeated
+
 
 class _OneLine(Exception):
     def __init__(self, message: str) -> None:
@@ -16,3 +24,16 @@ class UserError(_OneLine, ValueError):
 
 class CheckError(_OneLine):
     """What should have been equal is not, or a test failed. Exit code 1; the message has the first place."""
+
+
+def first_error(log: Path, start: int = 0) -> str:
+    """What a tool that failed says itself: the first line of its log with an error, or else its last line.
+
+    Args:
+        start: where in the log it began to write, in bytes.
+    """
+    text = log.read_bytes()[start:].decode("utf-8", "replace")
+    lines = [line.strip() for line in text.splitlines()]
+    found = next((line for line in lines if _ERROR_LINE.search(line)), None)
+    said = found or next((line for line in reversed(lines) if line), "nothing")
+    return said if len(said) <= _LONGEST else f"{said[:_LONGEST]}..."

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import click
+from numpy.typing import NDArray
 
 from models.checkpoint import Checkpoint, preset_spec, shipped
 from models.errors import UserError
-from models.spec import DEFAULT_PRESET, PRESETS
+from models.spec import DEFAULT_PRESET, PRESETS, NetworkSpec
 from models.store import write_text
-from scripts.options import corpus_options, window_option, windows_of
+from scripts.options import CHARACTERS, corpus_options, window_option, windows, windows_of
 from scripts.ranges import short
 
 
@@ -88,8 +89,7 @@ def command(
     if delta is not None:
         console.print(f"training with the rounding gave {delta:+.4f} above float on the test split")
     if output:
-        record: dict[str, Any] = {"calibrated": preset, "from": source.sha256}
-        Checkpoint(source.vocabulary, source.weights, fitted, source.corpus, record).save(output)
+        _checkpoint(source, fitted).save(output)
         console.print(f"wrote {output}", soft_wrap=True)
     if json_path:
         data = {
@@ -99,3 +99,15 @@ def command(
             "trained_delta_test_bpc": delta,
         }
         write_text(json_path, json.dumps(data, indent=1) + "\n")
+
+
+def calibrated(source: Checkpoint, spec: NetworkSpec, codes: NDArray[Any]) -> Checkpoint:
+    """A float network with the formats of ``spec``, their binary points fitted to a text."""
+    from models.calibrate import calibrate_by_loss
+
+    return _checkpoint(source, calibrate_by_loss(spec, source.weights, windows(codes, CHARACTERS)))
+
+
+def _checkpoint(source: Checkpoint, fitted: NetworkSpec) -> Checkpoint:
+    record = {"calibrated": fitted.preset, "from": source.sha256}
+    return Checkpoint(source.vocabulary, source.weights, fitted, source.corpus, record)

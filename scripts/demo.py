@@ -167,7 +167,7 @@ class Demo:
             },
             "bits_per_character": bits,
             "exactness": exactness,
-            "rtl": _rtl_figures(network, rtl.design.array.lanes, scored, written),
+            "rtl": rtl_figures(network, rtl.design.array.lanes, scored, written),
             "resources": resources,
             "speed": speed,
         }
@@ -223,7 +223,7 @@ class Demo:
             self.console.print(*_figures(summary), sep="\n", highlight=False)
 
 
-def _rtl_figures(network: Any, lanes: int, scored: Any, written: Any) -> dict[str, Any]:
+def rtl_figures(network: Any, lanes: int, scored: Any, written: Any) -> dict[str, Any]:
     """Measured cycles, and how much of the array's time was of use."""
     macs = network.spec.macs_per_character()
     runs = {"score": scored, "generate": written}

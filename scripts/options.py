@@ -83,11 +83,12 @@ def held_out(network: Checkpoint, corpus: str, corpus_file: Path | None) -> NDAr
     return load_corpus(corpus).with_vocabulary(network.vocabulary).split().validation
 
 
+CHARACTERS = 64000  # of windows_of, unless told otherwise
 WINDOW = 500  # characters of each stream of windows_of, and one to predict
 
 window_option = click.option(
     "--characters",
-    default=64000,
+    default=CHARACTERS,
     show_default=True,
     help="Of the file or the validation split, spread evenly.",
 )
@@ -99,9 +100,17 @@ def windows_of(network: Checkpoint, corpus: str, corpus_file: Path | None, chara
     Raises:
         UserError: the text is shorter than two parts, or has a character that the network doesn't know.
     """
+    return windows(held_out(network, corpus, corpus_file), characters)
+
+
+def windows(codes: NDArray[Any], characters: int) -> NDArray[Any]:
+    """Parts of a text, spread evenly, in an order of chance: (S, WINDOW + 1).
+
+    Raises:
+        UserError: the text is shorter than two parts.
+    """
     import numpy as np
 
-    codes = held_out(network, corpus, corpus_file)
     length = WINDOW + 1
     count = min(characters, len(codes)) // length
     if count < 2:

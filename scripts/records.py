@@ -16,7 +16,13 @@ FOLDER = Path(models.__file__).parent
 def training_records() -> list[dict[str, Any]]:
     """How the shipped networks, and some that aren't, were trained."""
     found = sorted((FOLDER / "checkpoints").glob("*.json"))
-    return [json.loads(path.read_text(encoding="utf-8")) for path in found]
+    return [read_training_record(path) for path in found]
+
+
+def read_training_record(path: Path) -> dict[str, Any]:
+    """What ``zynq-lstm train`` wrote beside a network."""
+    record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return record
 
 
 def load_record(kind: str, path: Path | None = None) -> dict[str, Any]:

@@ -116,15 +116,23 @@ class Rtl:
         netlist = results(project) / "netlist.v"
         return cls(design, network_file, build_netlist(netlist, simulator, waves=waves), traced=False)
 
-    def score(self, codes: Iterable[int] | NDArray[Any], run: str = "score") -> RtlRun:
+    def score(
+        self,
+        codes: Iterable[int] | NDArray[Any],
+        run: str = "score",
+        progress: Callable[[int], object] | None = None,
+    ) -> RtlRun:
         """Logits and every signal for ``codes``, from a zero state.
 
         Of a netlist only the ports are seen and compared, in all runs.
 
+        Args:
+            progress: called with the number of characters compared so far, from time to time.
+
         Raises:
             CheckError: if anything differs from the reference; the message names the first difference.
         """
-        return self._traced(Sequence(codes), run)
+        return self._traced(Sequence(codes), run, progress=progress)
 
     def generate(
         self,
@@ -206,11 +214,20 @@ class Rtl:
             self._run("sim.bench.mutants", None, "mutants", {"runs": runs}, seed)
         return results
 
-    def _traced(self, sequence: Sequence, run: str, *, temperature_raw: int = 0, seed: int = 0) -> RtlRun:
+    def _traced(
+        self,
+        sequence: Sequence,
+        run: str,
+        *,
+        temperature_raw: int = 0,
+        seed: int = 0,
+        progress: Callable[[int], object] | None = None,
+    ) -> RtlRun:
         """One sequence, whose trace is kept."""
         options = {"keep_trace": True, "temperature": temperature_raw, "seed": seed}
-        for _ in self._text([sequence], run, options, PROGRESS_FILE):
-            pass
+        for lines in self._text([sequence], run, options, PROGRESS_FILE):
+            if progress and lines:
+                progress(int(lines[-1]))
         report = self._report(run)
         return RtlRun(report | report["sequences"][0], self.trace(run) if self.traced else {})
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hls.synthesis import cell_models
-from models.errors import CheckError, UserError
+from models.errors import CheckError, UserError, first_error
 from models.store import write_text
 
 SIMULATORS = ("verilator", "icarus")
@@ -153,7 +153,7 @@ def _build(
             arguments, cwd=folder, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT
         )
     if done.returncode:
-        raise UserError(f"{name} could not build {folder}; see {log}")
+        raise UserError(f"{name} could not build {folder}; see {log}: {first_error(log)}")
     return Simulator(name, folder, build_dir, waves)
 
 

@@ -9,10 +9,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    create_model,
+    field_validator,
+    model_validator,
+)
 from pydantic.fields import FieldInfo
 
 from hls.convert import CLOCK_PERIOD
@@ -209,8 +217,6 @@ _MEANINGS = {
 
 def _with_signals() -> type[Formats]:
     """:class:`Formats` with a key for each signal."""
-    from pydantic import create_model
-
     example = {name: str(getattr(PRESETS[DEFAULT_PRESET][name == "logits"], name)) for name in SIGNALS}
     keys: dict[str, Any] = {
         name: (str | None, _key(None, f"Instead of the preset's: {_MEANINGS[name]}.", example=example[name]))
@@ -219,7 +225,10 @@ def _with_signals() -> type[Formats]:
     return create_model("Formats", __base__=Formats, __doc__=Formats.__doc__, **keys)
 
 
-AllFormats = _with_signals()
+if TYPE_CHECKING:
+    AllFormats = Formats
+else:
+    AllFormats = _with_signals()
 
 
 class Engine(Section):
@@ -278,7 +287,7 @@ class Config(Section):
     corpus: Corpus = Corpus()
     model: Model = Model()
     training: Training = Training()
-    formats: AllFormats = AllFormats()  # type: ignore[valid-type]
+    formats: AllFormats = AllFormats()
     engine: Engine = Engine()
     verification: Verification = Verification()
 

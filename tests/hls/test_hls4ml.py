@@ -183,7 +183,7 @@ def test_compiler_failure_names_the_log(tmp_path: Path, monkeypatch: pytest.Monk
     broken.write_text("#!/bin/sh\necho no luck today\nexit 1\n")
     broken.chmod(0o755)
     monkeypatch.setenv("PATH", str(broken.parent), prepend=":")
-    with pytest.raises(UserError, match=rf"compiling .* failed; see .*{LOG}"):
+    with pytest.raises(UserError, match=rf"compiling .* failed; see .*{LOG}: "):
         compile_model(graph)
     assert "no luck today" in (tmp_path / "project" / LOG).read_text()
     with pytest.raises(UserError, match="not compiled yet"):

@@ -203,6 +203,6 @@ def test_fault_is_seen_before_synthesis(body: str, warning: str, tmp_path: Path)
     """Yosys would choose one of several drivers, and make something of a net without."""
     with pytest.raises(UserError, match=r"Yosys refuses .*/rtl; see .*check\.log") as error:
         synthesized(body, tmp_path)
-    log = Path(str(error.value).split("see ")[1]).read_text()
+    log = Path(str(error.value).split("see ")[1].split(": ")[0]).read_text()
     assert re.search(f"Warning: {warning}", log)
     assert "ERROR: Found" in log and "'check -assert'" in log

@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the characters that engines are compared on have exercised: a comparison says nothing of the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.network import IntegerNetwork
+from models.spec import GATES
+from sim.fixed import FixedFormat, Raw
+
+#: Signals that may saturate.
+SATURATING = ("z", "c", "ct", "h")
+
+
+def coverage(
+    network: IntegerNetwork, codes: NDArray[np.integer], trace: Mapping[str, Raw]
+) -> list[dict[str, Any]]:
+    """Rows of what, how many of it there are, and how many of them occurred.
+
+    Args:
+        trace: every signal of ``codes``, as :meth:`sim.reference.Reference.run` gives it.
+    """
+    rows = [_row("characters of the vocabulary", len(np.unique(codes)), network.spec.vocabulary)]
+    for k, layer in enumerate(network.spec.layers):
+        z, fmt = trace[f"layers.{k}.z"].reshape(len(codes), len(GATES), layer.units), layer.formats
+        candidate = GATES.index("g")
+        tables = {
+            "sigmoid": (np.delete(z, candidate, axis=1), fmt.z),
+            "tanh of the candidate": (z[:, candidate], fmt.z),
+            "tanh of the cell state": (trace[f"layers.{k}.ct"], fmt.ct),
+        }
+        for name, (raw, index) in tables.items():
+            rows.append(_row(f"layer {k}: entries of the table {name}", len(np.unique(raw)), 1 << index.bits))
+        for name in SATURATING:
+            rows.append(_bounds(f"layer {k}: {name}", trace[f"layers.{k}.{name}"], fmt.format(name)))
+    rows.append(_bounds("logits", trace["logits"], network.spec.output.logits))
+    return rows
+
+
+def _bounds(name: str, raw: Raw, fmt: FixedFormat) -> dict[str, Any]:
+    reached = int(raw.min() == fmt.min_raw) + int(raw.max() == fmt.max_raw)
+    return _row(f"{name} at the bounds of {fmt}", reached, 2)
+
+
+def _row(what: str, seen: int, of: int) -> dict[str, Any]:
+    return {"what": what, "seen": int(seen), "of": of}

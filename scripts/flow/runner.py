@@ -1,0 +1,289 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Running stages of a flow: only those whose inputs have changed, and so that it can stop at any moment.
+
+A stage leaves its results in a folder of its own, with ``stage.json``: what it was made from, the hashes of
+what the stages after it read, its figures and its time. It is done as long as all of that is still so. What
+a stage is made from: the keys of the configuration that it reads, the results of the stages before it, files
+that the configuration names, the source files of its code, and the versions of the packages that compute.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import shutil
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import lru_cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import models
+from models.errors import UserError
+from models.store import write_text
+from scripts.flow.config import Config
+from scripts.flow.load import Flow
+
+ROOT = Path(models.__file__).parent.parent
+DONE, BEGUN = "stage.json", "begun.json"
+
+Figures = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One step of the flow.
+
+    Args:
+        name: of its folder.
+        what: it does, in a few words.
+        run: does it; returns the files (in its folder) that other stages read, and figures as JSON data.
+        reads: sections or keys of the configuration that matter to it.
+        after: the stages whose results it reads.
+        code: patterns of source files that decide what comes out.
+        packages: whose versions decide it, too.
+        wanted: whether a configuration asks for it at all.
+        files: names that the configuration gives of files that it reads.
+        shows: it reads all that the stages before it found, and not only their files.
+    """
+
+    name: str
+    what: str
+    run: Callable[[Any], tuple[Sequence[str], Figures]]
+    reads: tuple[str, ...] = ()
+    after: tuple[str, ...] = ()
+    code: tuple[str, ...] = ()
+    packages: tuple[str, ...] = ()
+    wanted: Callable[[Config], bool] = lambda _: True
+    files: Callable[[Config], Sequence[str | None]] = lambda _: ()
+    shows: bool = False
+
+
+@dataclass(frozen=True)
+class State:
+    """How a stage stands."""
+
+    stage: Stage
+    word: str  # done, to do or begun
+    reason: str = ""  # why it is to do
+    record: Mapping[str, Any] = field(default_factory=dict)  # of its last run, whatever has changed since
+    seconds: float | None = None  # that it took the last time
+
+
+class Pipeline:
+    """The stages of one flow and what is known about them."""
+
+    def __init__(self, flow: Flow, stages: Sequence[Stage]) -> None:
+        self.flow = flow
+        self.stages = [stage for stage in stages if stage.wanted(flow.config)]
+        self.left_out = [stage for stage in stages if not stage.wanted(flow.config)]
+
+    def folder(self, name: str) -> Path:
+        return self.flow.folder / name
+
+    def named(self, name: str) -> Stage:
+        """Raises UserError for a name that no stage has."""
+        known = [stage.name for stage in self.stages]
+        if name not in known:
+            why = " left out by the configuration" if name in [s.name for s in self.left_out] else ""
+            raise UserError(f"no stage {name!r}{why}; there are {', '.join(known)}")
+        return self.stages[known.index(name)]
+
+    def record(self, name: str) -> dict[str, Any]:
+        """What a stage left; empty if nothing."""
+        return _read(self.folder(name) / DONE)
+
+    def before(self, stage: Stage) -> list[str]:
+        """The stages whose results it reads, of those that are wanted."""
+        return [name for name in stage.after if name in [s.name for s in self.stages]]
+
+    def made_from(self, stage: Stage) -> dict[str, dict[str, Any]]:
+        """What decides a stage's results, as far as it is there."""
+        flow = self.flow
+        given = [name for name in stage.files(flow.config) if name]
+        return {
+            "configuration": {key: _values(flow.config, key) for key in stage.reads},
+            "results": {
+                name: self.record(name) if stage.shows else self.record(name).get("outputs")
+                for name in self.before(stage)
+            },
+            "file": {Path(name).name: _hash_file(flow.path(name)) for name in given},
+            "code": _code(stage.code),
+            "package": {name: _version(name) for name in stage.packages},
+        }
+
+    def states(self, forced: Collection[str] = ()) -> list[State]:
+        """How every wanted stage stands now; what is behind one that is to do may still turn out done."""
+        found: list[State] = []
+        for stage in self.stages:
+            waiting = {state.stage.name for state in found if state.word != "done"}
+            found.append(self.state(stage, forced, waiting))
+        return found
+
+    def state(self, stage: Stage, forced: Collection[str] = (), waiting: Collection[str] = ()) -> State:
+        """How a stage stands, if those that are ``waiting`` might still change what it reads."""
+        record, begun = self.record(stage.name), _read(self.folder(stage.name) / BEGUN)
+        seconds = record.get("seconds", begun.get("last_seconds"))
+        if stage.name in forced:
+            return State(stage, "to do", "forced", record, seconds)
+        if begun:
+            return State(stage, "begun", "was interrupted", record, seconds)
+        if not record:
+            return State(stage, "to do", "has not run yet", record, seconds)
+        reason = _difference(record["made_from"], self.made_from(stage))
+        reason = reason or _damage(self.folder(stage.name), record)
+        later = [name for name in self.before(stage) if name in waiting]
+        if not reason and later:
+            reason = f"{' and '.join(later)} may change"
+        return State(stage, "to do" if reason else "done", reason, record, seconds)
+
+    def cost(self, name: str) -> float | None:
+        """Seconds that a stage and all that read its results took the last time."""
+        after = {name}
+        for stage in self.stages:
+            if after & set(stage.after):
+                after.add(stage.name)
+        times = [self.record(stage).get("seconds") for stage in after]
+        return None if None in times else sum(time for time in times if time is not None)
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Nobody else works in this flow's folder meanwhile."""
+        self.flow.folder.mkdir(parents=True, exist_ok=True)
+        with (self.flow.folder / ".lock").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                raise UserError(f"{self.flow.folder}: another 'zynq-lstm run' is working there") from None
+            yield
+
+    def run(self, stage: Stage, force: bool, work: Callable[[Stage, bool], Any]) -> Mapping[str, Any]:
+        """Run one stage now; its record.
+
+        Args:
+            force: begin anew, whatever was begun.
+            work: makes what the stage's function is called with, given the stage and whether to go on with
+                what was begun.
+        """
+        folder, made_from = self.folder(stage.name), self.made_from(stage)
+        last, begun = self.record(stage.name), _read(folder / BEGUN)
+        resume = bool(begun) and begun["made_from"] == _plain(made_from) and not force
+        if not resume:
+            _clear(folder)
+        spent: float = begun["seconds"] if resume else 0.0  # before it was stopped
+        note = {
+            "made_from": made_from,
+            "seconds": spent,
+            "last_seconds": last.get("seconds", begun.get("last_seconds")),
+        }
+        folder.mkdir(parents=True, exist_ok=True)
+        write_text(folder / BEGUN, json.dumps(note))
+        started = time.monotonic()
+        try:
+            outputs, figures = stage.run(work(stage, resume))
+        except BaseException:
+            write_text(folder / BEGUN, json.dumps(note | {"seconds": spent + _since(started)}))
+            raise
+        record = {
+            "stage": stage.name,
+            "made_from": made_from,
+            "outputs": {name: _hash_file(folder / name) for name in outputs},
+            "figures": figures,
+            "seconds": round(spent + _since(started), 1),
+            "ended": datetime.now().isoformat(" ", "milliseconds"),
+        }
+        write_text(folder / DONE, json.dumps(record, indent=1, ensure_ascii=False) + "\n")
+        (folder / BEGUN).unlink()
+        return record
+
+
+def _since(started: float) -> float:
+    return time.monotonic() - started
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return {}
+    return data if isinstance(data, dict) and "made_from" in data else {}
+
+
+def _clear(folder: Path) -> None:
+    """Remove a stage's folder; refuse what no stage has made."""
+    if not folder.exists():
+        return
+    if not any((folder / name).exists() for name in (DONE, BEGUN)) and any(folder.iterdir()):
+        raise UserError(f"{folder}: holds files that are not of this flow; move them away")
+    shutil.rmtree(folder)
+
+
+def _values(config: Config, key: str) -> Any:
+    value: Any = config
+    for part in key.split("."):
+        value = getattr(value, part)
+    return value.model_dump() if hasattr(value, "model_dump") else value
+
+
+def _plain(data: Any) -> Any:
+    """As it would come back from a file."""
+    return json.loads(json.dumps(data))
+
+
+def _difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    """The first thing of :meth:`Pipeline.made_from` that has changed, in words."""
+    now = _plain(now)
+    for kind in now:
+        if kind not in before:
+            return f"{kind} was not recorded"
+        for key in sorted({*before[kind], *now[kind]}):
+            old, new = before[kind].get(key), now[kind].get(key)
+            if old == new:
+                continue
+            if kind == "configuration":
+                return _changed_key(key, old, new)
+            if kind == "package":
+                return f"{key} is now {new}, was {old}"
+            return f"{kind} {'of ' if kind == 'results' else ''}{key} changed"
+    return ""
+
+
+def _changed_key(key: str, old: Any, new: Any) -> str:
+    if isinstance(old, dict) and isinstance(new, dict):
+        for name in new:
+            if old.get(name) != new[name]:
+                return _changed_key(f"{key}.{name}", old.get(name), new[name])
+    return f"{key} is now {json.dumps(new)}, was {json.dumps(old)}"
+
+
+def _damage(folder: Path, record: Mapping[str, Any]) -> str:
+    """Which result is no longer what the stage left."""
+    for name, sha256 in record["outputs"].items():
+        if not (folder / name).is_file():
+            return f"{name} is missing"
+        if _hash_file(folder / name) != sha256:
+            return f"{name} was changed"
+    return ""
+
+
+def _hash_file(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.sha256(file.read()).hexdigest()
+
+
+@lru_cache
+def _code(patterns: tuple[str, ...]) -> dict[str, str]:
+    files = sorted({path for pattern in patterns for path in ROOT.glob(pattern) if path.is_file()})
+    return {str(path.relative_to(ROOT)): _hash_file(path)[:16] for path in files}
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "missing"

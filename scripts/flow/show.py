@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a person sees of a flow: the tree of its stages, and how far the one that runs has come."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import (  # fmt: skip
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+from rich.tree import Tree
+
+from scripts.flow.load import Flow
+from scripts.flow.runner import Figures, Pipeline, Stage, State
+
+T = TypeVar("T")
+STYLES = {"done": "green", "to do": "yellow", "begun": "yellow"}
+
+
+def duration(seconds: float | None) -> str:
+    """For people; what is not known is said to be so."""
+    if seconds is None:
+        return "unknown"
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def tree(pipeline: Pipeline, states: Sequence[State]) -> Tree:
+    """Every stage: how it stands and why, when it ran, where its results are, what redoing it would cost."""
+    flow = pipeline.flow
+    root = Tree(f"[bold]{flow.name}[/]  {escape(str(flow.file))} -> {escape(str(flow.folder))}")
+    for state in states:
+        record, name = state.record, state.stage.name
+        line = f"[{STYLES[state.word]}]{state.word:8}[/] [bold]{name}[/]  {state.stage.what}"
+        branch = root.add(line)
+        if state.reason:
+            branch.add(f"[yellow]{escape(state.reason)}[/]")
+        if record:
+            cost = pipeline.cost(name)
+            branch.add(
+                f"{record['ended'][:19]}, {duration(record['seconds'])}; "
+                f"to redo it and what depends on it: {duration(cost)}; {escape(str(pipeline.folder(name)))}"
+            )
+    for stage in pipeline.left_out:
+        root.add(f"[dim]left out {stage.name}  {stage.what}[/]")
+    return root
+
+
+def plan(states: Sequence[State]) -> Table:
+    """What a run would do."""
+    table = Table("stage", "would", "because", "last time took", pad_edge=False)
+    for state in states:
+        word = "run" if state.word == "to do" else "go on" if state.word == "begun" else "stay as it is"
+        table.add_row(state.stage.name, word, escape(state.reason), duration(state.seconds))
+    return table
+
+
+@dataclass
+class Terminal:
+    """:class:`scripts.flow.stages.Work` for a person who looks on."""
+
+    flow: Flow
+    stage: Stage
+    resume: bool
+    pipeline: Pipeline
+    console: Console
+
+    @property
+    def folder(self) -> Path:
+        return self.at(self.stage.name)
+
+    def at(self, stage: str) -> Path:
+        return self.pipeline.folder(stage)
+
+    def figures(self, stage: str) -> Figures:
+        figures: Figures = self.pipeline.record(stage).get("figures", {})
+        return figures
+
+    def step(self, title: str, run: Callable[[], T]) -> T:
+        with self._progress(SpinnerColumn(), TimeElapsedColumn()) as bar:
+            bar.add_task(title)
+            return self._timed(title, run)
+
+    def count(self, title: str, total: int, run: Callable[[Callable[[int], object]], T]) -> T:
+        columns = BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn()
+        with self._progress(*columns) as bar:
+            task = bar.add_task(title, total=total)
+            return self._timed(title, lambda: run(lambda done: bar.update(task, completed=done)))
+
+    def say(self, text: str) -> None:
+        self.console.print(f"  {text}", highlight=False, soft_wrap=True)
+
+    def _progress(self, *columns: object) -> Progress:
+        more: tuple[object, ...] = (TextColumn("  {task.description}"), *columns)
+        quiet = not self.console.is_terminal
+        return Progress(*more, console=self.console, transient=True, disable=quiet)  # type: ignore[arg-type]
+
+    def _timed(self, title: str, run: Callable[[], T]) -> T:
+        started = time.monotonic()
+        result = run()
+        self.say(f"[dim]{duration(time.monotonic() - started):>10}[/]  {escape(title)}")
+        return result

@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``zynq-lstm run``: from one configuration file to a verified, sized and documented engine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from scripts.options import set_option
+
+if TYPE_CHECKING:
+    from scripts.flow.runner import Pipeline, Stage
+
+
+@click.command(name="run")
+@click.argument("config", type=click.Path(path_type=Path, dir_okay=False))
+@set_option
+@click.option("--until", metavar="STAGE", help="The last stage to run.")
+@click.option("--force", multiple=True, metavar="STAGE", help="Run it anew though nothing has changed.")
+@click.option("--dry-run", is_flag=True, help="Say what would run and why; change nothing.")
+def command(
+    config: Path, changes: tuple[str, ...], until: str | None, force: tuple[str, ...], dry_run: bool
+) -> None:
+    """Run the stages of CONFIG that have not run yet, or whose inputs have changed.
+
+    Ctrl-C stops; the next run goes on from there. Exit code 1 if engines differ or a check fails: later
+    stages then do not run. 'zynq-lstm init' writes a CONFIG.
+    """
+    from rich.console import Console
+
+    from scripts.flow.load import load
+    from scripts.flow.runner import Pipeline
+    from scripts.flow.show import plan
+    from scripts.flow.stages import STAGES
+
+    pipeline = Pipeline(load(config, changes), STAGES)
+    forced = {pipeline.named(name).name for name in force}
+    last = pipeline.named(until) if until else pipeline.stages[-1]
+    stages = pipeline.stages[: pipeline.stages.index(last) + 1]
+    console = Console()
+    if dry_run:
+        console.print(plan([s for s in pipeline.states(forced) if s.stage in stages]))
+        return
+    with pipeline.locked():
+        ran = run_stages(pipeline, stages, forced, console)
+    where = pipeline.flow.folder / "report.html"
+    console.print(
+        f"{ran} of {len(stages)} stages ran; "
+        + (f"report: {where}" if last.name == "report" else f"results: {pipeline.flow.folder}"),
+        soft_wrap=True,
+    )
+
+
+def run_stages(pipeline: Pipeline, stages: list[Stage], forced: set[str], console: Any) -> int:
+    """Run what is to be run of these stages, in order; how many did."""
+    from scripts.flow.show import Terminal, duration
+
+    def say(text: str) -> None:
+        console.print(text, highlight=False, soft_wrap=True)
+
+    ran = 0
+    for number, stage in enumerate(stages, 1):
+        state = pipeline.state(stage, forced)
+        title = f"[bold]{number}/{len(stages)} {stage.name}[/]"
+        if state.word == "done":
+            cost = duration(state.record["seconds"])
+            say(f"[green]done[/] {title}: nothing has changed; it took {cost}")
+            continue
+        left = [pipeline.state(later, forced) for later in stages[number - 1 :]]
+        seconds = [later.seconds for later in left if later.word != "done"]
+        known = sum(second for second in seconds if second is not None)
+        more = "" if None not in seconds else " and what has not run yet"
+        expected = f", [dim]about {duration(known)}{more} to go[/]" if known else ""
+        say(f"[cyan]run [/] {title}: {stage.what} ({state.reason}){expected}")
+        try:
+            record = pipeline.run(
+                stage,
+                stage.name in forced,
+                lambda stage, resume: Terminal(pipeline.flow, stage, resume, pipeline, console),
+            )
+        except KeyboardInterrupt:
+            say(f"stopped in stage {stage.name}; 'zynq-lstm run {pipeline.flow.file}' goes on from there")
+            raise
+        ran += 1
+        say(f"[green]done[/] {title}: {duration(record['seconds'])} -> {pipeline.folder(stage.name)}")
+    return ran

@@ -1,0 +1,256 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a second run of a flow does, and does not; with stages that take no time."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from models.errors import CheckError, UserError
+from scripts.flow import load as loading
+from scripts.flow.load import load
+from scripts.flow.runner import BEGUN, DONE, Pipeline, Stage
+from scripts.flow.show import duration
+from scripts.flow.stages import STAGES
+from scripts.main import main
+from scripts.run import run_stages
+
+CONFIG = '[corpus]\nfile = "text.txt"\n'
+
+
+class Silent:
+    """A console that keeps what it is told."""
+
+    is_terminal = False
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def print(self, *text: object, **_: object) -> None:
+        self.lines += map(str, text)
+
+
+class Fake:
+    """Three stages: 'double' and 'count' read what 'copy' leaves."""
+
+    def __init__(self) -> None:
+        self.ran: list[str] = []
+        self.fail: BaseException | None = None
+        self.resumed: bool | None = None
+        self.stages = (
+            Stage("copy", "copy the text", self.copy, files=lambda config: (config.corpus.file,)),
+            Stage("double", "double it", self.double, reads=("model.layers",), after=("copy",)),
+            Stage(
+                "count",
+                "count it",
+                self.count,
+                after=("copy",),
+                code=("models/errors.py",),
+                packages=("numpy",),
+                wanted=lambda config: config.engine.synthesis,
+            ),
+            Stage("show", "show all", self.show, after=("copy", "double", "count"), shows=True),
+        )
+
+    def copy(self, work: Any) -> Any:
+        self.ran.append("copy")
+        (work.folder / "copy.txt").write_text(work.flow.path("text.txt").read_text().strip())
+        return ["copy.txt"], {}
+
+    def double(self, work: Any) -> Any:
+        self.ran.append("double")
+        self.resumed = work.resume
+        (work.folder / "half.txt").write_text("half")
+        if self.fail:
+            raise self.fail
+        text = (work.at("copy") / "copy.txt").read_text() * work.flow.config.model.layers
+        (work.folder / "double.txt").write_text(text)
+        return ["double.txt"], {"length": len(text)}
+
+    def count(self, work: Any) -> Any:
+        self.ran.append("count")
+        return [], {"count": len((work.at("copy") / "copy.txt").read_text())}
+
+    def show(self, work: Any) -> Any:
+        self.ran.append("show")
+        return [], {"both": [work.figures("double"), work.figures("count")]}
+
+
+@pytest.fixture
+def flow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Fake:
+    monkeypatch.chdir(tmp_path)
+    Path("text.txt").write_text("abc")
+    Path("flow.toml").write_text(CONFIG)
+    return Fake()
+
+
+def pipeline(fake: Fake, *changes: str) -> Pipeline:
+    return Pipeline(load(Path("flow.toml"), changes), fake.stages)
+
+
+def run(fake: Fake, *changes: str, force: set[str] = frozenset()) -> list[str]:  # type: ignore[assignment]
+    """Which stages ran."""
+    fake.ran.clear()
+    one = pipeline(fake, *changes)
+    assert run_stages(one, one.stages, force, Silent()) == len(fake.ran)
+    return list(fake.ran)
+
+
+def test_a_second_run_does_nothing(flow: Fake) -> None:
+    assert run(flow) == ["copy", "double", "count", "show"]
+    assert run(flow) == []
+    record = json.loads(Path("build/flow/show/stage.json").read_text())
+    assert record["figures"] == {"both": [{"length": 6}, {"count": 3}]}
+
+
+def test_only_what_a_change_reaches_runs(flow: Fake) -> None:
+    run(flow)
+    assert run(flow, "model.layers=3") == ["double", "show"]
+    assert run(flow, "model.layers=3", "model.units=7") == []  # no stage reads that
+    Path("text.txt").write_text("abc ")  # the first stage makes the same of it; when it did is shown
+    assert run(flow, "model.layers=3") == ["copy", "show"]
+    Path("text.txt").write_text("abcd")
+    assert run(flow, "model.layers=3") == ["copy", "double", "count", "show"]
+
+
+def test_a_result_that_was_changed_or_removed_is_made_again(flow: Fake) -> None:
+    run(flow)
+    Path("build/flow/double/double.txt").write_text("else")
+    assert [(s.word, s.reason) for s in pipeline(flow).states()][1] == ("to do", "double.txt was changed")
+    assert run(flow) == ["double", "show"]
+    Path("build/flow/copy/copy.txt").unlink()
+    assert run(flow) == ["copy", "show"]  # the same as before, so that nothing else changes
+
+
+def test_reasons_are_named(flow: Fake, monkeypatch: pytest.MonkeyPatch) -> None:
+    run(flow)
+    states = pipeline(flow, "model.layers=4").states()
+    assert [state.reason for state in states] == [
+        "",
+        "model.layers is now 4, was 2",
+        "",
+        "double may change",
+    ]
+    record = json.loads(Path("build/flow/count/stage.json").read_text())
+    record["made_from"]["package"]["numpy"] = "0.1"
+    Path("build/flow/count/stage.json").write_text(json.dumps(record))
+    assert pipeline(flow).states()[2].reason.startswith("numpy is now ")
+    record["made_from"]["code"]["models/errors.py"] = "0"
+    Path("build/flow/count/stage.json").write_text(json.dumps(record))
+    assert pipeline(flow).states()[2].reason == "code models/errors.py changed"
+
+
+@pytest.mark.parametrize("failure", [KeyboardInterrupt(), CheckError("not equal")])
+def test_what_was_stopped_goes_on(flow: Fake, failure: BaseException) -> None:
+    flow.fail = failure
+    one, console = pipeline(flow), Silent()
+    with pytest.raises(type(failure)):
+        run_stages(one, one.stages, set(), console)
+    assert flow.ran == ["copy", "double"]
+    assert ("goes on from there" in "".join(console.lines)) == isinstance(failure, KeyboardInterrupt)
+    folder = Path("build/flow/double")
+    assert (folder / BEGUN).exists()
+    assert not (folder / DONE).exists()
+    assert pipeline(flow).states()[1].word == "begun"
+    flow.fail = None
+    assert run(flow) == ["double", "count", "show"]
+    assert flow.resumed
+    assert not (folder / BEGUN).exists()
+    assert run(flow) == []
+
+
+def test_what_was_stopped_begins_anew_if_something_changed(flow: Fake) -> None:
+    flow.fail = KeyboardInterrupt()
+    with pytest.raises(KeyboardInterrupt):
+        run(flow)
+    flow.fail = None
+    (left := Path("build/flow/double/left.txt")).write_text("over")
+    run(flow, "model.layers=3")
+    assert not flow.resumed
+    assert not left.exists()
+
+
+def test_force_and_time(flow: Fake) -> None:
+    run(flow)
+    assert run(flow, force={"double"}) == ["double", "show"]
+    one = pipeline(flow)
+    assert one.states(["copy"])[0].reason == "forced"
+    cost = one.cost("double")
+    assert cost is not None
+    assert cost >= one.record("double")["seconds"]
+
+
+def test_a_stage_can_be_left_out(flow: Fake) -> None:
+    assert run(flow, "engine.synthesis=false") == ["copy", "double", "show"]
+    with pytest.raises(UserError, match="no stage 'count' left out by the configuration; there are copy, d"):
+        pipeline(flow, "engine.synthesis=false").named("count")
+    assert run(flow) == ["count", "show"]
+
+
+def test_files_of_others_are_left_alone(flow: Fake) -> None:
+    (strange := Path("build/flow/double")).mkdir(parents=True)
+    (strange / "mine.txt").write_text("mine")
+    with pytest.raises(UserError, match="holds files that are not of this flow"):
+        run(flow)
+    assert (strange / "mine.txt").read_text() == "mine"
+
+
+def test_one_run_at_a_time(flow: Fake) -> None:
+    with (
+        pipeline(flow).locked(),
+        pytest.raises(UserError, match="another 'zynq-lstm run'"),
+        pipeline(flow).locked(),
+    ):
+        pass
+
+
+def test_the_verbs(flow: Fake, capsys: pytest.CaptureFixture[str]) -> None:
+    """With the real stages; the first two take no time."""
+    Path("text.txt").write_text("to be or not to be\n" * 200)
+    common = ["run", "flow.toml", "--set", "verification.characters=32"]
+    assert main([*common, "--dry-run"]) == 0
+    assert "has not run yet" in capsys.readouterr().out
+    assert not Path("build").exists()
+    assert main([*common, "--until", "estimate"]) == 0
+    out = capsys.readouterr().out
+    assert "1/2 corpus: read and normalise the text" in out
+    assert "2 of 2 stages ran; results: build/flow" in out
+    assert main([*common, "--until", "estimate"]) == 0
+    assert "0 of 2 stages ran" in capsys.readouterr().out
+    assert main(["status", "flow.toml", "--json"]) == 0
+    states = {row["stage"]: row for row in json.loads(capsys.readouterr().out)}
+    assert states["corpus"]["reason"] == "verification.characters is now 2048, was 32"
+    assert states["train"]["state"] == "to do"
+    assert main(["status", "flow.toml"]) == 0
+    assert "to do" in capsys.readouterr().out
+    assert main([*common, "--until", "trian"]) == 2
+    assert "there are corpus, estimate, train" in capsys.readouterr().err
+    assert main(["run", "flow.toml"]) == 2
+    err = capsys.readouterr().err
+    assert "the validation split has 190 characters; verification.characters is 2048" in err
+    assert err.count("\n") == 1
+
+
+def test_every_stage_depends_on_earlier_ones_and_on_keys_and_code_that_there_are(tmp_path: Path) -> None:
+    seen: set[str] = set()
+    loading_config = load(loading.preset_file("train"))
+    one = Pipeline(loading_config, STAGES)
+    for stage in STAGES:
+        assert set(stage.after) <= seen
+        seen.add(stage.name)
+        made_from = one.made_from(stage)
+        assert stage.code
+        assert made_from["code"]
+        assert "missing" not in made_from["package"].values()
+        for pattern in stage.code:
+            assert list((Path(__file__).parents[1]).glob(pattern)), pattern
+
+
+@pytest.mark.parametrize(
+    "seconds, text", [(None, "unknown"), (3.21, "3.2 s"), (61, "1 min 1 s"), (7300, "2 h 1 min")]
+)
+def test_durations(seconds: float | None, text: str) -> None:
+    assert duration(seconds) == text
