@@ -27,6 +27,8 @@ import scripts
 from models.errors import CheckError, UserError
 
 PROG = "zynq-lstm"
+#: Packages that only some verbs need, and the extra that brings them.
+EXTRAS = {"jinja2": "report", "matplotlib": "report"}
 _NOT_VERBS = frozenset({"main", "bootstrap"})
 
 
@@ -149,6 +151,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         if show_traceback:
             traceback.print_exc()
         return _fail(str(error), 2 if isinstance(error, UserError) else 1)
+    except ModuleNotFoundError as error:
+        if error.name not in EXTRAS:
+            raise
+        return _fail(f"this needs {error.name}: pip install '{PROG}[{EXTRAS[error.name]}]'")
     except OSError as error:
         if show_traceback:
             traceback.print_exc()
