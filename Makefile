@@ -12,7 +12,7 @@ BIN := .venv/bin
 unexport PYTHONPATH PYTHONHOME PYTHONSTARTUP
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test nightly train lint docs luts lock venv clean distclean
+.PHONY: help demo test nightly matrix train lint docs luts lock venv clean distclean
 
 help: ## what there is to make
 	@echo "make TARGET, where TARGET is"
@@ -29,6 +29,9 @@ test: venv ## every check and every test, with results in build/test/junit.xml
 
 nightly: venv ## the tests that take too long for every run
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile -m nightly $(ARGS)
+
+matrix: venv ## the quick tests from the installed wheel, on every Python from 3.10 to 3.13 that is here
+	@$(BIN)/python -m scripts.matrix $(ARGS)
 
 train: venv ## train the float and the quantized network from the text
 	@$(BIN)/zynq-lstm train $(ARGS)

@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
+from types import MappingProxyType
 
 import numpy as np
 
@@ -172,7 +174,7 @@ class Design:
         return row_rom(self.network.spec, self.array)
 
     @cached_property
-    def table_roms(self) -> dict[str, Rom]:
+    def table_roms(self) -> Mapping[str, Rom]:
         """The activation tables by name; every gate pipeline has two of sigmoid, one with two ports."""
         return table_roms(self.formats)
 
@@ -306,7 +308,8 @@ def row_rom(spec: NetworkSpec, array: Array) -> Rom:
     return Rom(width, depth, row_bits([width], depth))
 
 
-def table_roms(formats: LstmFormats) -> dict[str, Rom]:
+@cache
+def table_roms(formats: LstmFormats) -> Mapping[str, Rom]:
     """Activation tables, as wide as their values: no bit is constant, which synthesis would remove."""
     sigmoid, tanh, tanh_c = formats.sigmoid_table(), formats.tanh_table(), formats.tanh_c_table()
     widths = {
@@ -315,10 +318,12 @@ def table_roms(formats: LstmFormats) -> dict[str, Rom]:
         "tanh_c": signed_bits(int(tanh_c.min()), int(tanh_c.max())),
     }
     depths = {"sigmoid": formats.z.bits, "tanh": formats.z.bits, "tanh_c": formats.ct.bits}
-    return {
-        name: Rom(max(1, width), 1 << depths[name], row_bits([max(1, width)], 1 << depths[name]))
-        for name, width in widths.items()
-    }
+    return MappingProxyType(
+        {
+            name: Rom(max(1, width), 1 << depths[name], row_bits([max(1, width)], 1 << depths[name]))
+            for name, width in widths.items()
+        }
+    )
 
 
 def _in_array(name: str) -> bool:

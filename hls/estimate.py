@@ -3,15 +3,21 @@
 
 Exact: cycles a character, from the schedule that the RTL runs; DSP48E1 and block RAM, from the shapes that
 the RTL is generated with (:mod:`hls.memory`). Tests compare with simulation and synthesis. Depends on the
-network's shape and formats only, not on its weights. LUTs and flip-flops are for synthesis to count.
+network's shape and formats only, not on its weights. LUTs are about right (:mod:`hls.luts`); flip-flops are
+for synthesis to count.
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from functools import lru_cache
+from types import MappingProxyType
 from typing import Any
 
 from hls.design import packable, row_rom, spec_weight_bits, table_roms, weight_roms
+from hls.luts import luts
 from hls.memory import halves
 from hls.schedule import MAX_GROUP, Array, busy_cycles, schedule, steps
 from hls.synthesis import DEFAULT_PART, PARTS, part_name
@@ -44,7 +50,10 @@ class Estimate:
     dsp: int
     bram36: float
     memories: dict[str, float]  # block RAM by use
-    fits: bool  # as far as DSP48E1 and block RAM go
+    lut_about: int
+    weight_bits: int  # of all weights and biases
+    fits: bool
+    binds: tuple[str, ...]  # of lut, dsp, bram36: what a faster engine would exceed, or this one does
 
     @property
     def mac_lanes(self) -> int:
@@ -54,6 +63,10 @@ class Estimate:
     def utilisation(self) -> float:
         """Useful share of the array's multiply-accumulates, in generate mode."""
         return self.macs_per_character / (self.cycles_generate * self.mac_lanes)
+
+    def characters_per_second(self, clock_mhz: float) -> float:
+        """In generate mode, at a clock that place and route would have to confirm."""
+        return clock_mhz * 1e6 / self.cycles_generate
 
     def to_dict(self) -> dict[str, Any]:
         data = asdict(self)
@@ -87,14 +100,40 @@ def estimate(spec: NetworkSpec, array: Array | None = None, part: str = DEFAULT_
         _dsp(spec, array),
         sum(memories.values()),
         memories,
+        luts(spec, array, plan.words),
+        sum(fmt.bits * math.prod(spec.weight_shapes()[name]) for name, fmt in spec.weight_formats().items()),
         fits(spec, array, part),
+        binds(spec, array, part),
     )
 
 
+@lru_cache(4096)
+def needs(spec: NetworkSpec, array: Array) -> Mapping[str, float]:
+    """LUTs (about), DSP48E1 and block RAM of a design."""
+    words = steps(spec, array)
+    bram36 = sum(_memories(spec, array, words).values())
+    return MappingProxyType({"lut": luts(spec, array, words), "dsp": _dsp(spec, array), "bram36": bram36})
+
+
+def exceeded(spec: NetworkSpec, array: Array, part: str) -> tuple[str, ...]:
+    """Of lut, dsp and bram36, what a design takes more of than the part has."""
+    return tuple(name for name, count in needs(spec, array).items() if count > PARTS[part][name])
+
+
 def fits(spec: NetworkSpec, array: Array, part: str) -> bool:
-    """Whether a design's DSP48E1 and block RAM are no more than the part's."""
-    bram36 = sum(_memories(spec, array, steps(spec, array)).values())
-    return _dsp(spec, array) <= PARTS[part]["dsp"] and bram36 <= PARTS[part]["bram36"]
+    """Whether a design's DSP48E1 and block RAM, and about its LUTs, are no more than the part's."""
+    return not exceeded(spec, array, part)
+
+
+def binds(spec: NetworkSpec, array: Array, part: str) -> tuple[str, ...]:
+    """What a design exceeds, or if it fits, what the next faster one would.
+
+    Nothing if that fits, too (the array was chosen smaller), or if there is none.
+    """
+    over = exceeded(spec, array, part)
+    cycles = busy_cycles(spec, array)
+    faster = [a for a in arrays_within(spec) if busy_cycles(spec, a) < cycles] if not over else []
+    return exceeded(spec, faster[-1], part) if faster else over
 
 
 def fitting_array(
@@ -123,16 +162,16 @@ def arrays_within(spec: NetworkSpec, dsp: int | None = None, lanes: int | None =
     for name, limit in (("DSP", dsp), ("lane", lanes)):
         if limit is not None and limit < 1:
             raise UserError(f"an array needs at least 1 {name}, got {limit}")
-    found = [
+    return [
         array
         for array in _arrays(spec)
         if (dsp is None or array.dsp <= dsp) and (lanes is None or array.lanes <= lanes)
     ]
-    return sorted(found, key=lambda a: (busy_cycles(spec, a), a.lanes, a.dsp, -a.sums, -a.dsp_depth))
 
 
+@lru_cache(64)
 def _arrays(spec: NetworkSpec) -> list[Array]:
-    """Every array that might be the best within some limits."""
+    """Every array that might be the best within some limits: the fastest first, then the smallest."""
     packed = packable(spec)
     widest = max(*(layer.units for layer in spec.layers), -(-spec.vocabulary // len(GATES)))
     found = []
@@ -144,7 +183,7 @@ def _arrays(spec: NetworkSpec) -> list[Array]:
         # As many products again in LUTs, and a second gate pipeline to keep up.
         for group in range(2, min(widest + 1, MAX_GROUP) + 1, 2):
             found.append(_even(group, DSP_DEPTH, packed, DSP_DEPTH, 2))
-    return found
+    return sorted(found, key=lambda a: (busy_cycles(spec, a), a.lanes, a.dsp, -a.sums, -a.dsp_depth))
 
 
 def _even(group: int, depth: int, packed: bool, lut_depth: int = 0, gate_lanes: int = 1) -> Array:

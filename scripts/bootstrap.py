@@ -70,14 +70,14 @@ def check_machine(commands: list[str]) -> None:
         raise SetupError("not found: {0}; on Debian: apt-get install {0}".format(" ".join(missing)))
 
 
-def wanted_state(venv: Path) -> dict[str, str]:
+def wanted_state(venv: Path, wheel: Path | None) -> dict[str, str]:
     """What the stamp of a finished environment says; any difference means work to do."""
     dependencies = hashlib.sha256()
     for name in (LOCK, NODEPS_LOCK):
         dependencies.update((ROOT / name).read_bytes())
     return {
         "dependencies": dependencies.hexdigest(),
-        "project": hashlib.sha256((ROOT / "pyproject.toml").read_bytes()).hexdigest(),
+        "project": hashlib.sha256((wheel or ROOT / "pyproject.toml").read_bytes()).hexdigest(),
         "python": platform.python_version(),
         "base": os.path.realpath(sys.executable),
         "folder": str(venv),
@@ -217,14 +217,17 @@ def install_dependencies(venv: Path) -> None:
     pip(venv, [*hashed, "-r", NODEPS_LOCK])
 
 
-def install_project(venv: Path) -> None:
-    pip(venv, ["--no-deps", "--no-build-isolation", "--editable", "."])
+def install_project(venv: Path, wheel: Path | None) -> None:
+    if wheel:
+        pip(venv, ["--no-deps", "--force-reinstall", str(wheel)])
+    else:
+        pip(venv, ["--no-deps", "--no-build-isolation", "--editable", "."])
 
 
-def set_up(venv: Path, commands: list[str]) -> bool:
+def set_up(venv: Path, commands: list[str], wheel: Path | None = None) -> bool:
     """Bring the environment to the state that the lock files ask for; True if there was work."""
     check_machine(commands)
-    wanted, found = wanted_state(venv), read_stamp(venv)
+    wanted, found = wanted_state(venv, wheel), read_stamp(venv)
     if found == wanted and (venv / "bin" / "python").exists():
         return False
     same_base = all(found.get(k) in (None, wanted[k]) for k in ("python", "base", "folder"))
@@ -235,7 +238,7 @@ def set_up(venv: Path, commands: list[str]) -> bool:
         remove_half_installed(venv)
         say(f"installing the packages of {LOCK}, each checked by its SHA-256")
         install_dependencies(venv)
-    install_project(venv)
+    install_project(venv, wheel)
     write_stamp(venv, wanted)
     return True
 
@@ -243,6 +246,7 @@ def set_up(venv: Path, commands: list[str]) -> bool:
 def main() -> int:
     parser = argparse.ArgumentParser(description="Make the virtual environment of this project.")
     parser.add_argument("--venv", type=Path, default=ROOT / ".venv", help="folder to make it in")
+    parser.add_argument("--wheel", type=Path, help="install this instead of the checkout")
     parser.add_argument("--need", nargs="*", default=[], metavar="COMMAND", help="must be on PATH")
     arguments = parser.parse_args()
     venv = Path(os.path.abspath(str(arguments.venv)))  # noqa: PTH100 - keep a link as it is named
@@ -254,7 +258,7 @@ def main() -> int:
         except OSError:
             say("waiting for another make to finish setting up")
             fcntl.flock(handle, fcntl.LOCK_EX)
-        if set_up(venv, arguments.need):
+        if set_up(venv, arguments.need, arguments.wheel and arguments.wheel.resolve()):
             say(f"done in {time.monotonic() - start:.0f} s")
     except (SetupError, OSError) as error:
         print(f"setup: error: {error}", file=sys.stderr)

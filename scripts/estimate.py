@@ -4,11 +4,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from hls.convert import CLOCK_PERIOD
 from scripts.options import array_options
 
 if TYPE_CHECKING:
@@ -27,6 +29,7 @@ TABLE_LANES = (1, 2, 4, 8, 16, 32, 64, 144, 208, 264)
 @click.option("--network", type=click.Path(path_type=Path), help="A frozen network or a checkpoint instead.")
 @array_options
 @click.option("--part", default="xc7z020", show_default=True)
+@click.option("--clock", default=1000 / CLOCK_PERIOD, show_default=True, help="MHz, for characters a second.")
 @click.option("--table", is_flag=True, help="Lanes against cycles and resources, from the least to the most.")
 @click.option("--synthesize", is_flag=True, help="With --table: count LUTs, too, with Yosys; minutes each.")
 @click.option("--json", "json_path", type=click.Path(path_type=Path), help="Write the figures there, too.")
@@ -39,15 +42,18 @@ def command(
     dsp: int | None,
     lanes: int | None,
     part: str,
+    clock: float,
     table: bool,
     synthesize: bool,
     json_path: Path | None,
 ) -> None:
-    """Predict cycles a character, DSP48E1 and block RAM of an engine, exactly, and whether it fits.
+    """Predict what an engine takes, how fast it is, and whether it fits, on a part and on all others.
 
-    LUTs and flip-flops are not predicted; 'zynq-lstm synth' counts them.
+    Cycles, DSP48E1 and block RAM are exact, LUTs about right; 'zynq-lstm synth' counts. What binds is what
+    the next faster engine would take too much of. Where none fits, changes are named that make one fit.
     """
     from hls.estimate import estimate, fitting_array
+    from hls.synthesis import PARTS
     from models.errors import UserError
     from models.spec import network_spec
     from models.store import write_text
@@ -64,8 +70,10 @@ def command(
         click.echo(lanes_table(rows))
     else:
         one = estimate(spec, fitting_array(spec, part, dsp, lanes), part)
-        rows = [one.to_dict()]
-        _print(one)
+        others = [estimate(spec, fitting_array(spec, p, dsp, lanes), p) for p in PARTS if p != one.part]
+        rows = [each.to_dict() for each in (one, *others)]
+        _print(spec, one, clock)
+        _print_parts(sorted((one, *others), key=lambda each: list(PARTS).index(each.part)), clock)
     if json_path:
         write_text(json_path, json.dumps(rows, indent=2) + "\n")
 
@@ -153,10 +161,11 @@ def _luts(spec: NetworkSpec, one: Estimate) -> int:
         return int(synthesize(Path(folder, "rtl"), one.part)["lut"])
 
 
-def _print(one: Estimate) -> None:
+def _print(spec: NetworkSpec, one: Estimate, clock: float) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from hls.feasibility import changes
     from hls.synthesis import PARTS
 
     has = PARTS[one.part]
@@ -165,15 +174,55 @@ def _print(one: Estimate) -> None:
     chains = f"{array.dsp_depth} in DSPs" + (f", {array.lut_depth} in LUTs" if array.lut_depth else "")
     for name, value in (
         ("network", f"{' + '.join(map(str, one.layers))} units, {one.vocabulary} characters, {one.preset}"),
-        ("array", f"{array.group_units} units x 4 sums x {array.depth} inputs ({chains})"),
+        ("weights and biases", f"{one.weight_bits / 8 / 1024:.1f} KiB"),
+        ("array", f"{array.group_units} units x {array.sums} sums x {array.depth} inputs ({chains})"),
         ("multiply-accumulates a cycle", f"{one.mac_lanes}"),
         ("cycles a character, generate", f"{one.cycles_generate:,}"),
         ("cycles a character, score", f"{one.cycles_score:,}"),
+        (f"characters a second at {clock:g} MHz", f"{one.characters_per_second(clock):,.0f}"),
         ("lanes busy with useful work", f"{100 * one.utilisation:.1f} %"),
+        ("LUT", f"about {round(one.lut_about, -2):,} of {has['lut']:,}"),
         ("DSP48E1", f"{one.dsp} of {has['dsp']}"),
         ("block RAM (36 Kb)", f"{one.bram36:g} of {has['bram36']}"),
         *((f"  {use}", f"{n:g}") for use, n in one.memories.items()),
-        (f"fits {one.part}", "yes, LUTs aside" if one.fits else "no"),
+        (f"fits {one.part}", "yes" if one.fits else "no"),
+        ("what binds", _names(one.binds) or "nothing of the part"),
     ):
         table.add_row(name, value)
+    console = Console()
+    console.print(table)
+    if not one.fits:
+        found = list(changes(spec, one.part))
+        console.print(
+            f"To make it fit, one of: {', '.join(found) or 'nothing here; make the network smaller'}"
+        )
+
+
+def _print_parts(found: list[Estimate], clock: float) -> None:
+    """The same network on every part."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    from hls.synthesis import PARTS
+
+    columns = ("part", "lanes", "cycles", "char/s", "~LUT", "DSP", "BRAM", "fits", "binds")
+    table = Table(*columns, box=box.SIMPLE, padding=(0, 1, 0, 0))
+    for one in found:
+        has = PARTS[one.part]
+        table.add_row(
+            one.part,
+            f"{one.mac_lanes}",
+            f"{one.cycles_generate:,}",
+            f"{one.characters_per_second(clock):,.0f}",
+            f"{100 * one.lut_about / has['lut']:.0f} %",
+            f"{100 * one.dsp / has['dsp']:.0f} %",
+            f"{100 * one.bram36 / has['bram36']:.0f} %",
+            "yes" if one.fits else "no",
+            _names(one.binds) or "—",
+        )
     Console().print(table)
+
+
+def _names(resources: Sequence[str]) -> str:
+    return ", ".join({"lut": "LUT", "dsp": "DSP", "bram36": "block RAM"}[name] for name in resources)

@@ -31,6 +31,8 @@ from models.errors import CheckError, UserError
 
 PROG = "zynq-lstm"
 _SUMMARY = re.compile(rf'^"""``{PROG} ([a-z-]+)``: (.+?)(?:"""|$)', re.M)
+#: Packages that only some verbs need, and the extra that brings them.
+EXTRAS = {"jinja2": "report", "matplotlib": "report"}
 
 
 def version() -> str:
@@ -151,6 +153,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         if show_traceback:
             traceback.print_exc()
         return _fail(str(error), 2 if isinstance(error, UserError) else 1)
+    except ModuleNotFoundError as error:
+        if error.name not in EXTRAS:
+            raise
+        return _fail(f"this needs {error.name}: pip install '{PROG}[{EXTRAS[error.name]}]'")
     except OSError as error:
         if show_traceback:
             traceback.print_exc()

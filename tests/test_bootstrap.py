@@ -45,7 +45,7 @@ def steps(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     monkeypatch.setattr(bootstrap, "make_environment", make_environment)
     monkeypatch.setattr(bootstrap, "works", lambda venv: (venv / "bin" / "python").exists())
     monkeypatch.setattr(bootstrap, "install_dependencies", lambda _venv: done.append("dependencies"))
-    monkeypatch.setattr(bootstrap, "install_project", lambda _venv: done.append("project"))
+    monkeypatch.setattr(bootstrap, "install_project", lambda _venv, _wheel: done.append("project"))
     return done
 
 
