@@ -273,8 +273,11 @@ class Verification(Section):
     seed: int = _key(1, "Of what they write, and of the protocol tests.", 1, 2**31 - 1)
     simulator: str = _key(next(iter(SIMULATORS.values())), "Of the RTL.", choices=SIMULATORS.values())
     protocol: bool = _key(False, "Also test streams, registers and modes of the RTL: a minute or two.")
-    ladder: bool = _key(
-        True, "Measure what each kind of rounding costs, where there is a float network: a minute or two."
+    ladder: int = _key(
+        40_000,
+        "Characters of each split on which it is measured what each kind of rounding costs; 0: it is not.",
+        0,
+        10_000_000,
     )
 
 

@@ -47,6 +47,12 @@ class Work(Protocol):
     def at(self, stage: str) -> Path:
         """The folder of another stage."""
 
+    def stages(self) -> Sequence[Stage]:
+        """All stages that the configuration asks for."""
+
+    def record(self, stage: str) -> dict[str, Any]:
+        """What the runner knows of another stage; empty if it has not run or is left out."""
+
     def figures(self, stage: str) -> Figures:
         """What another stage found."""
 
@@ -267,9 +273,11 @@ def _evaluate(work: Work) -> Result:
     figures: Figures = {"split": "validation", "metric": METRIC, "bits_per_character": bits}
     preset = network.spec.preset
     shortest = min(len(corpus.split().part(part)) for part in ladder.PARTS)
-    if source is not None and work.flow.config.verification.ladder and shortest > 2 * STREAMS:
+    characters = work.flow.config.verification.ladder
+    if source is not None and min(shortest, characters) > 2 * STREAMS:
         record = work.step(
-            f"the ladder from float to {preset}", lambda: ladder.measure(source, corpus, [preset])
+            f"the ladder from float to {preset}, {min(shortest, characters):,} characters",
+            lambda: ladder.measure(source, corpus, [preset], characters=characters),
         )
         figures["ladder"] = {"metric": record["metric"], "rows": ladder.rows(record, source, {})}
     return [], figures
@@ -460,7 +468,7 @@ def _synthesize(work: Work) -> Result:
 def _report(work: Work) -> Result:
     from scripts.flow.report import write_report
 
-    return write_report(work), {}
+    return work.step("drawing and writing", lambda: write_report(work)), {}
 
 
 # What decides the results of a stage, beside what it says of itself below.
