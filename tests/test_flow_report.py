@@ -19,7 +19,8 @@ from scripts.flow.coverage import coverage
 from scripts.flow.load import Flow, checked
 from scripts.flow.report import write_report
 from scripts.flow.runner import Stage
-from scripts.flow.stages import STAGES, array_of
+from scripts.flow.stages import STAGES
+from scripts.flow.work import array_of
 from sim.reference import Reference
 from tests.networks import small_spec, with_weights
 

@@ -21,7 +21,7 @@ from scripts.main import PROG, version
 from scripts.pictures import COLORS, on_page, picture
 
 if TYPE_CHECKING:
-    from scripts.flow.stages import Work
+    from scripts.flow.work import Work
 
 TEMPLATES = Path(__file__).parent / "templates"
 RESOURCES = {"lut": "LUT", "ff": "flip-flops", "dsp": "DSP48E1", "bram36": "block RAM (36 Kb)"}
@@ -375,7 +375,7 @@ def _columns(points: Sequence[tuple[int, float]]) -> tuple[list[int], list[float
 def _draw_schedule(work: Work, found: Facts, path: Path) -> None:
     from hls.chart import chart, draw
     from hls.schedule import schedule
-    from scripts.flow.stages import array_of
+    from scripts.flow.work import array_of
 
     spec = NetworkSpec.from_dict(work.figures("quantize")["spec"])
     draw(chart(spec, schedule(spec, array_of(work.flow.config, spec)), "generate"), path)

@@ -72,7 +72,7 @@ def plan(states: Sequence[State]) -> Table:
 
 @dataclass
 class Terminal:
-    """:class:`scripts.flow.stages.Work` for a person who looks on."""
+    """:class:`scripts.flow.work.Work` for a person who looks on."""
 
     flow: Flow
     stage: Stage
