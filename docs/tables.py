@@ -15,10 +15,13 @@ from typing import Any
 from hls import registers
 from models.spec import network_spec
 from scripts.estimate import lanes_table, table_rows
+from scripts.flow.load import table
+from scripts.flow.stages import STAGES
 from sim import formal
 
 PAGE = Path(__file__).parent / "architecture.md"
 VERIFICATION = PAGE.with_name("verification.md")
+FLOW = PAGE.with_name("flow.md")
 
 
 def block(name: str) -> re.Pattern[str]:
@@ -45,8 +48,17 @@ def proofs(text: str) -> str:
     return block("proofs").sub(lambda m: m[1] + formal.markdown() + m[3], text)
 
 
+def flow(text: str) -> str:
+    """The page of the flow with its tables of stages and keys written anew."""
+    stages = ["| stage | does | after |", "|---|---|---|"]
+    stages += [f"| `{stage.name}` | {stage.what} | {', '.join(stage.after)} |" for stage in STAGES]
+    text = block("stages").sub(lambda m: m[1] + "\n".join(stages) + "\n" + m[3], text)
+    return block("keys").sub(lambda m: m[1] + table() + m[3], text)
+
+
 if __name__ == "__main__":
     spec = network_spec("w8a8", vocabulary=78)
     found = table_rows(spec, "xc7z020", "--synthesize" in sys.argv[1:])
     PAGE.write_text(tables(PAGE.read_text(encoding="utf-8"), found), encoding="utf-8")
     VERIFICATION.write_text(proofs(VERIFICATION.read_text(encoding="utf-8")), encoding="utf-8")
+    FLOW.write_text(flow(FLOW.read_text(encoding="utf-8")), encoding="utf-8")

@@ -145,6 +145,6 @@ def _bar(axes: Any, period: int, y: int, bar: Bar) -> None:
         width = min(left, period - start)
         axes.barh(y, width, left=start, height=0.7, color=bar.color, edgecolor="white", linewidth=0.6)
         if not labelled and width > 0.025 * period:
-            axes.text(start + width / 2, y, bar.label, ha="center", va="center", fontsize=7)
+            axes.text(start + width / 2, y, bar.label, ha="center", va="center", fontsize=7, color="black")
             labelled = True
         start, left = 0, left - width

@@ -43,12 +43,14 @@ def measure(
     corpus: Corpus,
     presets: Iterable[str],
     progress: Callable[[str], None] = lambda _: None,
+    characters: int | None = None,
 ) -> dict[str, Any]:
     """The ladder's record: bits per character of every rung of these presets.
 
     Args:
         source: a float network.
         progress: called with what is measured next.
+        characters: only the first so many of each part.
 
     Raises:
         UserError: the network is quantized already, or its vocabulary isn't the corpus'.
@@ -56,9 +58,10 @@ def measure(
     if source.spec is not None:
         raise UserError("the ladder begins at a float network; this one is quantized")
     split = corpus.with_vocabulary(source.vocabulary).split()
+    text = {part: split.part(part)[:characters] for part in PARTS}
     shape = preset_spec(source, DEFAULT_PRESET)
     progress("float, one stream")
-    states = {part: float_states(PartlyQuantized(shape, source.weights), split.part(part)) for part in PARTS}
+    states = {part: float_states(PartlyQuantized(shape, source.weights), text[part]) for part in PARTS}
     known: dict[Any, Bits] = {}
 
     def bits(spec: NetworkSpec, rounded: set[str]) -> Bits:
@@ -67,7 +70,7 @@ def measure(
         key = frozenset((name, formats[name]) for name in rounded)
         if key not in known:
             network = PartlyQuantized(spec, source.weights, rounded)
-            known[key] = {part: evaluate_partial(network, split.part(part), states[part]) for part in PARTS}
+            known[key] = {part: evaluate_partial(network, text[part], states[part]) for part in PARTS}
         return known[key]
 
     record: dict[str, Any] = {

@@ -18,6 +18,8 @@ from pathlib import Path
 
 import click
 
+from models.errors import CheckError
+
 PROJECT = "zynq-lstm"
 OK, WRONG, MISSING = "ok", "wrong", "missing"
 
@@ -98,6 +100,8 @@ def command(ctx: click.Context, as_json: bool) -> None:
 
     Exit code 1 if something is missing or wrong that everything needs.
     """
+    if installed(PROJECT) is None:
+        raise CheckError(f"{PROJECT} is not installed; run 'pip install -e .' in its folder")
     findings = [*python(), *packages(), *programs()]
     if as_json:
         click.echo(json.dumps([asdict(finding) for finding in findings], indent=1))

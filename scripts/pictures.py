@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,28 @@ COLORS = ("#4e79a7", "#f28e2b", "#59a14f", "#e15759", "#b07aa1")
 
 
 @contextmanager
-def picture(path: Path, columns: int, **options: Any) -> Iterator[Any]:
-    """Axes side by side, written to ``path`` at the end; the same drawing gives the same bytes."""
+def on_page(dark: bool) -> Iterator[None]:
+    """Pictures drawn meanwhile have no background, and colours for a page that is light or dark."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot as plt
+
+    with plt.style.context("dark_background") if dark else nullcontext():  # noqa: SIM117
+        with plt.rc_context({"savefig.transparent": True}):
+            yield
+
+
+@contextmanager
+def picture(
+    path: Path, columns: int, size: tuple[float, float] = (9.5, 3.8), grid: str = "y", **options: Any
+) -> Iterator[Any]:
+    """Axes side by side, written to ``path`` at the end; the same drawing gives the same bytes.
+
+    Args:
+        size: of the whole, in inches.
+        grid: across which axis lines are drawn.
+    """
     import matplotlib
 
     matplotlib.use("Agg")
@@ -26,11 +46,11 @@ def picture(path: Path, columns: int, **options: Any) -> Iterator[Any]:
         raise UserError(f"{path}: no picture has this suffix; legal are .{', .'.join(sorted(legal))}")
     settings: Any = {"svg.hashsalt": "zynq-lstm", "svg.fonttype": "none", "font.size": 9}
     with plt.rc_context(settings):
-        figure, axes = plt.subplots(1, columns, figsize=(9.5, 3.8), layout="constrained", **options)
+        figure, axes = plt.subplots(1, columns, figsize=size, layout="constrained", **options)
         yield axes
-        for one in axes:
+        for one in figure.axes:
             one.set_axisbelow(True)
-            one.grid(axis="y", color="0.9")
+            one.grid(axis=grid, color="0.9" if plt.rcParams["text.color"] == "black" else "0.3")
             one.spines[["top", "right"]].set_visible(False)
         path.parent.mkdir(parents=True, exist_ok=True)
         figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None)

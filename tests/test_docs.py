@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from docs import tables
 from models.spec import PRESETS
 from sim.fixed import FixedFormat, Overflow, Rounding
 
@@ -61,6 +62,12 @@ def test_table_of_formats_is_the_presets(row: str, column: int, preset: str) -> 
         fmt = getattr(dense, field[1:]) if field.startswith(".") else getattr(lstm, field)
         text = re.sub(r"<(\d+),I,", rf"<\1,{fmt.integer},", cell)
         assert FixedFormat.parse(text) == fmt, (preset, field)
+
+
+def test_tables_of_the_flow_are_its_definitions() -> None:
+    page = tables.FLOW.read_text(encoding="utf-8")
+    assert tables.flow(page) == page, "run make docs"
+    assert "| `engine.lanes` |" in page and "| `synthesize` |" in page
 
 
 def test_modes_are_all_explained() -> None:

@@ -45,6 +45,7 @@ from sim.sampling import TEMPERATURE
 ENGINES = ("keras", "hls", "rtl")  # what is compared with the reference
 SHIPPED = "shipped"
 METHODS = ("train", "calibrate")
+MAX_CHARACTERS = 20_000  # whose signals are all kept: half a gigabyte for two layers of 128 units
 
 
 def _key(
@@ -234,9 +235,7 @@ else:
 class Engine(Section):
     """The hardware."""
 
-    part: str = _key(
-        DEFAULT_PART, f"Zynq-7000 device, with or without package: {', '.join(PARTS)}.", near=PARTS
-    )
+    part: str = _key(DEFAULT_PART, "Zynq-7000 device.", near=PARTS)
     clock_mhz: float = _key(
         1000 / CLOCK_PERIOD, "Clock that times are given at, and that HLS is asked for.", 1, 1000
     )
@@ -264,7 +263,10 @@ class Verification(Section):
         choices=ENGINES,
     )  # fmt: skip
     characters: int = _key(
-        _option(demo.command, "characters"), "Held-out characters to compare on.", demo.MINIMUM, 1_000_000
+        _option(demo.command, "characters"),
+        "Held-out characters to compare on; 'zynq-lstm simulate' takes any number.",
+        demo.MINIMUM,
+        MAX_CHARACTERS,
     )
     generate: int = _key(demo.GENERATED, "Characters that each engine then writes.", demo.MINIMUM, 1_000_000)
     temperature: float = _key(
@@ -273,8 +275,11 @@ class Verification(Section):
     seed: int = _key(1, "Of what they write, and of the protocol tests.", 1, 2**31 - 1)
     simulator: str = _key(next(iter(SIMULATORS.values())), "Of the RTL.", choices=SIMULATORS.values())
     protocol: bool = _key(False, "Also test streams, registers and modes of the RTL: a minute or two.")
-    ladder: bool = _key(
-        True, "Measure what each kind of rounding costs, where there is a float network: a minute or two."
+    ladder: int = _key(
+        40_000,
+        "Characters of each split on which it is measured what each kind of rounding costs; 0: it is not.",
+        0,
+        10_000_000,
     )
 
 
@@ -332,6 +337,8 @@ def legal(field: FieldInfo) -> str:
     kind = str(field.annotation)
     if choices:
         return f"{'a list of' if 'list' in kind else 'one of'} {', '.join(choices)}"
+    if near := extra(field, "near"):
+        return f"one of {', '.join(near)}, a package may follow"
     if "bool" in kind:
         return "true or false"
     if "str" in kind:

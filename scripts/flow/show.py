@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from rich.console import Console
 from rich.markup import escape
@@ -72,7 +72,7 @@ def plan(states: Sequence[State]) -> Table:
 
 @dataclass
 class Terminal:
-    """:class:`scripts.flow.stages.Work` for a person who looks on."""
+    """:class:`scripts.flow.work.Work` for a person who looks on."""
 
     flow: Flow
     stage: Stage
@@ -87,8 +87,15 @@ class Terminal:
     def at(self, stage: str) -> Path:
         return self.pipeline.folder(stage)
 
+    def stages(self) -> Sequence[Stage]:
+        return self.pipeline.stages
+
+    def record(self, stage: str) -> dict[str, Any]:
+        left_out = stage in [one.name for one in self.pipeline.left_out]
+        return {} if left_out else self.pipeline.record(stage)
+
     def figures(self, stage: str) -> Figures:
-        figures: Figures = self.pipeline.record(stage).get("figures", {})
+        figures: Figures = self.record(stage).get("figures", {})
         return figures
 
     def step(self, title: str, run: Callable[[], T]) -> T:

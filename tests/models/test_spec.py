@@ -24,6 +24,7 @@ from models.spec import (
     network_spec,
     sigmoid,
     symmetric,
+    with_formats,
 )
 from sim.fixed import FixedFormat
 from tests.networks import small_spec
@@ -268,3 +269,19 @@ def test_specs_are_frozen() -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
         spec.layers[0].units = 6  # type: ignore[misc]
     assert hash(Layer(3, PRESETS["w8a8"][0])) == hash(Layer(3, PRESETS["w8a8"][0]))
+
+
+def test_single_formats_instead_of_a_preset_s() -> None:
+    wide = FixedFormat.parse("ap_fixed<12,4>")
+    weights = FixedFormat.parse("ap_fixed<6,2,AP_RND_CONV,AP_SAT_SYM>")
+    spec = network_spec("w8a8", vocabulary=9, units=4)
+    changed = with_formats(spec, {"c": wide, "W": weights, "logits": wide})
+    for layer in changed.layers:
+        assert (layer.formats.c, layer.formats.W) == (wide, weights)
+        assert layer.formats.U == spec.layers[0].formats.U
+    assert (changed.output.W, changed.output.logits) == (weights, wide)
+    assert with_formats(changed, {"c": spec.layers[0].formats.c, "W": spec.output.W}) == with_formats(
+        spec, {"logits": wide}
+    )
+    with pytest.raises(UserError, match=r"there is no format 'x'; legal are W, U, b, z, gate, .*, logits"):
+        with_formats(spec, {"x": wide})

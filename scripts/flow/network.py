@@ -1,0 +1,212 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The stages from a text to a network of integers, each by what the verb of the same job calls."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from models.checkpoint import Checkpoint, shipped
+from models.corpus import load_corpus
+from models.errors import CheckError, UserError
+from models.evaluate import require_text
+from models.freeze import freeze
+from models.spec import network_spec, with_formats
+from models.store import write_text
+from scripts import calibrate, train
+from scripts.flow.config import SHIPPED, Config
+from scripts.flow.load import Flow
+from scripts.flow.runner import Figures
+from scripts.flow.work import Result, Work, array_of, checkpoint_of, text_of
+from scripts.records import read_training_record
+from sim.fixed import FixedFormat
+
+
+def read_corpus(work: Work) -> Result:
+    """Read the text, and refuse one that is too short for what follows."""
+    config = work.flow.config.corpus
+    file = work.flow.path(config.file) if config.file else None
+    corpus = work.step("reading the text", lambda: load_corpus(config.name, file))
+    split = corpus.split()
+    for part in ("validation", "test"):
+        require_text(split.part(part), f"{corpus.name}: the {part} split")
+    needed = work.flow.config.verification.characters
+    if len(split.validation) <= needed:
+        raise UserError(
+            f"{corpus.name}: the validation split has {len(split.validation)} characters; "
+            f"verification.characters is {needed}: it must be less"
+        )
+    write_text(work.folder / "text.txt", corpus.text)
+    parts = {part: len(split.part(part)) for part in ("train", "validation", "test")}
+    return ["text.txt"], {
+        "name": corpus.name,
+        "characters": len(corpus),
+        "split": parts,
+        "vocabulary": len(corpus.vocabulary),
+        "sha256": corpus.sha256,
+    }
+
+
+def _given(flow: Flow) -> Checkpoint | None:
+    """The quantized network that the configuration names."""
+    name, preset = flow.config.training.checkpoint, flow.config.formats.preset
+    if name is None:
+        return None
+    found = Checkpoint.load(shipped(preset, flow.config.corpus.name) if name == SHIPPED else flow.path(name))
+    if found.spec is None:
+        raise UserError(f"training.checkpoint: {name} holds a float network; name a quantized one")
+    return found
+
+
+def _given_float(flow: Flow) -> Path | None:
+    config = flow.config.training
+    if config.float_checkpoint:
+        return flow.path(config.float_checkpoint)
+    if config.checkpoint != SHIPPED:
+        return None
+    try:
+        return shipped("float", flow.config.corpus.name)
+    except UserError:
+        return None  # of some corpora only the quantized one is shipped
+
+
+def _changes(config: Config) -> dict[str, FixedFormat]:
+    return {name: FixedFormat.parse(text) for name, text in config.formats.changes().items()}
+
+
+def predict(work: Work) -> Result:
+    """What ``zynq-lstm estimate`` predicts of the engine."""
+    from hls.estimate import estimate
+
+    config, given = work.flow.config, _given(work.flow)
+    if given is not None:
+        spec = given.spec
+        assert spec is not None
+    else:
+        spec = network_spec(
+            config.formats.preset,
+            vocabulary=work.figures("corpus")["vocabulary"],
+            units=config.model.units,
+            layers=config.model.layers,
+        )
+        spec = with_formats(spec, _changes(config))
+    one = estimate(spec, array_of(config, spec), config.engine.part)
+    if not one.fits:
+        work.say(f"[yellow]no engine for this network fits the {one.part}[/]: see the stage's figures")
+    return [], one.to_dict()
+
+
+def _training_options(work: Work) -> dict[str, Any]:
+    """What the functions of the verb ``train`` take."""
+    defaults = {p.name: p.default for p in train.command.params}
+    return {
+        **work.flow.config.training.model_dump(),
+        **work.flow.config.model.model_dump(),
+        "run_dir": work.folder,
+        "resume": work.resume,
+        "overwrite": not work.resume,
+        "checkpoint_seconds": defaults["checkpoint_seconds"],
+        "command": f"zynq-lstm run {work.flow.file.name}",
+    }
+
+
+def train_float(work: Work) -> Result:
+    """Train the base and the float network, or take a float network that is there."""
+    result = work.folder / "float.safetensors"
+    if work.flow.config.training.checkpoint is None:
+        corpus, options = text_of(work), _training_options(work)
+        base = work.folder / "base.safetensors"
+        train.train_base(corpus, base, options)
+        train.train_float(corpus, base, result, options)
+        records = {name: read_training_record(work.folder / f"{name}.json") for name in ("base", "float")}
+        return ["base.safetensors", "float.safetensors"], {"records": records}
+    source = _given_float(work.flow)
+    if source is None:
+        return [], {"records": {}}
+    loaded = Checkpoint.load(source)
+    if loaded.spec is not None:
+        raise UserError(f"{source}: holds a quantized network; training.float_checkpoint takes a float one")
+    shutil.copyfile(source, result)
+    return ["float.safetensors"], {"records": {"float": dict(loaded.record)}, "from": source.name}
+
+
+def quantize(work: Work) -> Result:
+    """The quantized network, trained, calibrated or taken, and its integers."""
+    from models.quantized import quantize as rounded_to
+
+    config, given = work.flow.config, _given(work.flow)
+    path, before = work.folder / "quantized.safetensors", work.at("train")
+    if given is not None:
+        given.save(path)
+    elif config.formats.method == "train":
+        train.train_quantized(
+            text_of(work),
+            before / "base.safetensors",
+            before / "float.safetensors",
+            config.formats.preset,
+            path,
+            _training_options(work),
+            _changes(config),
+        )
+    else:
+        source = Checkpoint.load(before / "float.safetensors")
+        rounded = rounded_to(source, config.formats.preset, _changes(config)).spec
+        assert rounded is not None
+        work.step(
+            "moving binary points to where the training text is predicted best",
+            lambda: calibrate.calibrated(source, rounded, text_of(work).split().train).save(path),
+        )
+    checkpoint = Checkpoint.load(path)
+    network = freeze(checkpoint)
+    network.save(work.folder / "network.safetensors")
+    formats = network.spec.weight_formats()
+    return ["quantized.safetensors", "network.safetensors"], {
+        "weights_sha256": checkpoint.sha256,
+        "identity": network.identity,
+        "spec": network.spec.to_dict(),
+        "weight_bits": sum(network.arrays[name].size * fmt.bits for name, fmt in formats.items()),
+        "record": dict(checkpoint.record),
+    }
+
+
+def evaluate(work: Work) -> Result:
+    """Bits per character of the networks, and of the integers: the last two must be equal."""
+    from models import ladder
+    from models.evaluate import METRIC, STREAMS, evaluate_keras, evaluate_reference
+    from models.float_lstm import float_model
+    from models.quantized import quantized_model
+
+    checkpoint, network = checkpoint_of(work)
+    corpus = text_of(work).with_vocabulary(network.vocabulary)
+    held_out = corpus.split().validation
+    runs: dict[str, Callable[[], float]] = {
+        "quantized": lambda: evaluate_keras(quantized_model(checkpoint), held_out),
+        "reference": lambda: evaluate_reference(network, held_out),
+    }
+    float_file = work.at("train") / "float.safetensors"
+    source = Checkpoint.load(float_file) if float_file.exists() else None
+    if source is not None:
+        real = source
+        runs = {"float": lambda: evaluate_keras(float_model(real), held_out), **runs}
+    bits = {
+        name: work.step(f"bits per character, {name}, {len(held_out):,} characters", run)
+        for name, run in runs.items()
+    }
+    if bits["quantized"] != bits["reference"]:
+        raise CheckError(
+            f"bits per character of the quantized model ({bits['quantized']}) and of the reference "
+            f"({bits['reference']}) differ"
+        )
+    figures: Figures = {"split": "validation", "metric": METRIC, "bits_per_character": bits}
+    preset = network.spec.preset
+    shortest = min(len(corpus.split().part(part)) for part in ladder.PARTS)
+    characters = work.flow.config.verification.ladder
+    if source is not None and min(shortest, characters) > 2 * STREAMS:
+        record = work.step(
+            f"the ladder from float to {preset}, {min(shortest, characters):,} characters",
+            lambda: ladder.measure(source, corpus, [preset], characters=characters),
+        )
+        figures["ladder"] = {"metric": record["metric"], "rows": ladder.rows(record, source, {})}
+    return [], figures

@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a stage works with, and what several stages ask of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.checkpoint import Checkpoint
+from models.corpus import Corpus, from_text, read_text
+from models.network import IntegerNetwork
+from models.spec import NetworkSpec
+from scripts.flow.config import Config
+from scripts.flow.load import Flow
+from scripts.flow.runner import Figures, Stage
+
+if TYPE_CHECKING:
+    from hls.schedule import Array
+
+T = TypeVar("T")
+Result = tuple[Sequence[str], Figures]
+
+
+class Work(Protocol):
+    """What a stage works with."""
+
+    flow: Flow
+    folder: Path  # of the stage
+    resume: bool  # what is in the folder is of the same run, which was stopped
+
+    def at(self, stage: str) -> Path:
+        """The folder of another stage."""
+
+    def stages(self) -> Sequence[Stage]:
+        """All stages that the configuration asks for."""
+
+    def record(self, stage: str) -> dict[str, Any]:
+        """What the runner knows of another stage; empty if it has not run or is left out."""
+
+    def figures(self, stage: str) -> Figures:
+        """What another stage found."""
+
+    def step(self, title: str, run: Callable[[], T]) -> T:
+        """Do something, and show what and for how long."""
+
+    def count(self, title: str, total: int, run: Callable[[Callable[[int], object]], T]) -> T:
+        """The same for something that says how far it has come."""
+
+    def say(self, text: str) -> None:
+        """A line for the person that waits."""
+
+
+def text_of(work: Work) -> Corpus:
+    """The corpus as the first stage left it."""
+    return from_text(work.figures("corpus")["name"], read_text(work.at("corpus") / "text.txt"))
+
+
+def checkpoint_of(work: Work) -> tuple[Checkpoint, IntegerNetwork]:
+    """The quantized network, as weights and as integers."""
+    folder = work.at("quantize")
+    return (
+        Checkpoint.load(folder / "quantized.safetensors"),
+        IntegerNetwork.load(folder / "network.safetensors"),
+    )
+
+
+def verified(work: Work, network: IntegerNetwork) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """The held-out characters that engines are compared on, and those before what they write."""
+    held_out = text_of(work).with_vocabulary(network.vocabulary).split().validation
+    codes = held_out[: work.flow.config.verification.characters]
+    return codes, codes[: len(codes) // 8]
+
+
+def array_of(config: Config, spec: NetworkSpec) -> Array:
+    """The array of the engine that the configuration asks for."""
+    from hls.estimate import fitting_array
+
+    return fitting_array(spec, config.engine.part, config.engine.dsp, config.engine.lanes)
