@@ -11,6 +11,7 @@ Redundant logic is removed before the faults are made: bits that are constant, u
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 from collections.abc import Callable, Iterable, Sequence
@@ -33,7 +34,9 @@ from sim.equivalent_mutants import EQUIVALENT
 from sim.rtl import LONG_PROTOCOL_TESTS, PROTOCOL_TESTS, Rtl, write_project
 from sim.simulator import TOP, build_mutants
 
-TESTS = PROTOCOL_TESTS + LONG_PROTOCOL_TESTS
+# Those that find most come first: every test costs a run of each mutant that is left.
+FIRST_TESTS = ("score_back_to_back", "sample_again", "score_long", "sample_long")
+TESTS = tuple(dict.fromkeys((*FIRST_TESTS, *PROTOCOL_TESTS, *LONG_PROTOCOL_TESTS)))
 SELECT_BITS = 16  # of mutant_i
 PATIENCE = 2  # times what a test takes without a fault, after which the engine is taken to hang
 WITHOUT_FAULT = 0
@@ -77,15 +80,22 @@ class Mutant:
 
 def small_design(seed: int) -> Design:
     """Two layers and all that the RTL has: several groups, segments and words of logits, products in DSPs and
-    in LUTs, binary points that need aligning. Weights of a unit are of one magnitude, those of others of
-    another: sums that saturate, and sums whose last bit counts."""
+    in LUTs, binary points that need aligning, jobs that follow each other at once and jobs that wait.
+
+    Its network is lively, or faults would not show: weights are wide, biases small. So there are sums that
+    saturate and sums whose last bit counts.
+    """
     rng = np.random.default_rng(seed)
     lstm, dense = PRESETS["w4a8"]
-    spec = NetworkSpec("w4a8", 11, (Layer(7, lstm), Layer(10, lstm)), dense)
+    wide = dataclasses.replace(lstm.W, integer=3)
+    dense = dataclasses.replace(dense, W=dataclasses.replace(dense.W, integer=5))
+    lstm = dataclasses.replace(lstm, U=wide)
+    spec = NetworkSpec("w4a8", 15, (Layer(7, lstm), Layer(18, lstm)), dense)
     weights = {}
     for name, shape in spec.weight_shapes().items():
         fmt = spec.weight_formats()[name]
-        scale = fmt.max_raw * 2.0 ** -rng.integers(0, 3, shape[-1:])
+        halvings = rng.integers(3, 7, shape) if name.endswith(".b") else rng.integers(0, 2, shape[-1:])
+        scale = fmt.max_raw * 2.0**-halvings
         weights[name] = np.clip(np.round(rng.normal(0, scale, shape)), fmt.min_raw, fmt.max_raw).astype(
             np.int64
         )
