@@ -27,8 +27,10 @@ test: venv ## every check and every test, with results in build/test/junit.xml
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile -m "not nightly" \
 	  --junit-xml=build/test/junit.xml $(ARGS)
 
-nightly: venv ## the tests that take too long for every run
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile -m nightly $(ARGS)
+nightly: venv ## the tests that take too long for every run; figures in build/nightly
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile -m nightly --records build/nightly $(ARGS)
+	$(BIN)/zynq-lstm mutate --json build/nightly/mutants.json
+	$(BIN)/zynq-lstm figures verification --records build/nightly
 
 matrix: venv ## the quick tests from the installed wheel, on every Python from 3.10 to 3.13 that is here
 	@$(BIN)/python -m scripts.matrix $(ARGS)

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
@@ -12,6 +11,7 @@ import click
 @click.command(name="mutate")
 @click.option("--count", default=400, show_default=True, help="Mutants.")
 @click.option("--seed", default=1, show_default=True, help="Of the mutants, the weights and the tests.")
+@click.option("--only", help="Try these mutants alone, by number, as 12,57; no record is written.")
 @click.option(
     "--goal", default=0.97, show_default=True, help="Share that must be found, without equivalents."
 )
@@ -25,30 +25,42 @@ import click
 @click.option(
     "--json", "json_path", type=click.Path(path_type=Path), help="Record; OUTPUT/mutants.json if not given."
 )
-def command(count: int, seed: int, goal: float, output: Path, json_path: Path | None) -> None:
+def command(
+    count: int, seed: int, only: str | None, goal: float, output: Path, json_path: Path | None
+) -> None:
     """Plant single faults in the RTL of a small design, and run the bench's protocol tests on each.
 
     Lists the mutants that no test finds. Exit code 1 if fewer are found than --goal asks for, of those that
-    are not known to be equivalent.
+    are not known to be equivalent; or if one is found that is argued to be equivalent.
     """
-    from models.errors import CheckError
-    from models.store import write_text
+    from models.errors import CheckError, UserError
+    from sim import records
     from sim.mutants import hunt, make, record, small_design
 
     design = small_design(seed)
     mutants, rtl = make(design, output, count, seed)
     click.echo(f"{len(mutants)} mutants built")
+    if only:
+        asked = set(only.split(","))
+        mutants = [mutant for mutant in mutants if str(mutant.number) in asked]
+        if len(mutants) < len(asked):
+            raise UserError(f"--only {only}: there is no such mutant, or it is asked for twice")
     killed = hunt(mutants, rtl, seed, lambda test, found: click.echo(f"  {test:30}{found:6} found"))
     data = record(mutants, killed, seed)
-    path = json_path or output / "mutants.json"
-    write_text(path, json.dumps(data, indent=1) + "\n")
     for mutant in mutants:
         if mutant.number not in killed:
             click.echo(f"{mutant}{' (equivalent)' if mutant.equivalent else ''}")
     share = data["killed_of_rest"]
     click.echo(
         f"{data['killed']} of {data['made']} found, {data['equivalent']} equivalent: "
-        f"{100 * share:.1f} % of the others; {path}"
+        f"{100 * share:.1f} % of the others"
     )
+    if not only:
+        path = json_path or records.path(records.MUTANTS, output)
+        records.write(path, data)
+        click.echo(f"record: {path}")
+    wrong = [mutant for mutant in mutants if mutant.number in killed and mutant.equivalent]
+    if wrong:
+        raise CheckError(f"{wrong[0]} is argued to be equivalent, and is found by {killed[wrong[0].number]}")
     if share < goal:
         raise CheckError(f"{100 * share:.1f} % of the mutants are found, less than {100 * goal:.1f} %")

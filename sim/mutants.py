@@ -11,12 +11,11 @@ Redundant logic is removed before the faults are made: bits that are constant, u
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
-import subprocess
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -29,12 +28,15 @@ from models.errors import CheckError, UserError
 from models.network import IntegerNetwork
 from models.spec import PRESETS, Layer, NetworkSpec
 from models.store import write_text
+from sim import records
 from sim.bench.components import COUNTERS
 from sim.equivalent_mutants import EQUIVALENT
 from sim.rtl import LONG_PROTOCOL_TESTS, PROTOCOL_TESTS, Rtl, write_project
 from sim.simulator import TOP, build_mutants
 
-TESTS = PROTOCOL_TESTS + LONG_PROTOCOL_TESTS
+# Those that find most come first: every test costs a run of each mutant that is left.
+FIRST_TESTS = ("score_back_to_back", "sample_again", "score_long", "sample_long")
+TESTS = tuple(dict.fromkeys((*FIRST_TESTS, *PROTOCOL_TESTS, *LONG_PROTOCOL_TESTS)))
 SELECT_BITS = 16  # of mutant_i
 PATIENCE = 2  # times what a test takes without a fault, after which the engine is taken to hang
 WITHOUT_FAULT = 0
@@ -78,15 +80,22 @@ class Mutant:
 
 def small_design(seed: int) -> Design:
     """Two layers and all that the RTL has: several groups, segments and words of logits, products in DSPs and
-    in LUTs, binary points that need aligning. Weights of a unit are of one magnitude, those of others of
-    another: sums that saturate, and sums whose last bit counts."""
+    in LUTs, binary points that need aligning, jobs that follow each other at once and jobs that wait.
+
+    Its network is lively, or faults would not show: weights are wide, biases small. So there are sums that
+    saturate and sums whose last bit counts.
+    """
     rng = np.random.default_rng(seed)
     lstm, dense = PRESETS["w4a8"]
-    spec = NetworkSpec("w4a8", 11, (Layer(7, lstm), Layer(10, lstm)), dense)
+    wide = dataclasses.replace(lstm.W, integer=3)
+    dense = dataclasses.replace(dense, W=dataclasses.replace(dense.W, integer=5))
+    lstm = dataclasses.replace(lstm, U=wide)
+    spec = NetworkSpec("w4a8", 15, (Layer(7, lstm), Layer(18, lstm)), dense)
     weights = {}
     for name, shape in spec.weight_shapes().items():
         fmt = spec.weight_formats()[name]
-        scale = fmt.max_raw * 2.0 ** -rng.integers(0, 3, shape[-1:])
+        halvings = rng.integers(3, 7, shape) if name.endswith(".b") else rng.integers(0, 2, shape[-1:])
+        scale = fmt.max_raw * 2.0**-halvings
         weights[name] = np.clip(np.round(rng.normal(0, scale, shape)), fmt.min_raw, fmt.max_raw).astype(
             np.int64
         )
@@ -124,9 +133,14 @@ def make(design: Design, folder: Path, count: int, seed: int) -> tuple[list[Muta
         f"read_rtlil {netlist.with_suffix('.il')}",
         f"script {listed}",
         "opt_clean",
-        f"write_verilog -noattr {netlist}",
+        f"write_verilog -noattr {netlist.with_suffix('.new')}",
     ]
     run_yosys(script, project, netlist.parent / "yosys.log")
+    written = netlist.with_suffix(".new")
+    if netlist.exists() and netlist.read_bytes() == written.read_bytes():
+        written.unlink()  # nothing to build anew
+    else:
+        written.replace(netlist)
     return mutants, Rtl(design, network_file, build_mutants(netlist), traced=False)
 
 
@@ -228,25 +242,13 @@ def record(mutants: list[Mutant], killed: dict[int, str], seed: int) -> dict[str
     alive = [mutant for mutant in mutants if mutant.number not in killed]
     equivalent = [mutant for mutant in alive if mutant.equivalent]
     by_test = {test: sum(name == test for name in killed.values()) for test in TESTS}
-    return {
-        "date": datetime.now(timezone.utc).date().isoformat(),
-        "commit": _commit(),
-        "seed": seed,
-        "made": len(mutants),
-        "killed": len(killed),
-        "equivalent": len(equivalent),
-        "killed_of_rest": len(killed) / max(1, len(mutants) - len(equivalent)),
-        "killed_by": {test: count for test, count in by_test.items() if count},
-        "survivors": [asdict(mutant) | {"equivalent": mutant.equivalent} for mutant in alive],
-    }
-
-
-def _commit() -> str | None:
-    """Of the sources that run, with a + if they have been changed since; None outside a repository."""
-    done = subprocess.run(
-        ["git", "describe", "--always", "--abbrev=12", "--exclude=*", "--dirty=+"],
-        cwd=Path(__file__).parent,
-        capture_output=True,
-        text=True,
+    return records.new(
+        records.MUTANTS,
+        seed,
+        made=len(mutants),
+        killed=len(killed),
+        equivalent=len(equivalent),
+        killed_of_rest=len(killed) / max(1, len(mutants) - len(equivalent)),
+        killed_by={test: count for test, count in by_test.items() if count},
+        survivors=[asdict(mutant) | {"equivalent": mutant.equivalent} for mutant in alive],
     )
-    return done.stdout.strip() or None

@@ -5,11 +5,17 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import settings
+
+from tests import summary
+from tests.summary import SEED
 
 # As models.quiet sets them: a test may be the first to import TensorFlow.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -17,10 +23,19 @@ os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("MPLBACKEND", "Agg")
 
-SEED = int(os.environ.get("ZYNQ_LSTM_TEST_SEED", "20150331"))
-
-settings.register_profile("zynq_lstm", deadline=None, print_blob=True, derandomize=True)
+settings.register_profile("zynq_lstm", deadline=None, print_blob=True, database=None)
 settings.load_profile("zynq_lstm")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--records", type=Path, help="folder to write records of nightly figures to")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("--hypothesis-seed") is None:
+        config.option.hypothesis_seed = SEED
+    config.pluginmanager.register(summary, summary.__name__)
 
 
 def pytest_report_header() -> str:
@@ -32,13 +47,28 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
     outcome = yield
     report = outcome.get_result()  # type: ignore[attr-defined]
     if report.failed:
-        report.sections.append(("seed", f"ZYNQ_LSTM_TEST_SEED={SEED}"))
+        again = f"ZYNQ_LSTM_TEST_SEED={SEED} {sys.executable} -m pytest '{item.nodeid}'"
+        report.sections.append(("to repeat it", again))
 
 
 @pytest.fixture(scope="session")
 def seed() -> int:
     """The seed of this run: the same for every test, so that one test alone repeats."""
     return SEED
+
+
+@pytest.fixture
+def write_record(request: pytest.FixtureRequest) -> Callable[[dict[str, Any]], None]:
+    """Writes a record of :mod:`sim.records` to the folder of ``--records``, if that is given."""
+    from sim import records
+
+    folder: Path | None = request.config.getoption("--records")
+
+    def write(record: dict[str, Any]) -> None:
+        if folder:
+            records.write(records.path(record["kind"], folder), record)
+
+    return write
 
 
 @pytest.fixture

@@ -3,17 +3,21 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
 from models.errors import CheckError, UserError
 from scripts.mutate import command
 from sim.equivalent_mutants import EQUIVALENT, Equivalent
+from sim.fixed import Raw
 from sim.mutants import TESTS, WITHOUT_FAULT, Mutant, hunt, make, record, small_design
-from sim.rtl import Rtl
+from sim.reference import Reference
+from sim.rtl import LONG_PROTOCOL_TESTS, PROTOCOL_TESTS, Rtl
 
 COUNT = 20
 
@@ -92,11 +96,37 @@ def test_record_counts_without_equivalents(monkeypatch: pytest.MonkeyPatch) -> N
     assert len(data["date"]) == 10 and "commit" in data
 
 
+def test_every_protocol_test_runs_on_mutants_once() -> None:
+    assert sorted(TESTS) == sorted(PROTOCOL_TESTS + LONG_PROTOCOL_TESTS)
+
+
 def test_every_argument_is_about_rtl_that_there_is() -> None:
     folder = Path(__file__).parents[2] / "hls" / "rtl"
     for entry in EQUIVALENT:
         assert (folder / f"{entry.module}.sv").exists() or entry.module == "zynq_lstm", entry
         assert len(entry.why) > 20, entry
+
+
+def test_small_design_is_lively(seed: int) -> None:
+    """Or faults would not show: every signal takes both signs, and its bounds; every code wins."""
+    network = small_design(seed).network
+    rng = np.random.default_rng(seed)
+    vocabulary = network.spec.vocabulary
+    codes = [*rng.integers(0, vocabulary, 2000), *np.repeat(range(vocabulary), 40)]
+    signals: dict[str, Raw] = {}
+    logits = Reference(network).run(codes, signals)
+    for layer, name in itertools.product((0, 1), ("z", "c", "ct", "tc", "h")):
+        values = signals[f"layers.{layer}.{name}"]
+        assert ((values > 0).any(axis=0) & (values < 0).any(axis=0)).mean() > 0.9, (layer, name)
+    for name in ("z", "c", "ct"):
+        values, fmt = signals[f"layers.1.{name}"], getattr(network.spec.layers[1].formats, name)
+        assert values.min() == fmt.min_raw and values.max() == fmt.max_raw, name
+    assert len(np.unique(logits.argmax(axis=1))) > vocabulary - 3
+
+
+def test_jobs_follow_each_other_at_once_and_wait(seed: int) -> None:
+    jobs = small_design(seed).schedule.jobs
+    assert {job.cycles > job.steps for job in jobs} == {False, True}
 
 
 @pytest.mark.parametrize("count", [0, 1 << 16])
@@ -114,3 +144,23 @@ def test_verb_fails_below_its_goal(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     assert json.loads((tmp_path / "mutants.json").read_text())["made"] == 2
     done = CliRunner().invoke(command, ["--output", str(tmp_path), "--goal", "0.5"])
     assert done.exit_code == 0
+
+
+def test_verb_tries_some_only(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("sim.mutants.make", lambda *_: ([a_mutant(n) for n in (1, 2, 3)], None))
+    monkeypatch.setattr("sim.mutants.hunt", lambda mutants, *_: {m.number: TESTS[0] for m in mutants})
+    done = CliRunner().invoke(command, ["--output", str(tmp_path), "--only", "3,1"])
+    assert done.exit_code == 0 and "2 of 2 found" in done.output
+    assert not list(tmp_path.iterdir())
+    done = CliRunner().invoke(command, ["--output", str(tmp_path), "--only", "1,4"])
+    assert isinstance(done.exception, UserError) and "there is no such mutant" in str(done.exception)
+
+
+def test_verb_refuses_an_argument_that_is_wrong(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A mutant that a test finds is not equivalent, whatever is said about it."""
+    entry = Equivalent("delay", r"a \+ b", r"A\[3\] cnot.", "says why")
+    monkeypatch.setattr("sim.mutants.EQUIVALENT", (entry,))
+    monkeypatch.setattr("sim.mutants.make", lambda *_: ([a_mutant(1)], None))
+    monkeypatch.setattr("sim.mutants.hunt", lambda *_: {1: TESTS[0]})
+    done = CliRunner().invoke(command, ["--output", str(tmp_path)])
+    assert isinstance(done.exception, CheckError) and "is argued to be equivalent" in str(done.exception)
