@@ -27,8 +27,10 @@ test: venv ## every check and every test, with results in build/test/junit.xml
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile -m "not nightly" \
 	  --junit-xml=build/test/junit.xml $(ARGS)
 
-nightly: venv ## the tests that take too long for every run
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile -m nightly $(ARGS)
+nightly: venv ## the tests that take too long for every run; figures in build/nightly
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile -m nightly --records build/nightly $(ARGS)
+	$(BIN)/zynq-lstm mutate --json build/nightly/mutants.json
+	$(BIN)/zynq-lstm figures verification --records build/nightly
 
 train: venv ## train the float and the quantized network from the text
 	@$(BIN)/zynq-lstm train $(ARGS)

@@ -45,6 +45,13 @@ def freeze(source: Any, vocabulary: str | None = None) -> IntegerNetwork:
     return IntegerNetwork.from_weights(spec_of_model(source), vocabulary, integer_weights(source))
 
 
+def thaw(network: IntegerNetwork) -> Checkpoint:
+    """A quantized checkpoint that freezes to this network."""
+    formats = network.spec.weight_formats()
+    weights = {name: fmt.to_real(network.arrays[name]).astype(np.float32) for name, fmt in formats.items()}
+    return Checkpoint(network.vocabulary, weights, network.spec)
+
+
 def arithmetic_bounds(network: IntegerNetwork, margin: int = 1) -> dict[str, int]:
     """What a float type must hold for each Keras layer to be exact, by the layer's name.
 

@@ -123,6 +123,38 @@ def training(measure: bool, rounds: int, updates: int, json_path: Path | None) -
         write_text(json_path, json.dumps(figures, indent=2) + "\n")
 
 
+@command.command(name="verification")
+@click.option(
+    "--records",
+    "folder",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="Folder of the records, as make nightly leaves them; the shipped ones if not given.",
+)
+@click.option("--json", "json_path", type=click.Path(path_type=Path), help="Write the figures there, too.")
+def verification(folder: Path | None, json_path: Path | None) -> None:
+    """What verification found: random networks, mutants, coverage, the longest run, bad inputs.
+
+    Read from the last runs' records, each with its date and commit (+: with changes); nothing runs.
+    """
+    from rich.console import Console
+    from rich.table import Table
+
+    from models.store import write_text
+    from sim import records
+
+    figures = records.figures(folder or records.FOLDER)
+    table = Table("figure", "found", "date", "commit")
+    for name, row in figures.items():
+        if row is None:
+            table.add_row(name.replace("_", " "), "not measured")
+            continue
+        found = ", ".join(f"{key} {row[key]:,}" for key in records.FIGURES[name][2])
+        table.add_row(name.replace("_", " "), found, row["date"], row["commit"] or "")
+    Console().print(table)
+    if json_path:
+        write_text(json_path, json.dumps(figures, indent=2) + "\n")
+
+
 def training_figures(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """BPC and minutes by corpus and network, and the minutes of ``zynq-lstm train`` with its defaults."""
     from models.corpus import CORPORA

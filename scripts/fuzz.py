@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``zynq-lstm fuzz``: the RTL of random networks against the reference."""
+"""``zynq-lstm fuzz``: random networks on the RTL, the quantized Keras model and the HLS C++."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,6 +24,14 @@ if TYPE_CHECKING:
     show_default=True,
     help="Icarus builds a small network in a second, Verilator in half a minute.",
 )
+@click.option("--keras/--no-keras", default=True, show_default=True, help="The quantized Keras model, too.")
+@click.option(
+    "--hls",
+    type=click.IntRange(0),
+    default=10,
+    show_default=True,
+    help="The HLS C++ of one network in so many, too; g++ takes its time. 0: of none.",
+)
 @click.option(
     "--replay",
     type=click.Path(path_type=Path, file_okay=False),
@@ -37,28 +44,38 @@ if TYPE_CHECKING:
     show_default=True,
     help="Folder to build in; a failing case is left in its subfolder failing.",
 )
-@click.option("--json", "json_path", type=click.Path(path_type=Path), help="Write the figures there, too.")
+@click.option("--json", "json_path", type=click.Path(path_type=Path), help="Write the record there.")
 def command(
-    networks: int, seed: int, simulator: str, replay: Path | None, output: Path, json_path: Path | None
+    networks: int,
+    seed: int,
+    simulator: str,
+    keras: bool,
+    hls: int,
+    replay: Path | None,
+    output: Path,
+    json_path: Path | None,
 ) -> None:
     """Try random networks, arrays, formats and texts on the RTL; every signal must be the reference's.
+
+    Those whose weights have QKeras' symmetric formats also on the quantized Keras model, some on the HLS C++.
 
     A network on which it isn't is made as small as it gets and saved, for --replay. Exit code 1 then.
     """
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-    from models.store import write_text
+    from sim import records
     from sim.simulator import available
 
     try:
-        from sim.random_networks import Case, check, search
+        from sim.random_networks import Case, Engines, search
     except ModuleNotFoundError as error:
         raise UserError(f"Python package {error.name} is not installed; install it with pip") from None
     if not available(simulator):
         raise UserError(f"simulator {simulator} is not installed; --simulator has another")
+    engines = Engines(output, simulator, hls, keras)
     if replay:
         case = Case.load(replay)
-        check(case, output, simulator)
+        engines.check(case)
         click.echo(f"no difference: {case}")
         return
     columns = TextColumn("networks"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[case]}")
@@ -68,14 +85,14 @@ def command(
         def show(case: Case) -> None:
             bar.update(task, advance=1, case=str(case))
 
-        tried, failed = search(networks, seed, output, simulator, show)
+        tried, failed = search(networks, seed, output, engines.check, show)
     if json_path:
-        write_text(
-            json_path, json.dumps({"tried": tried, "mismatches": int(bool(failed)), "seed": seed}) + "\n"
-        )
+        records.write(json_path, engines.record(tried, failed, seed))
     if failed:
-        raise CheckError(
-            f"{failed}; the smallest such network is saved: zynq-lstm fuzz --replay {output / 'failing'} "
-            f"--simulator {simulator}"
-        )
-    click.echo(f"{tried} random networks (seed {seed}) on {simulator}: every value is the reference's")
+        options = f"--simulator {simulator} --hls {hls}{'' if keras else ' --no-keras'}"
+        again = f"zynq-lstm fuzz --replay {output / 'failing'} {options}"
+        raise CheckError(f"{failed}; the smallest such network is saved: {again}")
+    others = "".join(f"; {name} {engines.counts[name]}" for name in ("keras", "hls") if engines.counts[name])
+    click.echo(
+        f"{tried} random networks (seed {seed}) on {simulator}{others}: every value is the reference's"
+    )

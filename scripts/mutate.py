@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
@@ -32,7 +31,7 @@ def command(count: int, seed: int, goal: float, output: Path, json_path: Path | 
     are not known to be equivalent.
     """
     from models.errors import CheckError
-    from models.store import write_text
+    from sim import records
     from sim.mutants import hunt, make, record, small_design
 
     design = small_design(seed)
@@ -40,8 +39,8 @@ def command(count: int, seed: int, goal: float, output: Path, json_path: Path | 
     click.echo(f"{len(mutants)} mutants built")
     killed = hunt(mutants, rtl, seed, lambda test, found: click.echo(f"  {test:30}{found:6} found"))
     data = record(mutants, killed, seed)
-    path = json_path or output / "mutants.json"
-    write_text(path, json.dumps(data, indent=1) + "\n")
+    path = json_path or records.path(records.MUTANTS, output)
+    records.write(path, data)
     for mutant in mutants:
         if mutant.number not in killed:
             click.echo(f"{mutant}{' (equivalent)' if mutant.equivalent else ''}")

@@ -49,6 +49,7 @@ PIECE = 1000  # characters scored as one sequence: a bound on memory
     default=Path("build/simulate"),
     show_default=True,
 )
+@click.option("--json", "json_path", type=click.Path(path_type=Path), help="Write a record of it there.")
 def command(
     checkpoint: Path | None,
     text: str | None,
@@ -64,6 +65,7 @@ def command(
     dsp: int | None,
     lanes: int | None,
     output: Path,
+    json_path: Path | None,
 ) -> None:
     """Simulate a network's RTL and compare every signal with the reference, at every character.
 
@@ -80,6 +82,7 @@ def command(
     from models.checkpoint import Checkpoint, shipped
     from models.corpus import decode
     from models.freeze import freeze
+    from sim import records
     from sim.rtl import PROTOCOL_TESTS, Rtl, Sequence
 
     if length < 0:
@@ -110,7 +113,11 @@ def command(
         def show(characters: int) -> None:
             bar.update(task, completed=characters, rate=f"{bar.tasks[0].speed or 0:,.0f} a second")
 
-        report = rtl.verify(sequences, "text", temperature_raw=raw, seed=seed, progress=show)
+        try:
+            report = rtl.verify(sequences, "text", temperature_raw=raw, seed=seed, progress=show)
+        finally:
+            if json_path and (ran := rtl.report("text")):  # none if the simulation did not get so far
+                records.write(json_path, records.longest_run(ran, seed))
     console.print(
         f"{report['values']:,} values of {report['characters']:,} characters equal to the reference's, "
         f"{report['characters'] / report['seconds']:,.0f} characters/s",

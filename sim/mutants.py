@@ -13,10 +13,8 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +27,7 @@ from models.errors import CheckError, UserError
 from models.network import IntegerNetwork
 from models.spec import PRESETS, Layer, NetworkSpec
 from models.store import write_text
+from sim import records
 from sim.bench.components import COUNTERS, REFUSALS
 from sim.equivalent_mutants import EQUIVALENT
 from sim.rtl import LONG_PROTOCOL_TESTS, PROTOCOL_TESTS, Rtl, write_project
@@ -124,9 +123,14 @@ def make(design: Design, folder: Path, count: int, seed: int) -> tuple[list[Muta
         f"read_rtlil {netlist.with_suffix('.il')}",
         f"script {listed}",
         "opt_clean",
-        f"write_verilog -noattr {netlist}",
+        f"write_verilog -noattr {netlist.with_suffix('.new')}",
     ]
     run_yosys(script, project, netlist.parent / "yosys.log")
+    written = netlist.with_suffix(".new")
+    if netlist.exists() and netlist.read_bytes() == written.read_bytes():
+        written.unlink()  # nothing to build anew
+    else:
+        written.replace(netlist)
     return mutants, Rtl(design, network_file, build_mutants(netlist), traced=False)
 
 
@@ -228,25 +232,13 @@ def record(mutants: list[Mutant], killed: dict[int, str], seed: int) -> dict[str
     alive = [mutant for mutant in mutants if mutant.number not in killed]
     equivalent = [mutant for mutant in alive if mutant.equivalent]
     by_test = {test: sum(name == test for name in killed.values()) for test in TESTS}
-    return {
-        "date": datetime.now(timezone.utc).date().isoformat(),
-        "commit": _commit(),
-        "seed": seed,
-        "made": len(mutants),
-        "killed": len(killed),
-        "equivalent": len(equivalent),
-        "killed_of_rest": len(killed) / max(1, len(mutants) - len(equivalent)),
-        "killed_by": {test: count for test, count in by_test.items() if count},
-        "survivors": [asdict(mutant) | {"equivalent": mutant.equivalent} for mutant in alive],
-    }
-
-
-def _commit() -> str | None:
-    """Of the sources that run, with a + if they have been changed since; None outside a repository."""
-    done = subprocess.run(
-        ["git", "describe", "--always", "--abbrev=12", "--exclude=*", "--dirty=+"],
-        cwd=Path(__file__).parent,
-        capture_output=True,
-        text=True,
+    return records.new(
+        records.MUTANTS,
+        seed,
+        made=len(mutants),
+        killed=len(killed),
+        equivalent=len(equivalent),
+        killed_of_rest=len(killed) / max(1, len(mutants) - len(equivalent)),
+        killed_by={test: count for test, count in by_test.items() if count},
+        survivors=[asdict(mutant) | {"equivalent": mutant.equivalent} for mutant in alive],
     )
-    return done.stdout.strip() or None

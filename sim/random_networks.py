@@ -10,8 +10,9 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
+from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +24,16 @@ from numpy.typing import NDArray
 from hls.design import Design
 from hls.schedule import Array
 from models.errors import CheckError, UserError
+from models.freeze import thaw
 from models.network import IntegerNetwork
 from models.spec import FUNCTIONS, DenseFormats, Layer, LstmFormats, NetworkSpec
 from models.store import write_text
+from sim import records
 from sim.fixed import FixedFormat, Overflow, Rounding
+from sim.reference import Reference
 from sim.rtl import Rtl, Sequence
 from sim.sampling import TEMPERATURE
+from sim.trace import compare
 
 NETWORK_FILE, CASE_FILE = "network.safetensors", "case.json"
 VOCABULARY = "".join(map(chr, range(33, 33 + 24)))  # the longest
@@ -70,6 +75,12 @@ class Case:
         except (ValueError, TypeError, KeyError) as error:
             raise UserError(f"{path}: no case of a random network: {error}") from None
 
+    @property
+    def trainable(self) -> bool:
+        """Whether the quantized Keras model can have its weights: QKeras' formats are symmetric."""
+        formats = self.design.network.spec.weight_formats().values()
+        return all(fmt.overflow is Overflow.AP_SAT_SYM for fmt in formats)
+
     def __str__(self) -> str:
         spec, array = self.design.network.spec, self.design.array
         units = " + ".join(str(layer.units) for layer in spec.layers)
@@ -77,15 +88,30 @@ class Case:
 
 
 def _formats(
-    bits: tuple[int, int], integer: tuple[int, int], *, signed: bool = True, symmetric: bool = False
+    bits: tuple[int, int], integer: tuple[int, int], *, signed: bool = True
 ) -> st.SearchStrategy[FixedFormat]:
-    overflow = Overflow.AP_SAT_SYM if symmetric else Overflow.AP_SAT
+    """Of a signal."""
     return st.builds(
         FixedFormat,
         st.integers(*bits),
         st.integers(*integer),
         st.just(signed),
         st.sampled_from([Rounding.AP_RND, Rounding.AP_TRN]),
+        st.just(Overflow.AP_SAT),
+    )
+
+
+def _weight_formats(
+    bits: tuple[int, int], integer: tuple[int, int], symmetric: bool
+) -> st.SearchStrategy[FixedFormat]:
+    """Of a weight or bias; symmetric is QKeras'."""
+    overflow = Overflow.AP_SAT_SYM if symmetric else Overflow.AP_SAT
+    return st.builds(
+        FixedFormat,
+        st.integers(*bits),
+        st.integers(*integer),
+        st.just(True),
+        st.just(Rounding.AP_RND_CONV),
         st.just(overflow),
     )
 
@@ -94,7 +120,8 @@ def _formats(
 def designs(draw: st.DrawFn) -> Design:
     """A network with weights, and an array for it; anything that :class:`hls.design.Design` takes."""
     pack = draw(st.sampled_from([1, 2]))
-    weights = _formats((2, 8), (-1, 3), symmetric=pack == 2)
+    symmetric = pack == 2 or draw(st.booleans())
+    weights = _weight_formats((2, 8), (-1, 3), symmetric)
     shared: dict[str, Any] = {
         "z": draw(_formats((3, 10), (1, 5))),
         "gate": draw(_formats((2, 10), (0, 1), signed=False)),
@@ -106,7 +133,7 @@ def designs(draw: st.DrawFn) -> Design:
         "sigmoid": draw(st.sampled_from([n for n in FUNCTIONS if "sigmoid" in n])),
         "tanh": draw(st.sampled_from([n for n in FUNCTIONS if "tanh" in n])),
     }
-    biases = _formats((2, 16), (-1, 5))
+    biases = _weight_formats((2, 16), (-1, 5), symmetric)
     # Layers whole, so that one can be left out of a failing case.
     layer = st.tuples(st.integers(1, 9), weights, weights, biases)
     layers = tuple(
@@ -172,33 +199,92 @@ def cases(draw: st.DrawFn) -> Case:
     )
 
 
-def check(case: Case, folder: Path, simulator: str) -> None:
-    """Run the RTL of a case under the bench, every signal against the reference.
+@dataclass
+class Engines:
+    """What a case is run on, beside the reference; counts the cases of each.
 
-    Raises:
-        CheckError: naming the first value that differs.
+    Args:
+        folder: to build in.
+        simulator: of the RTL.
+        hls: run the HLS C++ of one case in so many, by the case's seed; 0: of none. g++ takes its time.
+        keras: run the quantized Keras model of every case that has QKeras' weight formats.
     """
-    rtl = Rtl.build(case.design, folder, simulator=simulator)
-    sequences = [Sequence(case.codes), Sequence(case.codes[-1:], case.length)]
-    rtl.verify(sequences, temperature_raw=case.temperature_raw, seed=case.seed)
+
+    folder: Path
+    simulator: str
+    hls: int = 0
+    keras: bool = False
+    counts: Counter[str] = field(default_factory=Counter)
+
+    def check(self, case: Case) -> None:
+        """Run a case on all of them, every signal against the reference.
+
+        Raises:
+            CheckError: naming the engine and the first value that differs.
+        """
+        self.counts["rtl"] += 1
+        rtl = Rtl.build(case.design, self.folder, simulator=self.simulator)
+        sequences = [Sequence(case.codes), Sequence(case.codes[-1:], case.length)]
+        rtl.verify(sequences, temperature_raw=case.temperature_raw, seed=case.seed)
+        # Not the lowest seeds, to which a case of the RTL's own is made small.
+        hls = self.hls > 0 and case.seed % self.hls == self.hls - 1
+        if case.trainable and (self.keras or hls):
+            self._check_models(case, hls)
+
+    def record(self, tried: int, failed: str, seed: int) -> dict[str, Any]:
+        """What :func:`search` found; a search ends at the first network that fails."""
+        counts = {name: self.counts[name] for name in ("keras", "hls")}
+        mismatches = int(bool(failed))
+        return records.new(
+            records.RANDOM_NETWORKS,
+            seed,
+            tried=tried,
+            mismatches=mismatches,
+            simulator=self.simulator,
+            also_on=counts,
+        )
+
+    def _check_models(self, case: Case, hls: bool) -> None:
+        from models import quantized
+
+        network, codes = case.design.network, np.array(case.codes)
+        expected: dict[str, NDArray[np.int64]] = {}
+        Reference(network).run(codes, expected)
+        model = quantized.quantized_model(thaw(network))
+        found = {"keras": lambda: quantized.trace(model, codes)} if self.keras else {}
+        if hls:
+            found["hls"] = lambda: _hls_trace(model, codes, self.folder / "hls")
+        for engine, trace in found.items():
+            self.counts[engine] += 1
+            result = compare(network, expected, trace())
+            if not result.exact:
+                raise CheckError(f"{engine}: {result.mismatches} values differ, first: {result.first}")
+
+
+def _hls_trace(model: Any, codes: NDArray[np.int64], folder: Path) -> dict[str, NDArray[np.int64]]:
+    from hls import simulate
+    from hls.convert import compile_model, convert
+
+    graph = convert(model, folder)
+    compile_model(graph)
+    return simulate.trace(graph, codes)
 
 
 def search(
     networks: int,
     number: int,
     folder: Path,
-    simulator: str,
-    progress: Callable[[Case], object],
-    run: Callable[[Case, Path, str], None] = check,
+    run: Callable[[Case], None],
+    progress: Callable[[Case], object] = lambda _: None,
 ) -> tuple[int, str]:
     """Try networks until one fails, and make that one small.
 
     Args:
         networks: how many to try.
         number: seed; equal ones give equal networks.
-        folder: to build in; the smallest failing case is saved in its subfolder ``failing``.
+        folder: the smallest failing case is saved in its subfolder ``failing``.
+        run: what tries a case, as :meth:`Engines.check`; raises CheckError.
         progress: called before each network.
-        run: what tries a case; raises CheckError.
 
     Returns:
         Number of networks tried, and what the smallest failing case says, empty if none fails.
@@ -220,7 +306,7 @@ def search(
         tried += 1
         progress(case)
         try:
-            run(case, folder, simulator)
+            run(case)
         except CheckError:
             case.save(folder / "failing")  # the last one to fail is the smallest
             raise

@@ -19,7 +19,7 @@ from hls.generate import generate
 from hls.synthesis import results, synthesize
 from models.errors import CheckError, UserError
 from models.store import write_text
-from sim.bench.components import MUTANTS_FILE, PLAN_VARIABLE, PROGRESS_FILE, STREAM_FILE
+from sim.bench.components import MUTANTS_FILE, PLAN_VARIABLE, PROGRESS_FILE, REPORT_FILE, STREAM_FILE
 from sim.fixed import Raw
 from sim.simulator import WAVES, Simulator, build, build_netlist
 from sim.trace import RtlTraceReader, read_rtl_trace, trace_files
@@ -178,7 +178,7 @@ class Rtl:
         for lines in self._text(sequences, run, options, PROGRESS_FILE):
             if progress and lines:
                 progress(int(lines[-1]))
-        return self._report(run)
+        return self._finished(run)
 
     def stream(
         self, prime: Iterable[int] | Raw, length: int, *, temperature_raw: int = 0, seed: int = 0
@@ -216,7 +216,7 @@ class Rtl:
         options = {"keep_trace": True, "temperature": temperature_raw, "seed": seed}
         for _ in self._text([sequence], run, options, PROGRESS_FILE):
             pass
-        report = self._report(run)
+        report = self._finished(run)
         return RtlRun(report | report["sequences"][0], self.trace(run) if self.traced else {})
 
     def _text(
@@ -243,8 +243,17 @@ class Rtl:
                     yield new.splitlines()
             done.result()
 
-    def _report(self, run: str) -> dict[str, Any]:
-        report: dict[str, Any] = json.loads((self._run_dir(run) / "report.json").read_text(encoding="utf-8"))
+    def report(self, run: str) -> dict[str, Any] | None:
+        """What the last run of that name had compared when it ended, be it at a difference; or None."""
+        path = self._run_dir(run) / REPORT_FILE
+        if not path.exists():
+            return None
+        report: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        return report
+
+    def _finished(self, run: str) -> dict[str, Any]:
+        report = self.report(run)
+        assert report is not None, f"run {run} left no report"
         return report
 
     def _run_dir(self, run: str) -> Path:
@@ -290,7 +299,7 @@ class Rtl:
     ) -> tuple[Path, Path]:
         run_dir = self._run_dir(run)
         run_dir.mkdir(parents=True, exist_ok=True)
-        (run_dir / "report.json").unlink(missing_ok=True)
+        (run_dir / REPORT_FILE).unlink(missing_ok=True)
         plan = run_dir / "plan.json"
         array = self.design.array
         lanes = array.gate_lanes

@@ -71,7 +71,8 @@ class Simulator:
             if self.waves and not whole:
                 arguments += [f"+waves={run_dir / WAVES}", f"+waves_from_ns={waves_from_ns}"]
             runner.build_dir = self.build_dir
-            with contextlib.suppress(SystemExit):
+            # A simulator that gives up or fails; the results tell, or that there are none.
+            with contextlib.suppress(SystemExit, RuntimeError):
                 runner.test(
                     test_module=module,
                     hdl_toplevel=TOP,

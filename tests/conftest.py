@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,6 +23,10 @@ SEED = int(os.environ.get("ZYNQ_LSTM_TEST_SEED", "20150331"))
 
 settings.register_profile("zynq_lstm", deadline=None, print_blob=True, derandomize=True)
 settings.load_profile("zynq_lstm")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--records", type=Path, help="folder to write records of nightly figures to")
 
 
 def pytest_report_header() -> str:
@@ -39,6 +45,20 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
 def seed() -> int:
     """The seed of this run: the same for every test, so that one test alone repeats."""
     return SEED
+
+
+@pytest.fixture
+def write_record(request: pytest.FixtureRequest) -> Callable[[dict[str, Any]], None]:
+    """Writes a record of :mod:`sim.records` to the folder of ``--records``, if that is given."""
+    from sim import records
+
+    folder: Path | None = request.config.getoption("--records")
+
+    def write(record: dict[str, Any]) -> None:
+        if folder:
+            records.write(records.path(record["kind"], folder), record)
+
+    return write
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from models.checkpoint import Checkpoint
+from models.freeze import thaw
 from models.network import IntegerNetwork
 from models.spec import GATES, PRESETS, Layer, NetworkSpec
 from sim.fixed import FixedFormat, Rounding
@@ -44,9 +44,7 @@ def with_weights(spec: NetworkSpec, rng: np.random.Generator, extreme: bool = Fa
 
 def save_checkpoint(network: IntegerNetwork, path: Path) -> Path:
     """A checkpoint that freezes to this network."""
-    formats = network.spec.weight_formats()
-    weights = {n: f.to_real(network.arrays[n]).astype(np.float32) for n, f in formats.items()}
-    Checkpoint(network.vocabulary, weights, network.spec).save(path)
+    thaw(network).save(path)
     return path
 
 

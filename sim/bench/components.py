@@ -36,6 +36,7 @@ from sim.trace import Comparison, RtlTraceReader, compare
 PERIOD_NS = 5
 STREAM_FILE = "generated.txt"  # in the run's folder: the codes as they come, one a line
 PROGRESS_FILE = "progress.txt"  # there, too: how many characters have been compared, a line from time to time
+REPORT_FILE = "report.json"  # there, too: what a test has compared
 MUTANTS_FILE = "mutants.jsonl"  # there, too: a line as a test begins on a mutant, another one if it passes
 COMPARE_CYCLES = 1 << 16  # between comparisons; 128 characters of the default engine
 # In axil_registers.sv; the bench sets them, since nothing else could count up to where they end.
@@ -306,4 +307,4 @@ class Bench:
         data = {**result.summary(), **seconds, **more}
         if self.plan.options.get("keep_trace"):
             data["taken_ns"] = [cycle * PERIOD_NS for cycle in self.monitor.taken]
-        (self.plan.run_dir / "report.json").write_text(json.dumps(data), encoding="utf-8")
+        (self.plan.run_dir / REPORT_FILE).write_text(json.dumps(data), encoding="utf-8")

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from models.checkpoint import Checkpoint, shipped
 from models.corpus import load_corpus
 from models.errors import CheckError, UserError
 from models.freeze import freeze
+from sim import records
 from sim.bench.components import COMPARE_CYCLES
 from sim.generate import generate
 from sim.rtl import Rtl, Sequence
@@ -24,10 +26,14 @@ from tests.networks import small_spec, with_weights
 
 pytestmark = [pytest.mark.rtl, pytest.mark.slow]
 
+LONGEST = 100_000  # characters
+
 
 @pytest.mark.timeout(3600)
-@pytest.mark.parametrize("characters", [10_000, pytest.param(100_000, marks=pytest.mark.nightly)])
-def test_shipped_network_on_the_whole_engine(characters: int, tmp_path: Path, seed: int) -> None:
+@pytest.mark.parametrize("characters", [10_000, pytest.param(LONGEST, marks=pytest.mark.nightly)])
+def test_shipped_network_on_the_whole_engine(
+    characters: int, tmp_path: Path, seed: int, write_record: Callable[..., None]
+) -> None:
     """Held-out text, a closed loop, again text, again a closed loop: nine of ten characters are the RTL's."""
     network = freeze(Checkpoint.load(shipped("w8a8")))
     text = load_corpus().with_vocabulary(network.vocabulary).split().part("validation")
@@ -45,9 +51,13 @@ def test_shipped_network_on_the_whole_engine(characters: int, tmp_path: Path, se
     ]
     rtl = Rtl.build(Design(network, fitting_array(network.spec)), tmp_path)
     progress: list[int] = []
-    report = rtl.verify(
-        sequences, temperature_raw=temperature_to_raw(0.8), seed=seed, progress=progress.append
-    )
+    try:
+        report = rtl.verify(
+            sequences, temperature_raw=temperature_to_raw(0.8), seed=seed, progress=progress.append
+        )
+    finally:
+        if characters == LONGEST and (ran := rtl.report("verify")):
+            write_record(records.longest_run(ran, seed))
     assert (report["characters"], report["mismatches"]) == (characters, 0)
     assert report["values"] == characters * (12 * 256 + network.spec.vocabulary)
     assert [len(part["generated"]) for part in report["sequences"]] == [0, length, 0, length]

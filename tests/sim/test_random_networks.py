@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,36 +16,42 @@ from hls.design import Design
 from hls.generate import generate
 from models.errors import CheckError, UserError
 from scripts.main import main
-from sim.random_networks import CASE_FILE, Case, search
+from sim.random_networks import CASE_FILE, Case, Engines, search
 
 needs_icarus = pytest.mark.skipif(not shutil.which("iverilog"), reason="Icarus Verilog is not installed")
 
 
 @needs_icarus
 @pytest.mark.rtl
+@pytest.mark.hls
 @pytest.mark.slow
 @pytest.mark.parametrize("half", [0, 1])
 def test_twenty_networks(half: int, seed: int, tmp_path: Path) -> None:
-    tried, failed = search(10, seed + half, tmp_path, "icarus", lambda _: None)
+    """RTL and reference of all, Keras of most, HLS C++ of some."""
+    engines = Engines(tmp_path, "icarus", hls=5, keras=True)
+    tried, failed = search(10, seed + half, tmp_path, engines.check)
     assert (tried, failed) == (10, "")
+    assert engines.counts["rtl"] == 10 and engines.counts["keras"] >= 5 and engines.counts["hls"] >= 1
 
 
 @needs_icarus
 @pytest.mark.nightly
-def test_two_hundred_networks(seed: int, tmp_path: Path) -> None:
-    tried, failed = search(200, seed + 2, tmp_path, "icarus", lambda _: None)
+@pytest.mark.timeout(7200)
+def test_two_hundred_networks(seed: int, tmp_path: Path, write_record: Callable[..., None]) -> None:
+    engines = Engines(tmp_path, "icarus", hls=20, keras=True)
+    tried, failed = search(200, seed + 2, tmp_path, engines.check)
+    write_record(engines.record(tried, failed, seed + 2))
     assert (tried, failed) == (200, "")
 
 
 def test_failing_case_is_made_small_and_saved(tmp_path: Path, seed: int) -> None:
     seen: list[Case] = []
 
-    def wrong_from_five_characters(case: Case, folder: Path, simulator: str) -> None:
-        assert (folder, simulator) == (tmp_path, "none")
+    def wrong_from_five_characters(case: Case) -> None:
         if case.design.network.spec.vocabulary >= 5 and len(case.codes) >= 2:
             raise CheckError("wrong")
 
-    tried, failed = search(50, seed, tmp_path, "none", seen.append, wrong_from_five_characters)
+    tried, failed = search(50, seed, tmp_path, wrong_from_five_characters, seen.append)
     assert failed == "wrong" and tried == len(seen) > 1
     case = Case.load(tmp_path / "failing")
     assert str(case) == "1 units, 5 characters, 4 lanes, 2 codes" and case.codes == (0, 0)
@@ -54,7 +62,7 @@ def test_failing_case_is_made_small_and_saved(tmp_path: Path, seed: int) -> None
 def test_equal_seeds_try_equal_networks(tmp_path: Path, seed: int) -> None:
     runs: list[list[str]] = [[], []]
     for seen in runs:
-        search(8, seed, tmp_path, "none", lambda c: seen.append(c.design.network.sha256), lambda *_: None)  # noqa: B023
+        search(8, seed, tmp_path, lambda c: seen.append(c.design.network.sha256))  # noqa: B023
     assert runs[0] == runs[1] and len(set(runs[0])) > 4
 
 
@@ -66,7 +74,7 @@ def test_replay(
 ) -> None:
     """A saved case passes; with a fault in the RTL it fails, and says where."""
     saved: list[Case] = []
-    search(1, seed, tmp_path, "none", saved.append, lambda *_: None)
+    search(1, seed, tmp_path, saved.append)
     saved[0].save(tmp_path / "failing")
     arguments = ["fuzz", "--replay", str(tmp_path / "failing"), "--output", str(tmp_path / "build")]
     assert main(arguments) == 0
@@ -84,10 +92,34 @@ def test_replay(
     assert "first: character 0, layer 0, f, unit 0" in capfd.readouterr().err
 
 
+@needs_icarus
+@pytest.mark.rtl
+@pytest.mark.slow
+def test_difference_of_another_engine_is_found(
+    tmp_path: Path, seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Keras' output gate wrong by one: the engine, the signal and the place are named."""
+    from models import quantized
+
+    saved: list[Case] = []
+    search(20, seed, tmp_path, saved.append)
+    case = next(case for case in saved if case.trainable)
+    right = quantized.trace
+
+    def wrong(*arguments: Any) -> dict[str, Any]:
+        signals = right(*arguments)
+        signals["layers.0.o"][0, 0] += 1
+        return signals
+
+    monkeypatch.setattr(quantized, "trace", wrong)
+    with pytest.raises(CheckError, match="keras: 1 values differ, first: character 0, layer 0, o, unit 0"):
+        Engines(tmp_path, "icarus", keras=True).check(case)
+
+
 def test_replay_of_something_else(tmp_path: Path, capsys: pytest.CaptureFixture[str], seed: int) -> None:
     assert main(["fuzz", "--replay", str(tmp_path)]) == 2
     assert "no such file" in capsys.readouterr().err
-    search(1, seed, tmp_path, "none", lambda case: case.save(tmp_path), lambda *_: None)
+    search(1, seed, tmp_path, lambda case: case.save(tmp_path))
     for content in ("", "[]", "{}", '{"array": {}, "asked": 1}', '{"array": {"lanes": 1}, "asked": {}}'):
         (tmp_path / CASE_FILE).write_text(content)
         with pytest.raises(UserError, match="no case of a random network"):
@@ -101,7 +133,21 @@ def test_replay_of_something_else(tmp_path: Path, capsys: pytest.CaptureFixture[
 @pytest.mark.rtl
 def test_verb_counts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "figures.json"
-    arguments = ["fuzz", "--networks", "1", "--seed", "3", "--output", str(tmp_path), "--json", str(path)]
+    arguments = [
+        "fuzz",
+        "--networks",
+        "1",
+        "--seed",
+        "3",
+        "--hls",
+        "0",
+        "--output",
+        str(tmp_path),
+        "--json",
+        str(path),
+    ]
     assert main(arguments) == 0
-    assert json.loads(path.read_text()) == {"tried": 1, "mismatches": 0, "seed": 3}
-    assert "1 random networks (seed 3) on icarus: every value is the reference's" in capsys.readouterr().out
+    record = json.loads(path.read_text())
+    assert record["kind"] == "random networks" and len(record["date"]) == 10 and "commit" in record
+    assert (record["tried"], record["mismatches"], record["seed"]) == (1, 0, 3)
+    assert "1 random networks (seed 3) on icarus" in capsys.readouterr().out

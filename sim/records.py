@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Records of what verification found: a JSON file a kind, with date, commit and seed.
+
+A record's file is named after its kind; the last ones are shipped, for ``zynq-lstm figures verification``.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Mapping
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from models.errors import UserError
+from models.store import write_text
+
+FOLDER = Path(__file__).parent / "measured"
+RANDOM_NETWORKS, MUTANTS, LONGEST_RUN = "random networks", "mutants", "longest run"
+COVERAGE, BAD_INPUTS = "coverage", "bad inputs"
+
+#: Figure -> kind of record, the part of it that has them ("": the record itself), their names there.
+FIGURES: Mapping[str, tuple[str, str, tuple[str, ...]]] = {
+    "random_networks": (RANDOM_NETWORKS, "", ("tried", "mismatches")),
+    "mutants": (MUTANTS, "", ("made", "equivalent", "killed")),
+    "coverage_bins": (COVERAGE, "bins", ("planned", "hit")),
+    "code_coverage": (COVERAGE, "code", ("line", "toggle")),
+    "longest_run": (LONGEST_RUN, "", ("characters", "mismatches")),
+    "bad_inputs": (BAD_INPUTS, "", ("tried", "answered")),
+}
+
+
+def new(kind: str, seed: int | None = None, **found: Any) -> dict[str, Any]:
+    """A record of today, and of the sources that run."""
+    stamp = {"kind": kind, "date": datetime.now(timezone.utc).date().isoformat(), "commit": _commit()}
+    return stamp | ({} if seed is None else {"seed": seed}) | found
+
+
+def longest_run(report: Mapping[str, Any], seed: int) -> dict[str, Any]:
+    """Record of a long run, from the bench's report."""
+    counts = {name: report[name] for name in ("characters", "values", "mismatches")}
+    return new(LONGEST_RUN, seed, **counts, seconds=round(report["seconds"]))
+
+
+def write(path: Path, record: Mapping[str, Any]) -> None:
+    """Write a record atomically."""
+    write_text(path, json.dumps(record, indent=1) + "\n")
+
+
+def path(kind: str, folder: Path = FOLDER) -> Path:
+    """Where the record of a kind is."""
+    return folder / f"{kind.replace(' ', '_')}.json"
+
+
+def read(kind: str, folder: Path = FOLDER) -> dict[str, Any] | None:
+    """The record of a kind; None if there is none.
+
+    Raises:
+        UserError: if the file holds something else.
+    """
+    file = path(kind, folder)
+    try:
+        record = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except (ValueError, RecursionError):
+        raise UserError(f"{file}: not JSON, or truncated") from None
+    if not isinstance(record, dict) or record.get("kind") != kind:
+        raise UserError(f"{file}: is no record of {kind}")
+    return record
+
+
+def figures(folder: Path = FOLDER) -> dict[str, dict[str, Any] | None]:
+    """:data:`FIGURES` with date and commit, None where there is no record.
+
+    Raises:
+        UserError: if a record lacks one of its figures.
+    """
+    found: dict[str, dict[str, Any] | None] = {}
+    for name, (kind, part, fields) in FIGURES.items():
+        record = read(kind, folder)
+        if record is None:
+            found[name] = None
+            continue
+        try:
+            values = {field: (record[part] if part else record)[field] for field in fields}
+            found[name] = values | {"date": record["date"], "commit": record["commit"]}
+        except (KeyError, TypeError) as error:
+            raise UserError(f"{path(kind, folder)}: {name} is missing or incomplete: {error}") from None
+    return found
+
+
+def _commit() -> str | None:
+    """Of the sources that run, with a + if they have been changed since; None outside a repository."""
+    try:
+        done = subprocess.run(
+            ["git", "describe", "--always", "--abbrev=12", "--exclude=*", "--dirty=+"],
+            cwd=Path(__file__).parent,
+            capture_output=True,
+            text=True,
+        )
+    except FileNotFoundError:  # no git
+        return None
+    return done.stdout.strip() or None

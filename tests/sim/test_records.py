@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Records of verification, and ``zynq-lstm figures verification``, which reads them."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from scripts.main import main
+from sim import records
+
+FOUND = {
+    records.RANDOM_NETWORKS: {"tried": 200, "mismatches": 0},
+    records.MUTANTS: {"made": 400, "equivalent": 7, "killed": 393, "survivors": []},
+    records.COVERAGE: {
+        "bins": {"planned": 9, "hit": 8, "missed": ["x"]},
+        "code": {"line": 98.5, "toggle": 95},
+    },
+    records.LONGEST_RUN: {"characters": 100_000, "mismatches": 0},
+    records.BAD_INPUTS: {"tried": 60, "answered": 60},
+}
+
+
+def write_all(folder: Path) -> None:
+    for kind, found in FOUND.items():
+        records.write(records.path(kind, folder), records.new(kind, 7, **found))
+
+
+def test_verb_prints_and_writes_all(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_all(tmp_path)
+    path = tmp_path / "figures.json"
+    assert main(["figures", "verification", "--records", str(tmp_path), "--json", str(path)]) == 0
+    figures = json.loads(path.read_text())
+    for row in figures.values():
+        assert re.fullmatch(r"\d{4}-\d\d-\d\d", row.pop("date")) and "commit" in row
+        del row["commit"]
+    assert figures == {
+        "random_networks": {"tried": 200, "mismatches": 0},
+        "mutants": {"made": 400, "equivalent": 7, "killed": 393},
+        "coverage_bins": {"planned": 9, "hit": 8},
+        "code_coverage": {"line": 98.5, "toggle": 95},
+        "longest_run": {"characters": 100_000, "mismatches": 0},
+        "bad_inputs": {"tried": 60, "answered": 60},
+    }
+    out = capsys.readouterr().out
+    assert "characters 100,000" in out and "not measured" not in out
+
+
+def test_what_is_not_there_is_not_measured(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "figures.json"
+    records.write(
+        records.path(records.MUTANTS, tmp_path), records.new(records.MUTANTS, **FOUND[records.MUTANTS])
+    )
+    assert main(["figures", "verification", "--records", str(tmp_path), "--json", str(path)]) == 0
+    figures = json.loads(path.read_text())
+    assert list(figures) == list(records.FIGURES)
+    assert [name for name, row in figures.items() if row] == ["mutants"]
+    assert capsys.readouterr().out.count("not measured") == 5
+
+
+@pytest.mark.parametrize(
+    "content, message",
+    [
+        ("", "not JSON, or truncated"),
+        ("[]", "is no record of mutants"),
+        ('{"kind": "coverage"}', "is no record of mutants"),
+        ('{"kind": "mutants", "made": 1}', "mutants is missing or incomplete: 'equivalent'"),
+    ],
+)
+def test_something_else_is_refused(
+    content: str, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "mutants.json").write_text(content)
+    assert main(["figures", "verification", "--records", str(tmp_path)]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_shipped_records_are_whole() -> None:
+    for name, row in records.figures().items():
+        assert row is None or set(row) == {*records.FIGURES[name][2], "date", "commit"}
+
+
+def test_no_seed_no_git(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A record says so if there is no seed, and is made without git, too."""
+
+    def missing(*_: object, **__: object) -> None:
+        raise FileNotFoundError("git")
+
+    monkeypatch.setattr("subprocess.run", missing)
+    record = records.new(records.BAD_INPUTS, tried=1)
+    assert record["commit"] is None and "seed" not in record
