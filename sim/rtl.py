@@ -203,6 +203,15 @@ class Rtl:
         assert not self.traced
         return self._run("sim.bench.protocol", PROTOCOL_TESTS, "protocol", {}, seed)[1]
 
+    def upset(self, codes: Iterable[int], places: dict[int, dict[str, Any]]) -> dict[str, Raw]:
+        """Score ``codes`` with bits of memories flipped at some characters; every signal, nothing compared.
+
+        :mod:`sim.upsets` says what a place is, and compares.
+        """
+        options = {"codes": [int(code) for code in codes], "places": places}
+        self._run("sim.bench.upsets", "upset", "upset", options)
+        return self.trace("upset")
+
     def run_mutants(self, runs: list[tuple[str, int, int]], seed: int) -> Path:
         """Run tests of PROTOCOL_TESTS on mutants (test, mutant, limit in cycles); the file of the results."""
         results = self._run_dir("mutants") / MUTANTS_FILE
