@@ -8,7 +8,7 @@ from dataclasses import dataclass
 #: First register: tells this engine from anything else on the bus ("ZLST").
 ID = 0x5A4C5354
 #: Version of this map, major in the upper half.
-VERSION = 0x0001_0001
+VERSION = 0x0001_0002
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ REGISTERS = (
         (
             ("RESET_STATE", 0, "h and c are zero for the next character from s_axis"),
             ("STOP", 1, "generate: the character under way is the last one (TLAST)"),
-            ("CLEAR_COUNTERS", 2, "CYCLES, CHARACTERS and ERROR_COUNT start again from 0"),
+            ("CLEAR_COUNTERS", 2, "CYCLES, CHARACTERS, ERROR_COUNT, REFUSED and WAITS start again from 0"),
         ),
     ),
     Register(
@@ -42,6 +42,7 @@ REGISTERS = (
         (
             ("BUSY", 0, "a character is being worked on, or output waits to be taken"),
             ("GENERATING", 1, "characters are being generated; s_axis waits"),
+            ("OPEN", 2, "a sequence has begun, and its TLAST has not come"),
         ),
     ),
     Register(
@@ -60,7 +61,15 @@ REGISTERS = (
         0x18,
         "W1C",
         "what went wrong",
-        (("BAD_CODE", 0, "a code outside the vocabulary came in, and was taken as code 0"),),
+        (
+            ("BAD_CODE", 0, "a code outside the vocabulary came in, and was taken as code 0"),
+            ("BAD_ACCESS", 1, "an access to these registers was answered with SLVERR"),
+            (
+                "INPUT_WAITED",
+                2,
+                "a character was offered while others were generated; it waited, and is not lost",
+            ),
+        ),
     ),
     Register("ERROR_COUNT", 0x1C, "RO", "codes outside the vocabulary, up to 2^32 - 1"),
     Register("CHARACTERS", 0x20, "RO", "characters consumed, generated ones included"),
@@ -85,7 +94,14 @@ REGISTERS = (
         "generate: temperature in 1/256 [11:0], 0 takes the likeliest character; "
         "holds for characters whose logits come after the write",
     ),
+    Register(
+        "REFUSED",
+        0x3C,
+        "RO",
+        "accesses answered with SLVERR: writes [31:16], reads [15:0], each up to 65,535",
+    ),
     Register("IDENTITY", 0x40, "RO", "SHA-256 of the network, 8 words, least significant first"),
+    Register("WAITS", 0x60, "RO", "generations during which a character was offered, up to 65,535"),
 )
 
 BY_NAME = {register.name: register for register in REGISTERS}

@@ -264,7 +264,7 @@ class _Layer:
         raise NotImplementedError
 
 
-class _LstmLayer(_Layer):
+class LstmLayer(_Layer):
     def __init__(self, network: IntegerNetwork, index: int) -> None:
         super().__init__(network, index)
         fmt, units = self.fmt, self.units
@@ -375,7 +375,7 @@ class _RnnLayer(_Layer):
         return h, c, keep
 
 
-_CELLS: dict[type, type[_Layer]] = {LstmFormats: _LstmLayer, GruFormats: _GruLayer, RnnFormats: _RnnLayer}
+_CELLS: dict[type, type[_Layer]] = {LstmFormats: LstmLayer, GruFormats: _GruLayer, RnnFormats: _RnnLayer}
 
 
 class _Output:

@@ -28,12 +28,17 @@ PROTOCOL_TESTS = (
     "score_back_to_back",
     "register_map",
     "registers_at_random",
+    "registers_interleaved",
+    "strobes",
     "counters",
+    "counts_of_errors",
     "score_with_pauses",
     "score_with_long_stall",
     "state_reset",
     "bad_codes",
     "generate_closed_loop",
+    "last_missing",
+    "last_early",
     "generate_stop",
     "sample_with_temperature",
     "sample_again",
@@ -205,6 +210,15 @@ class Rtl:
         """Run all PROTOCOL_TESTS in one simulation; a netlist's, since monitors inside would add up."""
         assert not self.traced
         return self._run("sim.bench.protocol", PROTOCOL_TESTS, "protocol", {}, seed)[1]
+
+    def upset(self, codes: Iterable[int], places: dict[int, dict[str, Any]]) -> dict[str, Raw]:
+        """Score ``codes`` with bits of memories flipped at some characters; every signal, nothing compared.
+
+        :mod:`sim.upsets` says what a place is, and compares.
+        """
+        options = {"codes": [int(code) for code in codes], "places": places}
+        self._run("sim.bench.upsets", "upset", "upset", options)
+        return self.trace("upset")
 
     def run_mutants(self, runs: list[tuple[str, int, int]], seed: int) -> Path:
         """Run tests of PROTOCOL_TESTS on mutants (test, mutant, limit in cycles); the file of the results."""

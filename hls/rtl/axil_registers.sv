@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // AXI4-Lite control and status registers; the map is hls/registers.py, which writes the include file.
-// A write to an unmapped or read-only address, and a read of an unmapped one, is answered with SLVERR and
-// changes nothing. One transaction of each kind at a time; a read answers 2 cycles after its address.
+// A write to an unmapped or read-only address, and a read of an unmapped one, is answered with SLVERR,
+// flagged and counted, and changes nothing else. One transaction of each kind at a time; a read answers 2 cycles after its address.
 module axil_registers #(
     parameter logic [255:0] IDENTITY = '0,
     parameter logic [31:0]  SHAPE = '0,
@@ -40,6 +40,8 @@ module axil_registers #(
     output logic [TEMPERATURE_BITS-1:0] temperature_o,
     input  logic        busy_i,
     input  logic        generating_i,
+    input  logic        open_i,     // a sequence
+    input  logic        offered_i,  // a character on s_axis
     input  logic        accepted_i,
     input  logic        bad_code_i
 );
@@ -63,9 +65,9 @@ module axil_registers #(
       || write_word_q == REG_SEED || write_word_q == REG_TEMPERATURE;
 
   // What comes from the engine, and goes there, is registered: no path leads through both.
-  logic busy_q, generating_q, accepted_q, bad_code_now_q;
+  logic busy_q, generating_q, open_q, offered_q, accepted_q, bad_code_now_q;
   always_ff @(posedge clk_i) begin
-    {busy_q, generating_q} <= {busy_i, generating_i};
+    {busy_q, generating_q, open_q, offered_q} <= {busy_i, generating_i, open_i, offered_i};
     {accepted_q, bad_code_now_q} <= rst_i ? '0 : {accepted_i, bad_code_i};
   end
 
@@ -77,7 +79,12 @@ module axil_registers #(
   assign stop_o = control_q[CONTROL_STOP];
   assign clear = control_q[CONTROL_CLEAR_COUNTERS];
 
-  logic bad_code_q;
+  logic bad_code_q, bad_access_q, input_waited_q;
+  logic write_refused_now_q, read_refused_now_q;
+  logic waits_now, waiting_q;  // once in each generation
+  logic [15:0] writes_refused_q, reads_refused_q, waits_q;
+  logic writes_full_q, reads_full_q, waits_full_q;
+  assign waits_now = generating_q && offered_q && !waiting_q;
   logic [31:0] error_count_q, characters_q, cycles_low_q, cycles_high_q, cycles_kept_q;
   logic errors_full_q, cycles_carry_q;  // registers of their own: no chain of 64 bits
   always_ff @(posedge clk_i) begin
@@ -91,13 +98,17 @@ module axil_registers #(
       seed_o <= '0;
       seed_write_o <= 1'b0;
       temperature_o <= '0;
-      bad_code_q <= 1'b0;
+      {input_waited_q, bad_access_q, bad_code_q} <= '0;
+      {write_refused_now_q, waiting_q} <= '0;
       error_count_q <= '0;
+      {writes_refused_q, reads_refused_q, waits_q} <= '0;
       characters_q <= '0;
       {cycles_high_q, cycles_carry_q, cycles_low_q} <= '0;
-      errors_full_q <= 1'b0;
+      {waits_full_q, reads_full_q, writes_full_q, errors_full_q} <= '0;
     end else begin
-      seed_write_o <= write && write_word_q == REG_SEED;
+      seed_write_o <= write && write_word_q == REG_SEED && strobe_q != '0;
+      write_refused_now_q <= write && !write_mapped;
+      waiting_q <= generating_q && (waiting_q || offered_q);
       if (s_axil_awvalid && s_axil_awready) have_address_q <= 1'b1;
       if (s_axil_wvalid && s_axil_wready) have_data_q <= 1'b1;
       if (write) begin
@@ -110,19 +121,32 @@ module axil_registers #(
         if (write_word_q == REG_SEED) seed_o <= (seed_o & ~mask) | (data_q & mask);
         if (write_word_q == REG_TEMPERATURE)
           temperature_o <= TEMPERATURE_BITS'((32'(temperature_o) & ~mask) | (data_q & mask));
-        if (write_word_q == REG_ERRORS && data_q[ERRORS_BAD_CODE] && mask[0]) bad_code_q <= 1'b0;
+        if (write_word_q == REG_ERRORS && mask[0]) begin
+          if (data_q[ERRORS_BAD_CODE]) bad_code_q <= 1'b0;
+          if (data_q[ERRORS_BAD_ACCESS]) bad_access_q <= 1'b0;
+          if (data_q[ERRORS_INPUT_WAITED]) input_waited_q <= 1'b0;
+        end
       end else if (s_axil_bready) s_axil_bvalid <= 1'b0;
 
       if (bad_code_now_q) bad_code_q <= 1'b1;
+      if (write_refused_now_q || read_refused_now_q) bad_access_q <= 1'b1;
+      if (waits_now) input_waited_q <= 1'b1;
       if (clear) begin
         error_count_q <= '0;
+        {writes_refused_q, reads_refused_q, waits_q} <= '0;
         characters_q <= '0;
         {cycles_high_q, cycles_carry_q, cycles_low_q} <= '0;
-        errors_full_q <= 1'b0;
+        {waits_full_q, reads_full_q, writes_full_q, errors_full_q} <= '0;
       end else begin
         error_count_q <= error_count_q + 32'(bad_code_now_q && !errors_full_q);
-        // Set in time: the codes of two characters are many cycles apart.
+        writes_refused_q <= writes_refused_q + 16'(write_refused_now_q && !writes_full_q);
+        reads_refused_q <= reads_refused_q + 16'(read_refused_now_q && !reads_full_q);
+        waits_q <= waits_q + 16'(waits_now && !waits_full_q);
+        // Set in time: two writes are 2 cycles apart, all else that is counted more.
         errors_full_q <= error_count_q == '1;
+        writes_full_q <= writes_refused_q == '1;
+        reads_full_q <= reads_refused_q == '1;
+        waits_full_q <= waits_q == '1;
         characters_q <= characters_q + 32'(accepted_q);
         {cycles_carry_q, cycles_low_q} <= 33'(cycles_low_q) + 33'(busy_q);
         cycles_high_q <= cycles_high_q + 32'(cycles_carry_q);
@@ -134,15 +158,16 @@ module axil_registers #(
   end
 
   // ---- read, in three cycles: the address; whose it is, and constants; the value
-  localparam int VALUES = 10;
+  localparam int VALUES = 12;
   localparam logic [6*VALUES-1:0] VALUE_WORDS = {
     REG_STATUS, REG_MODE, REG_LENGTH, REG_ERRORS, REG_ERROR_COUNT, REG_CHARACTERS, REG_CYCLES_LOW, REG_CYCLES_HIGH,
-    REG_SEED, REG_TEMPERATURE
+    REG_SEED, REG_TEMPERATURE, REG_REFUSED, REG_WAITS
   };
   logic [VALUES-1:0][31:0] values;
   assign values = {
-    32'({generating_q, busy_q}), 32'({auto_reset_o, generate_o}), length_o, 32'(bad_code_q), error_count_q,
-    characters_q, cycles_low_q, cycles_kept_q, seed_o, 32'(temperature_o)
+    32'({open_q, generating_q, busy_q}), 32'({auto_reset_o, generate_o}), length_o,
+    32'({input_waited_q, bad_access_q, bad_code_q}), error_count_q, characters_q, cycles_low_q, cycles_kept_q, seed_o,
+    32'(temperature_o), {writes_refused_q, reads_refused_q}, 32'(waits_q)
   };
 
   logic reading_1_q, reading_2_q, constant, mapped_2_q, keep_2_q;
@@ -168,8 +193,9 @@ module axil_registers #(
     for (int k = 0; k < VALUES; k++) read_data = read_data | (values[k] & {32{selected_2_q[k]}});
   end
   always_ff @(posedge clk_i) begin
-    if (rst_i) {reading_2_q, reading_1_q, s_axil_rvalid} <= '0;
+    if (rst_i) {read_refused_now_q, reading_2_q, reading_1_q, s_axil_rvalid} <= '0;
     else begin
+      read_refused_now_q <= reading_2_q && !mapped_2_q;
       {reading_2_q, reading_1_q} <= {reading_1_q, s_axil_arvalid && s_axil_arready};
       if (reading_2_q) s_axil_rvalid <= 1'b1;
       else if (s_axil_rready) s_axil_rvalid <= 1'b0;

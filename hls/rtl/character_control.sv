@@ -33,6 +33,7 @@ module character_control #(
     output logic                        bad_code_o,
     output logic                        busy_o,
     output logic                        generating_o,
+    output logic                        open_o,  // a sequence has begun, and its TLAST has not come
     // layer 0
     input  logic                        credit_i,
     input  logic                        grant_i,
@@ -85,6 +86,7 @@ module character_control #(
   assign done = start_o && beat_last_o;
   assign beat_last_o = beat_last_q;
   assign generating_o = state_q == SAMPLE;
+  assign open_o = in_sequence_q;
   assign busy_o = in_flight_q != '0 || generating_o;
 
   always_ff @(posedge clk_i) begin

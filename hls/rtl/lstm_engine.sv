@@ -140,7 +140,7 @@ module lstm_engine #(
 `endif
 
   // ---- characters
-  logic generate_mode, auto_reset, reset_state, stop, accepted, bad_code, busy, generating;
+  logic generate_mode, auto_reset, reset_state, stop, accepted, bad_code, busy, generating, sequence_open;
   logic [31:0] length, seed;
   logic seed_write;
   logic [TEMPERATURE_BITS-1:0] temperature;
@@ -173,6 +173,7 @@ module lstm_engine #(
       .bad_code_o       (bad_code),
       .busy_o           (busy),
       .generating_o     (generating),
+      .open_o           (sequence_open),
       .credit_i         (credit),
       .grant_i          (x_grant),
       .start_o          (x_start),
@@ -540,6 +541,8 @@ module lstm_engine #(
       .temperature_o(temperature),
       .busy_i       (busy || !fifo_empty),
       .generating_i (generating),
+      .open_i       (sequence_open),
+      .offered_i    (s_axis_tvalid),
       .accepted_i   (accepted),
       .bad_code_i   (bad_code)
   );

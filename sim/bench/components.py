@@ -39,7 +39,9 @@ PROGRESS_FILE = "progress.txt"  # there, too: how many characters have been comp
 REPORT_FILE = "report.json"  # there, too: what a test has compared
 MUTANTS_FILE = "mutants.jsonl"  # there, too: a line as a test begins on a mutant, another one if it passes
 COMPARE_CYCLES = 1 << 16  # between comparisons; 128 characters of the default engine
-COUNTERS = ("characters_q", "error_count_q", "cycles_low_q", "cycles_high_q")  # in axil_registers.sv
+# In axil_registers.sv; the bench sets them, since nothing else could count up to where they end.
+COUNTERS = ("characters_q", "error_count_q", "cycles_low_q", "cycles_high_q")
+REFUSALS = ("writes_refused_q", "reads_refused_q", "waits_q")  # of 16 bits
 PLAN_VARIABLE = "ZYNQ_LSTM_BENCH"  # path of the plan, JSON; see sim/rtl.py
 
 
@@ -170,6 +172,11 @@ class Bench:
         response = await self.registers.read(registers.address(name) + offset, 4)
         assert response.resp == AxiResp.OKAY, f"read of {name}: {response.resp!r}"
         return int.from_bytes(response.data, "little")
+
+    async def read_raw(self, address: int) -> tuple[AxiResp, int]:
+        """Answer and data of any address."""
+        response = await self.registers.read(address, 4)
+        return response.resp, int.from_bytes(response.data, "little")
 
     async def configure(self, *, generate: bool = False, auto_reset: bool = False, length: int = 0) -> None:
         """Set the mode of sequences to come, in engine and model."""

@@ -14,14 +14,18 @@ import cocotb
 import numpy as np
 from cocotb.triggers import ClockCycles, RisingEdge
 from cocotbext.axi import AxiResp
+from cocotbext.axi.axil_channels import AxiLiteAWTransaction, AxiLiteWTransaction
 
 from hls import registers
 from hls.schedule import CHOICE_LATENCY
-from sim.bench.components import COUNTERS, PERIOD_NS, Bench
+from sim.bench.components import COUNTERS, PERIOD_NS, REFUSALS, Bench
 from sim.reference import Reference
 from sim.sampling import TEMPERATURE, temperature_to_raw
 
 WRITABLE = ("LENGTH", "SEED", "TEMPERATURE", "MODE")
+ERROR_REGISTERS = ("CONTROL", "ERRORS", "REFUSED")  # what a refused access, and clearing, changes
+UNMAPPED = (0x64, 0x80, 0xFC)
+BYTES = 4  # of a register
 LIMIT = {"timeout_time": 20, "timeout_unit": "ms"}
 
 
@@ -57,12 +61,17 @@ async def register_map(dut: Any) -> None:
     assert await bench.read("SEED") == 0xFFFFFFFF
     await bench.write("TEMPERATURE", 0xFFFFFFFF)
     assert await bench.read("TEMPERATURE") == TEMPERATURE.max_raw
-    for address in (registers.address("ID"), registers.address("STATUS"), 0x3C, 0x60, 0xFC):
+    refused = (registers.address("ID"), registers.address("STATUS"), *UNMAPPED)
+    for address in refused:
         response = await bench.registers.write(address, b"\xff\xff\xff\xff")
         assert response.resp == AxiResp.SLVERR, f"write to 0x{address:02x}: {response.resp!r}"
-    for address in (0x3C, 0x60, 0xFC):
+    for address in UNMAPPED:
         response = await bench.registers.read(address, 4)
         assert response.resp == AxiResp.SLVERR, f"read of 0x{address:02x}: {response.resp!r}"
+    assert await bench.read("REFUSED") == len(refused) << 16 | len(UNMAPPED)
+    assert await bench.read("ERRORS") == registers.bit("ERRORS", "BAD_ACCESS")
+    await bench.write("ERRORS", registers.bit("ERRORS", "BAD_ACCESS"))
+    assert await bench.read("ERRORS") == 0
     assert await bench.read("ID") == registers.ID
     assert await bench.read("STATUS") == 0
 
@@ -87,21 +96,50 @@ class Registers:
         for k in range(8):
             self._values[registers.address("IDENTITY") + 4 * k] = identity >> 32 * k & 0xFFFFFFFF
 
+    def maps(self, address: int) -> bool:
+        return address in self._values
+
+    def peek(self, address: int) -> int:
+        """What a mapped register holds."""
+        return self._values[address]
+
     def read(self, address: int) -> tuple[AxiResp, int]:
         """Answer and data; what is not mapped reads as 0, with an error."""
-        value = self._values.get(address)
-        return (AxiResp.SLVERR, 0) if value is None else (AxiResp.OKAY, value)
+        if not self.maps(address):
+            self._refuse(0)
+            return AxiResp.SLVERR, 0
+        return AxiResp.OKAY, self._values[address]
 
     def write(self, address: int, data: bytes) -> AxiResp:
         """Write whole bytes, from any address on."""
-        word = address & ~3
+        strobes = [address % BYTES <= k < address % BYTES + len(data) for k in range(BYTES)]
+        return self.write_strobed(
+            address,
+            int.from_bytes(data, "little") << 8 * (address % BYTES),
+            sum(s << k for k, s in enumerate(strobes)),
+        )
+
+    def write_strobed(self, address: int, value: int, strobes: int) -> AxiResp:
+        """Write the bytes of a word whose strobes are set."""
+        word = address - address % BYTES
         name = next((r.name for r in registers.REGISTERS if r.address == word), "")
-        mask = sum(0xFF << 8 * k for k in range(address - word, address - word + len(data)))
-        value = int.from_bytes(data, "little") << 8 * (address - word)
+        mask = sum(0xFF << 8 * k for k in range(BYTES) if strobes >> k & 1)
         if name in self._mask:
             mask &= self._mask[name]
             self._values[word] = self._values[word] & ~mask | value & mask
-        return AxiResp.OKAY if name in self._mask or name in ("CONTROL", "ERRORS") else AxiResp.SLVERR
+        elif name == "ERRORS":
+            self._values[word] &= ~(value & mask)
+        elif name == "CONTROL":
+            if value & mask & registers.bit("CONTROL", "CLEAR_COUNTERS"):
+                self._values[registers.address("REFUSED")] = 0
+        else:
+            self._refuse(16)
+            return AxiResp.SLVERR
+        return AxiResp.OKAY
+
+    def _refuse(self, at: int) -> None:
+        self._values[registers.address("ERRORS")] |= registers.bit("ERRORS", "BAD_ACCESS")
+        self._values[registers.address("REFUSED")] += 1 << at
 
 
 @cocotb.test(**LIMIT)
@@ -111,12 +149,17 @@ async def registers_at_random(dut: Any) -> None:
     model, rng, master = Registers(bench), bench.rng, bench.registers
     write, read = master.write_if, master.read_if
     words = [4 * k for k in range(64)] + 4 * [registers.address(name) for name in WRITABLE]
+    counted = {registers.address(name) for name in ERROR_REGISTERS}
+    words += 4 * sorted(counted)
     for share in (0.0, 0.5, 0.8):
         for channel in (write.aw_channel, write.w_channel, write.b_channel, read.ar_channel, read.r_channel):
             channel.set_pause_generator(bench.pauses(share, 6))
         rng.shuffle(words)
         for some in zip(words[::2], words[1::2], strict=True):
-            others = rng.sample([4 * k for k in range(64) if 4 * k not in some], 2)
+            # Which of a write and a read at the same time comes first is not said.
+            unrelated = not counted & set(some)
+            others = [4 * k for k in range(64) if 4 * k not in counted | set(some)]
+            others = rng.sample([a for a in others if unrelated or model.maps(a)], 2)
             reading = [cocotb.start_soon(master.read(address, 4)) for address in others]
             writing = []
             for word in some:
@@ -133,6 +176,108 @@ async def registers_at_random(dut: Any) -> None:
                 assert got == model.read(address), (
                     f"read of 0x{address:02x}: {got}, not {model.read(address)}"
                 )
+
+
+async def _write_strobed(bench: Bench, address: int, value: int, strobes: int) -> AxiResp:
+    """A write with any strobes, past the master, which must have nothing under way."""
+    interface = bench.registers.write_if
+    await interface.aw_channel.send(AxiLiteAWTransaction(awaddr=address, awprot=0))
+    await interface.w_channel.send(AxiLiteWTransaction(wdata=value, wstrb=strobes))
+    return AxiResp(int((await interface.b_channel.recv()).bresp))
+
+
+@cocotb.test(**LIMIT)
+async def strobes(dut: Any) -> None:
+    """Every pattern of byte strobes, none and those with gaps included, on every register."""
+    bench = await _bench(dut)
+    model = Registers(bench)
+    for register in registers.REGISTERS:
+        for pattern in range(1 << BYTES):
+            value = bench.rng.getrandbits(32)
+            answer = await _write_strobed(bench, register.address, value, pattern)
+            assert answer == model.write_strobed(register.address, value, pattern), register.name
+            for address in (register.address, registers.address("REFUSED")):
+                got = await bench.read_raw(address)
+                assert got == model.read(address), f"0x{address:02x} after strobes {pattern:04b}: {got}"
+
+
+@cocotb.test(**LIMIT)
+async def registers_interleaved(dut: Any) -> None:
+    """Up to a dozen writes and reads under way at once, in any order, while text is scored: each answered,
+    none lost, and nothing of it changes a logit."""
+    bench = await _bench(dut)
+    model, rng, master = Registers(bench), bench.rng, bench.registers
+    constant = [registers.address(name) for name in ("ID", "VERSION", "SHAPE", "ARRAY", "IDENTITY")]
+    held = ("LENGTH", "TEMPERATURE")  # of no influence on scoring
+    written = {registers.address(name): {0} for name in held}
+    await bench.configure()
+    bench.send(_codes(bench, 12))
+    for share in (0.0, 0.7):
+        for channel in (
+            *(master.write_if.aw_channel, master.write_if.w_channel, master.write_if.b_channel),
+            *(master.read_if.ar_channel, master.read_if.r_channel),
+        ):
+            channel.set_pause_generator(bench.pauses(share, 4))
+        for _ in range(40):
+            writes, reads = [], []
+            for _ in range(rng.randint(1, 12)):
+                if rng.random() < 0.5:
+                    address, data = rng.choice([*written, *constant, *UNMAPPED]), rng.randbytes(BYTES)
+                    task = cocotb.start_soon(master.write(address, data))
+                    writes.append((address, task, model.write(address, data)))
+                    if address in written:
+                        written[address].add(model.peek(address))
+                else:
+                    address = rng.choice([*written, *constant, *UNMAPPED])
+                    task = cocotb.start_soon(master.read(address, BYTES))
+                    reads.append((address, task, model.read(address)))
+                if rng.random() < 0.3:
+                    await ClockCycles(dut.clk_i, rng.randint(1, 6))
+            for address, task, answer in writes:
+                assert (await task).resp == answer, f"write to 0x{address:02x}"
+            for address, task, (answer, value) in reads:
+                response = await task
+                got = int.from_bytes(response.data, "little")
+                assert response.resp == answer, f"read of 0x{address:02x}"
+                assert got == value or got in written.get(address, ()), f"read of 0x{address:02x}: {got:x}"
+            for address in (*written, registers.address("REFUSED"), registers.address("ERRORS")):
+                assert await bench.read_raw(address) == model.read(address), f"0x{address:02x}"
+    await bench.receive()
+    await bench.idle()
+    bench.report(bench.check())
+
+
+@cocotb.test(**LIMIT)
+async def counts_of_errors(dut: Any) -> None:
+    """REFUSED and WAITS: from zero, over every carry, at their ends, and cleared."""
+    bench = await _bench(dut)
+    inside = getattr(dut, "u_engine", None)
+    last = 16 if inside is not None else 0
+    refused, status = registers.address("ID"), registers.address("STATUS")
+    await bench.configure(generate=True, length=1)
+    for bit in range(last + 1):
+        count = (1 << bit) - 1
+        if bit and inside is not None:
+            for name in REFUSALS:
+                getattr(inside.u_registers, name).value = count
+            await ClockCycles(dut.clk_i, 2)
+        both = min(count + 2, 0xFFFF)
+        for address in (refused, status):
+            assert (await bench.registers.write(address, bytes(BYTES))).resp == AxiResp.SLVERR
+            assert (await bench.registers.read(UNMAPPED[0], BYTES)).resp == AxiResp.SLVERR
+        assert await bench.read("REFUSED") == both << 16 | both
+        bench.send(_codes(bench, 1))
+        bench.send(_codes(bench, 1))  # offered while the answer to the first one is chosen
+        await bench.receive()
+        await bench.receive()
+        await bench.idle()
+        assert await bench.read("WAITS") == min(count + 1, 0xFFFF)
+    bench.report(bench.check())
+    assert await bench.read("ERRORS") == registers.bit("ERRORS", "BAD_ACCESS") | registers.bit(
+        "ERRORS", "INPUT_WAITED"
+    )
+    await bench.write("CONTROL", registers.bit("CONTROL", "CLEAR_COUNTERS"))
+    assert await bench.read("REFUSED") == await bench.read("WAITS") == 0
 
 
 @cocotb.test(**LIMIT)
@@ -282,9 +427,14 @@ async def bad_codes(dut: Any) -> None:
     await bench.receive()
     await bench.idle()
     bench.report(bench.check())
-    assert bench.model.bad_codes == len(wrong)
+    await bench.configure(generate=True, length=3)
+    bench.send(wrong + _codes(bench, 1) + wrong)  # the last one primes what is generated
+    await bench.receive()
+    await bench.idle()
+    bench.report(bench.check())
+    assert bench.model.bad_codes == 3 * len(wrong)
     assert await bench.read("ERRORS") == bool(wrong)
-    assert await bench.read("ERROR_COUNT") == len(wrong)
+    assert await bench.read("ERROR_COUNT") == 3 * len(wrong)
     await bench.write("ERRORS", 1)
     assert await bench.read("ERRORS") == 0
 
@@ -306,6 +456,67 @@ async def generate_closed_loop(dut: Any) -> None:
     bench.send(_codes(bench, 4))
     await bench.receive()
     await bench.idle()
+    bench.report(bench.check())
+
+
+@cocotb.test(**LIMIT)
+async def last_missing(dut: Any) -> None:
+    """Without TLAST a sequence stays open, and says so: no new mode, no generation, no automatic reset; what
+    has come is answered, and the engine idles until more comes."""
+    bench = await _bench(dut)
+    is_open, busy = registers.bit("STATUS", "OPEN"), registers.bit("STATUS", "BUSY")
+    await bench.configure(generate=True, auto_reset=True, length=4)
+    for part, last in ((_codes(bench, 3), False), (_codes(bench, 2), True)):
+        await _send_part(bench, part, last)
+        if not last:
+            await _quiet(bench)
+            await ClockCycles(dut.clk_i, 3000)
+            assert await bench.read("STATUS") == is_open
+            assert bench.sink.empty() and not dut.m_axis_tvalid.value
+            await bench.configure(length=4)  # to score: holds behind the TLAST
+            bench.generate_mode = True
+    await bench.receive()
+    await bench.idle()
+    bench.generate_mode = False
+    await _send_part(bench, _codes(bench, 3), False)
+    while await bench.read("STATUS") & busy:  # each character's logits come, though none is the last
+        assert bench.sink.empty()
+        await ClockCycles(dut.clk_i, 100)
+    assert await bench.read("STATUS") == is_open
+    await _send_part(bench, _codes(bench, 1), True)
+    await bench.receive()
+    await bench.idle()
+    assert await bench.read("STATUS") == 0 == await bench.read("ERRORS")
+    bench.report(bench.check())
+
+
+@cocotb.test(**LIMIT)
+async def last_early(dut: Any) -> None:
+    """A TLAST too early: what follows waits until the text is generated, flagged and counted once for each,
+    and is the next sequence; nothing is lost, also while nobody takes the output."""
+    bench = await _bench(dut)
+    await bench.configure(generate=True, length=20)
+    sequences = [_codes(bench, length) for length in (1, 5, 1, 1, 2)]
+    bench.sink.pause = True
+    for codes in sequences:
+        bench.send(codes)
+    waited = registers.bit("ERRORS", "INPUT_WAITED")
+    for _ in range(1000):
+        if await bench.read("ERRORS") == waited:
+            break
+        await ClockCycles(dut.clk_i, 20)
+    assert await bench.read("WAITS") == 1
+    await ClockCycles(dut.clk_i, 6000)
+    bench.sink.pause = False
+    for _ in sequences:
+        await bench.receive()
+    await bench.idle()
+    bench.report(bench.check())
+    assert await bench.read("WAITS") == len(sequences) - 1
+    assert await bench.read("CHARACTERS") == sum(map(len, sequences)) + 19 * len(sequences)
+    await bench.write("ERRORS", waited)
+    await _generate(bench, 2, 1)
+    assert await bench.read("ERRORS") == 0 and await bench.read("WAITS") == len(sequences) - 1
     bench.report(bench.check())
 
 
@@ -388,6 +599,7 @@ async def sample_again(dut: Any) -> None:
     await bench.receive()
     await bench.idle()
     for length in (1, 1, 7):
+        assert await _write_strobed(bench, registers.address("SEED"), 0, 0) == AxiResp.OKAY  # writes nothing
         await _generate(bench, length, 1)
     bench.report(bench.check())
 

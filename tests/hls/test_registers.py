@@ -16,7 +16,8 @@ def test_map_is_consistent() -> None:
     addresses = [register.address for register in REGISTERS]
     assert addresses == sorted(set(addresses))
     assert all(a % 4 == 0 and a < 256 for a in addresses)
-    assert addresses[-1] == address("IDENTITY") == 0x40 and 0x40 % 32 == 0  # 8 words
+    assert address("IDENTITY") == 0x40 and 0x40 % 32 == 0  # 8 words, and nothing else among them
+    assert [a for a in addresses if 0x40 <= a < 0x60] == [0x40]
     assert len({register.name for register in REGISTERS}) == len(REGISTERS)
     for register in REGISTERS:
         assert register.access in ("RO", "RW", "W1S", "W1C") and register.text
@@ -27,7 +28,7 @@ def test_map_is_consistent() -> None:
 def test_literals() -> None:
     """What a driver in the field relies on; a change here is a new major VERSION, more a minor one."""
     assert int.from_bytes(b"ZLST", "big") == ID
-    assert VERSION == 0x00010001
+    assert VERSION == 0x00010002
     assert {register.name: register.address for register in REGISTERS} == {
         "ID": 0x00,
         "VERSION": 0x04,
@@ -44,13 +45,16 @@ def test_literals() -> None:
         "ARRAY": 0x30,
         "SEED": 0x34,
         "TEMPERATURE": 0x38,
+        "REFUSED": 0x3C,
         "IDENTITY": 0x40,
+        "WAITS": 0x60,
     }
     assert bit("CONTROL", "RESET_STATE") == 1 and bit("CONTROL", "STOP") == 2
     assert bit("CONTROL", "CLEAR_COUNTERS") == 4
-    assert bit("STATUS", "BUSY") == 1 and bit("STATUS", "GENERATING") == 2
+    assert bit("STATUS", "BUSY") == 1 and bit("STATUS", "GENERATING") == 2 and bit("STATUS", "OPEN") == 4
     assert bit("MODE", "GENERATE") == 1 and bit("MODE", "AUTO_RESET") == 2
-    assert bit("ERRORS", "BAD_CODE") == 1
+    assert bit("ERRORS", "BAD_CODE") == 1 and bit("ERRORS", "BAD_ACCESS") == 2
+    assert bit("ERRORS", "INPUT_WAITED") == 4
 
 
 def test_unknown_names() -> None:
@@ -65,7 +69,7 @@ def test_verilog_header_is_what_the_rtl_names() -> None:
     defined = dict(re.findall(r"localparam (?:logic \[\d+:0\]|int) (\w+) = (\S+);", header))
     for register in REGISTERS:
         assert defined[f"REG_{register.name}"] == f"6'd{register.address // 4}"
-    assert (defined["ID"], defined["VERSION"]) == ("32'h5A4C5354", "32'h00010001")
+    assert (defined["ID"], defined["VERSION"]) == ("32'h5A4C5354", "32'h00010002")
     source = (Path(hls.__file__).parent / "rtl" / "axil_registers.sv").read_text()
     used = set(re.findall(r"\b(?:REG|CONTROL|MODE|ERRORS)_[A-Z_]+\b", source))
     assert used <= set(defined)

@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``zynq-lstm upset``: bits flipped in state and weights, and how long the output shows it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from models.errors import UserError
+from sim.sampling import TEMPERATURE, check_seed, temperature_to_raw
+
+
+@click.command(name="upset")
+@click.option("--checkpoint", type=click.Path(path_type=Path), help="Quantized network; the shipped w8a8.")
+@click.option(
+    "--trials", type=click.IntRange(1), default=16, show_default=True, help="Flips of each bit of state."
+)
+@click.option(
+    "--weight-trials",
+    type=click.IntRange(1),
+    default=8,
+    show_default=True,
+    help="Flips of each bit of weights.",
+)
+@click.option(
+    "--windows", type=click.IntRange(2), default=16, show_default=True, help="Places of the held-out text."
+)
+@click.option(
+    "--horizon", type=click.IntRange(2), default=500, show_default=True, help="Characters behind a flip."
+)
+@click.option(
+    "--temperature",
+    default=1.0,
+    show_default=True,
+    help=f"Of what the network writes; below {1 << TEMPERATURE.integer}.",
+)
+@click.option(
+    "--rtl",
+    type=click.IntRange(0),
+    default=2,
+    show_default=True,
+    help="Flips of each signal of each layer on the RTL of a small network (Icarus), which must do the same.",
+)
+@click.option("--seed", default=1, show_default=True)
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("build/upset"),
+    show_default=True,
+    help="Folder of the RTL.",
+)
+@click.option("--json", "json_path", type=click.Path(path_type=Path), help="Write the record there, too.")
+def command(
+    checkpoint: Path | None,
+    trials: int,
+    weight_trials: int,
+    windows: int,
+    horizon: int,
+    temperature: float,
+    rtl: int,
+    seed: int,
+    output: Path,
+    json_path: Path | None,
+) -> None:
+    """Flip bits of h, c, accumulators and weights, and measure how long the output differs.
+
+    In scoring and in generation, by signal and bit. Exit code 1 if the RTL and the reference disagree on what
+    a flip does.
+    """
+    import numpy as np
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    from hls.design import Design
+    from hls.estimate import fitting_array
+    from models.checkpoint import Checkpoint, shipped
+    from models.corpus import load_corpus
+    from models.freeze import freeze
+    from sim import records, upsets
+    from sim.mutants import small_design
+    from sim.rtl import Rtl
+    from sim.simulator import available
+
+    raw = temperature_to_raw(temperature)
+    check_seed(seed + windows)
+    if rtl and not available("icarus"):
+        raise UserError("Icarus Verilog is not installed; --rtl 0 leaves the RTL out")
+    network = freeze(Checkpoint.load(checkpoint or shipped("w8a8")))
+    design = Design(network, fitting_array(network.spec))
+    held_out = load_corpus().with_vocabulary(network.vocabulary).split().part("validation")
+    length = upsets.PREFIX + horizon
+    if len(held_out) < length:
+        raise UserError(
+            f"--horizon is {horizon}; at most {len(held_out) - upsets.PREFIX} characters are there"
+        )
+    starts = np.linspace(0, len(held_out) - length, windows).astype(np.int64)
+    text = held_out[starts[:, np.newaxis] + np.arange(length)].astype(np.int64)
+
+    parts = 2 * len(upsets.STATE_SIGNALS) * len(network.spec.layers) + len(upsets.weight_names(design))
+    with Progress(TextColumn("signals"), BarColumn(), TimeElapsedColumn(), transient=True) as bar:
+        task = bar.add_task("", total=parts)
+
+        def step() -> None:
+            bar.update(task, advance=1)
+
+        state = {
+            mode: upsets.measure_state(design, text, horizon, trials, seed, at, step)
+            for mode, at in (("score", None), ("generate", raw))
+        }
+        weights = upsets.measure_weights(design, text[:, : upsets.PREFIX + 1], weight_trials, seed, step)
+    record = records.new(
+        upsets.KIND,
+        seed,
+        network=network.identity,
+        horizon=horizon,
+        windows=windows,
+        temperature=temperature,
+        characters_of_weights=windows * upsets.PREFIX,
+        state=state,
+        weights=weights,
+    )
+    if rtl:
+        small = Rtl.build(small_design(seed), output, simulator="icarus")
+        record["rtl"] = upsets.compare_on_rtl(small, rtl, seed)
+    if json_path:
+        records.write(json_path, record)
+    click.echo(upsets.markdown(record))

@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A cocotb test that flips bits in memories of the RTL while text is scored; sim/upsets.py says where."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cocotb
+from cocotb.triggers import ClockCycles, FallingEdge, RisingEdge
+
+from sim.bench.components import Bench
+
+
+@cocotb.test(timeout_time=1, timeout_unit="sec")
+async def upset(dut: Any) -> None:
+    """Characters one at a time, with the engine idle between them; what comes of it is not compared here."""
+    bench = Bench(dut)
+    await bench.start()
+    await bench.configure()
+    options = bench.plan.options
+    for n, code in enumerate(options["codes"]):
+        flipping, place = None, options["places"].get(str(n))
+        if place and place["written"] is None:
+            _flip(dut, **place)
+        elif place:
+            flipping = cocotb.start_soon(_flip_as_written(dut, **place))
+        bench.send([code])
+        await bench.receive()
+        await bench.idle()
+        # Sums for the next character may take a while longer.
+        await ClockCycles(dut.clk_i, 2 * bench.plan.cycles_per_character + 50)
+        if flipping:
+            assert flipping.done()
+            await flipping
+    bench.report(bench.compared, errors=await bench.read("ERRORS"))
+
+
+def _flip(dut: Any, memory: str, word: int, bit: int, written: Any = None) -> None:
+    scope = dut.u_engine
+    for part in memory.split("/"):
+        name, _, index = part.partition("[")
+        scope = getattr(scope, name)
+        if index:
+            scope = scope[int(index[:-1])]
+    entry = scope.memory[word]
+    entry.value = int(entry.value) ^ 1 << bit
+
+
+async def _flip_as_written(dut: Any, memory: str, word: int, bit: int, written: list[int]) -> None:
+    """Half a cycle behind the edge that writes the word."""
+    hidden = dut.u_engine.u_hidden
+    ports = hidden.write_phase_i, hidden.write_row_i, hidden.write_place_i
+    while True:
+        await RisingEdge(dut.clk_i)
+        if hidden.write_i.value and [int(port.value) for port in ports] == written:
+            break
+    await FallingEdge(dut.clk_i)
+    _flip(dut, memory, word, bit)

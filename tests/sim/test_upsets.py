@@ -1,0 +1,257 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Flipped bits: what they change, against the scalar model and the RTL, and how that is counted."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from hls.design import Design
+from hls.generate import generate
+from hls.schedule import Array
+from models.errors import CheckError
+from models.network import IntegerNetwork
+from sim import upsets
+from sim.reference import Reference
+from sim.rtl import Rtl
+from sim.upsets import (
+    PREFIX,
+    STATE_SIGNALS,
+    Flip,
+    StruckReference,
+    WeightFlip,
+    WornReference,
+    compare_on_rtl,
+    flipped_weights,
+    follow,
+    measure_state,
+    measure_weights,
+    random_flips,
+    state_bits,
+    undisturbed,
+    weight_names,
+)
+from tests.networks import Scalar, save_checkpoint, small_spec, with_weights
+
+
+@pytest.fixture
+def design(rng: np.random.Generator) -> Design:
+    return Design(with_weights(small_spec("w8a8", 11, (7, 10)), rng), Array(4, 2, 2, 2))
+
+
+NOTHING = Flip("nothing", 0, 0, 0)
+
+
+def test_without_a_flip_it_is_the_reference(design: Design, rng: np.random.Generator) -> None:
+    struck, reference = StruckReference(design, 3), Reference(design.network, 3)
+    for _ in range(12):
+        codes = rng.integers(0, 11, 3)
+        assert np.array_equal(struck.strike(codes, [NOTHING] * 3), reference.run(codes[:, np.newaxis])[:, 0])
+        for name in ("h", "c"):
+            for mine, theirs in zip(getattr(struck.state, name), getattr(reference.state, name), strict=True):
+                assert np.array_equal(mine, theirs)
+
+
+@pytest.mark.parametrize("layer", [0, 1])
+def test_flip_of_c_is_the_scalar_models(design: Design, layer: int, rng: np.random.Generator) -> None:
+    codes = rng.integers(0, 11, 8).tolist()
+    scalar, struck = Scalar(design.network), StruckReference(design)
+    for n, code in enumerate(codes):
+        if n == 3:
+            flip = Flip("c", layer, 2, 15)  # the sign
+            word = scalar.c[layer][2]
+            scalar.c[layer][2] = word + 2**15 if word < 0 else word - 2**15
+            logits = struck.strike(np.array([code]), [flip])[0]
+        else:
+            logits = struck.run([code])[0]
+        assert scalar.step(code)["logits"] == logits.tolist()
+
+
+def test_every_flip_is_another_state(design: Design, rng: np.random.Generator) -> None:
+    """Of h and c in the word that is meant, and back again with the same flip."""
+    for signal in ("h", "c"):
+        flips = random_flips(design, signal, 1, 1, rng)
+        assert [flip.bit for flip in flips] == list(range(state_bits(design, signal)))
+        values = rng.integers(-100, 100, (len(flips), 10))
+        changed = values.copy()
+        upsets._flip(changed, flips, signal, 1, state_bits(design, signal))
+        for n, flip in enumerate(flips):
+            assert np.flatnonzero(changed[n] != values[n]).tolist() == [flip.index]
+        upsets._flip(changed, flips, signal, 1, state_bits(design, signal))
+        assert np.array_equal(changed, values)
+
+
+@pytest.mark.parametrize("temperature", [None, 256])
+def test_effects_are_those_of_runs_beside_each_other(
+    design: Design, temperature: int | None, rng: np.random.Generator
+) -> None:
+    """Counted flip by flip, without the streams that are dropped as soon as they have forgotten."""
+    horizon = 12
+    text = rng.integers(0, 11, (2, PREFIX + horizon))
+    calm = undisturbed(design, text, horizon, temperature, 1)
+    flips = [flip for signal in STATE_SIGNALS for flip in random_flips(design, signal, 0, 1, rng)[::3]]
+    windows = rng.integers(0, 2, len(flips))
+    effect = follow(design, calm, flips, windows, temperature)
+    for n, (flip, w) in enumerate(zip(flips, windows.tolist(), strict=True)):
+        one = StruckReference(design)
+        one.run(text[w, :PREFIX])
+        code, states, logits, written = int(calm.codes[w, 0]), [], [], []
+        for t in range(horizon):
+            now = one.run([code])[0] if t else one.strike(np.array([code]), [flip])[0]
+            logits.append(now)
+            states.append([*one.state.h, *one.state.c])
+            if calm.noise is None:
+                written.append(int(now.argmax()))
+                code = int(calm.codes[w, min(t + 1, horizon - 1)])
+            else:
+                written.append(int(upsets._choose(design, now, calm.noise[w, t], 256)))
+                code = written[-1]
+        usual = [[*(h[w, t] for h in calm.h), *(c[w, t] for c in calm.c)] for t in range(horizon)]
+        same = [
+            all(np.array_equal(a[0], b) for a, b in zip(mine, theirs, strict=True))
+            for mine, theirs in zip(states, usual, strict=True)
+        ]
+        other = [not np.array_equal(a, b) for a, b in zip(logits, calm.logits[w], strict=True)]
+        assert effect.logits[n] == sum(other)
+        if calm.noise is None:
+            choices = calm.logits[w].argmax(axis=1)
+        else:
+            choices = upsets._choose(design, calm.logits[w], calm.noise[w], 256)
+        assert effect.choices[n] == sum(a != b for a, b in zip(written, choices, strict=True))
+        if not any(same):
+            assert effect.forgotten[n] == -1
+        elif same[0]:
+            assert effect.forgotten[n] == 0
+        else:
+            assert effect.forgotten[n] == same.index(True) + 1
+
+
+def test_text_that_is_written_is_the_samplers(design: Design, rng: np.random.Generator) -> None:
+    from sim.generate import generate as write
+
+    text = rng.integers(0, 11, (2, PREFIX))
+    calm = undisturbed(design, text, 9, 200, 5)
+    for w in range(2):
+        assert calm.codes[w].tolist() == write(design.network, text[w], 9, 200, 5 + w).tolist()
+
+
+def memories(design: Design, files: dict[str, str]) -> list[int]:
+    """The words of all weight memories that are ever read."""
+    words = []
+    for name, rom in {**design.weight_roms, "rows": design.row_rom}.items():
+        for n, row in enumerate(files[f"{name}.mem"].split()):
+            for fold in range(rom.folds):
+                if fold * rom.rows + n < rom.depth:
+                    words.append(int(row, 16) >> fold * rom.width & (1 << rom.width) - 1)
+    return words
+
+
+@pytest.mark.parametrize("array", [Array(4, 2, 2, 2), Array(4, 2, 1, 2)], ids=["packed", "single"])
+def test_flipped_weights_are_those_of_the_memory(array: Array, rng: np.random.Generator) -> None:
+    """A network with these weights has a memory that differs in that one bit."""
+    network = with_weights(small_spec("w8a8", 11, (7, 10)), rng)
+    design = Design(network, array)
+    before = generate(design)
+    checked = 0
+    for name in weight_names(design):
+        shape = network.arrays[name].shape
+        for bit in range(8):
+            flip = WeightFlip(name, int(rng.integers(shape[0])), int(rng.integers(shape[1])), bit)
+            weights = {key: network.arrays[key].copy() for key in network.spec.weight_formats()}
+            for column, value in flipped_weights(design, flip).items():
+                weights[name][flip.row, column] = value
+            fmt = network.spec.weight_formats()[name]
+            if weights[name].min() < fmt.min_raw or weights[name].max() > fmt.max_raw:
+                continue  # no network has it, but the memory may
+            changed = IntegerNetwork.from_weights(network.spec, network.vocabulary, weights)
+            after = generate(Design(changed, array))
+            old, new = memories(design, before), memories(design, after)
+            assert sum((a ^ b).bit_count() for a, b in zip(old, new, strict=True)) == 1
+            checked += 1
+
+            reference = WornReference(network)
+            reference.change(name, flip.row, flipped_weights(design, flip))
+            codes = rng.integers(0, 11, 30)
+            assert np.array_equal(reference.run(codes), Reference(changed).run(codes))
+            reference.restore()
+            reference.reset()
+            assert np.array_equal(reference.run(codes), Reference(network).run(codes))
+    assert checked > 16
+
+
+def test_rows_of_the_record(design: Design, rng: np.random.Generator) -> None:
+    text = rng.integers(0, 11, (2, PREFIX + 6))
+    rows = measure_state(design, text, 6, 2, 1)
+    assert len(rows) == 2 * (8 + 16 + design.sum_bits)
+    assert all(row["flips"] == len(row["forgotten"]) == 2 for row in rows)
+    assert any(row["logits_mean"] for row in rows)
+    weights = measure_weights(design, text[:, :9], 2, 1)
+    assert len(weights) == 8 * len(weight_names(design)) and any(row["logits"] for row in weights)
+    record = {"horizon": 6, "state": {"score": rows}, "weights": weights}
+    table = upsets.markdown(record)
+    assert table.count("\n| score | ") == 6 and table.count("\n| layers.") + table.count(
+        "\n| output."
+    ) == len(weights)
+
+
+needs_icarus = pytest.mark.skipif(not shutil.which("iverilog"), reason="Icarus Verilog is not installed")
+
+
+@needs_icarus
+@pytest.mark.rtl
+@pytest.mark.slow
+def test_rtl_does_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rng: np.random.Generator) -> None:
+    network = with_weights(small_spec("w8a8", 6, (3, 4)), rng)
+    rtl = Rtl.build(Design(network, Array(2, 2, 2, 1)), tmp_path, simulator="icarus")
+    found = compare_on_rtl(rtl, 2, 1)
+    assert found["flips"] == 12 and found["disturbed"] > 0
+    # And a flip in another bit than was said does not go unnoticed.
+    place = upsets.place
+
+    def wrong(design: Design, flip: Flip, character: int) -> upsets.Place:
+        return place(design, Flip(flip.signal, flip.layer, flip.index, flip.bit ^ 1), character)
+
+    monkeypatch.setattr(upsets, "place", wrong)
+    with pytest.raises(CheckError, match="differs behind Flip"):
+        compare_on_rtl(rtl, 2, 1)
+
+
+@pytest.mark.slow
+def test_verb(tmp_path: Path, rng: np.random.Generator) -> None:
+    from models.corpus import load_corpus
+    from scripts.upset import command
+
+    vocabulary = load_corpus().vocabulary
+    network = with_weights(small_spec("w8a8", len(vocabulary), (5, 4)), rng)
+    checkpoint = save_checkpoint(
+        IntegerNetwork.from_weights(
+            network.spec, vocabulary, {n: network.arrays[n] for n in network.spec.weight_formats()}
+        ),
+        tmp_path / "checkpoint",
+    )
+    options = [
+        "--checkpoint",
+        checkpoint,
+        "--trials",
+        1,
+        "--weight-trials",
+        1,
+        "--windows",
+        2,
+        "--horizon",
+        4,
+    ]
+    result = CliRunner().invoke(
+        command,
+        [str(x) for x in (*options, "--rtl", 0, "--json", tmp_path / "x.json")],
+        catch_exceptions=False,
+    )
+    assert result.exit_code == 0, result.output
+    record = json.loads((tmp_path / "x.json").read_text())
+    assert record["kind"] == "upsets" and record["seed"] == 1 and record["network"]
+    assert set(record["state"]) == {"score", "generate"}
