@@ -241,7 +241,9 @@ class Engines:
         expected: dict[str, NDArray[np.int64]] = {}
         Reference(network).run(codes, expected)
         model = quantized.quantized_model(thaw(network))
-        found = {"keras": lambda: quantized.trace(model, codes)} if self.keras else {}
+        found: dict[str, Callable[[], dict[str, NDArray[np.int64]]]] = {}
+        if self.keras:
+            found["keras"] = lambda: quantized.trace(model, codes)
         if hls:
             found["hls"] = lambda: _hls_trace(model, codes, self.folder / "hls")
         for engine, trace in found.items():
