@@ -40,6 +40,7 @@ from sim.fixed import FixedFormat
 __all__ = [
     "CELLS",
     "DEFAULT_PRESET",
+    "FIRST_KERNEL",
     "FULL_RANGE",
     "FUNCTIONS",
     "GATES",
@@ -54,6 +55,7 @@ __all__ = [
     "RnnFormats",
     "activation_table",
     "cell_formats_type",
+    "finer_ternary",
     "fit_weight_formats",
     "formats_from_dict",
     "formats_to_dict",
@@ -274,7 +276,7 @@ PRESETS: Mapping[str, tuple[LstmFormats, DenseFormats]] = {
             _ACTIVATIONS_8,
         ),
         (
-            "w2a8",  # two bits and no -2: weights are -1, 0 or 1 times a power of two
+            "w2a8",  # two bits and no -2: what is multiplied is -1, 0 or 1 times a power of two
             "ap_fixed<2,1,AP_RND_CONV,AP_SAT_SYM>",
             "ap_fixed<2,1,AP_RND_CONV,AP_SAT_SYM>",
             "ap_fixed<16,6>",
@@ -292,6 +294,10 @@ PRESETS: Mapping[str, tuple[LstmFormats, DenseFormats]] = {
     )
 }
 
+#: Where a preset's first kernel has another format. It is a look-up of rows: nothing is multiplied by it, and
+#: its width costs block RAM only.
+FIRST_KERNEL: Mapping[str, FixedFormat] = {"w2a8": PRESETS["w8a8"][0].W}
+
 DEFAULT_PRESET = "w8a8"
 
 FULL_RANGE = frozenset({"q8.8"})  # presets whose binary points are their definition and never move
@@ -300,7 +306,7 @@ FULL_RANGE = frozenset({"q8.8"})  # presets whose binary points are their defini
 def network_spec(
     preset: str = DEFAULT_PRESET, *, vocabulary: int, units: int = 128, layers: int = 2, cell: str = "lstm"
 ) -> NetworkSpec:
-    """A spec of ``layers`` equal layers with a preset's formats.
+    """A spec of ``layers`` equally large layers with a preset's formats.
 
     Raises:
         UserError: for an unknown preset or cell (naming the legal ones) or an illegal shape.
@@ -308,7 +314,9 @@ def network_spec(
     if preset not in PRESETS:
         raise UserError(f"unknown preset {preset!r}; legal are {', '.join(PRESETS)}")
     lstm, dense = PRESETS[preset]
-    return NetworkSpec(preset, vocabulary, (Layer(units, _formats_of_cell(lstm, cell)),) * layers, dense)
+    first = dataclasses.replace(lstm, W=FIRST_KERNEL.get(preset, lstm.W))
+    formats = [_formats_of_cell(one, cell) for one in [first, *[lstm] * (layers - 1)][:layers]]
+    return NetworkSpec(preset, vocabulary, tuple(Layer(units, one) for one in formats), dense)
 
 
 def with_formats(spec: NetworkSpec, formats: Mapping[str, FixedFormat]) -> NetworkSpec:
@@ -374,6 +382,21 @@ def fit_weight_formats(spec: NetworkSpec, weights: Mapping[str, NDArray[Any]]) -
         errors = [np.square(c.to_real(c.quantize(array)) - array).sum() for c in candidates]
         fitted[name] = candidates[int(np.argmin(errors))]
     return spec.with_weight_formats(fitted)
+
+
+def finer_ternary(spec: NetworkSpec) -> NetworkSpec:
+    """Two-bit matrices with half the step, for training from the seed.
+
+    The step that :func:`fit_weight_formats` finds is for weights that were trained without rounding. A network
+    that never had such weights does better with smaller ones; docs/training.md has the figures.
+    """
+    return spec.with_weight_formats(
+        {
+            name: dataclasses.replace(fmt, integer=fmt.integer - 1)
+            for name, fmt in spec.weight_formats().items()
+            if fmt.bits == 2
+        }
+    )
 
 
 def _in_range(what: str, value: Any, low: int, high: int) -> None:

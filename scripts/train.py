@@ -20,7 +20,7 @@ from models.checkpoint import Checkpoint
 from models.corpus import CORPORA, Corpus, load_corpus
 from models.errors import UserError
 from models.evaluate import METRIC, require_text
-from models.spec import DEFAULT_PRESET, PRESETS, NetworkSpec, network_spec
+from models.spec import DEFAULT_PRESET, PRESETS, NetworkSpec, finer_ternary, network_spec
 from models.store import write_text
 from models.training_options import TrainingOptions
 
@@ -190,7 +190,9 @@ def train_quantized(
     spec = checkpoint.spec
     assert spec is not None
     if anew:
-        checkpoint = dataclasses.replace(checkpoint, weights=_initial_weights(start, spec, chosen.seed))
+        spec = finer_ternary(spec)
+        weights = _initial_weights(start, spec, chosen.seed)
+        checkpoint = dataclasses.replace(checkpoint, weights=weights, spec=spec)
     identity = {"spec": spec.to_dict(), "from": start.sha256, "corpus": corpus.sha256}
     before: dict[str, Any] = {"quantized_from": options["quantized_from"], "base": _told(start)}
     if anew:
