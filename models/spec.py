@@ -387,8 +387,8 @@ def fit_weight_formats(spec: NetworkSpec, weights: Mapping[str, NDArray[Any]]) -
 def finer_ternary(spec: NetworkSpec) -> NetworkSpec:
     """Two-bit matrices with half the step, for training from the seed.
 
-    The step that :func:`fit_weight_formats` finds is for weights that were trained without rounding. A network
-    that never had such weights does better with smaller ones; docs/training.md has the figures.
+    The step that :func:`fit_weight_formats` finds is for weights that were trained without rounding. A
+    network that never had such weights does better with smaller ones; docs/training.md has the figures.
     """
     return spec.with_weight_formats(
         {
