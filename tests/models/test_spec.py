@@ -16,10 +16,12 @@ import pytest
 
 from models.errors import UserError
 from models.spec import (
+    FIRST_KERNEL,
     PRESETS,
     Layer,
     NetworkSpec,
     activation_table,
+    finer_ternary,
     fit_weight_formats,
     network_spec,
     sigmoid,
@@ -80,12 +82,30 @@ def test_presets() -> None:
         spec = network_spec(name, vocabulary=90)
         assert spec.preset == name
         assert [layer.units for layer in spec.layers] == [128, 128]
-        assert {layer.formats for layer in spec.layers} == {lstm} and spec.output == dense
+        first = dataclasses.replace(lstm, W=FIRST_KERNEL.get(name, lstm.W))
+        assert [layer.formats for layer in spec.layers] == [first, lstm] and spec.output == dense
         assert all(symmetric(fmt) for fmt in spec.weight_formats().values())
     assert [PRESETS[n][0].W.bits for n in PRESETS] == [8, 4, 2, 16]
     assert network_spec(vocabulary=5).preset == "w8a8"
     with pytest.raises(UserError, match=r"unknown preset 'w2a2'; legal are w8a8, w4a8, w2a8, q8\.8"):
         network_spec("w2a2", vocabulary=5)
+
+
+def test_only_the_first_kernel_of_w2a8_is_wider() -> None:
+    formats = network_spec("w2a8", vocabulary=90, layers=3).weight_formats()
+    bits = {name: fmt.bits for name, fmt in formats.items() if not name.endswith("b")}
+    assert bits.pop("layers.0.W") == 8
+    assert set(bits.values()) == {2}
+    with pytest.raises(UserError):
+        network_spec("w2a8", vocabulary=90, layers=0)
+
+
+def test_finer_ternary_halves_the_step_of_two_bits_only() -> None:
+    before = network_spec("w2a8", vocabulary=90)
+    after = finer_ternary(before).weight_formats()
+    for name, fmt in before.weight_formats().items():
+        assert after[name] == dataclasses.replace(fmt, integer=fmt.integer - (fmt.bits == 2))
+    assert finer_ternary(network_spec("w4a8", vocabulary=90)) == network_spec("w4a8", vocabulary=90)
 
 
 def test_shapes_and_counts() -> None:
