@@ -81,7 +81,7 @@ def run_stages(pipeline: Pipeline, stages: list[Stage], forced: set[str], consol
                 lambda stage, resume: Terminal(pipeline.flow, stage, resume, pipeline, console),
             )
         except KeyboardInterrupt:
-            say(f"stopped in stage {stage.name}; 'zynq-lstm run {pipeline.flow.file}' goes on from there")
+            say(f"stopped in stage {stage.name}; the same command goes on from there")
             raise
         ran += 1
         say(f"[green]done[/] {title}: {duration(record['seconds'])} -> {pipeline.folder(stage.name)}")

@@ -255,7 +255,8 @@ def _environment(name: str) -> Iterator[None]:
 def _check(results: Path, log: Path) -> Path:
     """Refuse a run that did not finish, had no test, or a failing one."""
     if not results.exists():
-        raise CheckError(f"the simulation ended without results; see {log}")
+        said = f": {first_error(log)}" if log.exists() else ""
+        raise CheckError(f"the simulation ended without results; see {log}{said}")
     cases = list(ElementTree.parse(results).getroot().iter("testcase"))
     if not cases:
         raise CheckError(f"the simulation ran no test; see {log}")

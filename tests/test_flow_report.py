@@ -161,7 +161,7 @@ def found_by(network: IntegerNetwork, flow: Flow) -> dict[str, dict[str, Any]]:
 
 
 def written(work: FakeWork) -> tuple[Page, str]:
-    assert write_report(work) == ["report.html", "report.md"]
+    assert write_report(work) == ["../report.html", "../report.md"]
     html = (work.flow.folder / "report.html").read_text(encoding="utf-8")
     return Page(html), (work.flow.folder / "report.md").read_text(encoding="utf-8")
 

@@ -132,6 +132,8 @@ def simulate(work: Work) -> Result:
         work.step(f"protocol: {test}", lambda test=test: rtl.protocol(test, chosen.seed))  # type: ignore[misc]
     _save_trace(work.folder, scored.trace, np.asarray(written.report["generated"]))
     figures = demo.rtl_figures(network, design.array.lanes, scored.report, written.report)
+    cycles = ", ".join(f"{mode} {value:.0f}" for mode, value in figures["cycles_per_character"].items())
+    work.say(f"cycles a character: {cycles}")
     rate = round(scored.report["characters"] / scored.report["seconds"])
     return [TRACE], figures | {
         "simulator": chosen.simulator,
@@ -200,6 +202,10 @@ def synthesize(work: Work) -> Result:
     project = work.folder / "rtl"
     write_project(Design(network, array_of(work.flow.config, network.spec)), project)
     report = work.step("Yosys", lambda: synthesis.synthesize(project, work.flow.config.engine.part))
+    used = ", ".join(
+        f"{report[name]:,g} of {has:,} {name}" for name, has in synthesis.PARTS[report["part"]].items()
+    )
+    work.say(f"{report['part']}: {used}")
     netlist = synthesis.results(project) / "netlist.json"
     found = work.step("checking the netlist", lambda: check(Netlist(netlist)))
     for line in summary(found, paths=0):

@@ -79,6 +79,7 @@ def _changes(config: Config) -> dict[str, FixedFormat]:
 def predict(work: Work) -> Result:
     """What ``zynq-lstm estimate`` predicts of the engine."""
     from hls.estimate import estimate
+    from hls.synthesis import PARTS
 
     config, given = work.flow.config, _given(work.flow)
     if given is not None:
@@ -93,6 +94,11 @@ def predict(work: Work) -> Result:
         )
         spec = with_formats(spec, _changes(config))
     one = estimate(spec, array_of(config, spec), config.engine.part)
+    has = PARTS[one.part]
+    work.say(
+        f"{one.mac_lanes} lanes, {one.cycles_generate:,} cycles a character, "
+        f"{one.dsp} of {has['dsp']} DSP48E1, {one.bram36:g} of {has['bram36']} block RAMs"
+    )
     if not one.fits:
         work.say(f"[yellow]no engine for this network fits the {one.part}[/]: see the stage's figures")
     return [], one.to_dict()
@@ -194,6 +200,7 @@ def evaluate(work: Work) -> Result:
         name: work.step(f"bits per character, {name}, {len(held_out):,} characters", run)
         for name, run in runs.items()
     }
+    work.say(", ".join(f"{name} {value:.4f}" for name, value in bits.items()) + " bits per character")
     if bits["quantized"] != bits["reference"]:
         raise CheckError(
             f"bits per character of the quantized model ({bits['quantized']}) and of the reference "

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import base64
 import platform
-import shutil
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from models.spec import NetworkSpec
+from models.store import write_text
 from scripts.flow.show import duration
 from scripts.main import PROG, version
 from scripts.pictures import COLORS, on_page, picture
@@ -34,18 +34,17 @@ Facts = dict[str, Any]
 
 
 def write_report(work: Work) -> list[str]:
-    """Write ``report.html`` and ``report.md`` into the flow's folder; the stage keeps them and the pictures.
+    """Write ``report.html`` and ``report.md`` into the flow's folder, and the pictures into the stage's.
 
     Returns:
-        Names of the files in the stage's folder.
+        The files' names, from the stage's folder.
     """
     found = facts(work)
     shown = pictures(work, found)
     files = render(found, shown)
     for name, text in files.items():
-        (work.folder / name).write_text(text, encoding="utf-8")
-        shutil.copyfile(work.folder / name, work.flow.folder / name)
-    return list(files)
+        write_text(work.flow.folder / name, text)
+    return [f"../{name}" for name in files]
 
 
 def render(found: Facts, shown: Sequence[Mapping[str, Any]]) -> dict[str, str]:

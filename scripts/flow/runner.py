@@ -132,7 +132,7 @@ class Pipeline:
         if stage.name in forced:
             return State(stage, "to do", "forced", record, seconds)
         if begun:
-            return State(stage, "begun", "was interrupted", record, seconds)
+            return State(stage, "begun", "did not finish", record, seconds)
         if not record:
             return State(stage, "to do", "has not run yet", record, seconds)
         reason = _difference(record["made_from"], self.made_from(stage))

@@ -36,7 +36,7 @@ from hls.estimate import fitting_array
 from hls.generate import TOP, generate, sources
 from hls.synthesis import read_verilog, run_yosys
 from models.checkpoint import Checkpoint, shipped
-from models.errors import UserError
+from models.errors import UserError, first_error
 from models.freeze import freeze
 from models.network import IntegerNetwork
 from models.spec import PRESETS, network_spec
@@ -305,7 +305,7 @@ def _smtbmc(folder: Path, name: str, options: list[str]) -> str | None:
         return None
     found = re.search(r"(?:Assert failed in|Unreached cover statement at) \S*?:? ?(\S+\.svh?:\d+)", text)
     if found is None and "Status: FAILED" not in text:
-        raise UserError(f"smtbmc could not check {folder}; see {log}")
+        raise UserError(f"smtbmc could not check {folder}; see {log}: {first_error(log)}")
     return f"{name}: {found[1] if found else log}"
 
 
