@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import click
@@ -11,6 +12,9 @@ import click
 @click.command(name="mutate")
 @click.option("--count", default=400, show_default=True, help="Mutants.")
 @click.option("--seed", default=1, show_default=True, help="Of the mutants, the weights and the tests.")
+@click.option(
+    "--jobs", type=click.IntRange(1), default=os.cpu_count() or 1, show_default=True, help="Runs at once."
+)
 @click.option("--only", help="Try these mutants alone, by number, as 12,57; no record is written.")
 @click.option(
     "--goal", default=0.97, show_default=True, help="Share that must be found, without equivalents."
@@ -26,16 +30,22 @@ import click
     "--json", "json_path", type=click.Path(path_type=Path), help="Record; OUTPUT/mutants.json if not given."
 )
 def command(
-    count: int, seed: int, only: str | None, goal: float, output: Path, json_path: Path | None
+    count: int,
+    seed: int,
+    jobs: int,
+    only: str | None,
+    goal: float,
+    output: Path,
+    json_path: Path | None,
 ) -> None:
     """Plant single faults in the RTL of a small design, and run the bench's protocol tests on each.
 
     Lists the mutants that no test finds. Exit code 1 if fewer are found than --goal asks for, of those that
-    are not known to be equivalent; or if one is found that is argued to be equivalent.
+    are neither proved nor argued to be equivalent; or if one is found that is argued to be equivalent.
     """
     from models.errors import CheckError, UserError
     from sim import records
-    from sim.mutants import hunt, make, record, small_design
+    from sim.mutants import hunt, make, proved_equivalent, record, small_design
 
     design = small_design(seed)
     mutants, rtl = make(design, output, count, seed)
@@ -45,11 +55,16 @@ def command(
         mutants = [mutant for mutant in mutants if str(mutant.number) in asked]
         if len(mutants) < len(asked):
             raise UserError(f"--only {only}: there is no such mutant, or it is asked for twice")
-    killed = hunt(mutants, rtl, seed, lambda test, found: click.echo(f"  {test:30}{found:6} found"))
-    data = record(mutants, killed, seed)
-    for mutant in mutants:
-        if mutant.number not in killed:
-            click.echo(f"{mutant}{' (equivalent)' if mutant.equivalent else ''}")
+
+    def show(test: str, found: int) -> None:
+        click.echo(f"  {test:30}{found:6} found")
+
+    killed = hunt(mutants, rtl, seed, show, jobs=jobs)
+    alive = [mutant for mutant in mutants if mutant.number not in killed]
+    proved = {mutant.number for mutant in alive if proved_equivalent(mutant, output)}
+    data = record(mutants, killed, seed, proved)
+    for mutant, row in zip(alive, data["survivors"], strict=True):
+        click.echo(f"{mutant}{' (equivalent)' if row['equivalent'] else ''}")
     share = data["killed_of_rest"]
     click.echo(
         f"{data['killed']} of {data['made']} found, {data['equivalent']} equivalent: "

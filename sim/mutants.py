@@ -11,10 +11,13 @@ Redundant logic is removed before the faults are made: bits that are constant, u
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import functools
 import json
 import re
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -40,6 +43,7 @@ TESTS = tuple(dict.fromkeys((*FIRST_TESTS, *PROTOCOL_TESTS, *LONG_PROTOCOL_TESTS
 SELECT_BITS = 16  # of mutant_i
 PATIENCE = 2  # times what a test takes without a fault, after which the engine is taken to hang
 WITHOUT_FAULT = 0
+PROVED = "proved: the cell computes the same, whatever its inputs"
 # Longer than any test takes without a fault, in clock cycles.
 LONGEST_TEST = 4_000_000
 
@@ -70,7 +74,7 @@ class Mutant:
 
     @property
     def equivalent(self) -> str | None:
-        """Why no bench can find it, if that is known."""
+        """Why no bench can find it, if that is argued (:func:`proved_equivalent` tells more)."""
         text = self.source.split(": ", 1)[1]
         for entry in EQUIVALENT:
             if entry.matches(self.module, text, self.cell, self.port, self.bit, self.mode):
@@ -191,6 +195,7 @@ def hunt(
     seed: int,
     progress: Callable[[str, int], object] | None = None,
     tests: Sequence[str] = TESTS,
+    jobs: int = 1,
 ) -> dict[int, str]:
     """Run the protocol tests on each mutant until one fails; returns the number of each killed, and by what.
 
@@ -199,32 +204,46 @@ def hunt(
 
     Args:
         progress: called with each test's name, and the mutants killed so far.
+        jobs: simulations at once.
 
     Raises:
         CheckError: if a test fails without a fault, before or after the mutants had their turn.
     """
-    numbers = [mutant.number for mutant in mutants]
+    left = [mutant.number for mutant in mutants]
     killed: dict[int, str] = {}
-    for test in tests:
-        passed, last = _simulate(rtl, seed, [(test, WITHOUT_FAULT, LONGEST_TEST)])
-        if last is not None:
-            raise CheckError(f"{test} fails without a fault")
-        limit = PATIENCE * passed[WITHOUT_FAULT] + 10_000
-        left = [number for number in numbers if number not in killed]
-        while left:
-            runs = [(test, number, limit) for number in left]
-            passed, last = _simulate(rtl, seed, [*runs, (test, WITHOUT_FAULT, limit)])
-            done = left if last is None else left[: left.index(last) + 1]
-            killed |= {number: test for number in done if number not in passed}
-            left = left[len(done) :]
-        if progress:
-            progress(test, len(killed))
+    with ProcessPoolExecutor(jobs) if jobs > 1 else contextlib.nullcontext() as pool:
+        for test in tests:
+            passed, last = _simulate(rtl, seed, [(test, WITHOUT_FAULT, LONGEST_TEST)])
+            if last is not None:
+                raise CheckError(f"{test} fails without a fault")
+            limit = PATIENCE * passed[WITHOUT_FAULT] + 10_000
+            attempt = functools.partial(_killed_by, rtl, seed, test, limit)
+            shares = [left[k::jobs] for k in range(jobs)]
+            for found in (pool.map if pool else map)(attempt, shares, range(jobs)):
+                killed |= dict.fromkeys(found, test)
+            left = [number for number in left if number not in killed]
+            if progress:
+                progress(test, len(killed))
     return killed
 
 
-def _simulate(rtl: Rtl, seed: int, runs: list[tuple[str, int, int]]) -> tuple[dict[int, int], int | None]:
+def _killed_by(rtl: Rtl, seed: int, test: str, limit: int, left: list[int], share: int) -> list[int]:
+    """Those of the mutants that a test finds."""
+    killed: list[int] = []
+    while left:
+        runs = [(test, number, limit) for number in left]
+        passed, last = _simulate(rtl, seed, [*runs, (test, WITHOUT_FAULT, limit)], share)
+        done = left if last is None else left[: left.index(last) + 1]
+        killed += [number for number in done if number not in passed]
+        left = left[len(done) :]
+    return killed
+
+
+def _simulate(
+    rtl: Rtl, seed: int, runs: list[tuple[str, int, int]], share: int = 0
+) -> tuple[dict[int, int], int | None]:
     """Cycles that a test took on each mutant that it passed; the mutant at which the simulation broke off."""
-    results = rtl.run_mutants(runs, seed)
+    results = rtl.run_mutants(runs, seed, share)
     lines = [json.loads(line) for line in results.read_text(encoding="ascii").splitlines()]
     passed = {line["mutant"]: line["cycles"] for line in lines if "cycles" in line}
     begun = [line["mutant"] for line in lines if "cycles" not in line]
@@ -237,10 +256,45 @@ def _simulate(rtl: Rtl, seed: int, runs: list[tuple[str, int, int]]) -> tuple[di
     return passed, begun[-1]
 
 
-def record(mutants: list[Mutant], killed: dict[int, str], seed: int) -> dict[str, Any]:
-    """The figures, and every survivor."""
+def proved_equivalent(mutant: Mutant, folder: Path) -> bool:
+    """Whether Yosys proves that the cell computes what it did, whatever its inputs that are not constant.
+
+    Args:
+        folder: where :func:`make` has built.
+    """
+    folder = folder.resolve() / "mutants"
+    found = re.search(
+        rf"^mutate (?=.* mutant_i {SELECT_BITS} {mutant.number} ).*$",
+        (folder / "mutants.ys").read_text(encoding="utf-8"),
+        re.M,
+    )
+    assert found, mutant
+    options = dict(re.findall(r"-(\w+) (\S+)", found[0]))
+    fault = " ".join(
+        f"-{name} {options[name]}"
+        for name in ("mode", "cell", "port", "portbit", "ctrlbit")
+        if name in options
+    )
+    script = [
+        f"read_rtlil {folder / 'mutants.il'}",
+        *(f"cd {options['module']}", f"select c:{options['cell']}", "submod -name gold", "cd"),
+        # What has a state, or is not one of Yosys' own cells, is not proved in this way.
+        *("select -assert-none gold/t:*ff* gold/t:*latch* gold/t:*mem*", "select -clear"),
+        *("copy gold gate", f"mutate {fault} -module gate"),
+        *("miter -equiv -flatten gold gate miter", "sat -verify -prove trigger 0 miter"),
+    ]
+    try:
+        run_yosys(script, folder, folder / "proof.log")
+    except UserError:
+        return False
+    return True
+
+
+def record(mutants: list[Mutant], killed: dict[int, str], seed: int, proved: set[int]) -> dict[str, Any]:
+    """The figures, and every survivor; ``proved`` are those that a proof says to be equivalent."""
     alive = [mutant for mutant in mutants if mutant.number not in killed]
-    equivalent = [mutant for mutant in alive if mutant.equivalent]
+    why = {m.number: PROVED if m.number in proved else m.equivalent for m in alive}
+    equivalent = [mutant for mutant in alive if why[mutant.number]]
     by_test = {test: sum(name == test for name in killed.values()) for test in TESTS}
     return records.new(
         records.MUTANTS,
@@ -250,5 +304,5 @@ def record(mutants: list[Mutant], killed: dict[int, str], seed: int) -> dict[str
         equivalent=len(equivalent),
         killed_of_rest=len(killed) / max(1, len(mutants) - len(equivalent)),
         killed_by={test: count for test, count in by_test.items() if count},
-        survivors=[asdict(mutant) | {"equivalent": mutant.equivalent} for mutant in alive],
+        survivors=[asdict(mutant) | {"equivalent": why[mutant.number]} for mutant in alive],
     )

@@ -220,12 +220,16 @@ class Rtl:
         self._run("sim.bench.upsets", "upset", "upset", options)
         return self.trace("upset")
 
-    def run_mutants(self, runs: list[tuple[str, int, int]], seed: int) -> Path:
-        """Run tests of PROTOCOL_TESTS on mutants (test, mutant, limit in cycles); the file of the results."""
-        results = self._run_dir("mutants") / MUTANTS_FILE
+    def run_mutants(self, runs: list[tuple[str, int, int]], seed: int, share: int = 0) -> Path:
+        """Run tests of PROTOCOL_TESTS on mutants (test, mutant, limit in cycles); the file of the results.
+
+        Runs of other shares may go on at the same time, in other processes.
+        """
+        run = f"mutants-{share}"
+        results = self._run_dir(run) / MUTANTS_FILE
         results.unlink(missing_ok=True)
         with contextlib.suppress(CheckError):  # faults are meant to be found
-            self._run("sim.bench.mutants", None, "mutants", {"runs": runs}, seed)
+            self._run("sim.bench.mutants", None, run, {"runs": runs}, seed)
         return results
 
     def _traced(

@@ -15,7 +15,17 @@ from models.errors import CheckError, UserError
 from scripts.mutate import command
 from sim.equivalent_mutants import EQUIVALENT, Equivalent
 from sim.fixed import Raw
-from sim.mutants import TESTS, WITHOUT_FAULT, Mutant, hunt, make, record, small_design
+from sim.mutants import (
+    PROVED,
+    TESTS,
+    WITHOUT_FAULT,
+    Mutant,
+    hunt,
+    make,
+    proved_equivalent,
+    record,
+    small_design,
+)
 from sim.reference import Reference
 from sim.rtl import LONG_PROTOCOL_TESTS, PROTOCOL_TESTS, Rtl
 
@@ -36,10 +46,13 @@ def made(tmp_path_factory: pytest.TempPathFactory, seed: int) -> tuple[list[Muta
 def test_most_of_a_few_are_found(made: tuple[list[Mutant], Rtl], seed: int) -> None:
     """The tests pass without a fault (or it raises), and faults all over the design make them fail."""
     mutants, rtl = made
+    folder = rtl.network_file.parent
     assert COUNT - 2 <= len(mutants) <= COUNT and len({m.number for m in mutants}) == len(mutants)
     assert len({mutant.module for mutant in mutants}) > 5
-    killed = hunt(mutants, rtl, seed, tests=TESTS[:4])
-    assert len(killed) >= len(mutants) // 2 and set(killed.values()) <= set(TESTS[:4])
+    killed = hunt(mutants, rtl, seed, tests=TESTS[:2], jobs=2)
+    assert len(killed) >= len(mutants) // 2 and set(killed.values()) <= set(TESTS[:2])
+    found = [mutant for mutant in mutants if mutant.number in killed]
+    assert not any(proved_equivalent(mutant, folder) for mutant in found[:5])
 
 
 @pytest.mark.rtl
@@ -47,7 +60,7 @@ def test_most_of_a_few_are_found(made: tuple[list[Mutant], Rtl], seed: int) -> N
 def test_no_fault_is_not_found(made: tuple[list[Mutant], Rtl], seed: int) -> None:
     """A number that chooses no mutant passes every test, the first one a second time."""
     nothing = [a_mutant(COUNT + 1), a_mutant(COUNT + 2)]
-    assert hunt(nothing, made[1], seed, tests=(*TESTS[:3], TESTS[0])) == {}
+    assert hunt(nothing, made[1], seed, tests=(TESTS[0], "register_map", TESTS[0])) == {}
 
 
 def test_a_bench_that_is_never_green_is_no_measure(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -55,7 +68,7 @@ def test_a_bench_that_is_never_green_is_no_measure(monkeypatch: pytest.MonkeyPat
     results.write_text(json.dumps({"test": TESTS[0], "mutant": WITHOUT_FAULT}) + "\n")
 
     class Broken:
-        def run_mutants(self, runs: list[tuple[str, int, int]], seed: int) -> Path:
+        def run_mutants(self, runs: list[tuple[str, int, int]], seed: int, share: int) -> Path:
             return results
 
     with pytest.raises(CheckError, match=f"{TESTS[0]} fails without a fault"):
@@ -67,7 +80,7 @@ def test_simulation_that_breaks_off_is_continued(tmp_path: Path) -> None:
     asked = []
 
     class Fragile:
-        def run_mutants(self, runs: list[tuple[str, int, int]], seed: int) -> Path:
+        def run_mutants(self, runs: list[tuple[str, int, int]], seed: int, share: int) -> Path:
             results, lines = tmp_path / "mutants.jsonl", []
             asked.append([number for _, number, _ in runs])
             for test, number, _ in runs:
@@ -88,16 +101,68 @@ def test_record_counts_without_equivalents(monkeypatch: pytest.MonkeyPatch) -> N
     entry = Equivalent("rom", r"a \+ b", r"A\[3\] cnot.", "says why")
     monkeypatch.setattr("sim.mutants.EQUIVALENT", (entry,))
     mutants = [a_mutant(1), a_mutant(2), a_mutant(3, "rom"), a_mutant(4)]
-    data = record(mutants, {1: TESTS[0], 2: TESTS[1]}, 7)
-    assert (data["made"], data["killed"], data["equivalent"]) == (4, 2, 1)
+    mutants.append(a_mutant(5))
+    data = record(mutants, {1: TESTS[0], 2: TESTS[1]}, 7, {5})
+    assert (data["made"], data["killed"], data["equivalent"]) == (5, 2, 2)
     assert data["killed_of_rest"] == pytest.approx(2 / 3)
     assert data["killed_by"] == {TESTS[0]: 1, TESTS[1]: 1} and data["seed"] == 7
-    assert [(s["number"], s["equivalent"]) for s in data["survivors"]] == [(3, "says why"), (4, None)]
+    assert [(s["number"], s["equivalent"]) for s in data["survivors"]] == [
+        *((3, "says why"), (4, None), (5, PROVED))
+    ]
     assert len(data["date"]) == 10 and "commit" in data
 
 
 def test_every_protocol_test_runs_on_mutants_once() -> None:
     assert sorted(TESTS) == sorted(PROTOCOL_TESTS + LONG_PROTOCOL_TESTS)
+
+
+COMPARISON = """
+module \\m
+  wire width 3 input 1 \\a
+  wire output 2 \\y
+  cell $eq $two
+    parameter \\A_SIGNED 0
+    parameter \\A_WIDTH 3
+    parameter \\B_SIGNED 0
+    parameter \\B_WIDTH 3
+    parameter \\Y_WIDTH 1
+    connect \\A \\a
+    connect \\B 3'010
+    connect \\Y \\y
+  end
+end
+"""
+
+
+@pytest.mark.parametrize(
+    "fault, same",
+    [
+        ("-mode cnot1 -port A -portbit 0 -ctrlbit 2", True),  # whenever bit 2 is set it is not two
+        ("-mode cnot1 -port A -portbit 0 -ctrlbit 1", False),
+        ("-mode const0 -port B -portbit 0", True),
+        ("-mode inv -port Y -portbit 0", False),
+    ],
+)
+def test_proof_of_equivalence(fault: str, same: bool, tmp_path: Path) -> None:
+    folder = tmp_path / "mutants"
+    folder.mkdir()
+    (folder / "mutants.il").write_text(COMPARISON)
+    (folder / "mutants.ys").write_text(f"mutate -ctrl mutant_i 16 1 -module m -cell $two {fault} -src x\n")
+    assert proved_equivalent(a_mutant(1), tmp_path) == same
+
+
+def test_what_has_a_state_is_not_proved(tmp_path: Path) -> None:
+    folder = tmp_path / "mutants"
+    folder.mkdir()
+    register = COMPARISON.split("  cell")[0] + (
+        "  cell $dff $two\n    parameter \\CLK_POLARITY 1'1\n    parameter \\WIDTH 1\n"
+        "    connect \\CLK \\a [0]\n    connect \\D \\a [1]\n    connect \\Q \\y\n  end\nend\n"
+    )
+    (folder / "mutants.il").write_text(register)
+    (folder / "mutants.ys").write_text(
+        "mutate -ctrl mutant_i 16 1 -mode inv -module m -cell $two -port D -portbit 0\n"
+    )
+    assert not proved_equivalent(a_mutant(1), tmp_path)
 
 
 def test_every_argument_is_about_rtl_that_there_is() -> None:
@@ -137,7 +202,8 @@ def test_count_out_of_range(count: int, tmp_path: Path) -> None:
 
 def test_verb_fails_below_its_goal(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("sim.mutants.make", lambda *_: ([a_mutant(1), a_mutant(2)], None))
-    monkeypatch.setattr("sim.mutants.hunt", lambda *_: {1: TESTS[0]})
+    monkeypatch.setattr("sim.mutants.hunt", lambda *_, **__: {1: TESTS[0]})
+    monkeypatch.setattr("sim.mutants.proved_equivalent", lambda *_: False)
     done = CliRunner().invoke(command, ["--output", str(tmp_path)])
     assert isinstance(done.exception, CheckError) and "1 of 2 found, 0 equivalent: 50.0 %" in done.output
     assert "2 delay.sv:18: a + b [A[3] cnot1 2]" in done.output
@@ -148,7 +214,7 @@ def test_verb_fails_below_its_goal(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
 
 def test_verb_tries_some_only(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("sim.mutants.make", lambda *_: ([a_mutant(n) for n in (1, 2, 3)], None))
-    monkeypatch.setattr("sim.mutants.hunt", lambda mutants, *_: {m.number: TESTS[0] for m in mutants})
+    monkeypatch.setattr("sim.mutants.hunt", lambda mutants, *_, **__: {m.number: TESTS[0] for m in mutants})
     done = CliRunner().invoke(command, ["--output", str(tmp_path), "--only", "3,1"])
     assert done.exit_code == 0 and "2 of 2 found" in done.output
     assert not list(tmp_path.iterdir())
@@ -161,6 +227,6 @@ def test_verb_refuses_an_argument_that_is_wrong(monkeypatch: pytest.MonkeyPatch,
     entry = Equivalent("delay", r"a \+ b", r"A\[3\] cnot.", "says why")
     monkeypatch.setattr("sim.mutants.EQUIVALENT", (entry,))
     monkeypatch.setattr("sim.mutants.make", lambda *_: ([a_mutant(1)], None))
-    monkeypatch.setattr("sim.mutants.hunt", lambda *_: {1: TESTS[0]})
+    monkeypatch.setattr("sim.mutants.hunt", lambda *_, **__: {1: TESTS[0]})
     done = CliRunner().invoke(command, ["--output", str(tmp_path)])
     assert isinstance(done.exception, CheckError) and "is argued to be equivalent" in str(done.exception)
