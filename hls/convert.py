@@ -13,6 +13,7 @@ from typing import IO, Any, TextIO, cast
 
 import hls
 from models.errors import UserError
+from models.store import claim
 
 PART = "xc7z020clg400-1"  # the Zynq-7020 of the PYNQ-Z1 and Z2 and the Zybo Z7-20
 CLOCK_PERIOD = 10  # ns
@@ -141,7 +142,7 @@ class _OneThread:
 @contextlib.contextmanager
 def _logged(folder: Path, mode: str) -> Iterator[None]:
     """Send what hls4ml prints and warns about to the log in the project's folder."""
-    folder.mkdir(parents=True, exist_ok=True)
+    claim(folder)
     with (
         (folder / LOG).open(mode, encoding="utf-8") as log,
         contextlib.redirect_stdout(cast(TextIO, _OneThread(sys.stdout, log))),

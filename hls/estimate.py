@@ -8,7 +8,7 @@ network's shape and formats only, not on its weights. LUTs and flip-flops are fo
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from hls.design import packable, row_rom, spec_weight_bits, table_roms, weight_roms
@@ -98,11 +98,15 @@ def fits(spec: NetworkSpec, array: Array, part: str) -> bool:
 
 
 def fitting_array(
-    spec: NetworkSpec, part: str = DEFAULT_PART, dsp: int | None = None, lanes: int | None = None
+    spec: NetworkSpec,
+    part: str = DEFAULT_PART,
+    dsp: int | None = None,
+    lanes: int | None = None,
+    parity: bool = False,
 ) -> Array:
     """The fastest array, of at most ``dsp`` DSP48E1 and ``lanes`` lanes, whose design fits a part.
 
-    If none does, the fastest of no more DSP48E1 than the part has.
+    ``parity``: of its weight memory. If none fits, the fastest of no more DSP48E1 than the part has.
 
     Raises:
         UserError: for an unknown part, or less than one DSP or lane.
@@ -111,6 +115,7 @@ def fitting_array(
     require_lstm(spec, "RTL")
     left = PARTS[part]["dsp"] - gate_dsp(spec) - CHOICE_DSP
     arrays = arrays_within(spec, left if dsp is None else min(dsp, left), lanes)
+    arrays = [replace(array, parity=parity) for array in arrays]
     return next((a for a in arrays if fits(spec, a, part)), arrays[0])
 
 

@@ -38,6 +38,7 @@ def command(
     network: Path | None,
     dsp: int | None,
     lanes: int | None,
+    parity: bool,
     part: str,
     table: bool,
     synthesize: bool,
@@ -63,7 +64,7 @@ def command(
         rows = table_rows(spec, part, synthesize)
         click.echo(lanes_table(rows))
     else:
-        one = estimate(spec, fitting_array(spec, part, dsp, lanes), part)
+        one = estimate(spec, fitting_array(spec, part, dsp, lanes, parity), part)
         rows = [one.to_dict()]
         _print(one)
     if json_path:

@@ -30,6 +30,7 @@ def command(
     part: str,
     dsp: int | None,
     lanes: int | None,
+    parity: bool,
     output: Path,
     json_path: Path | None,
 ) -> None:
@@ -46,13 +47,14 @@ def command(
     from hls.synthesis import PARTS, part_name, results, synthesize
     from models.checkpoint import Checkpoint, shipped
     from models.freeze import freeze
-    from models.store import write_text
+    from models.store import claim, write_text
     from sim.rtl import write_project
 
     part = part_name(part)
     network = freeze(Checkpoint.load(checkpoint or shipped("w8a8")))
     project = output / "rtl"
-    write_project(Design(network, fitting_array(network.spec, part, dsp, lanes)), project)
+    claim(output)
+    write_project(Design(network, fitting_array(network.spec, part, dsp, lanes, parity)), project)
     console = Console()
     with console.status("Yosys; some minutes for a full engine"):
         report = synthesize(project, part)
