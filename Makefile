@@ -48,6 +48,7 @@ docs: venv ## draw the pictures of the documentation anew
 	@$(BIN)/python docs/flow.py
 	@$(BIN)/zynq-lstm schedule --output docs/schedule.svg
 	@$(BIN)/zynq-lstm ladder --plot docs/ladder.svg
+	@$(BIN)/zynq-lstm upset --shipped --plot docs/upsets.svg > /dev/null
 	@$(BIN)/python -m docs.tables
 
 luts: venv ## count the LUTs in the documentation's table of lanes anew (half an hour)

@@ -17,7 +17,7 @@ from models.spec import network_spec
 from scripts.estimate import lanes_table, table_rows
 from scripts.flow.load import table
 from scripts.flow.stages import STAGES
-from sim import formal
+from sim import formal, records, upsets
 
 PAGE = Path(__file__).parent / "architecture.md"
 VERIFICATION = PAGE.with_name("verification.md")
@@ -43,6 +43,13 @@ def tables(text: str, rows: list[dict[str, Any]]) -> str:
     return block("lanes").sub(lambda m: m[1] + lanes_table(rows) + "\n" + m[3], text)
 
 
+def upset_tables(text: str) -> str:
+    """The page of verification with the tables of flipped bits written anew, from the record."""
+    record = records.read(upsets.KIND)
+    assert record is not None
+    return block("upsets").sub(lambda m: m[1] + upsets.markdown(record) + m[3], text)
+
+
 def proofs(text: str) -> str:
     """The page of verification with its table of proofs written anew."""
     return block("proofs").sub(lambda m: m[1] + formal.markdown() + m[3], text)
@@ -60,5 +67,5 @@ if __name__ == "__main__":
     spec = network_spec("w8a8", vocabulary=78)
     found = table_rows(spec, "xc7z020", "--synthesize" in sys.argv[1:])
     PAGE.write_text(tables(PAGE.read_text(encoding="utf-8"), found), encoding="utf-8")
-    VERIFICATION.write_text(proofs(VERIFICATION.read_text(encoding="utf-8")), encoding="utf-8")
+    VERIFICATION.write_text(upset_tables(proofs(VERIFICATION.read_text(encoding="utf-8"))), encoding="utf-8")
     FLOW.write_text(flow(FLOW.read_text(encoding="utf-8")), encoding="utf-8")

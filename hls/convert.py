@@ -14,6 +14,7 @@ from typing import IO, Any, TextIO, cast
 import hls
 from hls.synthesis import DEFAULT_PART, full_part
 from models.errors import UserError, first_error
+from models.store import claim
 
 PART = full_part(DEFAULT_PART)
 CLOCK_PERIOD = 10  # ns
@@ -149,7 +150,7 @@ class _OneThread:
 @contextlib.contextmanager
 def _logged(folder: Path, mode: str) -> Iterator[None]:
     """Send what hls4ml prints and warns about to the log in the project's folder."""
-    folder.mkdir(parents=True, exist_ok=True)
+    claim(folder)
     with (
         (folder / LOG).open(mode, encoding="utf-8") as log,
         contextlib.redirect_stdout(cast(TextIO, _OneThread(sys.stdout, log))),

@@ -209,6 +209,7 @@ class Design:
             "SUM_BITS": self.sum_bits,
             "WORDS": self.schedule.words,
             "WEIGHT_ROW_BITS": next(iter(self.weight_roms.values())).row_bits,
+            "PARITY": int(array.parity),
             "JOBS": len(self.schedule.jobs),
             "STEP_BITS": self.step_bits,
             "COUNT_BITS": _bits(array.group_units - 1),
@@ -296,7 +297,8 @@ def weight_roms(array: Array, words: int, weight_bits: int) -> dict[str, Rom]:
         units = min(array.group_units - segment * array.segment_units, array.segment_units)
         for name, depth in (("weights", array.dsp_depth), ("lut_weights", array.lut_depth)):
             if depth:
-                widths[f"{name}_{segment:02d}"] = units * array.sums * depth * weight_bits
+                chain = depth * array.pack * weight_bits + array.parity
+                widths[f"{name}_{segment:02d}"] = units * array.unit_chains * chain
     bits = row_bits(list(widths.values()), words)
     return {name: Rom(width, words, bits) for name, width in widths.items()}
 

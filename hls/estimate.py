@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
@@ -133,15 +133,20 @@ def binds(spec: NetworkSpec, array: Array, part: str) -> tuple[str, ...]:
     over = exceeded(spec, array, part)
     cycles = busy_cycles(spec, array)
     faster = [a for a in arrays_within(spec) if busy_cycles(spec, a) < cycles] if not over else []
+    faster = [replace(a, parity=array.parity) for a in faster]
     return exceeded(spec, faster[-1], part) if faster else over
 
 
 def fitting_array(
-    spec: NetworkSpec, part: str = DEFAULT_PART, dsp: int | None = None, lanes: int | None = None
+    spec: NetworkSpec,
+    part: str = DEFAULT_PART,
+    dsp: int | None = None,
+    lanes: int | None = None,
+    parity: bool = False,
 ) -> Array:
     """The fastest array, of at most ``dsp`` DSP48E1 and ``lanes`` lanes, whose design fits a part.
 
-    If none does, the fastest of no more DSP48E1 than the part has.
+    ``parity``: of its weight memory. If none fits, the fastest of no more DSP48E1 than the part has.
 
     Raises:
         UserError: for an unknown part, or less than one DSP or lane.
@@ -150,6 +155,7 @@ def fitting_array(
     require_lstm(spec, "RTL")
     left = PARTS[part]["dsp"] - gate_dsp(spec) - CHOICE_DSP
     arrays = arrays_within(spec, left if dsp is None else min(dsp, left), lanes)
+    arrays = [replace(array, parity=parity) for array in arrays]
     return next((a for a in arrays if fits(spec, a, part)), arrays[0])
 
 

@@ -61,6 +61,7 @@ def _project(design: Design) -> dict[str, object]:
             "lut_depth": array.lut_depth,
             "gate_lanes": array.gate_lanes,
             "sums": array.sums,
+            "parity": array.parity,
         },
     }
 
@@ -155,10 +156,20 @@ def _weights(design: Design) -> dict[str, str]:
         if array.lut_depth:
             parts["lut_weights"] = slice(array.dsp_depth, None)
         for name, inputs in parts.items():
-            fields = factors[:, units, :, inputs].reshape(design.schedule.words, -1)
+            fields, bits = factors[:, units, :, inputs], design.weight_bits
+            if array.parity:
+                fields, bits = _with_parity(fields, bits), 1
             memory_name = f"{name}_{segment:02d}"
-            files[f"{memory_name}.mem"] = folded(design.weight_roms[memory_name], fields, design.weight_bits)
+            rom = design.weight_roms[memory_name]
+            files[f"{memory_name}.mem"] = folded(rom, fields.reshape(design.schedule.words, -1), bits)
     return files
+
+
+def _with_parity(fields: NDArray[np.int64], bits: int) -> NDArray[np.int64]:
+    """(words, units, chains, inputs, factors) -> each chain's bits, and one that makes their ones even."""
+    chains = fields.reshape(*fields.shape[:3], -1, 1) >> np.arange(bits) & 1
+    chains = chains.reshape(*fields.shape[:3], -1)
+    return np.concatenate([chains, chains.sum(axis=-1, keepdims=True) & 1], axis=-1)
 
 
 def _matrix(design: Design, job: Job) -> NDArray[np.int64]:

@@ -21,7 +21,7 @@ from hls.graph import network_from_graph
 from models.errors import UserError
 from sim.fixed import Raw
 
-OPTIONS = ("part", "dsp", "lanes")
+OPTIONS = ("part", "dsp", "lanes", "parity")
 
 
 class OpenRTLWriter(Writer):
@@ -44,8 +44,9 @@ def design(model: Any) -> Any:
     from hls.estimate import fitting_array
 
     network = network_from_graph(model)
-    part, dsp, lanes = (model.config.get_config_value(name) for name in ("Part", "Dsp", "Lanes"))
-    return Design(network, fitting_array(network.spec, part, dsp, lanes))
+    names = "Part", "Dsp", "Lanes", "Parity"
+    part, dsp, lanes, parity = (model.config.get_config_value(name) for name in names)
+    return Design(network, fitting_array(network.spec, part, dsp, lanes, bool(parity)))
 
 
 class CheckChain(ModelOptimizerPass):
@@ -75,9 +76,10 @@ class OpenRTLBackend(FPGABackend):
         part: str = "xc7z020clg400-1",
         dsp: int | None = None,
         lanes: int | None = None,
+        parity: bool = False,
         **unknown: Any,
     ) -> dict[str, Any]:
-        """Options of ``convert_from_keras_model``: the part, and most DSPs and lanes of the array.
+        """Options of ``convert_from_keras_model``: the part, most DSPs and lanes of the array, and parity.
 
         Without a limit, the fastest array that fits the part.
         """
@@ -87,9 +89,18 @@ class OpenRTLBackend(FPGABackend):
         for name, limit in (("dsp", dsp), ("lanes", lanes)):
             if limit is not None and (not isinstance(limit, int) or limit < 1):
                 raise UserError(f"{name} must be a whole number above 0, got {limit!r}")
+        if not isinstance(parity, bool):
+            raise UserError(f"parity must be true or false, got {parity!r}")
         if unknown:
             raise UserError(f"OpenRTL has no option {next(iter(unknown))!r}; legal are {', '.join(OPTIONS)}")
-        return {"Part": part, "Dsp": dsp, "Lanes": lanes, "HLSConfig": {}, "WriterConfig": {}}
+        return {
+            "Part": part,
+            "Dsp": dsp,
+            "Lanes": lanes,
+            "Parity": parity,
+            "HLSConfig": {},
+            "WriterConfig": {},
+        }
 
     def write(self, model: Any) -> None:
         self.writer.write_hls(model)

@@ -11,6 +11,10 @@ ID = 0x5A4C5354
 VERSION = 0x0001_0002
 
 
+#: The register that only engines with parity of the weight memory have.
+PARITY_ERRORS = "PARITY_ERRORS"
+
+
 @dataclass(frozen=True)
 class Register:
     name: str
@@ -31,7 +35,7 @@ REGISTERS = (
         (
             ("RESET_STATE", 0, "h and c are zero for the next character from s_axis"),
             ("STOP", 1, "generate: the character under way is the last one (TLAST)"),
-            ("CLEAR_COUNTERS", 2, "CYCLES, CHARACTERS, ERROR_COUNT, REFUSED and WAITS start again from 0"),
+            ("CLEAR_COUNTERS", 2, "all that counts cycles, characters and errors starts again from 0"),
         ),
     ),
     Register(
@@ -69,6 +73,7 @@ REGISTERS = (
                 2,
                 "a character was offered while others were generated; it waited, and is not lost",
             ),
+            ("WEIGHT_PARITY", 3, "engines with parity: a word of weight memory was read with a bit flipped"),
         ),
     ),
     Register("ERROR_COUNT", 0x1C, "RO", "codes outside the vocabulary, up to 2^32 - 1"),
@@ -102,6 +107,12 @@ REGISTERS = (
     ),
     Register("IDENTITY", 0x40, "RO", "SHA-256 of the network, 8 words, least significant first"),
     Register("WAITS", 0x60, "RO", "generations during which a character was offered, up to 65,535"),
+    Register(
+        PARITY_ERRORS,
+        0x64,
+        "RO",
+        "engines with parity: cycles in which a word with a bit flipped was read, up to 65,535",
+    ),
 )
 
 BY_NAME = {register.name: register for register in REGISTERS}

@@ -53,6 +53,7 @@ class Array:
         gate_lanes: gate pipelines, i.e. units that leave the array and get their gates at once.
         sums: of each unit's four sums, those that are worked on at once; fewer than 4 for a single unit only,
             without products in LUTs.
+        parity: the weight memory has a parity bit for each chain, checked whenever it is read.
     """
 
     group_units: int = 26
@@ -62,6 +63,7 @@ class Array:
     lut_depth: int = 0
     gate_lanes: int = 1
     sums: int = len(GATES)
+    parity: bool = False
 
     def __post_init__(self) -> None:
         for name, low, high in (
@@ -75,6 +77,8 @@ class Array:
             value = getattr(self, name)
             if not isinstance(value, int) or not low <= value <= high:
                 raise UserError(f"array: {name} must be {low} to {high}, got {value!r}")
+        if not isinstance(self.parity, bool):
+            raise UserError(f"array: parity must be true or false, got {self.parity!r}")
         if self.segments > 99:  # numbered in two digits
             raise UserError(f"array: segment_units must make at most 99 segments, got {self.segment_units}")
         if self.pack == 2 and self.dsp_depth > 4:
@@ -108,6 +112,11 @@ class Array:
     def dsp(self) -> int:
         """DSP48E1 in the array (not those of the gates)."""
         return self.group_units * self.sums * self.dsp_depth // self.pack
+
+    @property
+    def unit_chains(self) -> int:
+        """Chains of DSP48E1s, each with a word of its own in weight memory, of a unit."""
+        return self.sums // self.pack
 
     @property
     def parts(self) -> int:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from models.errors import UserError, first_error
-from models.store import write_text
+from models.store import if_full, write_text
 
 # AMD DS190, "Zynq-7000 SoC Data Sheet: Overview", programmable logic of each device.
 PARTS = {
@@ -180,7 +180,7 @@ def run_yosys(script: list[str], project: Path, log: Path) -> None:
             stderr=subprocess.STDOUT,
         )
     if done.returncode:
-        raise UserError(f"Yosys refuses {project}; see {log}: {first_error(log)}")
+        raise UserError(f"Yosys refuses {project}{if_full(log.parent)}; see {log}: {first_error(log)}")
 
 
 def count_blocks(project: Path, folder: Path, part: str = DEFAULT_PART) -> Resources:

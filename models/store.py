@@ -8,9 +8,11 @@ bounded by the file's size. What we add: a format version, a SHA-256 over all co
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import hashlib
 import json
 import os
+import shutil
 import stat
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -30,6 +32,10 @@ Tensors = Mapping[str, NDArray[Any]]
 
 FORMAT_VERSION = "1"
 MAX_BYTES = 1 << 30  # of a file; the largest network has some 10 MB
+FULL_BYTES = 1 << 20  # a disk with less left counts as full
+LOCK_FILE = ".zynq-lstm.lock"
+
+_claimed: dict[Path, int] = {}  # folders of this process, and the open files that hold their locks
 
 
 @contextlib.contextmanager
@@ -63,6 +69,37 @@ def _part(path: Path) -> Iterator[Path]:
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def claim(folder: Path) -> None:
+    """Keep other processes out of a build folder, made if it isn't there, until this one ends.
+
+    Two runs would write over each other's files. A folder may be claimed again by the process that has it.
+
+    Raises:
+        UserError: if another process has it.
+    """
+    folder = folder.resolve()
+    if folder in _claimed:
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    handle = os.open(folder / LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        owner = os.pread(handle, 32, 0).decode("ascii", "replace").strip() or "unknown"
+        os.close(handle)
+        raise UserError(
+            f"{folder}: another run (process {owner}) is working there; wait for it, or give another folder"
+        ) from None
+    os.ftruncate(handle, 0)
+    os.pwrite(handle, f"{os.getpid()}\n".encode("ascii"), 0)
+    _claimed[folder] = handle
+
+
+def if_full(folder: Path) -> str:
+    """What to add to the message that a tool failed in ``folder``, if it may be for want of space there."""
+    return "; the disk is full" if shutil.disk_usage(folder).free < FULL_BYTES else ""
 
 
 def write_text(path: Path | str, text: str) -> None:

@@ -36,6 +36,7 @@ def command(
     reuse_factor: int | None,
     dsp: int | None,
     lanes: int | None,
+    parity: bool,
     part: str | None,
     clock_period: float | None,
     compiled: bool,
@@ -43,10 +44,10 @@ def command(
     """Write the project of a quantized network: HLS C++ (Vitis) or SystemVerilog (OpenRTL)."""
     from models.checkpoint import Checkpoint, shipped
 
-    given: dict[str, Any] = {"dsp": dsp, "lanes": lanes, "part": part}
+    given: dict[str, Any] = {"dsp": dsp, "lanes": lanes, "parity": parity or None, "part": part}
     given |= {"reuse_factor": reuse_factor, "clock_period": clock_period}
     options = {name: value for name, value in given.items() if value is not None}
-    for name in ("dsp", "lanes") if backend == "Vitis" else ("reuse_factor", "clock_period"):
+    for name in ("dsp", "lanes", "parity") if backend == "Vitis" else ("reuse_factor", "clock_period"):
         if name in options:
             other = BACKENDS[backend == "Vitis"]
             raise UserError(f"--{name.replace('_', '-')} is an option of --backend {other}, not of {backend}")

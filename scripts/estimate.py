@@ -41,6 +41,7 @@ def command(
     network: Path | None,
     dsp: int | None,
     lanes: int | None,
+    parity: bool,
     part: str,
     clock: float,
     table: bool,
@@ -53,7 +54,7 @@ def command(
     the next faster engine would take too much of. Where none fits, changes are named that make one fit.
     """
     from hls.estimate import estimate, fitting_array
-    from hls.synthesis import PARTS
+    from hls.synthesis import PARTS, part_name
     from models.errors import UserError
     from models.spec import network_spec
     from models.store import write_text
@@ -69,11 +70,11 @@ def command(
         rows = table_rows(spec, part, synthesize)
         click.echo(lanes_table(rows))
     else:
-        one = estimate(spec, fitting_array(spec, part, dsp, lanes), part)
-        others = [estimate(spec, fitting_array(spec, p, dsp, lanes), p) for p in PARTS if p != one.part]
-        rows = [each.to_dict() for each in (one, *others)]
+        each = {p: estimate(spec, fitting_array(spec, p, dsp, lanes, parity), p) for p in PARTS}
+        one = each[part_name(part)]
+        rows = [one.to_dict(), *(other.to_dict() for other in each.values() if other is not one)]
         _print(spec, one, clock)
-        _print_parts(sorted((one, *others), key=lambda each: list(PARTS).index(each.part)), clock)
+        _print_parts(list(each.values()), clock)
     if json_path:
         write_text(json_path, json.dumps(rows, indent=2) + "\n")
 

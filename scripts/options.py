@@ -21,8 +21,13 @@ Command = TypeVar("Command", bound=Callable[..., object])
 
 
 def array_options(command: Command) -> Command:
-    """``--dsp`` and ``--lanes``: how large the RTL's array may be."""
+    """``--dsp``, ``--lanes`` and ``--parity``: the RTL's array, and what guards its weights."""
     for option in (
+        click.option(
+            "--parity",
+            is_flag=True,
+            help="RTL: weight memory with parity; a flipped bit is flagged and counted when it is read.",
+        ),
         click.option("--lanes", type=click.IntRange(1), help="RTL: most multiply-accumulates a cycle."),
         click.option(
             "--dsp",

@@ -32,6 +32,7 @@ def command(
     network: Path | None,
     dsp: int | None,
     lanes: int | None,
+    parity: bool,
     part: str,
     mode: str,
     output: Path | None,
@@ -48,7 +49,7 @@ def command(
         if network
         else network_spec(preset, vocabulary=vocabulary, units=units, layers=layers)
     )
-    shown = chart(spec, schedule(spec, fitting_array(spec, part, dsp, lanes)), mode)
+    shown = chart(spec, schedule(spec, fitting_array(spec, part, dsp, lanes, parity)), mode)
     _print(shown)
     if output:
         draw(shown, output)

@@ -64,6 +64,7 @@ def command(
     seed: int,
     dsp: int | None,
     lanes: int | None,
+    parity: bool,
     output: Path,
     json_path: Path | None,
 ) -> None:
@@ -91,7 +92,7 @@ def command(
     network = freeze(Checkpoint.load(checkpoint or shipped("w8a8")))
     codes = text_codes(network.vocabulary, text, text_file, characters)
     console = Console()
-    design = Design(network, fitting_array(network.spec, dsp=dsp, lanes=lanes))
+    design = Design(network, fitting_array(network.spec, dsp=dsp, lanes=lanes, parity=parity))
     build, what = (Rtl.build_netlist, "Yosys and ") if netlist else (Rtl.build, "")
     with console.status(f"building with {what}{simulator}"):
         rtl = build(design, output, simulator=simulator, waves=waves)

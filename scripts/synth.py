@@ -20,6 +20,7 @@ PERIOD = 5.0  # ns: 200 MHz, what docs/architecture.md finds plausible
 ONLY = {
     "dsp": ("yosys", "vivado"),
     "lanes": ("yosys", "vivado"),
+    "parity": ("yosys", "vivado"),
     "clock_period": ("vivado", "vitis-hls"),
     "reuse_factor": ("vitis-hls",),
     "characters": ("vitis-hls",),
@@ -66,8 +67,9 @@ def command(
     from models.checkpoint import Checkpoint, shipped
     from models.errors import UserError
     from models.freeze import freeze
-    from models.store import write_text
+    from models.store import claim, write_text
 
+    options["parity"] = options["parity"] or None
     given = {name: value for name, value in options.items() if value is not None}
     for name in given:
         if tool not in ONLY[name]:
@@ -76,6 +78,7 @@ def command(
             )
     loaded = Checkpoint.load(checkpoint or shipped("w8a8"))
     folder = output or Path("build", "synth", tool)
+    claim(folder)
     if tool == "yosys":
         report, good = _yosys(freeze(loaded), part, folder, given)
     elif tool == "vivado":

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -51,6 +52,8 @@ from sim.sampling import TEMPERATURE, check_seed, temperature_to_raw
     help="Folder of the RTL.",
 )
 @click.option("--json", "json_path", type=click.Path(path_type=Path), help="Write the record there, too.")
+@click.option("--plot", type=click.Path(path_type=Path), help="Draw it there: SVG, PDF or PNG.")
+@click.option("--shipped", "from_record", is_flag=True, help="Show the shipped record; measure nothing.")
 def command(
     checkpoint: Path | None,
     trials: int,
@@ -62,12 +65,41 @@ def command(
     seed: int,
     output: Path,
     json_path: Path | None,
+    plot: Path | None,
+    from_record: bool,
 ) -> None:
     """Flip bits of h, c, accumulators and weights, and measure how long the output differs.
 
     In scoring and in generation, by signal and bit. Exit code 1 if the RTL and the reference disagree on what
     a flip does.
     """
+    from sim import records, upsets
+
+    if from_record:
+        record = records.read(upsets.KIND)
+        if record is None:
+            raise UserError("there is no shipped record")
+    else:
+        record = _measure(checkpoint, trials, weight_trials, windows, horizon, temperature, rtl, seed, output)
+    if json_path:
+        records.write(json_path, record)
+    if plot:
+        draw(record, plot)
+    click.echo(upsets.markdown(record))
+
+
+def _measure(
+    checkpoint: Path | None,
+    trials: int,
+    weight_trials: int,
+    windows: int,
+    horizon: int,
+    temperature: float,
+    rtl: int,
+    seed: int,
+    output: Path,
+) -> dict[str, Any]:
+    """The record."""
     import numpy as np
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -82,6 +114,7 @@ def command(
     from sim.simulator import available
 
     raw = temperature_to_raw(temperature)
+    check_seed(seed)
     check_seed(seed + windows)
     if rtl and not available("icarus"):
         raise UserError("Icarus Verilog is not installed; --rtl 0 leaves the RTL out")
@@ -122,6 +155,27 @@ def command(
     if rtl:
         small = Rtl.build(small_design(seed), output, simulator="icarus")
         record["rtl"] = upsets.compare_on_rtl(small, rtl, seed)
-    if json_path:
-        records.write(json_path, record)
-    click.echo(upsets.markdown(record))
+    return record
+
+
+def draw(record: dict[str, Any], path: Path) -> None:
+    """Share of flips that change what is written, and how many characters of it, by bit."""
+    from scripts.pictures import COLORS, picture
+
+    rows = record["state"]["generate"]
+    with picture(path, 2) as (left, right):
+        for color, signal in zip(COLORS, dict.fromkeys(row["signal"] for row in rows), strict=False):
+            for layer in sorted({row["layer"] for row in rows}):
+                mine = [row for row in rows if (row["signal"], row["layer"]) == (signal, layer)]
+                style = {"color": color, "ls": "-" if layer == 0 else "--", "marker": "o", "ms": 3}
+                bits = [row["bit"] for row in mine]
+                shares = [100 * row["other_choice"] / row["flips"] for row in mine]
+                left.plot(bits, shares, **style)
+                lost = [row["choices_mean"] for row in mine]
+                right.plot(bits, lost, label=f"{signal}, layer {layer}", **style)
+        left.set_ylabel("flips that change what is written, %")
+        right.set_ylabel(f"other characters within {record['horizon']}")
+        for one in (left, right):
+            one.set_xlabel("bit (0: least significant)")
+            one.xaxis.get_major_locator().set_params(integer=True)
+        right.legend(frameon=False, loc="upper left", bbox_to_anchor=(1, 1))

@@ -30,7 +30,7 @@ from hls.synthesis import read_verilog, run_yosys
 from models.errors import CheckError, UserError
 from models.network import IntegerNetwork
 from models.spec import PRESETS, Layer, NetworkSpec
-from models.store import write_text
+from models.store import claim, write_text
 from sim import records
 from sim.bench.components import COUNTERS, REFUSALS
 from sim.equivalent_mutants import EQUIVALENT
@@ -117,6 +117,7 @@ def make(design: Design, folder: Path, count: int, seed: int) -> tuple[list[Muta
     if not 0 < count < 1 << SELECT_BITS:
         raise UserError(f"--count must be 1 to {(1 << SELECT_BITS) - 1}, not {count}")
     folder = folder.resolve()
+    claim(folder)
     project, netlist = folder / "rtl", folder / "mutants" / "mutants.v"
     netlist.parent.mkdir(parents=True, exist_ok=True)
     write_project(design, project)

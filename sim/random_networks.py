@@ -143,7 +143,7 @@ def designs(draw: st.DrawFn) -> Design:
     sums = draw(st.sampled_from([4, 4, 4, 2, 1]))
     lanes = draw(st.sampled_from([1, 1, 2])) if sums == 4 else 1
     depth = draw(st.integers(1, 4))
-    array = {
+    array: dict[str, Any] = {
         "group_units": lanes * draw(st.integers(1, 3)) if sums == 4 else 1,
         "dsp_depth": depth,
         "pack": pack,

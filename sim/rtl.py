@@ -18,8 +18,15 @@ from hls.design import Design
 from hls.generate import generate
 from hls.synthesis import results, synthesize
 from models.errors import CheckError, UserError
-from models.store import write_text
-from sim.bench.components import MUTANTS_FILE, PLAN_VARIABLE, PROGRESS_FILE, REPORT_FILE, STREAM_FILE
+from models.store import claim, write_text
+from sim.bench.components import (
+    BAD_INPUTS_FILE,
+    MUTANTS_FILE,
+    PLAN_VARIABLE,
+    PROGRESS_FILE,
+    REPORT_FILE,
+    STREAM_FILE,
+)
 from sim.fixed import Raw
 from sim.simulator import WAVES, Simulator, build, build_netlist
 from sim.trace import RtlTraceReader, read_rtl_trace, trace_files
@@ -211,14 +218,20 @@ class Rtl:
         assert not self.traced
         return self._run("sim.bench.protocol", PROTOCOL_TESTS, "protocol", {}, seed)[1]
 
-    def upset(self, codes: Iterable[int], places: dict[int, dict[str, Any]]) -> dict[str, Raw]:
-        """Score ``codes`` with bits of memories flipped at some characters; every signal, nothing compared.
+    def upset(self, codes: Iterable[int], places: dict[int, dict[str, Any]]) -> RtlRun:
+        """Score ``codes`` with bits of memories flipped at some characters; nothing is compared.
 
         :mod:`sim.upsets` says what a place is, and compares.
         """
         options = {"codes": [int(code) for code in codes], "places": places}
         self._run("sim.bench.upsets", "upset", "upset", options)
-        return self.trace("upset")
+        return RtlRun(self._finished("upset"), self.trace("upset"))
+
+    def bad_inputs(self) -> dict[str, str | None]:
+        """Run the cases of :mod:`sim.bench.bad_inputs`: what was wrong with each, None if nothing was."""
+        run_dir = self._run("sim.bench.bad_inputs", "bad_inputs", "bad_inputs", {})[0]
+        lines = (run_dir / BAD_INPUTS_FILE).read_text(encoding="ascii").splitlines()
+        return {row["name"]: row["wrong"] for row in map(json.loads, lines)}
 
     def run_mutants(self, runs: list[tuple[str, int, int]], seed: int, share: int = 0) -> Path:
         """Run tests of PROTOCOL_TESTS on mutants (test, mutant, limit in cycles); the file of the results.
@@ -339,6 +352,7 @@ class Rtl:
             "gate_lanes": lanes,
             "cycles_per_character": self.design.schedule.timing("generate").cycles_per_character,
             "array_register": array.lanes << 16 | array.pack << 8 | array.depth,
+            "parity": array.parity,
             "traced": self.traced,
             "options": options,
         }
@@ -361,6 +375,7 @@ class Rtl:
 def _write(design: Design, folder: Path) -> tuple[Path, Path]:
     """Write the project and the network for the bench; their paths."""
     folder = folder.resolve()
+    claim(folder)
     network_file = folder / "network.safetensors"
     design.network.save(network_file)
     write_project(design, folder / "rtl")

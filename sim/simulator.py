@@ -17,12 +17,13 @@ from pathlib import Path
 
 from hls.synthesis import cell_models
 from models.errors import CheckError, UserError, first_error
-from models.store import write_text
+from models.store import if_full, write_text
 
 SIMULATORS = ("verilator", "icarus")
 TOP = "zynq_lstm"
 CELLS = Path(__file__).parent / "cells"
 WAVES = "waves.fst"  # of a run, in its folder
+UNFINISHED = "unfinished"  # in the folder of a build that has begun, and not ended well
 
 
 @dataclass(frozen=True)
@@ -143,7 +144,12 @@ def _build(
     if not available(name):
         raise UserError(f"simulator {name} is not installed")
     build_dir = folder.parent / f"{folder.name}-{name}{'-waves' if waves else ''}"
+    # A tool that is killed may leave half a file, which looks as good as new to the next one.
+    unfinished = build_dir / UNFINISHED
+    if unfinished.exists():
+        shutil.rmtree(build_dir)
     build_dir.mkdir(parents=True, exist_ok=True)
+    unfinished.touch()
     log = build_dir / "build.log"
     with _environment(name), log.open("w") as output:
         if name == "verilator":
@@ -154,7 +160,8 @@ def _build(
             arguments, cwd=folder, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT
         )
     if done.returncode:
-        raise UserError(f"{name} could not build {folder}; see {log}: {first_error(log)}")
+        raise UserError(f"{name} could not build {folder}{if_full(build_dir)}; see {log}: {first_error(log)}")
+    unfinished.unlink()
     return Simulator(name, folder, build_dir, waves)
 
 

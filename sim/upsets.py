@@ -23,6 +23,7 @@ from models.errors import CheckError
 from models.spec import GATES
 from sim.fixed import FixedFormat, Raw, Rounding
 from sim.reference import LstmLayer, Reference, State
+from sim.rtl import Rtl, RtlRun
 from sim.sampling import Sampler, scores
 
 KIND = "upsets"  # of the record
@@ -468,16 +469,16 @@ def place(design: Design, flip: Flip, character: int) -> Place:
     return Place(f"{gates}/u_sums/u_words", address, gate * design.sum_bits + flip.bit)
 
 
-def on_rtl(rtl: Any, codes: Sequence[int], flips: Mapping[int, Flip]) -> dict[str, Raw]:
+def on_rtl(rtl: Rtl, codes: Sequence[int], flips: Mapping[int, Flip]) -> dict[str, Raw]:
     """Score ``codes``, one at a time, with bits flipped before (h: in) some characters; every signal.
 
     Args:
-        rtl: a :class:`sim.rtl.Rtl` built for Icarus, which lets a bench write to memories.
+        rtl: built for Icarus, which lets a bench write to memories.
         flips: by character.
     """
     places = {n: asdict(place(rtl.design, flip, n)) for n, flip in flips.items()}
-    signals: dict[str, Raw] = rtl.upset(codes, places)
-    return signals
+    run: RtlRun = rtl.upset(codes, places)
+    return run.trace
 
 
 def expected_on_rtl(design: Design, codes: Sequence[int], flips: Mapping[int, Flip]) -> dict[str, Raw]:
@@ -499,7 +500,7 @@ def expected_on_rtl(design: Design, codes: Sequence[int], flips: Mapping[int, Fl
     return {name: np.array(rows) for name, rows in found.items()}
 
 
-def compare_on_rtl(rtl: Any, count: int, seed: int) -> dict[str, int]:
+def compare_on_rtl(rtl: Rtl, count: int, seed: int) -> dict[str, int]:
     """``count`` random flips of each signal of each layer in one run of the RTL.
 
     Raises:
@@ -558,18 +559,18 @@ def markdown(record: Mapping[str, Any]) -> str:
                 f"| {np.mean([row['logits_mean'] for row in mine]):.1f} "
                 f"| {np.mean([row['choices_mean'] for row in mine]):.2f} |"
             )
-    lines += [
-        "",
-        "| weights | bit | flips | no effect | characters with other logits "
-        "| with another likeliest character | bits a character lost: mean | worst |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
-    for row in record["weights"]:
-        lines.append(
-            f"| {row['memory']} | {row['bit']} | {row['flips']} "
-            f"| {_percent(row['no_effect'] / row['flips'])} | {_percent(row['logits'])} "
-            f"| {_percent(row['choices'])} | {row['bits_lost_mean']:.4f} | {row['bits_lost_worst']:.4f} |"
-        )
+    memories = list(dict.fromkeys(row["memory"] for row in record["weights"]))
+    by_place = {(row["memory"], row["bit"]): row for row in record["weights"]}
+    lines += ["", f"| bit | {' | '.join(memories)} |", "|---|" + len(memories) * "---|"]
+    for bit in sorted({bit for _, bit in by_place}):
+        found = [by_place.get((memory, bit)) for memory in memories]
+        cells = [
+            f"{_percent(row['logits'])}, {_percent(row['choices'])}, {row['bits_lost_worst']:.4f}"
+            if row
+            else ""
+            for row in found
+        ]
+        lines.append(f"| {bit} | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
 

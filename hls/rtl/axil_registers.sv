@@ -6,7 +6,8 @@ module axil_registers #(
     parameter logic [255:0] IDENTITY = '0,
     parameter logic [31:0]  SHAPE = '0,
     parameter logic [31:0]  ARRAY = '0,
-    parameter int           TEMPERATURE_BITS = 12
+    parameter int           TEMPERATURE_BITS = 12,
+    parameter bit           PARITY = 1'b0  // of the weight memory; without it there is no PARITY_ERRORS
 ) (
     input  logic        clk_i,
     input  logic        rst_i,
@@ -43,7 +44,8 @@ module axil_registers #(
     input  logic        open_i,     // a sequence
     input  logic        offered_i,  // a character on s_axis
     input  logic        accepted_i,
-    input  logic        bad_code_i
+    input  logic        bad_code_i,
+    input  logic        parity_error_i
 );
   `include "zynq_lstm_registers.svh"
   localparam logic [1:0] OKAY = 2'b00, SLVERR = 2'b10;
@@ -157,18 +159,42 @@ module axil_registers #(
     if (write) s_axil_bresp <= write_mapped ? OKAY : SLVERR;
   end
 
+  // ---- parity of the weight memory; errors may come in every cycle
+  logic weight_parity;
+  logic [15:0] parity_errors;
+  if (PARITY) begin : gen_parity
+    logic error_q;
+    logic [15:0] count_q;
+    always_ff @(posedge clk_i) begin
+      if (rst_i) {weight_parity, error_q, count_q} <= '0;
+      else begin
+        error_q <= parity_error_i;
+        if (error_q) weight_parity <= 1'b1;
+        else if (write && write_word_q == REG_ERRORS && mask[0] && data_q[ERRORS_WEIGHT_PARITY])
+          weight_parity <= 1'b0;
+        count_q <= clear ? '0 : count_q + 16'(error_q && count_q != '1);
+      end
+    end
+    assign parity_errors = count_q;
+  end else begin : gen_no_parity
+    assign weight_parity = 1'b0;
+    assign parity_errors = '0;
+    logic unused_parity;
+    assign unused_parity = parity_error_i;
+  end
+
   // ---- read, in three cycles: the address; whose it is, and constants; the value
-  localparam int VALUES = 12;
-  localparam logic [6*VALUES-1:0] VALUE_WORDS = {
-    REG_STATUS, REG_MODE, REG_LENGTH, REG_ERRORS, REG_ERROR_COUNT, REG_CHARACTERS, REG_CYCLES_LOW, REG_CYCLES_HIGH,
+  localparam int VALUES = PARITY ? 13 : 12;
+  localparam logic [6*VALUES-1:0] VALUE_WORDS = (6 * VALUES)'({
+    REG_PARITY_ERRORS, REG_STATUS, REG_MODE, REG_LENGTH, REG_ERRORS, REG_ERROR_COUNT, REG_CHARACTERS, REG_CYCLES_LOW, REG_CYCLES_HIGH,
     REG_SEED, REG_TEMPERATURE, REG_REFUSED, REG_WAITS
-  };
+  });
   logic [VALUES-1:0][31:0] values;
-  assign values = {
-    32'({open_q, generating_q, busy_q}), 32'({auto_reset_o, generate_o}), length_o,
-    32'({input_waited_q, bad_access_q, bad_code_q}), error_count_q, characters_q, cycles_low_q, cycles_kept_q, seed_o,
+  assign values = (32 * VALUES)'({
+    32'(parity_errors), 32'({open_q, generating_q, busy_q}), 32'({auto_reset_o, generate_o}), length_o,
+    32'({weight_parity, input_waited_q, bad_access_q, bad_code_q}), error_count_q, characters_q, cycles_low_q, cycles_kept_q, seed_o,
     32'(temperature_o), {writes_refused_q, reads_refused_q}, 32'(waits_q)
-  };
+  });
 
   logic reading_1_q, reading_2_q, constant, mapped_2_q, keep_2_q;
   logic [5:0] word_1_q;

@@ -28,6 +28,7 @@ module lstm_engine #(
     parameter int SUM_BITS = 24,
     parameter int WORDS = 512,           // of weight memory
     parameter int WEIGHT_ROW_BITS = 9,   // shape of the weight memory (rom.sv)
+    parameter bit PARITY = 1'b0,         // of the weight memory
     parameter int JOBS = 16,
     parameter int STEP_BITS = 6,
     parameter int COUNT_BITS = 5,
@@ -224,7 +225,7 @@ module lstm_engine #(
       .row_o       (step_row)
   );
 
-  logic sums_valid, sums_last, sums_to_u, sums_to_gates, sums_to_output;
+  logic sums_valid, sums_last, sums_to_u, sums_to_gates, sums_to_output, parity_error;
   logic [1:0] step_to;
   logic [LAYER_BITS-1:0] step_layer;
   assign {step_to, step_layer} = step_tag[TAG_BITS-1-:2+LAYER_BITS];
@@ -247,7 +248,8 @@ module lstm_engine #(
       .TAG_BITS       (TAG_BITS + 1),
       .FLAGS          (4),
       .COUNT_BITS     (COUNT_BITS),
-      .ITEM_BITS      (ITEM_BITS)
+      .ITEM_BITS      (ITEM_BITS),
+      .PARITY         (PARITY)
   ) u_array (
       .clk_i,
       .rst_i,
@@ -267,7 +269,8 @@ module lstm_engine #(
       .beat_tag_o   (sums_tag),
       .beat_item_o  (sums_item),
       .beat_last_o  (sums_last),
-      .beat_o       (sums)
+      .beat_o       (sums),
+      .parity_error_o(parity_error)
   );
   logic sums_phase, sums_final;
   logic [1:0] sums_to;
@@ -508,7 +511,8 @@ module lstm_engine #(
       .IDENTITY        (IDENTITY),
       .SHAPE           ({8'(LAYERS), 12'(FIRST_UNITS), 12'(VOCABULARY)}),
       .ARRAY           ({16'(GROUP_UNITS * GROUP_SUMS * DEPTH), 8'(PACK), 8'(DEPTH)}),
-      .TEMPERATURE_BITS(TEMPERATURE_BITS)
+      .TEMPERATURE_BITS(TEMPERATURE_BITS),
+      .PARITY          (PARITY)
   ) u_registers (
       .clk_i,
       .rst_i,
@@ -544,7 +548,8 @@ module lstm_engine #(
       .open_i       (sequence_open),
       .offered_i    (s_axis_tvalid),
       .accepted_i   (accepted),
-      .bad_code_i   (bad_code)
+      .bad_code_i   (bad_code),
+      .parity_error_i(parity_error)
   );
 
 `ifdef ZYNQ_LSTM_TRACE

@@ -26,6 +26,7 @@ module mac_array #(
     parameter int FLAGS = 1,
     parameter int COUNT_BITS = 5,
     parameter int ITEM_BITS = 8,     // of a beat's number: the tag's low bits are a job's first one
+    parameter bit PARITY = 1'b0,     // of the weights
     localparam int DEPTH = DSP_DEPTH + LUT_DEPTH,
     localparam int ADDRESS_BITS = WORDS > 1 ? $clog2(WORDS) : 1,
     localparam int UNIT_BITS = 4 * SUM_BITS
@@ -49,7 +50,9 @@ module mac_array #(
     output logic [TAG_BITS-1:0]              beat_tag_o,
     output logic [ITEM_BITS-1:0]             beat_item_o,
     output logic                             beat_last_o,
-    output logic [DRAIN*UNIT_BITS-1:0]       beat_o
+    output logic [DRAIN*UNIT_BITS-1:0]       beat_o,
+    // in as many cycles as a weight memory gave a word of odd parity, one segment's or several's
+    output logic                             parity_error_o
 );
   localparam int SEGMENTS = (GROUP_UNITS + SEGMENT_UNITS - 1) / SEGMENT_UNITS;
   localparam int CONTROL_BITS = ADDRESS_BITS + 2;
@@ -59,7 +62,7 @@ module mac_array #(
 
   logic single_q;
   logic [(SEGMENTS+1)*DRAIN*UNIT_BITS-1:0] links;
-  logic [SEGMENTS-1:0] valids;
+  logic [SEGMENTS-1:0] valids, parity_errors;
   logic [SEGMENTS*CONTROL_BITS-1:0] controls;
   logic [SEGMENTS*DEPTH*ACTIVATION_BITS-1:0] activations;
   assign links[SEGMENTS*DRAIN*UNIT_BITS+:DRAIN*UNIT_BITS] = '0;
@@ -101,7 +104,8 @@ module mac_array #(
         .SUM_BITS       (SUM_BITS),
         .WORDS          (WORDS),
         .ROW_BITS       (ROW_BITS),
-        .NUMBER         ({8'(48 + s / 10), 8'(48 + s % 10)})
+        .NUMBER         ({8'(48 + s / 10), 8'(48 + s % 10)}),
+        .PARITY         (PARITY)
     ) u_segment (
         .clk_i,
         .rst_i,
@@ -113,8 +117,15 @@ module mac_array #(
         .shift_i      (beat_valid_o),
         .single_i     (single_q),
         .units_i      (links[(s+1)*DRAIN*UNIT_BITS+:DRAIN*UNIT_BITS]),
-        .units_o      (links[s*DRAIN*UNIT_BITS+:DRAIN*UNIT_BITS])
+        .units_o      (links[s*DRAIN*UNIT_BITS+:DRAIN*UNIT_BITS]),
+        .parity_error_o(parity_errors[s])
     );
+  end
+
+  if (PARITY) begin : gen_parity
+    always_ff @(posedge clk_i) parity_error_o <= !rst_i && parity_errors != '0;
+  end else begin : gen_no_parity
+    assign parity_error_o = parity_errors != '0;  // never
   end
 
   // The last segment has loaded its sums when `loaded` is set: all units then stand in the register.

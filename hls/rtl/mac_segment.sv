@@ -13,6 +13,8 @@
 // for narrow weights. What the LUTs sum enters the chain as the first DSP48E1's addend, so that it costs no
 // further adder: the DSP48E1s start SKEW cycles later.
 //
+// With PARITY a chain's word has a bit more, which makes its ones even: a word read that has odd ones is reported.
+//
 // Timing: the control bundle comes in cycle 0, its activations in cycle 2; accumulators hold the result
 // DSP_DEPTH + SKEW + 5 cycles after the bundle with last_i, and are loaded into the shift register one cycle
 // later. It shifts by one unit, or by DRAIN units.
@@ -29,6 +31,7 @@ module mac_segment #(
     parameter int WORDS = 512,
     parameter int ROW_BITS = 9,    // of the weight memories (rom.sv)
     parameter logic [15:0] NUMBER = "00",  // of this segment, as text: in its memories' file names
+    parameter bit PARITY = 1'b0,
     localparam int DEPTH = DSP_DEPTH + LUT_DEPTH,
     localparam int ADDRESS_BITS = WORDS > 1 ? $clog2(WORDS) : 1,
     localparam int UNIT_BITS = 4 * SUM_BITS
@@ -43,7 +46,8 @@ module mac_segment #(
     input  logic                             shift_i,
     input  logic                             single_i,
     input  logic [DRAIN*UNIT_BITS-1:0]       units_i,
-    output logic [DRAIN*UNIT_BITS-1:0]       units_o
+    output logic [DRAIN*UNIT_BITS-1:0]       units_o,
+    output logic                             parity_error_o
 );
   localparam int CHAINS = UNITS * SUMS / PACK;
   localparam int DSP_WORD = DSP_DEPTH * PACK * WEIGHT_BITS;  // of a chain
@@ -77,7 +81,10 @@ module mac_segment #(
   end
 `endif
 
+  localparam int PARITY_BITS = PARITY ? 1 : 0;  // of a chain's word, above it
+  logic [CHAINS*(DSP_WORD+PARITY_BITS)-1:0] dsp_stored;
   logic [CHAINS*DSP_WORD-1:0] dsp_word;
+  logic dsp_parity_error, lut_parity_error;
   logic [ADDRESS_BITS-1:0] dsp_address;
   delay #(
       .WIDTH (ADDRESS_BITS),
@@ -88,15 +95,42 @@ module mac_segment #(
       .data_o(dsp_address)
   );
   rom #(
-      .WIDTH(CHAINS * DSP_WORD),
+      .WIDTH(CHAINS * (DSP_WORD + PARITY_BITS)),
       .DEPTH(WORDS),
       .ROW_BITS(ROW_BITS),
       .FILE ({"weights_", NUMBER, ".mem"})
   ) u_dsp_weights (
       .clk_i,
       .address_i(dsp_address),
-      .data_o   (dsp_word)
+      .data_o   (dsp_stored)
   );
+  for (genvar n = 0; n < CHAINS; n++) begin : gen_dsp_word
+    assign dsp_word[n*DSP_WORD+:DSP_WORD] = dsp_stored[n*(DSP_WORD+PARITY_BITS)+:DSP_WORD];
+  end
+  if (PARITY) begin : gen_dsp_parity
+    logic valid;
+    delay_flag #(
+        .CYCLES(SKEW + 2)
+    ) u_valid (
+        .clk_i,
+        .rst_i,
+        .data_i(valid_i),
+        .data_o(valid)
+    );
+    parity_check #(
+        .COUNT(CHAINS),
+        .WIDTH(DSP_WORD + 1)
+    ) u_check (
+        .clk_i,
+        .rst_i,
+        .valid_i(valid),
+        .parts_i(dsp_stored),
+        .error_o(dsp_parity_error)
+    );
+  end else begin : gen_no_dsp_parity
+    assign dsp_parity_error = 1'b0;
+  end
+  assign parity_error_o = dsp_parity_error || lut_parity_error;
 
   // Activation j meets its multiplier j cycles after activation 0.
   logic [DSP_DEPTH*ACTIVATION_BITS-1:0] activations;
@@ -116,18 +150,46 @@ module mac_segment #(
   logic [CHAINS*CHAIN_BITS-1:0] addends;
   if (LUT_DEPTH == 0) begin : gen_no_tree
     assign addends = {CHAINS{CHAIN_BITS'(PACK == 2 ? 1 << (FIELD - 1) : 0)}};
+    assign lut_parity_error = 1'b0;
   end else begin : gen_tree
+    logic [CHAINS*(LUT_WORD+PARITY_BITS)-1:0] lut_stored;
     logic [CHAINS*LUT_WORD-1:0] lut_word;
     rom #(
-        .WIDTH(CHAINS * LUT_WORD),
+        .WIDTH(CHAINS * (LUT_WORD + PARITY_BITS)),
         .DEPTH(WORDS),
         .ROW_BITS(ROW_BITS),
         .FILE ({"lut_weights_", NUMBER, ".mem"})
     ) u_lut_weights (
         .clk_i,
         .address_i,
-        .data_o(lut_word)
+        .data_o(lut_stored)
     );
+    for (genvar n = 0; n < CHAINS; n++) begin : gen_word
+      assign lut_word[n*LUT_WORD+:LUT_WORD] = lut_stored[n*(LUT_WORD+PARITY_BITS)+:LUT_WORD];
+    end
+    if (PARITY) begin : gen_parity
+      logic valid;
+      delay_flag #(
+          .CYCLES(2)
+      ) u_valid (
+          .clk_i,
+          .rst_i,
+          .data_i(valid_i),
+          .data_o(valid)
+      );
+      parity_check #(
+          .COUNT(CHAINS),
+          .WIDTH(LUT_WORD + 1)
+      ) u_check (
+          .clk_i,
+          .rst_i,
+          .valid_i(valid),
+          .parts_i(lut_stored),
+          .error_o(lut_parity_error)
+      );
+    end else begin : gen_no_parity
+      assign lut_parity_error = 1'b0;
+    end
     for (genvar n = 0; n < CHAINS; n++) begin : gen_addend
       logic signed [PACK*TREE_BITS-1:0] trees;
       for (genvar k = 0; k < PACK; k++) begin : gen_sum

@@ -38,6 +38,7 @@ STREAM_FILE = "generated.txt"  # in the run's folder: the codes as they come, on
 PROGRESS_FILE = "progress.txt"  # there, too: how many characters have been compared, a line from time to time
 REPORT_FILE = "report.json"  # there, too: what a test has compared
 MUTANTS_FILE = "mutants.jsonl"  # there, too: a line as a test begins on a mutant, another one if it passes
+BAD_INPUTS_FILE = "bad_inputs.jsonl"  # there, too: what became of each case of sim/bench/bad_inputs.py
 COMPARE_CYCLES = 1 << 16  # between comparisons; 128 characters of the default engine
 # In axil_registers.sv; the bench sets them, since nothing else could count up to where they end.
 COUNTERS = ("characters_q", "error_count_q", "cycles_low_q", "cycles_high_q")
@@ -54,6 +55,7 @@ class Plan:
     gate_lanes: int
     cycles_per_character: int  # by the schedule, generating
     array_register: int  # what ARRAY reads as
+    parity: bool  # of the weight memory
     traced: bool  # signals inside are recorded; a netlist only has ports
     options: dict[str, Any]
 

@@ -24,7 +24,7 @@ from sim.sampling import TEMPERATURE, temperature_to_raw
 
 WRITABLE = ("LENGTH", "SEED", "TEMPERATURE", "MODE")
 ERROR_REGISTERS = ("CONTROL", "ERRORS", "REFUSED")  # what a refused access, and clearing, changes
-UNMAPPED = (0x64, 0x80, 0xFC)
+UNMAPPED = (0x68, 0x80, 0xFC)
 BYTES = 4  # of a register
 LIMIT = {"timeout_time": 20, "timeout_unit": "ms"}
 
@@ -93,6 +93,8 @@ class Registers:
             registers.address("SHAPE"): len(spec.layers) << 24 | spec.layers[0].units << 12 | spec.vocabulary,
             registers.address("ARRAY"): bench.plan.array_register,
         }
+        if not bench.plan.parity:
+            del self._values[registers.address(registers.PARITY_ERRORS)]
         for k in range(8):
             self._values[registers.address("IDENTITY") + 4 * k] = identity >> 32 * k & 0xFFFFFFFF
 

@@ -8,6 +8,7 @@ from typing import Any
 import cocotb
 from cocotb.triggers import ClockCycles, FallingEdge, RisingEdge
 
+from hls import registers
 from sim.bench.components import Bench
 
 
@@ -32,7 +33,8 @@ async def upset(dut: Any) -> None:
         if flipping:
             assert flipping.done()
             await flipping
-    bench.report(bench.compared, errors=await bench.read("ERRORS"))
+    parity = await bench.read(registers.PARITY_ERRORS) if bench.plan.parity else None
+    bench.report(bench.compared, errors=await bench.read("ERRORS"), parity_errors=parity)
 
 
 def _flip(dut: Any, memory: str, word: int, bit: int, written: Any = None) -> None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import time
 from pathlib import Path
@@ -43,6 +44,9 @@ SHAPES = {
     "one layer of 512": ("w8a8", 2, (512,), Array(8, 4, 2, 8)),
     "sixteen lanes": ("w8a8", 78, (128, 128), Array(1, 4, 2, 1)),
     "shipped, one lane": ("w8a8", 78, (128, 128), Array(1, 1, 1, 1, sums=1)),
+    "two gate pipelines, parity": ("w4a8", 30, (12, 17), Array(6, 4, 2, 4, 4, 2, parity=True)),
+    "one lane, parity": ("w8a8", 2, (8,), Array(1, 1, 1, 1, sums=1, parity=True)),
+    "shipped, parity": ("w8a8", 78, (128, 128), Array(parity=True)),
     "shipped, for a Zynq-7010": ("w8a8", 78, (128, 128), Array(13, 2, 2, 7)),
 }
 # Yosys 0.70's LUTs of networks with random weights: preset, vocabulary, units, array, LUTs. Those of the
@@ -53,7 +57,13 @@ COUNTED = (
     ("w8a8", 65, (32, 32), Array(17, 2, 2, 9), 4916),
     ("w4a8", 78, (128, 128), None, 29624),
 )
-QUICK = ("one unit a group", "one lane", "single products", "two gate pipelines")
+QUICK = (
+    "one unit a group",
+    "one lane",
+    "single products",
+    "two gate pipelines",
+    "two gate pipelines, parity",
+)
 
 
 @pytest.mark.parametrize(
@@ -74,6 +84,17 @@ def test_shipped_shape() -> None:
     found = estimate(network_spec("w8a8", vocabulary=78))
     assert (found.cycles_generate, found.cycles_score) == (512, 512)
     assert found.mac_lanes == 416 and found.fits
+
+
+def test_cost_of_parity() -> None:
+    """A bit for each chain: free where words leave room in block RAM; one RAMB36E1 for the shipped one."""
+    for spec, array, halves_more in (
+        (network_spec("w8a8", vocabulary=78), Array(), 2),
+        (network_spec("w8a8", vocabulary=78), Array(26, 4, 2, 13), 0),
+    ):
+        plain, guarded = (estimate(spec, dataclasses.replace(array, parity=p)) for p in (False, True))
+        assert guarded.bram36 - plain.bram36 == halves_more / 2
+        assert guarded.cycles_generate == plain.cycles_generate and guarded.dsp == plain.dsp
 
 
 def test_is_a_matter_of_milliseconds() -> None:

@@ -48,13 +48,14 @@ def test_literals() -> None:
         "REFUSED": 0x3C,
         "IDENTITY": 0x40,
         "WAITS": 0x60,
+        "PARITY_ERRORS": 0x64,
     }
     assert bit("CONTROL", "RESET_STATE") == 1 and bit("CONTROL", "STOP") == 2
     assert bit("CONTROL", "CLEAR_COUNTERS") == 4
     assert bit("STATUS", "BUSY") == 1 and bit("STATUS", "GENERATING") == 2 and bit("STATUS", "OPEN") == 4
     assert bit("MODE", "GENERATE") == 1 and bit("MODE", "AUTO_RESET") == 2
     assert bit("ERRORS", "BAD_CODE") == 1 and bit("ERRORS", "BAD_ACCESS") == 2
-    assert bit("ERRORS", "INPUT_WAITED") == 4
+    assert bit("ERRORS", "INPUT_WAITED") == 4 and bit("ERRORS", "WEIGHT_PARITY") == 8
 
 
 def test_unknown_names() -> None:

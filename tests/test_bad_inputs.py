@@ -1,0 +1,248 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Bad inputs of every kind, each with its answer: streams and registers, files, command lines.
+
+With ``--records FOLDER`` a run of all of them is written down there, for ``zynq-lstm figures verification``.
+"""
+
+from __future__ import annotations
+
+import pickle
+import re
+import shutil
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from hls.design import Design
+from hls.netlist import Netlist
+from hls.schedule import Array
+from models.checkpoint import Checkpoint
+from models.corpus import read_text
+from models.errors import UserError
+from models.network import IntegerNetwork
+from scripts import main as cli
+from sim import records
+from sim.bench.bad_inputs import CASES
+from sim.random_networks import Case
+from sim.rtl import Rtl
+from tests.networks import save_checkpoint, small_spec, with_weights
+
+
+class Tally:
+    """Bad inputs tried, and those that got the answer that they must get, by kind."""
+
+    def __init__(self) -> None:
+        self.tried: Counter[str] = Counter()
+        self.answered: Counter[str] = Counter()
+
+    def record(self) -> dict[str, Any]:
+        by_kind = {k: {"tried": n, "answered": self.answered[k]} for k, n in sorted(self.tried.items())}
+        return records.new(
+            records.BAD_INPUTS, tried=self.tried.total(), answered=self.answered.total(), by_kind=by_kind
+        )
+
+
+@pytest.fixture(scope="module")
+def tally(request: pytest.FixtureRequest) -> Iterator[Tally]:
+    counted = Tally()
+    yield counted
+    folder: Path | None = request.config.getoption("--records")
+    if folder and counted.tried.total() == len(CASES) + len(FILES) + len(COMMAND_LINES):
+        records.write(records.path(records.BAD_INPUTS, folder), counted.record())
+
+
+# ---- streams and registers
+
+
+@pytest.fixture(scope="module")
+def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str | None]:
+    """All cases in one simulation."""
+    network = with_weights(small_spec("w8a8", 6, (3, 4)), np.random.default_rng(0))
+    design = Design(network, Array(2, 2, 2, 1))
+    return Rtl.build(design, tmp_path_factory.mktemp("bad"), simulator="icarus").bad_inputs()
+
+
+@pytest.mark.rtl
+@pytest.mark.slow
+@pytest.mark.skipif(not shutil.which("iverilog"), reason="Icarus Verilog is not installed")
+@pytest.mark.parametrize("name", CASES)
+def test_streams_and_registers(name: str, answers: dict[str, str | None], tally: Tally) -> None:
+    kind, _ = CASES[name]
+    tally.tried[kind] += 1
+    assert name in answers, "a case before it failed"
+    assert answers[name] is None
+    tally.answered[kind] += 1
+
+
+# ---- files
+
+
+class Bomb:
+    """What a pickle would do on loading."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (Path.touch, (Path("exploded"),))
+
+
+def network(path: Path) -> None:
+    with_weights(small_spec("w8a8", 5, (3, 2)), np.random.default_rng(0)).save(path)
+
+
+def checkpoint(path: Path) -> None:
+    save_checkpoint(with_weights(small_spec("w8a8", 5, (3, 2)), np.random.default_rng(0)), path)
+
+
+def content(data: bytes) -> Callable[[Path], Any]:
+    return lambda path: path.write_bytes(data)
+
+
+def changed(make: Callable[[Path], Any], change: Callable[[bytes], bytes]) -> Callable[[Path], None]:
+    def write(path: Path) -> None:
+        make(path)
+        path.write_bytes(change(path.read_bytes()))
+
+    return write
+
+
+def half(data: bytes) -> bytes:
+    return data[: len(data) // 2]
+
+
+def flipped(data: bytes) -> bytes:
+    return data[:-1] + bytes([data[-1] ^ 1])
+
+
+def behind(data: bytes) -> bytes:
+    return data + b"\0"
+
+
+def header(size: int) -> Callable[[Path], Any]:
+    return content(size.to_bytes(8, "little") + b"{}")
+
+
+def link(to: str) -> Callable[[Path], Any]:
+    return lambda path: path.symlink_to(to)
+
+
+def _record(path: Path, data: bytes) -> None:
+    path.mkdir()
+    records.path(records.MUTANTS, path).write_bytes(data)
+
+
+def _read_record(path: Path) -> Any:
+    return records.read(records.MUTANTS, path)
+
+
+NOT_OURS = "not a zynq-lstm file, or truncated"
+Load = Callable[[Path], Any]
+# name -> what is made of a path, what reads it, what is said.
+FILES: dict[str, tuple[Callable[[Path], Any], Load, str]] = {}
+for _name, _load, _make, _other in (
+    ("network", IntegerNetwork.load, network, checkpoint),
+    ("checkpoint", Checkpoint.load, checkpoint, network),
+):
+    FILES |= {
+        f"no {_name}": (lambda path: None, _load, "no such file"),
+        f"empty {_name}": (content(b""), _load, NOT_OURS),
+        f"{_name} cut in half": (changed(_make, half), _load, NOT_OURS),
+        f"{_name} with a bit flipped": (changed(_make, flipped), _load, "content does not match its hash"),
+        f"{_name} with a byte behind it": (changed(_make, behind), _load, NOT_OURS),
+        f"{_name} that is a pickle": (content(pickle.dumps(Bomb())), _load, NOT_OURS),
+        f"{_name} with a header of 2^40 bytes": (header(2**40), _load, NOT_OURS),
+        f"{_name} with a header of 2^63 bytes": (header(2**63 - 1), _load, NOT_OURS),
+        f"{_name} that is a folder": (lambda path: path.mkdir(), _load, "is a folder, not a file"),
+        f"{_name} that is a device": (link("/dev/zero"), _load, "is not a file"),
+        f"{_name} that is a loop": (link("bad"), _load, "cannot be read"),
+        f"another file than a {_name}": (_other, _load, ""),
+    }
+FILES |= {
+    "text that is not UTF-8": (content(b"ROMEO: \xff"), read_text, "not UTF-8"),
+    "netlist that is not JSON": (content(b"{"), Netlist, "no netlist in Yosys' JSON format"),
+    "netlist of something else": (content(b'{"modules": {}}'), Netlist, "no module 'zynq_lstm'"),
+    "case without its files": (lambda path: path.mkdir(), Case.load, "no such file"),
+    "record that is cut": (lambda path: _record(path, b"{"), _read_record, "not JSON, or truncated"),
+    "record of another kind": (lambda path: _record(path, b'{"kind": "x"}'), _read_record, "is no record of"),
+}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_files(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tally: Tally) -> None:
+    """Refused in one line that names the file; nothing in it is executed."""
+    tally.tried["files"] += 1
+    monkeypatch.chdir(tmp_path)
+    make, load, said = FILES[name]
+    path = tmp_path / "bad"
+    make(path)
+    with pytest.raises(UserError) as error:
+        load(path)
+    message = str(error.value)
+    assert said in message and str(path) in message and "\n" not in message
+    assert not (tmp_path / "exploded").exists()
+    tally.answered["files"] += 1
+
+
+# ---- command lines
+
+# Arguments -> what is said (regular expression).
+COMMAND_LINES = {
+    "frobnicate": "no verb 'frobnicate'",
+    "--frobnicate": "No such option",
+    "estimate --frobnicate": "No such option '--frobnicate'",
+    "estimate --json": "requires an argument",
+    "estimate --json /proc/none/x": "/proc/none: No such file",
+    "estimate --units many": "'many' is not a valid integer",
+    "estimate --units 0": "units must be a whole number from 1 to 512, got 0",
+    "estimate --layers -1": "number of layers must be a whole number from 1 to 4",
+    "estimate --vocabulary 100000": "vocabulary must be a whole number from 2 to 256, got 100000",
+    "estimate --preset w3a3": "unknown preset 'w3a3'; legal are w8a8",
+    "estimate --part xc7k70t": "unknown part 'xc7k70t'; known are xc7z007s",
+    "estimate --lanes 0": "0 is not in the range",
+    "estimate --synthesize": "--synthesize goes with --table",
+    "estimate --network none": "none: no such file",
+    "schedule --mode sing": "'sing' is not one of 'generate', 'score'",
+    "simulate --simulator vcs": "'vcs' is not one of 'verilator', 'icarus'",
+    "simulate --temperature -1": r"temperature is -1.0; the hardware has 0 to 15\.9961",
+    "simulate --temperature nan": "temperature is nan",
+    "simulate --seed -1": "the seed must be 0 to 4294967295, got -1",
+    "simulate --generate -1": "--generate is -1; it must be 0 or more",
+    "simulate --text-file none": "none: No such file",
+    "simulate --text a --text-file none": "give --text or --text-file, not both",
+    "simulate --text \u2603": r"'\u2603' \(U\+2603\) at offset 0 .* is not in the vocabulary",
+    "simulate --checkpoint /": "/: is a folder, not a file",
+    "convert --backend Vivado": "'Vivado' is not one of",
+    "convert --lanes 4": "--lanes is an option of --backend OpenRTL, not of Vitis",
+    "convert --parity": "--parity is an option of --backend OpenRTL, not of Vitis",
+    "convert --backend OpenRTL --reuse-factor 4": "--reuse-factor is an option of --backend Vitis",
+    "compare keras": "takes 2 values",
+    "compare keras vcs": "'vcs' is not one of 'keras'",
+    "sample --temperature 99": "temperature is 99.0; the hardware has",
+    "fuzz --networks 0": "0 is not in the range",
+    "fuzz --replay none": "no such file",
+    "mutate --count 0": "--count must be 1 to 65535, not 0",
+    "upset --trials 0": "0 is not in the range",
+    "upset --seed -1": "the seed must be 0 to 4294967295, got -1",
+    "figures everything": "No such command 'everything'",
+}
+
+
+@pytest.mark.parametrize("line", COMMAND_LINES)
+def test_command_lines(
+    line: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tally: Tally,
+) -> None:
+    """Exit code 2 and one line; nothing is written."""
+    tally.tried["command lines"] += 1
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(line.split()) == 2
+    said = capsys.readouterr().err
+    assert re.fullmatch(r"zynq-lstm: error: .*\n", said), said
+    assert re.search(COMMAND_LINES[line], said), said
+    assert list(tmp_path.iterdir()) == []
+    tally.answered["command lines"] += 1

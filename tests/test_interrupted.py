@@ -1,0 +1,237 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Builds that are killed, that run beside each other, and that fill the disk."""
+
+from __future__ import annotations
+
+import os
+import random
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hls.design import Design
+from hls.generate import generate
+from hls.schedule import Array
+from models import store
+from models.errors import UserError
+from models.store import LOCK_FILE, claim
+from sim import simulator
+from sim.rtl import Rtl, write_project
+from sim.simulator import UNFINISHED, build
+from tests.networks import small_spec, with_weights
+
+ROOT = Path(__file__).parent.parent
+
+
+def python(program: str, *arguments: object) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", program, *map(str, arguments)],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def small_design() -> Design:
+    network = with_weights(small_spec("w8a8", 6, (3, 4)), np.random.default_rng(0))
+    return Design(network, Array(2, 2, 2, 1))
+
+
+# ---- two runs in one folder
+
+CLAIM = """
+import sys
+from pathlib import Path
+from models.store import claim
+claim(Path(sys.argv[1]))
+print("mine", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_a_folder_is_one_processs(tmp_path: Path) -> None:
+    folder = tmp_path / "build"
+    with subprocess.Popen(
+        [sys.executable, "-c", CLAIM, str(folder)], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == b"mine\n"
+        for _ in range(2):
+            with pytest.raises(
+                UserError, match=rf"build: another run \(process {other.pid}\) is working there"
+            ):
+                Rtl.build(small_design(), folder)
+        assert [path.name for path in folder.iterdir()] == [LOCK_FILE]  # nothing was touched
+        other.kill()
+    claim(folder)  # the lock went with the process
+    claim(folder)  # and may be taken twice
+    assert (folder / LOCK_FILE).read_text() == f"{os.getpid()}\n"
+
+
+# ---- killed at any moment
+
+WRITE = """
+import sys, time
+from pathlib import Path
+import numpy as np
+from sim.rtl import write_project
+from tests.test_interrupted import small_design
+design = small_design()
+print("ready", flush=True)
+while True:
+    write_project(design, Path(sys.argv[1]))
+    for path in Path(sys.argv[1]).iterdir():
+        path.unlink()
+"""
+
+
+def test_project_written_by_a_killed_process_is_completed(tmp_path: Path, seed: int) -> None:
+    """Whole files or none; the next run writes what is missing."""
+    project, expected = tmp_path / "rtl", generate(small_design())
+    rng = random.Random(seed)
+    process = python(WRITE, project)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    time.sleep(rng.uniform(0, 0.2))
+    process.kill()
+    process.communicate()
+    for path in project.iterdir():
+        if not path.name.endswith(".part"):
+            assert path.read_text() == expected[path.name]
+    write_project(small_design(), project)
+    assert {path.name for path in project.iterdir() if not path.name.endswith(".part")} == set(expected)
+    assert all((project / name).read_text() == text for name, text in expected.items())
+
+
+def test_unfinished_build_is_begun_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half of a file, as new as its sources: nothing of it is used."""
+    project = tmp_path / "rtl"
+    project.mkdir()
+    monkeypatch.setattr(simulator, "available", lambda _: True)
+    made = "test -e half && cat half > sim.vvp || echo whole > sim.vvp"
+
+    def compiler(script: str) -> None:
+        monkeypatch.setattr(simulator, "_icarus", lambda _, to: ["sh", "-c", f"cd {to} && {script}"])
+
+    compiler("echo half > half; kill -9 $$")
+    with pytest.raises(UserError, match="icarus could not build"):
+        build(project, "icarus")
+    build_dir = tmp_path / "rtl-icarus"
+    assert (build_dir / "half").exists() and (build_dir / UNFINISHED).exists()
+    compiler(made)
+    assert build(project, "icarus").build_dir == build_dir
+    assert (build_dir / "sim.vvp").read_text() == "whole\n"
+    assert not (build_dir / UNFINISHED).exists()
+    (build_dir / "kept").touch()  # a build that ended well is built upon
+    build(project, "icarus")
+    assert (build_dir / "kept").exists()
+
+
+BUILD = """
+import sys
+from pathlib import Path
+from sim.rtl import Rtl
+from tests.test_interrupted import small_design
+print("ready", flush=True)
+Rtl.build(small_design(), Path(sys.argv[1]), simulator="icarus")
+"""
+
+
+@pytest.mark.rtl
+@pytest.mark.slow
+@pytest.mark.skipif(not shutil.which("iverilog"), reason="Icarus Verilog is not installed")
+def test_killed_build_is_completed(tmp_path: Path, seed: int) -> None:
+    rng = random.Random(seed)
+    for _ in range(3):
+        process = python(BUILD, tmp_path)
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        time.sleep(rng.uniform(0, 1))
+        process.kill()
+        process.communicate()
+    rtl = Rtl.build(small_design(), tmp_path, simulator="icarus")
+    assert rtl.score([1, 2, 3]).report["mismatches"] == 0
+
+
+# ---- a full disk
+
+
+def run_limited(limit: int, *arguments: object) -> subprocess.CompletedProcess[str]:
+    """The command with files of at most so many bytes."""
+
+    def limited() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+
+    return subprocess.run(
+        [sys.executable, "-m", "scripts", *map(str, arguments)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        preexec_fn=limited,
+        env=os.environ | {"PYTHONDONTWRITEBYTECODE": "1"},
+    )
+
+
+def test_file_that_may_not_grow(tmp_path: Path) -> None:
+    path = tmp_path / "estimate.json"
+    path.write_text("old")
+    done = run_limited(100, "estimate", "--json", path)
+    assert done.returncode == 2
+    assert done.stderr == f"zynq-lstm: error: {path}: File too large\n"
+    assert path.read_text() == "old"
+    assert [p.name for p in tmp_path.iterdir()] == ["estimate.json"]
+
+
+# A file system of a few pages, in a name space of its own, which needs no rights.
+FULL = """
+set -e
+mount -t tmpfs -o size=16k none "$1"
+echo old > "$1/estimate.json"
+dd if=/dev/zero of="$1/rest" bs=4k 2>/dev/null || true
+"$2" -m scripts estimate --json "$1/estimate.json" >/dev/null || status=$?
+cat "$1/estimate.json"
+ls -A "$1"
+exit ${status:-0}
+"""
+UNSHARE = ["unshare", "--user", "--map-root-user", "--mount"]
+
+
+def can_unshare() -> bool:
+    if not shutil.which("unshare"):
+        return False
+    return subprocess.run([*UNSHARE, "true"], capture_output=True).returncode == 0
+
+
+@pytest.mark.skipif(not can_unshare(), reason="no user name spaces here")
+def test_full_disk_is_said_in_one_line(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [*UNSHARE, "sh", "-c", FULL, "sh", str(tmp_path), sys.executable],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        env=os.environ | {"PYTHONDONTWRITEBYTECODE": "1"},
+    )
+    assert done.returncode == 2, done.stderr
+    assert done.stderr == f"zynq-lstm: error: {tmp_path}/estimate.json: No space left on device\n"
+    assert done.stdout.split() == ["old", "estimate.json", "rest"]
+
+
+def test_tool_that_fails_on_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    project = tmp_path / "rtl"
+    project.mkdir()
+    monkeypatch.setattr(simulator, "available", lambda _: True)
+    monkeypatch.setattr(simulator, "_icarus", lambda *_: ["false"])
+    with pytest.raises(UserError, match=r"icarus could not build .*rtl; see"):
+        build(project, "icarus")
+    monkeypatch.setattr(store, "FULL_BYTES", 1 << 62)
+    with pytest.raises(UserError, match=r"icarus could not build .*rtl; the disk is full; see"):
+        build(project, "icarus")
