@@ -230,7 +230,7 @@ def record(mutants: list[Mutant], killed: dict[int, str], seed: int) -> dict[str
     by_test = {test: sum(name == test for name in killed.values()) for test in TESTS}
     return {
         "date": datetime.now(timezone.utc).date().isoformat(),
-        "commit": _commit(),
+        "commit": commit(),
         "seed": seed,
         "made": len(mutants),
         "killed": len(killed),
@@ -241,7 +241,7 @@ def record(mutants: list[Mutant], killed: dict[int, str], seed: int) -> dict[str
     }
 
 
-def _commit() -> str | None:
+def commit() -> str | None:
     """Of the sources that run, with a + if they have been changed since; None outside a repository."""
     done = subprocess.run(
         ["git", "describe", "--always", "--abbrev=12", "--exclude=*", "--dirty=+"],
