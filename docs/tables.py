@@ -17,7 +17,7 @@ from models.spec import network_spec
 from scripts.estimate import lanes_table, table_rows
 from scripts.flow.load import table
 from scripts.flow.stages import STAGES
-from sim import formal, records, upsets
+from sim import coverage_plan, formal, records, upsets
 
 PAGE = Path(__file__).parent / "architecture.md"
 VERIFICATION = PAGE.with_name("verification.md")
@@ -63,9 +63,15 @@ def flow(text: str) -> str:
     return block("keys").sub(lambda m: m[1] + table() + m[3], text)
 
 
+def coverage(text: str) -> str:
+    """The same page with the coverage plan written anew."""
+    return block("coverage plan").sub(lambda m: m[1] + coverage_plan.markdown() + m[3], text)
+
+
 if __name__ == "__main__":
     spec = network_spec("w8a8", vocabulary=78)
     found = table_rows(spec, "xc7z020", "--synthesize" in sys.argv[1:])
     PAGE.write_text(tables(PAGE.read_text(encoding="utf-8"), found), encoding="utf-8")
-    VERIFICATION.write_text(upset_tables(proofs(VERIFICATION.read_text(encoding="utf-8"))), encoding="utf-8")
+    page = VERIFICATION.read_text(encoding="utf-8")
+    VERIFICATION.write_text(coverage(upset_tables(proofs(page))), encoding="utf-8")
     FLOW.write_text(flow(FLOW.read_text(encoding="utf-8")), encoding="utf-8")

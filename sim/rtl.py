@@ -53,6 +53,19 @@ PROTOCOL_TESTS = (
     "temperature_while_generating",
 )
 LONG_PROTOCOL_TESTS = ("score_long", "sample_long")
+CORNER_TESTS = (
+    "reset_in_every_cycle",
+    "state_reset_in_every_cycle",
+    "every_transition",
+    "controls_at_any_time",
+    "registers_while_busy",
+    "output_buffer_full",
+    "same_code_again",
+    "rare_noise",
+    "error_bits",
+    "write_of_no_byte",
+    "requests_at_once",
+)
 
 PROJECT_FILE = "project.json"
 LOOK_SECONDS = 0.05  # between looks at what has been generated or compared
@@ -106,6 +119,7 @@ class Rtl:
         *,
         simulator: str = "verilator",
         waves: bool = False,
+        coverage: bool = False,
         project: Path | None = None,
     ) -> Rtl:
         """Write the project to ``folder/rtl`` and build it; or copy ``project``, which may have been changed.
@@ -116,7 +130,7 @@ class Rtl:
         written, network_file = _write(design, folder)
         if project:
             _copy(project, written)
-        return cls(design, network_file, build(written, simulator, waves=waves))
+        return cls(design, network_file, build(written, simulator, waves=waves, coverage=coverage))
 
     @classmethod
     def build_netlist(
@@ -210,8 +224,13 @@ class Rtl:
             yield from map(int, lines)
 
     def protocol(self, test: str, seed: int | None = None) -> Path:
-        """Run one of PROTOCOL_TESTS; returns its JUnit XML."""
-        return self._run("sim.bench.protocol", test, test, {}, seed)[1]
+        """Run one of PROTOCOL_TESTS, LONG_PROTOCOL_TESTS or CORNER_TESTS; returns its JUnit XML."""
+        return self._run(_module(test), test, test, {}, seed)[1]
+
+    def cover(self, test: str, seed: int | None = None) -> Path:
+        """The same, with its coverage counted; returns the run's folder."""
+        options = {"module": _module(test), "test": test}
+        return self._run("sim.bench.coverage", "covered", f"cover-{test}", options, seed)[0]
 
     def protocol_at_once(self, seed: int | None = None) -> Path:
         """Run all PROTOCOL_TESTS in one simulation; a netlist's, since monitors inside would add up."""
@@ -370,6 +389,11 @@ class Rtl:
             waves_from_ns=waves_from_ns,
         )
         return run_dir, results
+
+
+def _module(test: str) -> str:
+    """Where a test is."""
+    return "sim.bench.corners" if test in CORNER_TESTS else "sim.bench.protocol"
 
 
 def _write(design: Design, folder: Path) -> tuple[Path, Path]:

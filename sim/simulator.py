@@ -22,8 +22,10 @@ from models.store import if_full, write_text
 SIMULATORS = ("verilator", "icarus")
 TOP = "zynq_lstm"
 CELLS = Path(__file__).parent / "cells"
+COVERAGE_SIGNALS = Path(__file__).parent / "coverage.vlt"
 WAVES = "waves.fst"  # of a run, in its folder
 UNFINISHED = "unfinished"  # in the folder of a build that has begun, and not ended well
+CODE_COVERAGE = "coverage.dat"  # of a run, in its folder, as Verilator writes it
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,7 @@ class Simulator:
     folder: Path  # to run in: a project's memory files are there
     build_dir: Path
     waves: bool
+    coverage: bool = False
 
     def run(
         self,
@@ -63,6 +66,8 @@ class Simulator:
             arguments = [f"+{key}={value}" for key, value in (plusargs or {}).items()]
             if self.name == "verilator":  # of effect where it was built with undefined bits
                 arguments += ["+verilator+rand+reset+2", f"+verilator+seed+{(seed or 0) % (2**31 - 1) + 1}"]
+            if self.coverage:
+                arguments.append(f"+verilator+coverage+file+{run_dir / CODE_COVERAGE}")
             whole = self.waves and waves_from_ns is None
             waves = (
                 ["--trace", "--trace-file", str(run_dir / WAVES)]
@@ -92,19 +97,29 @@ class Simulator:
         return _check(results, log)
 
 
-def build(project: Path, name: str = "verilator", *, waves: bool = False, trace: bool = True) -> Simulator:
+def build(
+    project: Path,
+    name: str = "verilator",
+    *,
+    waves: bool = False,
+    trace: bool = True,
+    coverage: bool = False,
+) -> Simulator:
     """Build ``project`` (a folder that hls.generate filled) unless an equal build is there.
 
     Args:
         name: verilator or icarus.
         waves: able to write an FST waveform; slower.
         trace: with the monitors that record every signal.
+        coverage: with code coverage, and the signals that the bench counts coverage by (Verilator); slower.
 
     Raises:
         UserError: if the simulator is not there or does not accept the sources.
     """
     project = project.resolve()
     sources = [*(["-DZYNQ_LSTM_TRACE"] if trace else []), *map(str, sorted(project.glob("*.sv")))]
+    if coverage and name == "verilator":
+        return _build(project, name, waves, lambda _: sources, _COVERAGE_OPTIONS, coverage=True)
     return _build(project, name, waves, lambda _: sources, _RTL_OPTIONS)
 
 
@@ -137,13 +152,14 @@ def _build(
     waves: bool,
     sources: Callable[[Path], list[str]],
     verilator_options: Sequence[str],
+    coverage: bool = False,
 ) -> Simulator:
     """Build in a folder beside the sources'; ``sources`` are arguments, given the folder to build in."""
     if name not in SIMULATORS:
         raise UserError(f"unknown simulator {name!r}; legal are {', '.join(SIMULATORS)}")
     if not available(name):
         raise UserError(f"simulator {name} is not installed")
-    build_dir = folder.parent / f"{folder.name}-{name}{'-waves' if waves else ''}"
+    build_dir = folder.parent / f"{folder.name}-{name}{'-waves' * waves}{'-coverage' * coverage}"
     # A tool that is killed may leave half a file, which looks as good as new to the next one.
     unfinished = build_dir / UNFINISHED
     if unfinished.exists():
@@ -162,7 +178,7 @@ def _build(
     if done.returncode:
         raise UserError(f"{name} could not build {folder}{if_full(build_dir)}; see {log}: {first_error(log)}")
     unfinished.unlink()
-    return Simulator(name, folder, build_dir, waves)
+    return Simulator(name, folder, build_dir, waves, coverage)
 
 
 def _cell_models(build_dir: Path) -> Path:
@@ -184,6 +200,11 @@ def _cell_models(build_dir: Path) -> Path:
 _RTL_OPTIONS = (
     *("--x-assign", "fast", "--x-initial", "fast"),
     *("-MAKEFLAGS", "OPT_FAST=-O2 OPT_GLOBAL=-O2"),
+)
+# Counters are most of the code, which takes long to compile.
+_COVERAGE_OPTIONS = (
+    *("--x-assign", "fast", "--x-initial", "fast", "--coverage-line", "--coverage-toggle"),
+    *("-MAKEFLAGS", "OPT_FAST=-O1 OPT_GLOBAL=-O1", str(COVERAGE_SIGNALS)),
 )
 # Undefined bits are random, since nothing may depend on them. Compiling takes longer than what is simulated;
 # one file without precompiled headers, up to thousands of cells, is what compiles fastest.

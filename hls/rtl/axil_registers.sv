@@ -69,8 +69,8 @@ module axil_registers #(
   // What comes from the engine, and goes there, is registered: no path leads through both.
   logic busy_q, generating_q, open_q, offered_q, accepted_q, bad_code_now_q;
   always_ff @(posedge clk_i) begin
-    {busy_q, generating_q, open_q, offered_q} <= {busy_i, generating_i, open_i, offered_i};
-    {accepted_q, bad_code_now_q} <= rst_i ? '0 : {accepted_i, bad_code_i};
+    {busy_q, generating_q, open_q, offered_q, accepted_q, bad_code_now_q} <=
+        rst_i ? '0 : {busy_i, generating_i, open_i, offered_i, accepted_i, bad_code_i};
   end
 
   logic [31:0] control_q;

@@ -39,6 +39,7 @@ PROGRESS_FILE = "progress.txt"  # there, too: how many characters have been comp
 REPORT_FILE = "report.json"  # there, too: what a test has compared
 MUTANTS_FILE = "mutants.jsonl"  # there, too: a line as a test begins on a mutant, another one if it passes
 BAD_INPUTS_FILE = "bad_inputs.jsonl"  # there, too: what became of each case of sim/bench/bad_inputs.py
+COVERAGE_FILE = "coverage.yml"  # there, too: bins and how often they were hit
 COMPARE_CYCLES = 1 << 16  # between comparisons; 128 characters of the default engine
 # In axil_registers.sv; the bench sets them, since nothing else could count up to where they end.
 COUNTERS = ("characters_q", "error_count_q", "cycles_low_q", "cycles_high_q")
@@ -106,7 +107,7 @@ class InputMonitor:
     """Tells the model of every character that s_axis takes, in the cycle in which it is taken."""
 
     def __init__(self, dut: Any, model: EngineModel) -> None:
-        self._dut, self._model = dut, model
+        self._dut, self.model = dut, model
         self.taken: list[int] = []  # clock cycles
         cocotb.start_soon(self._run())
 
@@ -121,7 +122,7 @@ class InputMonitor:
             await RisingEdge(dut.clk_i)
             if dut.s_axis_tvalid.value and dut.s_axis_tready.value:
                 self.taken.append(int(cocotb.utils.get_sim_time("ns")) // PERIOD_NS)
-                self._model.accept(int(dut.s_axis_tdata.value), bool(dut.s_axis_tlast.value))
+                self.model.accept(int(dut.s_axis_tdata.value), bool(dut.s_axis_tlast.value))
 
 
 class Bench:
@@ -164,6 +165,23 @@ class Bench:
         self.dut.rst_i.value = 0
         await ClockCycles(self.dut.clk_i, 2)
         self.monitor = InputMonitor(self.dut, self.model)
+
+    async def restart(self, cycles: int) -> None:
+        """Reset again, whatever is under way; the model and the buses forget it.
+
+        Monitors inside may have seen parts of characters: only ports can be compared then.
+        """
+        assert not self.plan.traced
+        self.dut.rst_i.value = 1
+        await ClockCycles(self.dut.clk_i, cycles)
+        self.source.clear()
+        self.sink.clear()
+        self.beats.clear()
+        self.compared = Comparison(0, 0, 0, None)
+        self.generate_mode = False
+        self.model = self.monitor.model = EngineModel(self.network)
+        self.dut.rst_i.value = 0
+        await ClockCycles(self.dut.clk_i, 2)
 
     # ---- registers
     async def write(self, name: str, value: int) -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
+from typing import ClassVar, Protocol
 
 import numpy as np
 
 from models.network import IntegerNetwork
 from sim.fixed import Raw
-from sim.reference import Reference
+from sim.reference import Reference, State
 from sim.sampling import LANES, Sampler
 from sim.trace import signal_order
 
@@ -29,6 +30,16 @@ class _Character:
     length: int  # so many characters are generated behind it
 
 
+class Observer(Protocol):
+    """Sees what the model computes (for coverage)."""
+
+    def computed(self, before: State, codes: list[int], trace: dict[str, Raw]) -> None:
+        """Characters from a state on, with every signal."""
+
+    def chosen(self, sampler: Sampler, logits: Raw) -> None:
+        """A character is about to be chosen."""
+
+
 @dataclass
 class EngineModel:
     """Fed by the monitors of s_axis and s_axil; says what must come out, and every signal on the way.
@@ -40,6 +51,8 @@ class EngineModel:
     beats: list[Beat] = field(default_factory=list)  # expected from the characters computed so far
     bad_codes: int = 0
     characters: int = 0  # that the engine has consumed by the time that it is idle
+
+    observer: ClassVar[Observer | None] = None
 
     def __post_init__(self) -> None:
         self._reference = Reference(self.network)
@@ -115,13 +128,18 @@ class EngineModel:
                 self._reference.reset()
             self._left = stretch[-1].length
         trace: dict[str, Raw] = {}
+        before = self._reference.state
         logits = self._reference.run(codes, trace)
+        if self.observer:
+            self.observer.computed(before, codes, trace)
         self._traces.append(trace)
         self._computed += len(codes)
         if stretch and stretch[0].score:
             self.beats += self._logit_beats(logits, [character.last for character in stretch])
         if self._left:
             self._left -= 1
+            if self.observer:
+                self.observer.chosen(self._sampler, logits[-1])
             self._code = self._sampler.choose(logits[-1])
             self.beats.append(((self._code,), not self._left))
         return len(codes)

@@ -22,7 +22,7 @@ from hls.schedule import Array
 from models.errors import CheckError, UserError
 from models.network import IntegerNetwork
 from sim.reference import Reference
-from sim.rtl import LONG_PROTOCOL_TESTS, PROTOCOL_TESTS, Rtl, write_project
+from sim.rtl import CORNER_TESTS, LONG_PROTOCOL_TESTS, PROTOCOL_TESTS, Rtl, write_project
 from sim.simulator import build, verilator_root
 from sim.trace import compare
 from tests.networks import small_spec, with_weights
@@ -163,17 +163,20 @@ def small(tmp_path_factory: pytest.TempPathFactory, seed: int) -> Engine:
     return Engine(design, Rtl.build(design, tmp_path_factory.mktemp("small")))
 
 
-@pytest.mark.parametrize("test", PROTOCOL_TESTS + LONG_PROTOCOL_TESTS)
+@pytest.mark.parametrize("test", PROTOCOL_TESTS + LONG_PROTOCOL_TESTS + CORNER_TESTS)
 def test_protocol(small: Engine, test: str, seed: int) -> None:
     results = small.rtl.protocol(test, seed)
     assert results.name == "results.xml" and f'name="{test}"' in results.read_text()
 
 
 def test_every_protocol_test_is_run() -> None:
-    text = (Path(__file__).parents[2] / "sim" / "bench" / "protocol.py").read_text()
-    assert {*PROTOCOL_TESTS, *LONG_PROTOCOL_TESTS} == set(
-        re.findall(r"@cocotb.test.*\nasync def (\w+)", text)
-    )
+    bench = Path(__file__).parents[2] / "sim" / "bench"
+    for file, tests in (
+        ("protocol.py", PROTOCOL_TESTS + LONG_PROTOCOL_TESTS),
+        ("corners.py", CORNER_TESTS),
+    ):
+        text = (bench / file).read_text()
+        assert set(tests) == set(re.findall(r"@cocotb.test.*\nasync def (\w+)", text))
 
 
 needs_icarus = pytest.mark.skipif(not shutil.which("iverilog"), reason="Icarus Verilog is not installed")
@@ -187,7 +190,9 @@ def icarus(tmp_path_factory: pytest.TempPathFactory, seed: int) -> Engine:
 
 
 @needs_icarus
-@pytest.mark.parametrize("test", PROTOCOL_TESTS)
+@pytest.mark.parametrize(
+    "test", [*PROTOCOL_TESTS, *(pytest.param(test, marks=pytest.mark.nightly) for test in CORNER_TESTS)]
+)
 def test_protocol_on_icarus(icarus: Engine, test: str, seed: int) -> None:
     icarus.rtl.protocol(test, seed)
 

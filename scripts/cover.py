@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``zynq-lstm cover``: coverage of the bench, of its plan and of the RTL's code."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+LINE_GOAL, TOGGLE_GOAL = 98.0, 95.0  # percent
+
+
+@click.command(name="cover")
+@click.option("--seed", default=1, show_default=True, help="Of the weights and the tests.")
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("build/cover"),
+    show_default=True,
+    help="Folder for builds, runs and the record.",
+)
+@click.option(
+    "--json", "json_path", type=click.Path(path_type=Path), help="Record; OUTPUT/coverage.json if not given."
+)
+def command(seed: int, output: Path, json_path: Path | None) -> None:
+    """Run the bench on small designs, and count what it makes happen.
+
+    Bins are those of the plan in docs/verification.md; lines and bits of the RTL are Verilator's. Exit code 1
+    if a bin is missed, or fewer than 98 % of the lines or 95 % of the toggles are hit.
+    """
+    import importlib.util
+
+    from models.errors import CheckError, UserError
+    from models.store import write_text
+
+    if importlib.util.find_spec("cocotb_coverage") is None:
+        raise UserError("Python package cocotb-coverage is not installed; install it with pip")
+    from sim.coverage import designs, measure
+
+    data = measure(designs(seed), output, seed, lambda design, test: click.echo(f"{design:20}{test}"))
+    path = json_path or output / "coverage.json"
+    write_text(path, json.dumps(data, indent=1) + "\n")
+    bins, code = data["bins"], data["code"]
+    for name in bins["missed"]:
+        click.echo(f"missed  {name}")
+    click.echo(f"{bins['hit']} of {bins['planned']} bins hit")
+    for kind in ("line", "toggle"):
+        click.echo(f"{kind:8}{code[kind]:.2f} % of {code[f'{kind}_points']['counted']:,} points hit")
+    click.echo(path)
+    if bins["missed"] or code["line"] < LINE_GOAL or code["toggle"] < TOGGLE_GOAL:
+        raise CheckError("the bench does not cover what it should")

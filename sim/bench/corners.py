@@ -1,0 +1,267 @@
+# SPDX-License-Identifier: Apache-2.0
+"""cocotb tests that go where chance does not: to bins of sim/coverage_plan.py that protocol.py leaves open.
+
+As its tests, each is a simulation of its own, for any (small) network.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import cocotb
+from cocotb.triggers import ClockCycles, RisingEdge
+from cocotbext.axi import AxiProt, AxiResp
+
+from hls import registers
+from sim.bench.components import Bench
+from sim.bench.protocol import LIMIT, _bench, _codes, _quiet, _send_part
+from sim.sampling import TEMPERATURE, temperature_to_raw
+
+# Sweeps over the cycles of a character take no more steps than this, whatever the engine.
+MOST_STEPS = 40
+# Seeds whose first random word, which any network uses, is rare: 24 zeros in front; the noise table's last
+# entry.
+RARE_SEEDS = (8143433, 142194)
+
+
+def _cycles(bench: Bench, periods: int = 1) -> range:
+    """Every cycle of so many characters, or as many as there is time for."""
+    cycles = periods * bench.plan.cycles_per_character
+    return range(0, cycles, -(-cycles // MOST_STEPS))
+
+
+@cocotb.test(**LIMIT)
+async def reset_in_every_cycle(dut: Any) -> None:
+    """rst_i at any time: registers are as at the start, and what comes next is right."""
+    bench = await _bench(dut)
+    bench.plan = replace(bench.plan, traced=False)  # monitors have seen parts of characters
+    for k, cycles in enumerate(_cycles(bench, 2)):
+        generate = k % 2 == 1
+        await bench.configure(generate=generate, auto_reset=k % 3 == 0, length=9)
+        bench.send(_codes(bench, 2 + k % 2))
+        await ClockCycles(dut.clk_i, 1 + cycles)
+        await bench.restart(1 + k % 3)
+        for name in ("MODE", "LENGTH", "STATUS", "CHARACTERS", "CYCLES_LOW"):
+            assert await bench.read(name) == 0, f"{name} after a reset behind {cycles} cycles"
+        bench.send(_codes(bench, 2))
+        await bench.receive()
+        await bench.idle()
+        bench.report(bench.check())
+
+
+@cocotb.test(**LIMIT)
+async def state_reset_in_every_cycle(dut: Any) -> None:
+    """RESET_STATE while characters are under way holds for the next one, not for them."""
+    bench = await _bench(dut)
+    await bench.configure()
+    for cycles in _cycles(bench):
+        await _send_part(bench, _codes(bench, 2), False)
+        await ClockCycles(dut.clk_i, 1 + cycles)
+        await bench.reset_state()
+    await _send_part(bench, _codes(bench, 2), True)
+    await bench.receive()
+    await bench.idle()
+    await bench.reset_state()
+    await bench.configure(generate=True, length=20)
+    bench.send(_codes(bench, 2))
+    while not await bench.read("STATUS") & registers.bit("STATUS", "GENERATING"):
+        pass
+    await bench.reset_state()
+    await bench.receive()
+    await bench.idle()
+    await bench.configure()
+    bench.send(_codes(bench, 3))
+    await bench.receive()
+    await bench.idle()
+    bench.report(bench.check())
+
+
+@cocotb.test(**LIMIT)
+async def every_transition(dut: Any) -> None:
+    """Each mode behind each, with the state kept and with automatic resets."""
+    bench = await _bench(dut)
+    for auto_reset in (False, True):
+        for mode in "ssggppspgs":  # every pair of neighbours
+            length = {"s": 3, "g": 2, "p": 0}[mode]
+            await bench.configure(generate=mode != "s", auto_reset=auto_reset, length=length)
+            bench.send(_codes(bench, bench.rng.randint(1, 3)))
+            if mode == "p":
+                await _quiet(bench)
+            else:
+                await bench.receive()
+            await bench.idle()
+    bench.report(bench.check())
+
+
+@cocotb.test(**LIMIT)
+async def controls_at_any_time(dut: Any) -> None:
+    """STOP does nothing unless characters are generated; counters may be cleared while they count."""
+    bench = await _bench(dut)
+    stop, clear = (registers.bit("CONTROL", name) for name in ("STOP", "CLEAR_COUNTERS"))
+    await bench.write("CONTROL", 0xFFFFFFFF)  # other bits mean nothing
+    await bench.configure()
+    bench.model.reset_state()
+    await _send_part(bench, _codes(bench, 3), False)
+    await bench.write("CONTROL", stop | clear)
+    await _quiet(bench)
+    assert await bench.read("CHARACTERS") == 0
+    await _send_part(bench, _codes(bench, 2), True)
+    await bench.receive()
+    await bench.idle()
+    assert await bench.read("CHARACTERS") == 2
+    await bench.configure(generate=True, length=12)
+    await _send_part(bench, _codes(bench, 2), False)
+    await bench.write("CONTROL", stop)  # while priming
+    await _send_part(bench, _codes(bench, 1), True)
+    while not await bench.read("STATUS") & registers.bit("STATUS", "GENERATING"):
+        pass
+    await bench.write("CONTROL", clear)
+    await bench.receive()
+    await bench.idle()
+    assert await bench.read("CHARACTERS") < 12
+    bench.report(bench.check())
+
+
+@cocotb.test(**LIMIT)
+async def registers_while_busy(dut: Any) -> None:
+    """MODE and LENGTH hold from the next sequence on; SEED means nothing without a temperature."""
+    bench = await _bench(dut)
+    await bench.configure()
+    await _send_part(bench, _codes(bench, 2), False)
+    await bench.configure(generate=True, auto_reset=True, length=7)
+    await bench.write("SEED", 99)
+    bench.generate_mode = False
+    await _send_part(bench, _codes(bench, 2), True)
+    await bench.receive()
+    bench.generate_mode = True
+    bench.send(_codes(bench, 2))
+    while not await bench.read("STATUS") & registers.bit("STATUS", "GENERATING"):
+        pass
+    await bench.write("SEED", 98)
+    await bench.write("LENGTH", 1)
+    await bench.write("MODE", 0)
+    await bench.receive()
+    await bench.idle()
+    await bench.seed(3)
+    await bench.set_temperature(TEMPERATURE.max_raw)
+    await bench.configure(generate=True, length=6)
+    bench.send(_codes(bench, 1))
+    await bench.receive()
+    await bench.idle()
+    bench.report(bench.check())
+
+
+@cocotb.test(**LIMIT)
+async def output_buffer_full(dut: Any) -> None:
+    """Nobody takes the output, then beats are taken one by one: every level of the output buffer."""
+    bench = await _bench(dut)
+    period = bench.plan.cycles_per_character
+    for generate in (False, True):
+        await bench.configure(generate=generate, length=30)
+        bench.sink.pause = True
+        bench.send(_codes(bench, 2 if generate else 20))
+        if generate:
+            bench.send(_codes(bench, 3))  # waits until what is generated has ended
+        await ClockCycles(dut.clk_i, 20 * period)
+        for _ in range(24):
+            bench.sink.pause = False
+            await RisingEdge(dut.clk_i)
+            bench.sink.pause = True
+            await ClockCycles(dut.clk_i, bench.rng.randint(1, 2 * period))
+        bench.sink.pause = False
+        for _ in range(1 + generate):
+            await bench.receive()
+        await bench.idle()
+    bench.report(bench.check())
+
+
+@cocotb.test(**LIMIT)
+async def same_code_again(dut: Any) -> None:
+    """The first two codes, so often that states reach where they end; then more than a hundred others."""
+    bench = await _bench(dut)
+    await bench.configure()
+    for codes in ([0] * 60, [1 % bench.network.spec.vocabulary] * 60, [0] * 60, _codes(bench, 120)):
+        bench.send(codes)
+        await bench.receive()
+        await bench.idle()
+    await bench.set_temperature(temperature_to_raw(1.0))
+    await bench.configure(generate=True, length=120)
+    bench.send(_codes(bench, 1))
+    await bench.receive()
+    await bench.idle()
+    bench.report(bench.check())
+
+
+@cocotb.test(**LIMIT)
+async def rare_noise(dut: Any) -> None:
+    """Random words that come once in millions: all zeros in front, and the last entry of the noise table."""
+    bench = await _bench(dut)
+    await bench.set_temperature(TEMPERATURE.max_raw)
+    for seed in RARE_SEEDS:
+        await bench.seed(seed)
+        await bench.configure(generate=True, length=2)
+        bench.send(_codes(bench, 1))
+        await bench.receive()
+        await bench.idle()
+    bench.report(bench.check())
+
+
+@cocotb.test(**LIMIT)
+async def error_bits(dut: Any) -> None:
+    """Bad codes in every mode; BAD_CODE goes by writing 1 only, and comes again."""
+    bench = await _bench(dut)
+    vocabulary = bench.network.spec.vocabulary
+    assert vocabulary < 256
+    await bench.configure()
+    bench.send([vocabulary, 0, 255])
+    await bench.receive()
+    await bench.idle()
+    assert await bench.read("ERRORS") == 1
+    await bench.write("ERRORS", 0)
+    assert await bench.read("ERRORS") == 1
+    await bench.configure(generate=True, length=2)
+    bench.send([0, vocabulary])
+    await bench.receive()
+    await bench.idle()
+    await bench.write("ERRORS", 1)
+    assert await bench.read("ERRORS") == 0
+    assert await bench.read("ERROR_COUNT") == 3
+    bench.report(bench.check())
+
+
+@cocotb.test(**LIMIT)
+async def write_of_no_byte(dut: Any) -> None:
+    """A write whose WSTRB is 0 is answered with OKAY, and changes nothing."""
+    bench = await _bench(dut)
+    await bench.write("LENGTH", 0x12345678)
+    dut.s_axil_awaddr.value = registers.address("LENGTH")
+    dut.s_axil_wdata.value = 0xFFFFFFFF
+    dut.s_axil_wstrb.value = 0
+    dut.s_axil_awvalid.value = dut.s_axil_wvalid.value = 1
+    await RisingEdge(dut.clk_i)
+    assert dut.s_axil_awready.value and dut.s_axil_wready.value
+    dut.s_axil_awvalid.value = dut.s_axil_wvalid.value = 0
+    await RisingEdge(dut.s_axil_bvalid)
+    assert int(dut.s_axil_bresp.value) == 0
+    await ClockCycles(dut.clk_i, 3)
+    bench.registers.write_if.b_channel.clear()  # nobody had asked for that answer
+    assert await bench.read("LENGTH") == 0x12345678
+
+
+@cocotb.test(**LIMIT)
+async def requests_at_once(dut: Any) -> None:
+    """Reads and writes of single bytes, offered before earlier ones are answered; AxPROT means nothing."""
+    bench = await _bench(dut)
+    master, everything = bench.registers, AxiProt.PRIVILEGED | AxiProt.NONSECURE | AxiProt.INSTRUCTION
+    for prot in (AxiProt(0), everything, AxiProt(0)):
+        data = bench.rng.randbytes(4)
+        first, ident = registers.address("LENGTH"), registers.ID.to_bytes(4, "little")
+        writes = [cocotb.start_soon(master.write(first + k, data[k : k + 1], prot=prot)) for k in range(4)]
+        reads = [cocotb.start_soon(master.read(registers.address("ID") + k, 1, prot=prot)) for k in range(4)]
+        for write in writes:
+            assert (await write).resp == AxiResp.OKAY
+        for k, read in enumerate(reads):
+            response = await read
+            assert (response.resp, response.data) == (AxiResp.OKAY, ident[k : k + 1])
+        assert await bench.read("LENGTH") == int.from_bytes(data, "little")

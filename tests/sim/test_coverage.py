@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The coverage plan, what counts it, and the record."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from docs.tables import VERIFICATION, coverage
+from hls.design import Design
+from hls.schedule import Array
+from models.errors import CheckError
+from scripts.cover import command
+from sim import coverage_exclusions
+from sim.bench.components import COVERAGE_FILE
+from sim.coverage import CodePoint, code_figures, designs, merge_bins, merge_code
+from sim.coverage_exclusions import Exclusion
+from sim.coverage_plan import BINS, PLAN
+from sim.reference import Reference
+from sim.rtl import Rtl
+from tests.networks import small_spec, with_weights
+
+VALUE_POINTS = ("saturation", "rounding", "tables", "accumulators", "sums")
+needs_cocotb_coverage = pytest.mark.skipif(sys.version_info < (3, 11), reason="cocotb-coverage has no wheel")
+
+
+def test_bins_are_unique_and_explained() -> None:
+    assert len(set(BINS)) == len(BINS) > 200
+    assert len({point.name for point in PLAN}) == len(PLAN)
+    assert all(point.meaning and point.bins for point in PLAN)
+
+
+def test_table_of_the_docs_is_the_plan() -> None:
+    text = VERIFICATION.read_text(encoding="utf-8")
+    assert coverage(text) == text and f"{len(BINS)} bins" in text, "run make docs"
+
+
+def value_bins(design: Design, codes: list[list[int]]) -> set[tuple[str, str]]:
+    from sim.bench.coverage import Values
+
+    network = design.network
+    reference, values, found = Reference(network), Values(network), set()
+    for sequence in codes:
+        before, trace = reference.state, {}
+        reference.run(sequence, trace)
+        found |= values.bins(before, sequence, trace)
+    return found
+
+
+@needs_cocotb_coverage
+@pytest.mark.parametrize("more", range(3))
+def test_weights_take_every_accumulator_to_its_ends(seed: int, more: int) -> None:
+    found = value_bins(designs(seed + more)["extremes"], [[0] * 60, [1] * 60])
+    wanted = {b for b in BINS if b[0] in ("accumulators", "sums")} - {
+        ("sums", "logits, lowest"),
+        ("sums", "logits, highest"),
+    }
+    assert wanted <= found
+
+
+@needs_cocotb_coverage
+def test_value_bins_are_not_hit_by_anything(rng: np.random.Generator) -> None:
+    """Ordinary weights and a short text reach no proven end, and hardly a corner of a table."""
+    network = with_weights(small_spec("w8a8", 11, (7, 10)), rng)
+    found = value_bins(Design(network, Array(4, 2, 2, 2)), [[3]])
+    assert not {b for b in found if b[0] in ("accumulators", "sums")}
+    assert len(found) < len([b for b in BINS if b[0] in VALUE_POINTS]) / 2
+
+
+def point(kind: str, what: str, hits: int, line: int = 3) -> str:
+    fields = {"f": "FILE", "l": line, "n": 7, "t": kind, "page": f"v_{kind}/top", "o": what, "h": "top.a"}
+    return "C '" + "".join(f"\x01{key}\x02{value}" for key, value in fields.items()) + f"' {hits}\n"
+
+
+def test_code_points_are_merged_by_their_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = tmp_path / "some.sv"
+    source.write_text("a\nb\nc\n`ifdef ZYNQ_LSTM_TRACE\nd\n`endif\ne\n")
+    first = point("toggle", "a[0]:0->1", 0) + point("toggle", "a[1]:0->1", 0) + point("branch", "if", 2)
+    second = point("toggle", "a[0]:0->1", 3) + point("line", "block", 0, 5) + point("line", "block", 0, 7)
+    files = []
+    for k, text in enumerate((first, second)):
+        files.append(tmp_path / f"{k}.dat")
+        files[-1].write_text("# SystemC::Coverage-3\n" + text.replace("FILE", str(source)))
+    points = merge_code(files)
+    assert points == {
+        CodePoint("toggle", "some.sv", 3, 7, "a[0]:0->1"): 3,
+        CodePoint("toggle", "some.sv", 3, 7, "a[1]:0->1"): 0,
+        CodePoint("line", "some.sv", 3, 7, "if"): 2,
+        CodePoint("line", "some.sv", 7, 7, "block"): 0,
+    }
+    figures = code_figures(points)
+    assert (figures["line"], figures["toggle"]) == (50, 50)
+    assert figures["toggle_missed"] == ["some.sv:3 a[1]:0->1"]
+    entry = Exclusion("toggle", "some.sv", r"a\[1\].*", "constant")
+    monkeypatch.setattr("sim.coverage.EXCLUSIONS", (entry,))
+    figures = code_figures(points)
+    assert figures["toggle"] == 100 and figures["excluded"][0]["points"] == 1
+
+
+def test_every_exclusion_is_of_rtl_that_there_is() -> None:
+    folder = Path(__file__).parents[2] / "hls" / "rtl"
+    for entry in coverage_exclusions.EXCLUSIONS:
+        assert (folder / entry.file).exists() or entry.file == "zynq_lstm.sv", entry
+        assert entry.kind in ("line", "toggle"), entry
+        assert len(entry.why) > 20, entry
+
+
+@needs_cocotb_coverage
+@pytest.mark.rtl
+@pytest.mark.slow
+def test_bench_counts_what_a_test_does(tmp_path: Path, seed: int) -> None:
+    """A small design: what two tests must hit, and what they cannot; lines and toggles from the same runs."""
+    network = with_weights(small_spec("w8a8", 3, (2, 1)), np.random.default_rng(seed), extreme=True)
+    rtl = Rtl.build(Design(network, Array(1, 1, 1, 1)), tmp_path, coverage=True)
+    runs = [rtl.cover(test, seed) for test in ("every_transition", "error_bits")]
+    hits = [merge_bins([run / COVERAGE_FILE], tmp_path / "merged.yml") for run in runs]
+    assert all(hits[0][bin_] for bin_ in BINS if bin_[0] in ("mode", "mode transition"))
+    assert not any(hits[0][bin_] for bin_ in BINS if bin_[0] in ("bad codes", "seed", "counters"))
+    assert hits[1]["bad codes", "kept by 0"] and not hits[1]["mode transition", "score to score"]
+    both = merge_bins([run / COVERAGE_FILE for run in runs], tmp_path / "merged.yml")
+    assert both == {bin_: hits[0][bin_] + hits[1][bin_] for bin_ in BINS}
+    figures = [code_figures(merge_code(files)) for files in ([runs[0] / "coverage.dat"],)]
+    assert 50 < figures[0]["line"] < 100 and 30 < figures[0]["toggle"] < 100
+
+
+@needs_cocotb_coverage
+def test_verb_fails_below_its_goals(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    data: dict[str, Any] = {
+        "bins": {"planned": 2, "hit": 1, "missed": ["reset: choice"]},
+        "code": {
+            "line": 99.0,
+            "toggle": 96.0,
+            "line_points": {"counted": 9},
+            "toggle_points": {"counted": 9},
+        },
+    }
+    monkeypatch.setattr("sim.coverage.measure", lambda *_: data)
+    done = CliRunner().invoke(command, ["--output", str(tmp_path)])
+    assert isinstance(done.exception, CheckError) and "missed  reset: choice\n1 of 2 bins" in done.output
+    data["bins"] = {"planned": 2, "hit": 2, "missed": []}
+    assert CliRunner().invoke(command, ["--output", str(tmp_path)]).exit_code == 0
+    assert json.loads((tmp_path / "coverage.json").read_text()) == data
+    data["code"]["toggle"] = 94.9
+    assert isinstance(CliRunner().invoke(command, ["--output", str(tmp_path)]).exception, CheckError)
