@@ -12,7 +12,7 @@ BIN := .venv/bin
 unexport PYTHONPATH PYTHONHOME PYTHONSTARTUP
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test nightly matrix train lint docs luts lock venv clean distclean
+.PHONY: help demo test nightly matrix train lint docs site luts lock venv clean distclean
 
 help: ## what there is to make
 	@echo "make TARGET, where TARGET is"
@@ -51,6 +51,11 @@ docs: venv ## draw the pictures of the documentation anew
 	@$(BIN)/zynq-lstm upset --shipped --plot docs/upsets.svg > /dev/null
 	@$(BIN)/python -m docs.tables
 
+site: venv ## the documentation as a site, with pages of the API, in build/site
+	@test -d build/site-packages || $(BIN)/python -m pip install --quiet --require-hashes --no-deps \
+	  --target build/site-packages -r requirements-docs.lock
+	PYTHONPATH=build/site-packages $(BIN)/python -m sphinx -q -W --keep-going -b html docs build/site
+
 luts: venv ## count the LUTs in the documentation's table of lanes anew (half an hour)
 	@$(BIN)/python -m docs.tables --synthesize
 
@@ -67,6 +72,7 @@ lock: ## resolve requirements.lock anew (ARGS=--upgrade takes new versions)
 	  build/lock/bin/pip install --quiet uv==$(UV_VERSION); }
 	$(COMPILE) --universal --extra dev $(ARGS) pyproject.toml requirements.in -o requirements.lock
 	$(COMPILE) --no-deps $(ARGS) requirements-nodeps.in -o requirements-nodeps.lock
+	$(COMPILE) --universal $(ARGS) requirements-docs.in -o requirements-docs.lock
 
 clean: ## remove what was built; the environment stays
 	rm -rf build .pytest_cache .ruff_cache .mypy_cache .hypothesis

@@ -34,7 +34,7 @@ from models.float_lstm import PACKAGE, State, load_weights, project, recurrent_l
 from models.freeze import arithmetic_bounds, freeze_weights
 from models.network import IntegerNetwork
 from models.quantized_cell import QuantizedLSTMCell
-from models.quantizers import fixed, quantize_weight, weight_quantizer
+from models.quantizers import fixed, quantize_weight, raw_weights, weight_quantizer
 from models.quiet import import_qkeras
 from models.spec import (
     DEFAULT_PRESET,
@@ -145,7 +145,7 @@ class QuantizedLSTM(QLSTM):
     def integer_weights(self) -> dict[str, NDArray[np.int64]]:
         """Raw W, U and b."""
         return {
-            name: _raw(value, getattr(self.formats, name))
+            name: raw_weights(value, getattr(self.formats, name))
             for name, value in zip("WUb", self.cell.quantized_weights(), strict=True)
         }
 
@@ -210,7 +210,7 @@ class QuantizedDense(QDense):
     def integer_weights(self) -> dict[str, NDArray[np.int64]]:
         """Raw W and b."""
         return {
-            name: _raw(value, getattr(self.formats, name))
+            name: raw_weights(value, getattr(self.formats, name))
             for name, value in zip("Wb", self.quantized_weights(), strict=True)
         }
 
@@ -387,10 +387,3 @@ def _spec_of(checkpoint: Checkpoint) -> NetworkSpec:
     if checkpoint.spec is None:
         raise UserError("the checkpoint is of a float network; quantize it first")
     return checkpoint.spec
-
-
-def _raw(value: Any, fmt: FixedFormat) -> NDArray[np.int64]:
-    raw = np.asarray(value, np.float64) * 2.0**fmt.frac
-    integers = raw.astype(np.int64)
-    assert np.array_equal(integers, raw), f"a weight is off the grid of {fmt}"
-    return integers

@@ -6,6 +6,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from models.errors import UserError
 from models.float_lstm import PACKAGE, tf
 from models.quiet import import_qkeras
@@ -102,3 +105,11 @@ def quantize_weight(quantizer: quantized_bits, fmt: FixedFormat, weight: Any) ->
         return tf.clip_by_value(value, -bound, bound), lambda upstream: upstream
 
     return snap(quantizer(clip(tf.convert_to_tensor(weight))))
+
+
+def raw_weights(value: Any, fmt: FixedFormat) -> NDArray[np.int64]:
+    """The integers of values that are on a format's grid."""
+    raw = np.asarray(value, np.float64) * 2.0**fmt.frac
+    integers = raw.astype(np.int64)
+    assert np.array_equal(integers, raw), f"a weight is off the grid of {fmt}"
+    return integers

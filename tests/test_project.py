@@ -15,7 +15,7 @@ import yaml
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE_SUFFIXES = {".py", ".sv", ".svh", ".v", ".vh", ".h", ".hpp", ".cpp", ".tcl"}
 PACKAGES = {"models", "hls", "sim", "scripts"}
-LOCKS = ["requirements.lock", "requirements-nodeps.lock"]
+LOCKS = ["requirements.lock", "requirements-nodeps.lock", "requirements-docs.lock"]
 MOST_LINES = 400
 #: Longer modules, and why.
 LONG = {
@@ -109,7 +109,8 @@ def test_modules_are_short_or_say_why_not():
         for path in tracked_files()
         if path.suffix == ".py" and path.relative_to(ROOT).parts[0] in PACKAGES
     }
-    assert {name for name, count in lines.items() if count > MOST_LINES} == set(LONG)
+    assert {name for name, count in lines.items() if count > MOST_LINES} <= set(LONG)
+    assert set(LONG) <= set(lines)
 
 
 def test_pre_commit_runs_what_make_lint_runs():
