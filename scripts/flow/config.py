@@ -244,24 +244,28 @@ class Engine(Section):
         None, "Most DSPs that the array may take; what fits the part if not given.", 1, example=208
     )
     reuse_factor: int | None = _key(
-        None, "HLS: clock cycles of each matrix product; a quarter of a layer's columns if not given.", 1,
+        None,
+        "HLS: clock cycles of each matrix product; a quarter of a layer's columns if not given.",
+        1,
         example=32,
-    )  # fmt: skip
+    )
     synthesis: bool = _key(True, "Count LUTs, flip-flops, DSPs and block RAM with Yosys: minutes.")
 
     @field_validator("part")
     @classmethod
     def _known(cls, value: str) -> str:
-        return part_name(value)
+        part_name(value)
+        return value
 
 
 class Verification(Section):
     """What is simulated, compared and measured."""
 
     engines: list[str] = _key(
-        list(ENGINES), "Engines compared with the reference, at every signal of every character.",
+        list(ENGINES),
+        "Engines compared with the reference, at every signal of every character.",
         choices=ENGINES,
-    )  # fmt: skip
+    )
     characters: int = _key(
         _option(demo.command, "characters"),
         "Held-out characters to compare on; 'zynq-lstm simulate' takes any number.",

@@ -52,7 +52,7 @@ def run_hls(work: Work) -> Result:
     engine = work.flow.config.engine
     checkpoint, network = checkpoint_of(work)
     options: dict[str, Any] = {
-        "part": PART if PART.startswith(engine.part) else engine.part,
+        "part": PART if PART.startswith(engine.part) else engine.part,  # with a package, if it can be
         "clock_period": 1000 / engine.clock_mhz,
     }
     if engine.reuse_factor:

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import (  # fmt: skip
+from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,

@@ -21,6 +21,9 @@ _SIM = ("models/*.py", "sim/*.py", "scripts/flow/engines.py", "scripts/flow/work
 _HLS = (*_SIM, "hls/*.py")
 #: Keys that matter to the float networks, too.
 _OF_FLOAT = tuple(k for k in Training.model_fields if k not in ("distill", "quantized_from"))
+#: Keys that choose the array of the RTL, and what engines read and write.
+_ARRAY = ("engine.part", "engine.lanes", "engine.dsp")
+_TEXT = tuple(f"verification.{key}" for key in ("characters", "generate", "temperature", "seed"))
 _SHIPPED = "models/checkpoints/*.safetensors"
 _KERAS = ("numpy", "tensorflow", "keras", "qkeras-v3")
 
@@ -37,7 +40,7 @@ STAGES = (
         "estimate",
         "predict cycles, DSPs and block RAM of the engine, and whether it fits",
         network.predict,
-        reads=("model", "formats", "training.checkpoint", "engine.part", "engine.lanes", "engine.dsp"),
+        reads=("model", "formats", "training.checkpoint", *_ARRAY),
         after=("corpus",),
         code=(*_HLS, "scripts/flow/network.py", _SHIPPED),
         files=lambda config: (_file(config.training.checkpoint),),
@@ -75,10 +78,7 @@ STAGES = (
         "hls",
         "convert to HLS C++, compile it, and record every signal",
         engines.run_hls,
-        reads=(
-            *("engine.part", "engine.clock_mhz", "engine.reuse_factor", "verification.characters"),
-            *("verification.generate", "verification.temperature", "verification.seed"),
-        ),
+        reads=("engine.part", "engine.clock_mhz", "engine.reuse_factor", *_TEXT),
         after=("corpus", "quantize"),
         code=(*_HLS, "hls/vitis/**/*"),
         packages=("numpy", "hls4ml"),
@@ -88,7 +88,7 @@ STAGES = (
         "rtl",
         "generate the SystemVerilog and its memory files",
         engines.write_rtl,
-        reads=("engine.part", "engine.lanes", "engine.dsp"),
+        reads=_ARRAY,
         after=("quantize",),
         code=(*_HLS, "hls/rtl/*"),
     ),
@@ -96,11 +96,7 @@ STAGES = (
         "simulate",
         "simulate the RTL under cocotb, every signal compared as it comes",
         engines.simulate,
-        reads=(
-            *("engine.part", "engine.lanes", "engine.dsp", "verification.characters"),
-            *("verification.generate", "verification.temperature", "verification.seed"),
-            *("verification.simulator", "verification.protocol"),
-        ),
+        reads=(*_ARRAY, *_TEXT, "verification.simulator", "verification.protocol"),
         after=("corpus", "quantize", "rtl"),
         code=(*_HLS, "sim/bench/*.py", "sim/cells/*"),
         packages=("cocotb", "verilator"),
@@ -110,7 +106,7 @@ STAGES = (
         "compare",
         "compare every signal of every engine with the reference",
         engines.compare_engines,
-        reads=("verification",),
+        reads=("verification.engines", *_TEXT),
         after=("corpus", "quantize", "hls", "simulate"),
         code=(*_SIM, "scripts/flow/coverage.py"),
         packages=_KERAS,
@@ -119,7 +115,7 @@ STAGES = (
         "synthesize",
         "count LUTs, flip-flops, DSPs and block RAM with Yosys, and check the netlist",
         engines.synthesize,
-        reads=("engine.part", "engine.lanes", "engine.dsp"),
+        reads=_ARRAY,
         after=("quantize", "rtl"),
         code=("hls/*.py", "hls/rtl/*", "scripts/flow/engines.py"),
         packages=("pyosys",),
