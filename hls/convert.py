@@ -110,6 +110,13 @@ def compile_model(hls_model: Any) -> None:
         raise UserError(f"compiling {folder} failed; see {log}: {first_error(log, before)}") from error
 
 
+def library(hls_model: Any) -> tuple[Path, str]:
+    """What :func:`compile_model` built for Vitis: the library, and its top function for doubles."""
+    name = hls_model.config.get_project_name()
+    (path,) = Path(hls_model.config.get_output_dir()).glob(f"firmware/{name}-*.so")
+    return path, f"{name}_double"
+
+
 def _check_layers(model: Any) -> None:
     """Refuse wrappers around our layers, which hls4ml would take apart wrongly."""
     for layer in model.layers:

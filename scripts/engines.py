@@ -44,16 +44,28 @@ def trace(
 
     from models import quantized
 
-    model = quantized.quantized_model(checkpoint)
     if engine == "keras":
-        return dict(quantized.trace(model, codes))
+        return dict(quantized.trace(quantized.quantized_model(checkpoint), codes))
 
     from hls import simulate
-    from hls.convert import compile_model, convert
 
-    graph = convert(model, folder)
+    return simulate.trace(_converted(checkpoint, folder), codes)
+
+
+def compiled_hls(checkpoint: Checkpoint, folder: Path) -> tuple[Path, str]:
+    """Convert a checkpoint in ``folder`` and compile its C++: the library, and its function for doubles."""
+    from hls.convert import library
+
+    return library(_converted(checkpoint, folder))
+
+
+def _converted(checkpoint: Checkpoint, folder: Path) -> Any:
+    from hls.convert import compile_model, convert
+    from models import quantized
+
+    graph = convert(quantized.quantized_model(checkpoint), folder)
     compile_model(graph)
-    return simulate.trace(graph, codes)
+    return graph
 
 
 def simulation(

@@ -34,6 +34,15 @@ PIECE = 1000  # characters scored as one sequence: a bound on memory
     "--simulator", type=click.Choice(("verilator", "icarus")), default="verilator", show_default=True
 )
 @click.option("--netlist", is_flag=True, help="The netlist that Yosys makes, minutes for a full engine.")
+@click.option("--hls", "with_hls", is_flag=True, help="The hls4ml C++, behind the engine's interfaces.")
+@click.option(
+    "--exported",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder of Verilog that Vitis HLS exported, behind the engine's interfaces; needs --ports.",
+)
+@click.option(
+    "--ports", type=click.Path(path_type=Path), help="What its ports are called: TOML, see the docs."
+)
 @click.option("--waves", is_flag=True, help="Write a waveform (FST); slower.")
 @click.option("--protocol", is_flag=True, help="Also run the tests of streams, registers and modes.")
 @click.option(
@@ -59,6 +68,9 @@ def command(
     temperature: float,
     simulator: str,
     netlist: bool,
+    with_hls: bool,
+    exported: Path | None,
+    ports: Path | None,
     waves: bool,
     protocol: bool,
     seed: int,
@@ -83,19 +95,33 @@ def command(
     from models.checkpoint import Checkpoint, shipped
     from models.corpus import decode
     from models.freeze import freeze
+    from scripts.engines import compiled_hls
     from sim import records
     from sim.rtl import PROTOCOL_TESTS, Rtl, Sequence
+    from sim.shell import PortMap
 
     if length < 0:
         raise UserError(f"--generate is {length}; it must be 0 or more")
+    if (exported is None) != (ports is None):
+        raise UserError("--exported and --ports go together")
+    if netlist + with_hls + (exported is not None) > 1:
+        raise UserError("--netlist, --hls and --exported exclude each other")
+    if (with_hls or exported) and (waves or simulator != "verilator"):
+        raise UserError("--hls and --exported run on Verilator, without waveforms")
     raw, seed = temperature_to_raw(temperature), check_seed(seed)
-    network = freeze(Checkpoint.load(checkpoint or shipped("w8a8")))
+    loaded = Checkpoint.load(checkpoint or shipped("w8a8"))
+    network = freeze(loaded)
     codes = text_codes(network.vocabulary, text, text_file, characters)
     console = Console()
-    design = Design(network, fitting_array(network.spec, dsp=dsp, lanes=lanes, parity=parity))
     build, what = (Rtl.build_netlist, "Yosys and ") if netlist else (Rtl.build, "")
     with console.status(f"building with {what}{simulator}"):
-        rtl = build(design, output, simulator=simulator, waves=waves)
+        if exported and ports:
+            rtl = Rtl.build_exported(network, exported, PortMap.load(ports), output)
+        elif with_hls:
+            rtl = Rtl.build_hls(network, *compiled_hls(loaded, output / "hls"), output)
+        else:
+            design = Design(network, fitting_array(network.spec, dsp=dsp, lanes=lanes, parity=parity))
+            rtl = build(design, output, simulator=simulator, waves=waves)
     for test in PROTOCOL_TESTS if protocol else ():
         with console.status(test):
             rtl.protocol(test, seed)

@@ -16,9 +16,12 @@ from numpy.typing import NDArray
 
 from hls.design import Design
 from hls.generate import generate
+from hls.schedule import Array
 from hls.synthesis import results, synthesize
 from models.errors import CheckError, UserError
+from models.network import IntegerNetwork
 from models.store import claim, write_text
+from sim import shell
 from sim.bench.components import (
     BAD_INPUTS_FILE,
     MUTANTS_FILE,
@@ -28,7 +31,8 @@ from sim.bench.components import (
     STREAM_FILE,
 )
 from sim.fixed import Raw
-from sim.simulator import WAVES, Simulator, build, build_netlist
+from sim.shell import PortMap
+from sim.simulator import WAVES, Simulator, build, build_netlist, build_shell
 from sim.trace import RtlTraceReader, read_rtl_trace, trace_files
 
 PROTOCOL_TESTS = (
@@ -68,6 +72,7 @@ CORNER_TESTS = (
 )
 
 PROJECT_FILE = "project.json"
+SHELL_ARRAY = Array(1, 1, 1, 1)  # what registers say of an array where there is none
 LOOK_SECONDS = 0.05  # between looks at what has been generated or compared
 
 
@@ -141,6 +146,42 @@ class Rtl:
         synthesize(project)
         netlist = results(project) / "netlist.v"
         return cls(design, network_file, build_netlist(netlist, simulator, waves=waves), traced=False)
+
+    @classmethod
+    def build_hls(cls, network: IntegerNetwork, library: Path, function: str, folder: Path) -> Rtl:
+        """Build a simulation of compiled hls4ml C++ behind the engine's interfaces; every signal is seen.
+
+        Args:
+            library: what hls4ml compiled of a converted model.
+            function: its top function for doubles.
+        """
+        design = Design(network, SHELL_ARRAY)
+        project, network_file = _write(design, folder, shell.project(design, shell.text("dpi_kernel.sv")))
+        options = ["-CFLAGS", f"-DZYNQ_LSTM_NETWORK={function}", "-LDFLAGS", str(library.resolve())]
+        source = Path(shell.__file__).parent / shell.DPI
+        return cls(design, network_file, build_shell(project, sources=[source], options=options))
+
+    @classmethod
+    def build_exported(cls, network: IntegerNetwork, exported: Path, ports: PortMap, folder: Path) -> Rtl:
+        """Build a simulation of RTL that Vitis HLS exported of a converted model; only ports are seen.
+
+        Args:
+            exported: folder of its Verilog, and of the files that this reads.
+            ports: what its ports are called.
+
+        Raises:
+            UserError: if there is no Verilog, or Verilator does not accept it.
+        """
+        sources = sorted(path for path in exported.glob("*") if path.suffix in shell.SOURCES)
+        if not sources:
+            raise UserError(f"{exported}: no Verilog there")
+        design = Design(network, SHELL_ARRAY)
+        kernel = ports.kernel(network.spec.vocabulary)
+        project, network_file = _write(design, folder, shell.project(design, kernel))
+        for path in exported.iterdir():  # memories are read from where the simulation runs
+            if path.is_file() and path.suffix not in shell.SOURCES:
+                shutil.copyfile(path, project / path.name)
+        return cls(design, network_file, build_shell(project, sources=sources), traced=False)
 
     def score(
         self,
@@ -396,13 +437,13 @@ def _module(test: str) -> str:
     return "sim.bench.corners" if test in CORNER_TESTS else "sim.bench.protocol"
 
 
-def _write(design: Design, folder: Path) -> tuple[Path, Path]:
-    """Write the project and the network for the bench; their paths."""
+def _write(design: Design, folder: Path, files: dict[str, str] | None = None) -> tuple[Path, Path]:
+    """Write the project, or other files in its place, and the network for the bench; their paths."""
     folder = folder.resolve()
     claim(folder)
     network_file = folder / "network.safetensors"
     design.network.save(network_file)
-    write_project(design, folder / "rtl")
+    write_project(design, folder / "rtl", files)
     return folder / "rtl", network_file
 
 
@@ -424,10 +465,10 @@ def _copy(project: Path, folder: Path) -> None:
             shutil.copyfile(path, folder / path.name)
 
 
-def write_project(design: Design, folder: Path) -> None:
+def write_project(design: Design, folder: Path, files: dict[str, str] | None = None) -> None:
     """Write the generated files; what is there and equal stays untouched, so that nothing is rebuilt."""
     folder.mkdir(parents=True, exist_ok=True)
-    files = generate(design)
+    files = files or generate(design)
     for old in folder.iterdir():
         if old.is_file() and old.name not in files and old.suffix in (".sv", ".svh", ".mem"):
             old.unlink()

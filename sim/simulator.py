@@ -123,6 +123,23 @@ def build(
     return _build(project, name, waves, lambda _: sources, _RTL_OPTIONS)
 
 
+def build_shell(project: Path, *, sources: Sequence[Path] = (), options: Sequence[str] = ()) -> Simulator:
+    """Build a project of sim.shell with Verilator.
+
+    Args:
+        sources: more Verilog or C++.
+        options: more of Verilator's options.
+
+    Raises:
+        UserError: as :func:`build`.
+    """
+    project = project.resolve()
+    paths = [*sorted(project.glob("*.sv")), *(path.resolve() for path in sources)]
+    return _build(
+        project, "verilator", False, lambda _: [*options, *map(str, paths)], (*_RTL_OPTIONS, "-Wno-lint")
+    )
+
+
 def build_netlist(netlist: Path, name: str = "verilator", *, waves: bool = False) -> Simulator:
     """Build a netlist that hls.synthesis wrote, with Yosys' models of its cells and ours of block RAM.
 

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+// The hls4ml C++ as a simulator's DPI functions. ZYNQ_LSTM_NETWORK is the project's top function for doubles;
+// it and the others are in the library that hls4ml compiled (hls/vitis/nnet_utils/zynq_lstm_csim.h).
+#include <cstddef>
+#include <cstdio>
+#include <cstdlib>
+#include <vector>
+
+extern "C" {
+void ZYNQ_LSTM_NETWORK(double *codes, double *logits);
+void zynq_lstm_reset();
+void zynq_lstm_trace(long long *buffer, size_t count);
+long long *zynq_lstm_trace_end();
+unsigned long long zynq_lstm_sums_too_wide();
+}
+
+static const int SIGNALS = 12; // of a unit
+static std::vector<long long> values;
+static int logits_at = 0;
+static FILE *units_file = 0, *logits_file = 0;
+
+static FILE *open_file(const char *path) {
+    FILE *file = fopen(path, "a");
+    if (!file) {
+        perror(path);
+        exit(1);
+    }
+    return file;
+}
+
+extern "C" void zynq_lstm_dpi_trace(const char *units, const char *logits) {
+    units_file = open_file(units);
+    logits_file = open_file(logits);
+}
+
+// The lines of gate_pipeline.sv's and output_layer.sv's trace monitors (sim/trace.py reads them).
+static void write_lines(int units, int vocabulary, int lowest) {
+    for (int unit = 0; unit < units; unit++) {
+        fprintf(units_file, "%04x", unit);
+        for (int k = 0; k < SIGNALS; k++) {
+            fprintf(units_file, "%04x", (unsigned)values[unit * SIGNALS + k] & 0xffff);
+        }
+        fputc('\n', units_file);
+    }
+    for (int v = 0; v < (vocabulary + 3) / 4 * 4; v++) {
+        const long long logit = v < vocabulary ? values[logits_at + v] : lowest;
+        fprintf(logits_file, "%04x%s", (unsigned)logit & 0xffff, v % 4 == 3 ? "\n" : "");
+    }
+    fflush(units_file);
+    fflush(logits_file);
+}
+
+extern "C" void zynq_lstm_dpi_character(int code, int fresh, int units, int vocabulary) {
+    if (fresh) {
+        zynq_lstm_reset();
+    }
+    logits_at = units * SIGNALS;
+    values.assign(logits_at + vocabulary, 0);
+    std::vector<double> logits(vocabulary);
+    double word = code;
+    zynq_lstm_trace(values.data(), values.size());
+    ZYNQ_LSTM_NETWORK(&word, logits.data());
+    if (zynq_lstm_trace_end() != values.data() + values.size() || zynq_lstm_sums_too_wide()) {
+        fprintf(stderr, "the C++ recorded too few values, or a sum did not fit its accumulator\n");
+        exit(1);
+    }
+    if (units_file) {
+        write_lines(units, vocabulary, -(1 << 15));
+    }
+}
+
+extern "C" int zynq_lstm_dpi_logit(int code) { return (int)values[logits_at + code]; }

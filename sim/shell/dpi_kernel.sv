@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+// The network as C++ behind DPI (dpi_kernel.cpp): logits in the next cycle, signals to the trace's files.
+module kernel #(
+    parameter int VOCABULARY = 90,
+    parameter int LOGIT_BITS = 16,
+    parameter int UNITS = 256  // of all layers
+) (
+    input  logic                             clk_i,
+    input  logic                             rst_i,
+    input  logic                             start_i,
+    input  logic                             fresh_i,  // from a zero state
+    input  logic [14:0]                      code_i,
+    output logic                             done_o,
+    output logic [VOCABULARY*LOGIT_BITS-1:0] logits_o
+);
+  import "DPI-C" function void zynq_lstm_dpi_trace(input string units, input string logits);
+  import "DPI-C" function void zynq_lstm_dpi_character(
+      input int code, input int fresh, input int units, input int vocabulary);
+  import "DPI-C" function int zynq_lstm_dpi_logit(input int code);
+
+  string units, logits;
+  initial begin
+    if ($value$plusargs("trace_units_0=%s", units) != 0 && $value$plusargs("trace_logits=%s", logits) != 0)
+      zynq_lstm_dpi_trace(units, logits);
+  end
+  always @(posedge clk_i) begin
+    done_o <= start_i && !rst_i;
+    if (start_i) begin
+      zynq_lstm_dpi_character(int'(code_i), int'(fresh_i), UNITS, VOCABULARY);
+      for (int v = 0; v < int'(VOCABULARY); v++)
+        logits_o[v*LOGIT_BITS+:LOGIT_BITS] <= LOGIT_BITS'(zynq_lstm_dpi_logit(v));
+    end
+  end
+endmodule

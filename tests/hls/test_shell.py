@@ -1,0 +1,241 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The same bench on the hls4ml C++ (DPI), and on RTL in the form in which Vitis HLS exports it."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hls.convert import compile_model, convert, library
+from hls.design import Design
+from hls.generate import generate as rtl_project
+from hls.schedule import Array
+from models.errors import CheckError, UserError
+from models.network import IntegerNetwork
+from scripts.main import main
+from sim.generate import generate
+from sim.reference import Reference
+from sim.rtl import CORNER_TESTS, PROTOCOL_TESTS, Rtl
+from sim.shell import PortMap
+from tests.hls.hls4ml_networks import keras_model, random_network
+
+SEED = 7
+FEW_TESTS = ("score_with_pauses", "counters", "generate_stop", "sample_with_temperature")
+
+
+def parametrized() -> list[object]:
+    """All tests of the bench, most of them nightly."""
+    return [
+        test if test in FEW_TESTS else pytest.param(test, marks=pytest.mark.nightly)
+        for test in PROTOCOL_TESTS + CORNER_TESTS
+    ]
+
+
+def text_is_the_references(rtl: Rtl, network: IntegerNetwork) -> None:
+    codes = np.random.default_rng(SEED).integers(0, network.spec.vocabulary, 30)
+    run = rtl.score(codes)
+    assert run.report["mismatches"] == 0 and run.report["characters"] == 30
+    written = rtl.generate(codes[:3], 25, temperature_raw=300, seed=5).report["generated"]
+    assert written == generate(network, codes[:3], 25, 300, 5).tolist()
+
+
+# ---- the hls4ml C++
+
+
+@pytest.fixture(scope="module")
+def cplusplus(tmp_path_factory: pytest.TempPathFactory) -> tuple[IntegerNetwork, Rtl]:
+    network = random_network("w8a8", 11, (6, 5), np.random.default_rng(SEED))
+    folder = tmp_path_factory.mktemp("hls")
+    graph = convert(keras_model(network), folder / "hls")
+    compile_model(graph)
+    return network, Rtl.build_hls(network, *library(graph), folder)
+
+
+@pytest.mark.hls
+@pytest.mark.rtl
+@pytest.mark.slow
+def test_text_of_the_cplusplus(cplusplus: tuple[IntegerNetwork, Rtl]) -> None:
+    """Every signal of every character, and the text it writes."""
+    network, rtl = cplusplus
+    text_is_the_references(rtl, network)
+    codes, expected = [3, 1, 4, 1, 5], {}
+    Reference(network).run(codes, expected)
+    trace = rtl.score(codes).trace
+    assert trace.keys() == expected.keys()
+    assert all(np.array_equal(trace[name], expected[name]) for name in trace)
+
+
+@pytest.mark.hls
+@pytest.mark.rtl
+@pytest.mark.slow
+@pytest.mark.parametrize("test", parametrized())
+def test_protocol_of_the_cplusplus(cplusplus: tuple[IntegerNetwork, Rtl], test: str, seed: int) -> None:
+    cplusplus[1].protocol(test, seed)
+
+
+@pytest.mark.hls
+@pytest.mark.rtl
+@pytest.mark.slow
+def test_cplusplus_of_another_network_is_found(cplusplus: tuple[IntegerNetwork, Rtl], tmp_path: Path) -> None:
+    """The bench compares the C++ itself: one weight of layer 1 changed in the reference shows in layer 1."""
+    network, rtl = cplusplus
+    arrays = dict(network.arrays)
+    arrays["layers.1.U"] = arrays["layers.1.U"].copy()
+    arrays["layers.1.U"][2, 7] ^= 0x10
+    network_file = tmp_path / "network.safetensors"
+    IntegerNetwork(network.spec, network.vocabulary, arrays).save(network_file)
+    with pytest.raises(CheckError, match=r"first: character \d+, layer 1, z_f, unit 2: "):
+        dataclasses.replace(rtl, network_file=network_file).score(range(11))
+
+
+# ---- RTL exported by Vitis HLS: a stand-in with its handshake and port names around our own engine
+
+PORTS = """top = "char_lstm"
+code = "codes"
+code_valid = "codes_ap_vld"
+logits = "layer4_out_{}"
+logits_valid = "layer4_out_{}_ap_vld"
+"""
+
+
+def stand_in(network: IntegerNetwork, folder: Path) -> Path:
+    """Our RTL with its modules renamed, in a block with ap_ctrl_hs that takes one character at a time."""
+    folder.mkdir()
+    files = rtl_project(Design(network, Array(2, 2, 1, 1)))
+    modules = [name.removesuffix(".sv") for name in files if name.endswith(".sv")]
+    pattern = re.compile(rf"\b({'|'.join(modules)})\b(?!\.|_)")
+    for name, text in files.items():
+        if name.endswith(".sv"):
+            (folder / f"their_{name}").write_text(pattern.sub(r"their_\1", text))
+        else:
+            (folder / name).write_text(text)
+    vocabulary, words = network.spec.vocabulary, -(-network.spec.vocabulary // 4)
+    outputs = "".join(
+        f",\n  output reg [15:0] layer4_out_{v}, output layer4_out_{v}_ap_vld" for v in range(vocabulary)
+    )
+    valids = "".join(f"  assign layer4_out_{v}_ap_vld = ap_done;\n" for v in range(vocabulary))
+    takes = "".join(
+        f"      if (word == {v // 4}) layer4_out_{v} <= data[{16 * (v % 4)}+:16];\n"
+        for v in range(vocabulary)
+    )
+    (folder / "char_lstm.v").write_text(f"""// SPDX-License-Identifier: Apache-2.0
+module char_lstm (
+  input ap_clk, input ap_rst, input ap_start, output ap_done, output ap_idle, output ap_ready,
+  input [15:0] codes, input codes_ap_vld{outputs}
+);
+  reg [2:0] state;  // 0 idle, 1 ask for a zero state, 2 wait for it, 3 send, 4 take logits, 5 done
+  reg [3:0] left;
+  reg [7:0] word;
+  wire awready, wready, ready, valid, last;
+  wire [63:0] data;
+  assign ap_done = state == 5;
+  assign ap_ready = ap_done;
+  assign ap_idle = state == 0;
+{valids}  always @(posedge ap_clk) begin
+    left <= left - 1;
+    case (state)
+      0: if (ap_start && codes_ap_vld) state <= codes[15] ? 1 : 3;
+      1: if (awready && wready) begin state <= 2; left <= 8; end
+      2: if (left == 0) state <= 3;
+      3: if (ready) begin state <= 4; word <= 0; end
+      4: if (valid) begin
+{takes}        word <= word + 1;
+        if (word == {words - 1}) state <= 5;
+      end
+      default: state <= 0;
+    endcase
+    if (ap_rst) state <= 0;
+  end
+  their_zynq_lstm engine (
+    .clk_i(ap_clk), .rst_i(ap_rst), .s_axis_tvalid(state == 3), .s_axis_tready(ready),
+    .s_axis_tdata(codes[7:0]), .s_axis_tlast(1'b0), .m_axis_tvalid(valid), .m_axis_tready(state == 4),
+    .m_axis_tdata(data), .m_axis_tlast(last), .s_axil_awvalid(state == 1), .s_axil_awready(awready),
+    .s_axil_awaddr(8'h08), .s_axil_awprot(3'd0), .s_axil_wvalid(state == 1), .s_axil_wready(wready),
+    .s_axil_wdata(32'd1), .s_axil_wstrb(4'hf), .s_axil_bvalid(), .s_axil_bready(1'b1), .s_axil_bresp(),
+    .s_axil_arvalid(1'b0), .s_axil_arready(), .s_axil_araddr(8'd0), .s_axil_arprot(3'd0),
+    .s_axil_rvalid(), .s_axil_rready(1'b1), .s_axil_rdata(), .s_axil_rresp()
+  );
+endmodule
+""")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> tuple[IntegerNetwork, Rtl]:
+    network = random_network("w8a8", 11, (6, 5), np.random.default_rng(SEED))
+    folder = tmp_path_factory.mktemp("exported")
+    (folder / "ports.toml").write_text(PORTS)
+    ports = PortMap.load(folder / "ports.toml")
+    return network, Rtl.build_exported(network, stand_in(network, folder / "theirs"), ports, folder / "ours")
+
+
+@pytest.mark.rtl
+@pytest.mark.slow
+def test_text_of_exported_rtl(exported: tuple[IntegerNetwork, Rtl]) -> None:
+    text_is_the_references(exported[1], exported[0])
+
+
+@pytest.mark.rtl
+@pytest.mark.slow
+def test_exported_rtl_of_another_network_is_found(
+    exported: tuple[IntegerNetwork, Rtl], tmp_path: Path
+) -> None:
+    other = random_network("w8a8", 11, (6, 5), np.random.default_rng(SEED + 1))
+    other.save(tmp_path / "network.safetensors")
+    with pytest.raises(CheckError, match=r"m_axis beat 0: expected"):
+        dataclasses.replace(exported[1], network_file=tmp_path / "network.safetensors").score([1, 2, 3])
+
+
+@pytest.mark.rtl
+@pytest.mark.slow
+@pytest.mark.nightly
+@pytest.mark.parametrize("test", [t for t in PROTOCOL_TESTS + CORNER_TESTS if t != "counters"])
+def test_protocol_of_exported_rtl(exported: tuple[IntegerNetwork, Rtl], test: str, seed: int) -> None:
+    """All but the test that sets counters, which takes every character to need equally many cycles."""
+    exported[1].protocol(test, seed)
+
+
+@pytest.mark.parametrize(
+    "text, message",
+    [
+        ("top = ", "ports.toml: not TOML"),
+        ('top = "a"\ncode = "b"\n', "ports.toml: logits is missing"),
+        ('top = "a"\nclok = "b"\n', "ports.toml: unknown key 'clok'; legal are top, code, logits, clock"),
+        ("top = 3\n", "ports.toml: top must be a str, got 3"),
+        ("tied = 3\n", "ports.toml: tied must be a dict, got 3"),
+    ],
+)
+def test_bad_port_map(text: str, message: str, tmp_path: Path) -> None:
+    (tmp_path / "ports.toml").write_text(text)
+    with pytest.raises(UserError, match=re.escape(message)):
+        PortMap.load(tmp_path / "ports.toml")
+
+
+def test_port_map_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"ports.toml: no such file"):
+        PortMap.load(tmp_path / "ports.toml")
+
+
+def test_folder_without_verilog(tmp_path: Path) -> None:
+    network = random_network("w8a8", 11, (6, 5), np.random.default_rng(SEED))
+    with pytest.raises(UserError, match="no Verilog there"):
+        Rtl.build_exported(network, tmp_path, PortMap("a", "b", "c"), tmp_path / "build")
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["--exported", "x"], "--exported and --ports go together"),
+        (["--hls", "--netlist"], "--netlist, --hls and --exported exclude each other"),
+        (["--hls", "--waves"], "--hls and --exported run on Verilator, without waveforms"),
+    ],
+)
+def test_options_that_do_not_go_together(
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["simulate", *arguments]) == 2
+    assert message in capsys.readouterr().err
