@@ -51,7 +51,7 @@ async def reset_in_every_cycle(dut: Any) -> None:
 
 
 @cocotb.test(**LIMIT)
-async def state_reset_in_every_cycle(dut: Any) -> None:
+async def clear_state_in_every_cycle(dut: Any) -> None:
     """RESET_STATE while characters are under way holds for the next one, not for them."""
     bench = await _bench(dut)
     await bench.configure()
