@@ -16,13 +16,14 @@ if TYPE_CHECKING:
 
 TOOLS = ("yosys", "vivado", "vitis-hls")
 PERIOD = 5.0  # ns: 200 MHz, what docs/architecture.md finds plausible
-RTL_TOOLS = ("yosys", "vivado")
-#: Options and the tools that have them; the others are options of the RTL's array.
+#: Options and the tools that have them.
 ONLY = {
+    "dsp": ("yosys", "vivado"),
+    "lanes": ("yosys", "vivado"),
     "clock_period": ("vivado", "vitis-hls"),
     "reuse_factor": ("vitis-hls",),
     "characters": ("vitis-hls",),
-    "no_route": ("vivado",),
+    "route": ("vivado",),
 }
 
 
@@ -34,7 +35,7 @@ ONLY = {
 )
 @array_options
 @click.option("--clock-period", type=float, help=f"In ns; Vivado {PERIOD:g}, Vitis HLS 10 if not given.")
-@click.option("--no-route", is_flag=True, help="Vivado: synthesis only, without placing and routing.")
+@click.option("--route/--no-route", default=None, help="Vivado: place and route, too; it does.")
 @click.option("--reuse-factor", type=int, help="Vitis HLS: clock cycles of each matrix product.")
 @click.option("--characters", type=int, help="Vitis HLS: how many its simulations compare; 32 if not given.")
 @click.option(
@@ -67,11 +68,12 @@ def command(
     from models.freeze import freeze
     from models.store import write_text
 
-    given = {name: value for name, value in options.items() if value is not None and value is not False}
+    given = {name: value for name, value in options.items() if value is not None}
     for name in given:
-        tools = ONLY.get(name, RTL_TOOLS)
-        if tool not in tools:
-            raise UserError(f"--{name.replace('_', '-')} is for --tool {' and '.join(tools)}, not {tool}")
+        if tool not in ONLY[name]:
+            raise UserError(
+                f"--{name.replace('_', '-')} is for --tool {' and '.join(ONLY[name])}, not {tool}"
+            )
     loaded = Checkpoint.load(checkpoint or shipped("w8a8"))
     folder = output or Path("build", "synth", tool)
     if tool == "yosys":
@@ -116,7 +118,7 @@ def _vivado(
     from hls.vendor import projects, reports
     from hls.vendor.run import run
 
-    period, route = given.pop("clock_period", PERIOD), not given.pop("no_route", False)
+    period, route = given.pop("clock_period", PERIOD), given.pop("route", True)
     project = _write_rtl(network, part, folder, given)
     script = projects.add_vivado(project, TOP, part, period, route)
     with Console().status("Vivado; some minutes"):
