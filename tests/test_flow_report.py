@@ -128,6 +128,7 @@ def found_by(network: IntegerNetwork, flow: Flow) -> dict[str, dict[str, Any]]:
             "bits_per_character": {"float": 2.5, "quantized": 2.5625, "reference": 2.5625},
             "ladder": {
                 "metric": "bits, in streams",
+                "characters": 1234,
                 "rows": [
                     {
                         "step": step,
@@ -174,7 +175,18 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_page_says_what_the_stages_found(tmp_path: Path) -> None:
     page, markdown = written(work(tmp_path, "engine.clock_mhz=125.0"))
     for text in (page.text, markdown):
-        for said in ("4,321", "2.5625", "+0.0625", "640", "222.0", "Yosys 9.9", "5,320", "53,200", "10 %"):
+        for said in (
+            "4,321",
+            "2.5625",
+            "+0.0625",
+            "first 1,234 characters",
+            "640",
+            "222.0",
+            "Yosys 9.9",
+            "5,320",
+            "53,200",
+            "10 %",
+        ):
             assert said in text, said
         assert "1.78" in text  # us: 222 cycles at 125 MHz
         assert "563,063" in text  # characters/s

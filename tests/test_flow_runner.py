@@ -250,6 +250,33 @@ def test_every_stage_depends_on_earlier_ones_and_on_keys_and_code_that_there_are
 
 
 @pytest.mark.parametrize(
+    "change, stages",
+    [
+        ("verification.ladder=0", "evaluate report"),
+        ("verification.temperature=1.0", "hls simulate compare report"),
+        ("verification.protocol=true", "simulate report"),
+        ("engine.lanes=8", "estimate rtl simulate synthesize report"),
+        ("engine.clock_mhz=125.0", "hls report"),
+        ("training.distill=0.25", "quantize"),
+        ("training.seed=2", "train quantize"),
+        ("formats.preset=w4a8", "estimate quantize"),
+        ("model.units=64", "estimate train quantize"),
+        ("name=other", ""),
+    ],
+)
+def test_which_stages_read_a_key(change: str, stages: str) -> None:
+    """What they then make may change others, too."""
+    file = loading.preset_file("train")
+    one, two = Pipeline(load(file), STAGES), Pipeline(load(file, [change]), STAGES)
+    differ = [
+        stage.name
+        for stage in STAGES
+        if one.made_from(stage)["configuration"] != two.made_from(stage)["configuration"]
+    ]
+    assert differ == stages.split()
+
+
+@pytest.mark.parametrize(
     "seconds, text", [(None, "unknown"), (3.21, "3.2 s"), (61, "1 min 1 s"), (7300, "2 h 1 min")]
 )
 def test_durations(seconds: float | None, text: str) -> None:

@@ -215,5 +215,9 @@ def evaluate(work: Work) -> Result:
             f"the ladder from float to {preset}, {min(shortest, characters):,} characters",
             lambda: ladder.measure(source, corpus, [preset], characters=characters),
         )
-        figures["ladder"] = {"metric": record["metric"], "rows": ladder.rows(record, source, {})}
+        figures["ladder"] = {
+            "metric": record["metric"],
+            "characters": min(len(held_out), characters),
+            "rows": ladder.rows(record, source, {}),
+        }
     return [], figures

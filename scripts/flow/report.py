@@ -93,7 +93,7 @@ def facts(work: Work) -> Facts:
         "bits": _bits(work.figures("evaluate")),
         "bits_on": f"{work.figures('evaluate')['split']} split; {work.figures('evaluate')['metric']}",
         "ladder": _ladder(work.figures("evaluate")),
-        "ladder_metric": work.figures("evaluate").get("ladder", {}).get("metric", ""),
+        "ladder_on": _ladder_on(work.figures("evaluate")),
         "curves": _curves(work),
         "training": _training(work),
         "engine": engine,
@@ -156,7 +156,7 @@ def _bits(found: Mapping[str, Any]) -> list[Facts]:
     how = {
         "float": "Keras, float32",
         "quantized": "quantized Keras model",
-        "reference": "integers; the HLS C++ and the RTL have the same logits",
+        "reference": "integers, by the NumPy reference",
     }
     bits = found["bits_per_character"]
     start = bits.get("float")
@@ -164,6 +164,14 @@ def _bits(found: Mapping[str, Any]) -> list[Facts]:
         {"name": name, "bpc": value, "above": None if start is None else value - start, "how": how[name]}
         for name, value in bits.items()
     ]
+
+
+def _ladder_on(found: Mapping[str, Any]) -> str:
+    """What the ladder was measured on, and how."""
+    if "ladder" not in found:
+        return ""
+    ladder = found["ladder"]
+    return f"first {ladder['characters']:,} characters of the validation split; {ladder['metric']}"
 
 
 def _ladder(found: Mapping[str, Any]) -> list[Facts]:

@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The whole flow, from a small text to a report, and what a second run does."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from models.checkpoint import Checkpoint
+from scripts.flow.load import load
+from scripts.flow.runner import BEGUN, Pipeline
+from scripts.flow.stages import STAGES
+from scripts.main import main
+
+ROOT = Path(__file__).parents[1]
+WORDS = ["to", "be", "or", "not", "that", "is", "the", "question", "whether", "nobler", "mind", "suffer"]
+CONFIG = """\
+[corpus]
+file = "text.txt"
+[model]
+layers = 1
+units = 4
+[training]
+epochs = 1.0
+further_epochs = 0.5
+batch = 4
+steps = 16
+[engine]
+lanes = 4
+synthesis = false
+[verification]
+characters = 32
+generate = 16
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    draw = random.Random(1)
+    Path("text.txt").write_text(" ".join(draw.choice(WORDS) for _ in range(2000)))
+    Path("small.toml").write_text(CONFIG)
+    return tmp_path
+
+
+def ran(out: str) -> list[str]:
+    """The stages that a run says it has run."""
+    return [line.split()[2].rstrip(":") for line in out.splitlines() if line.startswith("run ")]
+
+
+@pytest.mark.slow
+@pytest.mark.rtl
+@pytest.mark.hls
+def test_from_a_text_to_a_report(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["run", "small.toml"]) == 0
+    out = capfd.readouterr().out
+    expected = [stage.name for stage in STAGES if stage.name != "synthesize"]
+    assert ran(out) == expected
+    assert "report: build/small/report.html" in out
+    record = json.loads(Path("build/small/compare/stage.json").read_text())
+    values = 32 * (12 * 4 + len(set(Path("text.txt").read_text())))
+    for engine in ("keras", "hls", "rtl"):
+        row = record["figures"]["exactness"][engine]
+        assert (row["characters"], row["values"], row["mismatches"]) == (32, values, 0)
+        assert row.get("written_different", 0) == 0
+    bits = json.loads(Path("build/small/evaluate/stage.json").read_text())["figures"]["bits_per_character"]
+    assert bits["quantized"] == bits["reference"]
+    assert "base from" in Path("build/small/report.html").read_text()  # learning curves
+    assert main(["run", "small.toml"]) == 0
+    assert ran(capfd.readouterr().out) == []
+    assert main(["run", "small.toml", "--set", "verification.ladder=0"]) == 0
+    assert ran(capfd.readouterr().out) == ["evaluate", "report"]
+    assert "The ladder" not in Path("build/small/report.html").read_text()
+
+
+@pytest.mark.slow
+def test_an_engine_that_differs_stops_the_flow(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """The network that was frozen is another one than the Keras model's."""
+    only = ["--set", "verification.engines=['keras']", "--set", "formats.method=calibrate"]
+    run = ["run", "small.toml", *only, "--set", "training.batch=2"]
+    assert main([*run, "--until", "quantize"]) == 0
+    path = Path("build/small/quantize/quantized.safetensors")
+    before = Checkpoint.load(path)
+    weights = {name: array.copy() for name, array in before.weights.items()}
+    weights["output.b"][0] += 0.5
+    Checkpoint(before.vocabulary, weights, before.spec, before.corpus, before.record).save(path)
+    stage = path.parent / "stage.json"
+    pipeline = Pipeline(load(Path("small.toml"), [x for x in run[2:] if x != "--set"]), STAGES)
+    record = json.loads(stage.read_text())
+    record["outputs"]["quantized.safetensors"] = hashlib.sha256(path.read_bytes()).hexdigest()
+    stage.write_text(json.dumps(record))
+    assert pipeline.state(pipeline.named("quantize")).word == "done"
+    capfd.readouterr()
+    assert main(run) == 1
+    assert "differ" in capfd.readouterr().err
+    assert not Path("build/small/report.html").exists()
+
+
+@pytest.mark.slow
+def test_ctrl_c_stops_and_the_next_run_goes_on(folder: Path) -> None:
+    """Interrupted behind the base's training: the weights are those of a run that was not."""
+    more = ["--set", "training.further_epochs=1.0", "--until", "train"]
+    command = [sys.executable, "-m", "scripts", "run", "small.toml", *more]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    process = subprocess.Popen(
+        command,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    begun, base = Path("build/small/train") / BEGUN, Path("build/small/train/base.json")
+    deadline = time.monotonic() + 300
+    while not base.exists() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=200)
+    assert process.returncode == 130, out + err
+    assert err.endswith("zynq-lstm: interrupted\n")
+    assert "Traceback" not in err
+    assert "goes on from there" in out
+    assert begun.exists()
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=400)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "(did not finish)" in done.stdout
+    assert "base: resumed at step" in done.stdout
+    first = Checkpoint.load("build/small/train/float.safetensors").sha256
+    whole = subprocess.run(
+        [*command, "--set", "name=whole"], env=environment, capture_output=True, text=True, timeout=400
+    )
+    assert whole.returncode == 0, whole.stderr
+    assert Checkpoint.load("build/whole/train/float.safetensors").sha256 == first
