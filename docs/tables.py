@@ -15,7 +15,7 @@ from typing import Any
 from hls import registers
 from models.spec import network_spec
 from scripts.estimate import lanes_table, table_rows
-from sim import formal
+from sim import formal, records
 
 PAGE = Path(__file__).parent / "architecture.md"
 VERIFICATION = PAGE.with_name("verification.md")
@@ -40,8 +40,9 @@ def tables(text: str, rows: list[dict[str, Any]]) -> str:
     return block("lanes").sub(lambda m: m[1] + lanes_table(rows) + "\n" + m[3], text)
 
 
-def proofs(text: str) -> str:
-    """The page of verification with its table of proofs written anew."""
+def verification(text: str) -> str:
+    """The page of verification with its tables of figures and of proofs written anew."""
+    text = block("figures").sub(lambda m: m[1] + records.markdown() + m[3], text)
     return block("proofs").sub(lambda m: m[1] + formal.markdown() + m[3], text)
 
 
@@ -49,4 +50,4 @@ if __name__ == "__main__":
     spec = network_spec("w8a8", vocabulary=78)
     found = table_rows(spec, "xc7z020", "--synthesize" in sys.argv[1:])
     PAGE.write_text(tables(PAGE.read_text(encoding="utf-8"), found), encoding="utf-8")
-    VERIFICATION.write_text(proofs(VERIFICATION.read_text(encoding="utf-8")), encoding="utf-8")
+    VERIFICATION.write_text(verification(VERIFICATION.read_text(encoding="utf-8")), encoding="utf-8")
