@@ -29,6 +29,10 @@ def block(name: str) -> re.Pattern[str]:
     return re.compile(rf"(<!-- {name}[^>]*-->\n)(.*?)(<!-- end of {name} -->)", re.S)
 
 
+def _filled(text: str, name: str, written: str) -> str:
+    return block(name).sub(lambda match: match[1] + written + match[3], text)
+
+
 def tables(text: str, rows: list[dict[str, Any]]) -> str:
     """The page with its tables written anew; ``rows`` of which it has the LUTs need none."""
     match = block("lanes").search(text)
@@ -39,39 +43,33 @@ def tables(text: str, rows: list[dict[str, Any]]) -> str:
         shape = str(row["mac_lanes"]), str(row["dsp"]), f"{row['bram36']:g}"
         if "lut" not in row and shape in luts:
             row["lut"] = int(luts[shape])
-    text = block("registers").sub(lambda m: m[1] + registers.markdown() + m[3], text)
-    return block("lanes").sub(lambda m: m[1] + lanes_table(rows) + "\n" + m[3], text)
+    return _filled(_filled(text, "registers", registers.markdown()), "lanes", lanes_table(rows) + "\n")
 
 
-def upset_tables(text: str) -> str:
-    """The page of verification with the tables of flipped bits written anew, from the record."""
-    record = records.read(upsets.KIND)
-    assert record is not None
-    return block("upsets").sub(lambda m: m[1] + upsets.markdown(record) + m[3], text)
-
-
-def proofs(text: str) -> str:
-    """The page of verification with its table of proofs written anew."""
-    return block("proofs").sub(lambda m: m[1] + formal.markdown() + m[3], text)
+def verification(text: str) -> str:
+    """The page of verification with its tables written anew."""
+    flipped = records.read(upsets.KIND)
+    assert flipped is not None
+    for name, written in (
+        ("figures", records.markdown()),
+        ("proofs", formal.markdown()),
+        ("coverage plan", coverage_plan.markdown()),
+        ("upsets", upsets.markdown(flipped)),
+    ):
+        text = _filled(text, name, written)
+    return text
 
 
 def flow(text: str) -> str:
     """The page of the flow with its tables of stages and keys written anew."""
     stages = ["| stage | does | after |", "|---|---|---|"]
     stages += [f"| `{stage.name}` | {stage.what} | {', '.join(stage.after)} |" for stage in STAGES]
-    text = block("stages").sub(lambda m: m[1] + "\n".join(stages) + "\n" + m[3], text)
-    return block("keys").sub(lambda m: m[1] + table() + m[3], text)
-
-
-def coverage(text: str) -> str:
-    """The same page with the coverage plan written anew."""
-    return block("coverage plan").sub(lambda m: m[1] + coverage_plan.markdown() + m[3], text)
+    return _filled(_filled(text, "stages", "\n".join(stages) + "\n"), "keys", table())
 
 
 if __name__ == "__main__":
     spec = network_spec("w8a8", vocabulary=78)
     found = table_rows(spec, "xc7z020", "--synthesize" in sys.argv[1:])
     PAGE.write_text(tables(PAGE.read_text(encoding="utf-8"), found), encoding="utf-8")
-    page = VERIFICATION.read_text(encoding="utf-8")
-    VERIFICATION.write_text(coverage(upset_tables(proofs(page))), encoding="utf-8")
+    VERIFICATION.write_text(verification(VERIFICATION.read_text(encoding="utf-8")), encoding="utf-8")
     FLOW.write_text(flow(FLOW.read_text(encoding="utf-8")), encoding="utf-8")

@@ -143,17 +143,13 @@ def verification(folder: Path | None, json_path: Path | None) -> None:
     from models.store import write_text
     from sim import records
 
-    figures = records.figures(folder or records.FOLDER)
+    folder = folder or records.FOLDER
     table = Table("figure", "found", "date", "commit")
-    for name, row in figures.items():
-        if row is None:
-            table.add_row(name.replace("_", " "), "not measured")
-            continue
-        found = ", ".join(f"{key} {row[key]:,}" for key in records.FIGURES[name][2])
-        table.add_row(name.replace("_", " "), found, row["date"], row["commit"] or "")
+    for row in records.rows(folder):
+        table.add_row(*row)
     Console().print(table)
     if json_path:
-        write_text(json_path, json.dumps(figures, indent=2) + "\n")
+        write_text(json_path, json.dumps(records.figures(folder), indent=2) + "\n")
 
 
 def training_figures(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -55,12 +55,14 @@ class Mutant:
     Args:
         number: what ``mutant_i`` chooses it by.
         module: the source file's, without suffix.
+        instances: of the module with its parameters, by name; some modules have several.
         source: what the cell was made of, ``file:line: text``.
         mode: inv, const0, const1, cnot0 or cnot1 (inverted if ``ctrlbit`` of the port is 0 or 1).
     """
 
     number: int
     module: str
+    instances: tuple[str, ...]
     source: str
     cell: str
     port: str
@@ -76,8 +78,9 @@ class Mutant:
     def equivalent(self) -> str | None:
         """Why no bench can find it, if that is argued (:func:`proved_equivalent` tells more)."""
         text = self.source.split(": ", 1)[1]
+        fault = f"{self.port}[{self.bit}] {self.mode}"
         for entry in EQUIVALENT:
-            if entry.matches(self.module, text, self.cell, self.port, self.bit, self.mode):
+            if entry.matches(self.module, self.instances, text, self.cell, fault):
                 return entry.why
         return None
 
@@ -155,6 +158,7 @@ def _listed(script: Path, project: Path) -> list[Mutant]:
     Less outputs of the counters, which the bench sets: they would be no registers any more. The same faults
     are in what reads them.
     """
+    instances = _instances(script.with_suffix(".il"))
     mutants, kept = [], []
     for line in script.read_text(encoding="utf-8").splitlines():
         options = dict(re.findall(r"-(\w+) (\S+)", line))
@@ -168,6 +172,7 @@ def _listed(script: Path, project: Path) -> list[Mutant]:
             Mutant(
                 number=int(number[1]),
                 module=module[1] if len(module) > 1 else module[0],
+                instances=instances.get(options["module"], ()),
                 source=_source(options.get("src", ""), project),
                 cell=options["cell"],
                 port=options["port"],
@@ -178,6 +183,14 @@ def _listed(script: Path, project: Path) -> list[Mutant]:
         )
     write_text(script, "\n".join(kept) + "\n")
     return mutants
+
+
+def _instances(netlist: Path) -> dict[str, tuple[str, ...]]:
+    """Names of the instances of each module, from RTLIL."""
+    found: dict[str, set[str]] = {}
+    for module, name in re.findall(r"^  cell (\S+) \\(\S+)$", netlist.read_text(encoding="utf-8"), re.M):
+        found.setdefault(module, set()).add(name)
+    return {module: tuple(sorted(names)) for module, names in found.items()}
 
 
 def _source(place: str, project: Path) -> str:

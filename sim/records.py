@@ -91,6 +91,28 @@ def figures(folder: Path = FOLDER) -> dict[str, dict[str, Any] | None]:
     return found
 
 
+def rows(folder: Path = FOLDER) -> list[tuple[str, str, str, str]]:
+    """The same as text: figure, what was found, date, commit.
+
+    Raises:
+        UserError: as :func:`figures`.
+    """
+    found = []
+    for name, row in figures(folder).items():
+        told = "not measured"
+        if row is not None:
+            told = ", ".join(f"{key} {row[key]:,}" for key in FIGURES[name][2])
+        stamp = (row["date"], row["commit"] or "") if row else ("", "")
+        found.append((name.replace("_", " "), told, *stamp))
+    return found
+
+
+def markdown() -> str:
+    """The table of the docs."""
+    lines = ["| figure | found | date | commit |", "|---|---|---|---|"]
+    return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in rows())]) + "\n"
+
+
 def _commit() -> str | None:
     """Of the sources that run, with a + if they have been changed since; None outside a repository."""
     try:

@@ -33,7 +33,7 @@ COUNT = 20
 
 
 def a_mutant(number: int, module: str = "delay") -> Mutant:
-    return Mutant(number, module, f"{module}.sv:18: a + b", "$add$1", "A", 3, "cnot1", 2)
+    return Mutant(number, module, ("u_a", "u_b"), f"{module}.sv:18: a + b", "$add$1", "A", 3, "cnot1", 2)
 
 
 @pytest.fixture(scope="module")
@@ -163,6 +163,18 @@ def test_what_has_a_state_is_not_proved(tmp_path: Path) -> None:
         "mutate -ctrl mutant_i 16 1 -mode inv -module m -cell $two -port D -portbit 0\n"
     )
     assert not proved_equivalent(a_mutant(1), tmp_path)
+
+
+def test_an_argument_about_one_instance_is_about_that_one() -> None:
+    mutant = a_mutant(1)
+
+    def matches(**more: str) -> bool:
+        entry = Equivalent("delay", r"a \+ b", r"A\[3\] cnot1", "says why", **more)
+        text = mutant.source.split(": ")[1]
+        return entry.matches(mutant.module, mutant.instances, text, mutant.cell, "A[3] cnot1")
+
+    assert matches() and matches(instance="u_.") and not matches(instance="u_a")
+    assert matches(cell=r"\$add\$1") and not matches(cell="other")
 
 
 def test_every_argument_is_about_rtl_that_there_is() -> None:

@@ -83,6 +83,11 @@ def test_shipped_records_are_whole() -> None:
         assert row is None or set(row) == {*records.FIGURES[name][2], "date", "commit"}
 
 
+def test_docs_have_the_shipped_figures() -> None:
+    page = Path(__file__).parents[2] / "docs" / "verification.md"
+    assert records.markdown() in page.read_text(encoding="utf-8"), "run make docs"
+
+
 def test_no_seed_no_git(monkeypatch: pytest.MonkeyPatch) -> None:
     """A record says so if there is no seed, and is made without git, too."""
 
