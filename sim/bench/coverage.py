@@ -77,9 +77,11 @@ class Coverage:
         words = np.array(list(islice(random, -(-vocabulary // LANES) * LANES)), np.int64)[:vocabulary]
         ranked = scores(logits, noise(words), raw, self._network.spec.output.logits)
         best = np.flatnonzero(ranked == ranked.max())
-        if len(best) > 1:
-            same = best[0] // LANES == best[1] // LANES
-            self.hit("equal scores", "within a word" if same else "in two words")
+        words_of_best = len(set((best // LANES).tolist()))
+        if len(best) > words_of_best:
+            self.hit("equal scores", "within a word")
+        if words_of_best > 1:
+            self.hit("equal scores", "in two words")
         for code, name in ((0, "first"), (vocabulary - 1, "last")):
             if best[0] == code:
                 self.hit("first and last code", f"out, {name}")

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 
   // The engine's interfaces around a network that is not ours: module `kernel` gives the logits of one
   // character at a time. It is put behind the header of hls/rtl/lstm_engine.sv (sim/shell/__init__.py).

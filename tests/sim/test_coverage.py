@@ -16,14 +16,15 @@ from docs.tables import VERIFICATION, verification
 from hls.design import Design
 from hls.schedule import Array
 from models.errors import CheckError
-from scripts.cover import command
+from scripts.cover import LINE_GOAL, TOGGLE_GOAL, command
 from sim import coverage_exclusions
 from sim.bench.components import COVERAGE_FILE
-from sim.coverage import CodePoint, code_figures, designs, merge_bins, merge_code
+from sim.coverage import CodePoint, code_figures, designs, measure, merge_bins, merge_code
 from sim.coverage_exclusions import Exclusion
 from sim.coverage_plan import BINS, PLAN
 from sim.reference import Reference
 from sim.rtl import Rtl
+from sim.simulator import available
 from tests.networks import small_spec, with_weights
 
 VALUE_POINTS = ("saturation", "rounding", "tables", "accumulators", "sums")
@@ -115,9 +116,11 @@ def test_every_exclusion_is_of_rtl_that_there_is() -> None:
 @pytest.mark.rtl
 @pytest.mark.slow
 def test_bench_counts_what_a_test_does(tmp_path: Path, seed: int) -> None:
-    """A small design: what two tests must hit, and what they cannot; lines and toggles from the same runs."""
+    """A small design: what two tests must hit, and what they cannot. On Icarus, which builds in a second."""
     network = with_weights(small_spec("w8a8", 3, (2, 1)), np.random.default_rng(seed), extreme=True)
-    rtl = Rtl.build(Design(network, Array(1, 1, 1, 1)), tmp_path, coverage=True)
+    simulator = "icarus" if available("icarus") else "verilator"
+    design = Design(network, Array(1, 1, 1, 1))
+    rtl = Rtl.build(design, tmp_path, simulator=simulator, coverage=True)
     runs = [rtl.cover(test, seed) for test in ("every_transition", "error_bits")]
     hits = [merge_bins([run / COVERAGE_FILE], tmp_path / "merged.yml") for run in runs]
     assert all(hits[0][bin_] for bin_ in BINS if bin_[0] in ("mode", "mode transition"))
@@ -125,8 +128,17 @@ def test_bench_counts_what_a_test_does(tmp_path: Path, seed: int) -> None:
     assert hits[1]["bad codes", "kept by 0"] and not hits[1]["mode transition", "score to score"]
     both = merge_bins([run / COVERAGE_FILE for run in runs], tmp_path / "merged.yml")
     assert both == {bin_: hits[0][bin_] + hits[1][bin_] for bin_ in BINS}
-    figures = [code_figures(merge_code(files)) for files in ([runs[0] / "coverage.dat"],)]
-    assert 50 < figures[0]["line"] < 100 and 30 < figures[0]["toggle"] < 100
+
+
+@needs_cocotb_coverage
+@pytest.mark.rtl
+@pytest.mark.nightly
+@pytest.mark.timeout(3600)
+def test_plan_is_covered(tmp_path: Path) -> None:
+    """As ``zynq-lstm cover`` does it."""
+    data = measure(designs(1), tmp_path, 1)
+    assert data["bins"]["missed"] == []
+    assert data["code"]["line"] >= LINE_GOAL and data["code"]["toggle"] >= TOGGLE_GOAL
 
 
 @needs_cocotb_coverage
