@@ -8,6 +8,7 @@ model's, which the test compares with the engine's.
 from __future__ import annotations
 
 import copy
+from collections import deque
 from collections.abc import Iterator
 from importlib import import_module
 from itertools import islice
@@ -194,13 +195,17 @@ class _Registers:
 
     def look(self) -> Iterator[Found]:
         ports = self._ports
-        write_address = read_address = data = strobes = 0
-        taken = {"AW": 0, "W": 0}  # cycles in which address and data of the last write were taken
+        # What was taken and has no response yet, oldest first; of writes with the cycle.
+        addresses: deque[tuple[int, int]] = deque()
+        words: deque[tuple[int, int, int]] = deque()
+        reads: deque[int] = deque()
         cycle = 0
         while True:
             cycle += 1
             found: Found = []
             if self._rst_i.value:
+                for waiting in (addresses, words, reads):
+                    waiting.clear()
                 yield found
                 continue
             done = set()
@@ -210,18 +215,20 @@ class _Registers:
                         done.add(name)
                     else:
                         found.append(("AXI4-Lite back-pressure", name))
-            taken |= dict.fromkeys(done & taken.keys(), cycle)
             if "AW" in done:
-                write_address = int(ports.s_axil_awaddr.value) & ~3
+                addresses.append((cycle, int(ports.s_axil_awaddr.value) & ~3))
             if "W" in done:
-                data, strobes = int(ports.s_axil_wdata.value), int(ports.s_axil_wstrb.value)
+                words.append((cycle, int(ports.s_axil_wdata.value), int(ports.s_axil_wstrb.value)))
             if "AR" in done:
-                read_address = int(ports.s_axil_araddr.value) & ~3
+                reads.append(int(ports.s_axil_araddr.value) & ~3)
             if "B" in done:
-                order = int(np.sign(taken["W"] - taken["AW"]))
+                address_taken, address = addresses.popleft()
+                word_taken, data, strobes = words.popleft()
+                order = int(np.sign(word_taken - address_taken))
                 found.append(("AXI4-Lite order", ("together", "address first", "data first")[order]))
-                found += self._written(write_address, data, strobes, int(ports.s_axil_bresp.value) == OKAY)
+                found += self._written(address, data, strobes, int(ports.s_axil_bresp.value) == OKAY)
             if "R" in done:
+                read_address = reads.popleft()
                 if int(ports.s_axil_rresp.value) == OKAY:
                     found.append(("register read", self._names[read_address]))
                 else:
