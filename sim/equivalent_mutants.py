@@ -17,7 +17,7 @@ class Equivalent:
         source: for the text of the source.
         fault: for ``PORT[bit] mode``.
         cell: for the cell's name.
-        instance: for the name of every instance of the module with its parameters.
+        instance: for ``parent.name`` of every instance of the module with its parameters.
     """
 
     module: str
@@ -67,7 +67,7 @@ EQUIVALENT = (
         r"S\[0\] const1",
         "how the last of two segments shifts is seen from the third beat on; jobs with several units a beat "
         "have two beats, the first from the first segment, the second handed on by the last one unshifted",
-        instance=LAST_SEGMENT,
+        instance=rf"mac_array\.{LAST_SEGMENT}",
     ),
     Equivalent(
         "mac_sequencer",
@@ -77,12 +77,39 @@ EQUIVALENT = (
         "already and stays so until a start, which loads the count anew",
     ),
     Equivalent(
+        "lut_rom",
+        r"memory",
+        r"RD_DATA\[(0|1|2|14|15|16|28|29|30|42|43|44)\] .*",
+        "a bias' lowest three bits: the products that are added to it are aligned 3 bits and more to the "
+        "left, so that nothing carries, and rounding looks at bit 5 and those above",
+        instance=r"gate_pipeline\.u_bias",
+    ),
+    Equivalent(
+        "gate_pipeline",
+        r"u_round_ct \(",
+        r"data_i\[[0-2]\] .*",
+        "4 bits are dropped and the half is bit 3: those below never decide, a tie goes up",
+    ),
+    Equivalent(
+        "gate_pipeline",
+        r"u_round_(c|h) \(",
+        r"data_i\[[0-6]\] .*",
+        "8 bits are dropped and the half is bit 7: those below never decide, a tie goes up",
+    ),
+    Equivalent(
+        "round_saturate",
+        r"if \(rounded_q > WIDE'\(MAX_VALUE\)\) .*",
+        r"B\[\d\] .*",
+        "h never exceeds its format: 255 / 256 times 127 / 128, the tables' largest, rounds to 127 / 128",
+        instance=r"gate_pipeline\.u_round_h",
+    ),
+    Equivalent(
         "lut_ram",
         r"memory",
         r"WR_CLK\[0\] inv",
         "a word is written half a cycle earlier, with the same address and data, which change on the other "
         "edge. A read of the same word in that cycle would show it; hidden states are read once their layer "
         "has been counted as finished, a cycle behind its last write at least, or are of the other phase",
-        instance=r"gen_lane\[\d\]\.u_lane",
+        instance=r"hidden_buffer\.gen_lane\[\d\]\.u_lane",
     ),
 )

@@ -55,7 +55,7 @@ class Mutant:
     Args:
         number: what ``mutant_i`` chooses it by.
         module: the source file's, without suffix.
-        instances: of the module with its parameters, by name; some modules have several.
+        instances: of the module with its parameters, as ``parent.name``; some modules have several.
         source: what the cell was made of, ``file:line: text``.
         mode: inv, const0, const1, cnot0 or cnot1 (inverted if ``ctrlbit`` of the port is 0 or 1).
     """
@@ -186,10 +186,14 @@ def _listed(script: Path, project: Path) -> list[Mutant]:
 
 
 def _instances(netlist: Path) -> dict[str, tuple[str, ...]]:
-    """Names of the instances of each module, from RTLIL."""
+    """Names of the instances of each module, from RTLIL, as ``parent.name``."""
     found: dict[str, set[str]] = {}
-    for module, name in re.findall(r"^  cell (\S+) \\(\S+)$", netlist.read_text(encoding="utf-8"), re.M):
-        found.setdefault(module, set()).add(name)
+    parent = ""
+    for line in netlist.read_text(encoding="utf-8").splitlines():
+        if line.startswith("module "):
+            parent = line.split("\\")[1]
+        elif match := re.fullmatch(r"  cell (\S+) \\(\S+)", line):
+            found.setdefault(match[1], set()).add(f"{parent}.{match[2]}")
     return {module: tuple(sorted(names)) for module, names in found.items()}
 
 

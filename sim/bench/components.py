@@ -162,6 +162,8 @@ class Bench:
         await Timer(PERIOD_NS, "ns")  # the bus models see the reset before the first edge
         cocotb.start_soon(Clock(self.dut.clk_i, PERIOD_NS, "ns", impl="gpi").start())
         await ClockCycles(self.dut.clk_i, 8)
+        for name in ("s_axis_tready", "m_axis_tvalid", "s_axil_bvalid", "s_axil_rvalid"):
+            assert not getattr(self.dut, name).value, f"{name} while in reset"
         self.dut.rst_i.value = 0
         await ClockCycles(self.dut.clk_i, 2)
         self.monitor = InputMonitor(self.dut, self.model)

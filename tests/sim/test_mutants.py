@@ -20,6 +20,7 @@ from sim.mutants import (
     TESTS,
     WITHOUT_FAULT,
     Mutant,
+    _instances,
     hunt,
     make,
     proved_equivalent,
@@ -175,6 +176,15 @@ def test_an_argument_about_one_instance_is_about_that_one() -> None:
 
     assert matches() and matches(instance="u_.") and not matches(instance="u_a")
     assert matches(cell=r"\$add\$1") and not matches(cell="other")
+
+
+def test_instances_are_named_with_their_parents(tmp_path: Path) -> None:
+    netlist = tmp_path / "x.il"
+    netlist.write_text(
+        "module $paramod$1\\a\n  cell $paramod$2\\b \\u_b\n  end\n  cell $eq $eq$1\n  end\nend\n"
+        "module \\c\n  cell $paramod$2\\b \\u_x[0]\n  end\nend\n"
+    )
+    assert _instances(netlist) == {"$paramod$2\\b": ("a.u_b", "c.u_x[0]")}
 
 
 def test_every_argument_is_about_rtl_that_there_is() -> None:
