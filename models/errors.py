@@ -26,14 +26,15 @@ class CheckError(_OneLine):
     """What should have been equal is not, or a test failed. Exit code 1; the message has the first place."""
 
 
-def first_error(log: Path, start: int = 0) -> str:
+def first_error(log: Path, start: int = 0, error: re.Pattern[str] = _ERROR_LINE) -> str:
     """What a tool that failed says itself: the first line of its log with an error, or else its last line.
 
     Args:
         start: where in the log it began to write, in bytes.
+        error: what such a line has.
     """
     text = log.read_bytes()[start:].decode("utf-8", "replace")
     lines = [line.strip() for line in text.splitlines()]
-    found = next((line for line in lines if _ERROR_LINE.search(line)), None)
+    found = next((line for line in lines if error.search(line)), None)
     said = found or next((line for line in reversed(lines) if line), "nothing")
     return said if len(said) <= _LONGEST else f"{said[:_LONGEST]}..."

@@ -55,7 +55,6 @@ __all__ = [
     "RnnFormats",
     "activation_table",
     "cell_formats_type",
-    "finer_ternary",
     "fit_weight_formats",
     "formats_from_dict",
     "formats_to_dict",
@@ -382,21 +381,6 @@ def fit_weight_formats(spec: NetworkSpec, weights: Mapping[str, NDArray[Any]]) -
         errors = [np.square(c.to_real(c.quantize(array)) - array).sum() for c in candidates]
         fitted[name] = candidates[int(np.argmin(errors))]
     return spec.with_weight_formats(fitted)
-
-
-def finer_ternary(spec: NetworkSpec) -> NetworkSpec:
-    """Two-bit matrices with half the step, for training from the seed.
-
-    The step that :func:`fit_weight_formats` finds is for weights that were trained without rounding. A
-    network that never had such weights does better with smaller ones; docs/training.md has the figures.
-    """
-    return spec.with_weight_formats(
-        {
-            name: dataclasses.replace(fmt, integer=fmt.integer - 1)
-            for name, fmt in spec.weight_formats().items()
-            if fmt.bits == 2
-        }
-    )
 
 
 def _in_range(what: str, value: Any, low: int, high: int) -> None:

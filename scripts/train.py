@@ -20,7 +20,7 @@ from models.checkpoint import Checkpoint
 from models.corpus import CORPORA, Corpus, load_corpus
 from models.errors import UserError
 from models.evaluate import METRIC, require_text
-from models.spec import DEFAULT_PRESET, PRESETS, NetworkSpec, finer_ternary, network_spec
+from models.spec import DEFAULT_PRESET, PRESETS, NetworkSpec, network_spec
 from models.store import write_text
 from models.training_options import TrainingOptions
 
@@ -206,6 +206,21 @@ def train_quantized(
     model = quantized.quantized_model(checkpoint)
     trainer = training.Trainer(model, corpus.split().train, chosen, identity, taught_by)
     _run(preset, trainer, corpus, path, options, checkpoint, before)
+
+
+def finer_ternary(spec: NetworkSpec) -> NetworkSpec:
+    """Two-bit matrices with half the step, for training from the seed.
+
+    The step that ``fit_weight_formats`` finds is for weights that were trained without rounding. A
+    network that never had such weights does better with smaller ones; docs/training.md has the figures.
+    """
+    return spec.with_weight_formats(
+        {
+            name: dataclasses.replace(fmt, integer=fmt.integer - 1)
+            for name, fmt in spec.weight_formats().items()
+            if fmt.bits == 2
+        }
+    )
 
 
 #: Share of a matrix that must be other than zero after rounding when training starts.

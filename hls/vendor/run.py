@@ -8,7 +8,10 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from models.errors import UserError
+from models.errors import UserError, first_error
+
+#: A line with an error; that some commands mention errors is none.
+ERROR_LINE = re.compile(r"^(CRITICAL )?ERROR\b|^@E ")
 
 #: By tool, what starts it: the first of these programs that is there, with its options before the script.
 PROGRAMS = {
@@ -42,12 +45,5 @@ def run(tool: str, script: Path) -> Path:
             stderr=subprocess.STDOUT,
         )
     if done.returncode:
-        raise UserError(f"{program} failed: {first_error(log)}; see {log}")
+        raise UserError(f"{program} failed: {first_error(log, error=ERROR_LINE)}; see {log}")
     return log
-
-
-def first_error(log: Path) -> str:
-    """The first line of a log that is an error, or the last one that is not empty."""
-    lines = [line.strip() for line in log.read_text(encoding="utf-8", errors="replace").splitlines()]
-    errors = [line for line in lines if re.match(r"(CRITICAL )?ERROR\b|@E ", line)]
-    return next(iter(errors or [line for line in reversed(lines) if line]), "no message")

@@ -17,8 +17,8 @@ import pytest
 
 from hls.synthesis import PARTS, full_part, part_name
 from hls.vendor import projects, reports
-from hls.vendor.run import first_error
-from models.errors import UserError
+from hls.vendor.run import ERROR_LINE
+from models.errors import UserError, first_error
 from models.network import IntegerNetwork
 from scripts.main import main
 from sim.reference import Reference
@@ -218,11 +218,10 @@ def test_first_error_of_a_log(tmp_path: Path) -> None:
     for text, found in (
         ("INFO: a\nERROR: [Synth 8-439] no module\nERROR: later\n", "ERROR: [Synth 8-439] no module"),
         ("@E [HLS-1] bad\n", "@E [HLS-1] bad"),
-        ("all fine\nkilled\n\n", "killed"),
-        ("", "no message"),
+        ("set error no\nall fine\nkilled\n\n", "killed"),
     ):
         log.write_text(text)
-        assert first_error(log) == found
+        assert first_error(log, error=ERROR_LINE) == found
 
 
 def test_parts_have_packages() -> None:

@@ -21,13 +21,13 @@ from models.spec import (
     Layer,
     NetworkSpec,
     activation_table,
-    finer_ternary,
     fit_weight_formats,
     network_spec,
     sigmoid,
     symmetric,
     with_formats,
 )
+from scripts.train import finer_ternary
 from sim.fixed import FixedFormat
 from tests.networks import small_spec
 
