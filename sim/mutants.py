@@ -34,12 +34,12 @@ from models.store import claim, write_text
 from sim import records
 from sim.bench.components import COUNTERS, REFUSALS
 from sim.equivalent_mutants import EQUIVALENT
-from sim.rtl import LONG_PROTOCOL_TESTS, PROTOCOL_TESTS, Rtl, write_project
+from sim.rtl import CORNER_TESTS, LONG_PROTOCOL_TESTS, PROTOCOL_TESTS, Rtl, write_project
 from sim.simulator import TOP, build_mutants
 
 # Those that find most come first: every test costs a run of each mutant that is left.
 FIRST_TESTS = ("score_back_to_back", "sample_again", "score_long", "sample_long")
-TESTS = tuple(dict.fromkeys((*FIRST_TESTS, *PROTOCOL_TESTS, *LONG_PROTOCOL_TESTS)))
+TESTS = tuple(dict.fromkeys((*FIRST_TESTS, *PROTOCOL_TESTS, *LONG_PROTOCOL_TESTS, *CORNER_TESTS)))
 SELECT_BITS = 16  # of mutant_i
 PATIENCE = 2  # times what a test takes without a fault, after which the engine is taken to hang
 WITHOUT_FAULT = 0

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tests of sim/bench/protocol.py on many mutants, all in one simulation; sim/mutants.py starts it.
+"""Tests of sim/bench/protocol.py and corners.py on many mutants, all in one simulation; sim/mutants.py starts it.
 
 A netlist holds all mutants; its input ``mutant_i`` chooses one of them, 0 none. Each run of a test on a
 mutant is a cocotb test of its own, which begins with a reset; when it ends, cocotb ends what it has started.
@@ -13,7 +13,7 @@ from typing import Any
 import cocotb
 from cocotb.triggers import with_timeout
 
-from sim.bench import protocol
+from sim.bench import corners, protocol
 from sim.bench.components import MUTANTS_FILE, PERIOD_NS, Plan
 
 _plan = Plan.load()  # cocotb wants to know all tests when it imports a module
@@ -30,7 +30,8 @@ async def run(dut: Any, test: str, mutant: int, limit: int) -> None:
     begun = cocotb.utils.get_sim_time("ns")
     _tell(test=test, mutant=mutant)
     dut.mutant_i.value = mutant
-    await with_timeout(getattr(protocol, test).func(dut), limit * PERIOD_NS, "ns")
+    module = protocol if hasattr(protocol, test) else corners
+    await with_timeout(getattr(module, test).func(dut), limit * PERIOD_NS, "ns")
     _killed.remove(mutant)
     _tell(test=test, mutant=mutant, cycles=int(cocotb.utils.get_sim_time("ns") - begun) // PERIOD_NS)
 

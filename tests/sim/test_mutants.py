@@ -28,7 +28,7 @@ from sim.mutants import (
     small_design,
 )
 from sim.reference import Reference
-from sim.rtl import LONG_PROTOCOL_TESTS, PROTOCOL_TESTS, Rtl
+from sim.rtl import CORNER_TESTS, LONG_PROTOCOL_TESTS, PROTOCOL_TESTS, Rtl
 
 COUNT = 20
 
@@ -114,7 +114,7 @@ def test_record_counts_without_equivalents(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_every_protocol_test_runs_on_mutants_once() -> None:
-    assert sorted(TESTS) == sorted(PROTOCOL_TESTS + LONG_PROTOCOL_TESTS)
+    assert sorted(TESTS) == sorted(PROTOCOL_TESTS + LONG_PROTOCOL_TESTS + CORNER_TESTS)
 
 
 COMPARISON = """
