@@ -48,6 +48,7 @@ docs: venv ## draw the pictures of the documentation anew
 	@$(BIN)/python docs/flow.py
 	@$(BIN)/zynq-lstm schedule --output docs/schedule.svg
 	@$(BIN)/zynq-lstm ladder --plot docs/ladder.svg
+	@$(BIN)/zynq-lstm cells --plot docs/cells.svg
 	@$(BIN)/zynq-lstm upset --shipped --plot docs/upsets.svg > /dev/null
 	@$(BIN)/python -m docs.tables
 
