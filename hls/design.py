@@ -176,7 +176,7 @@ class Design:
     @cached_property
     def table_roms(self) -> Mapping[str, Rom]:
         """The activation tables by name; every gate pipeline has two of sigmoid, one with two ports."""
-        return table_roms(self.formats)
+        return dict(table_roms(self.formats))  # its own: a mapping proxy can't go to another process
 
     def parameters(self) -> dict[str, int | str]:
         """The parameters of lstm_engine.sv; a string is a Verilog literal."""

@@ -5,12 +5,14 @@ from __future__ import annotations
 
 import itertools
 import json
+import pickle
 from pathlib import Path
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from hls.generate import generate
 from models.errors import CheckError, UserError
 from scripts.mutate import command
 from sim.equivalent_mutants import EQUIVALENT, Equivalent
@@ -252,3 +254,10 @@ def test_verb_refuses_an_argument_that_is_wrong(monkeypatch: pytest.MonkeyPatch,
     monkeypatch.setattr("sim.mutants.hunt", lambda *_, **__: {1: TESTS[0]})
     done = CliRunner().invoke(command, ["--output", str(tmp_path)])
     assert isinstance(done.exception, CheckError) and "is argued to be equivalent" in str(done.exception)
+
+
+def test_designs_go_to_other_processes() -> None:
+    """As :func:`hunt` sends them, after everything that is worked out once has been."""
+    design = small_design(1)
+    files = generate(design)
+    assert generate(pickle.loads(pickle.dumps(design))) == files
