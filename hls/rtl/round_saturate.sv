@@ -17,8 +17,9 @@ module round_saturate #(
 );
   localparam int LEFT = SHIFT < 0 ? -SHIFT : 0;
   localparam int RIGHT = SHIFT > 0 ? SHIFT : 0;
-  // One bit more than the input for the half that is added; at least as wide as the bounds.
-  localparam int EXACT_BITS = IN_BITS + LEFT + 1;
+  // One bit more than the input, or than the half that is added where that is wider; at least as wide as the
+  // bounds.
+  localparam int EXACT_BITS = (IN_BITS + LEFT > RIGHT ? IN_BITS + LEFT : RIGHT) + 1;
   localparam int WIDE = EXACT_BITS > OUT_BITS + 1 ? EXACT_BITS : OUT_BITS + 1;
 
   logic signed [WIDE-1:0] extended, half, rounded_q;

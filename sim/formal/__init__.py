@@ -46,6 +46,7 @@ ROUNDING = "round_saturate"
 OTHER_ROUNDING = (
     (("IN_BITS", 20), ("SHIFT", 7), ("OUT_BITS", 8), ("HALF", 0), ("MIN_VALUE", -128), ("MAX_VALUE", 127)),
     (("IN_BITS", 9), ("SHIFT", -3), ("OUT_BITS", 10), ("HALF", 1), ("MIN_VALUE", -512), ("MAX_VALUE", 511)),
+    (("IN_BITS", 9), ("SHIFT", 12), ("OUT_BITS", 3), ("HALF", 1), ("MIN_VALUE", -4), ("MAX_VALUE", 3)),
 )
 COVER_DEPTH = 40  # cycles within which each cover statement is reached
 
@@ -179,7 +180,7 @@ def rounding_proofs() -> tuple[Proof, ...]:
             f"{ROUNDING}_{number}",
             ROUNDING,
             "the output is the input / 2^SHIFT, rounded and saturated as [numerics](numerics.md) defines it, "
-            "for every parameter set of the shipped network's and the presets' designs, and two more",
+            "for every parameter set of the shipped network's and the presets' designs, and three more",
             (ROUNDING,),
             "induction",
             4,

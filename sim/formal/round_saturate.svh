@@ -21,6 +21,11 @@ always @(posedge clk_i) begin
     assert (proof_y >= MIN_VALUE && proof_y <= MAX_VALUE);
     if (proof_y != MIN_VALUE) assert (proof_low <= proof_2x);
     if (proof_y != MAX_VALUE) assert (proof_2x < proof_low + proof_one);
+  end
+end
+// Inputs that are all less than an output's step reach no bound.
+if (IN_BITS + PROOF_LEFT > PROOF_RIGHT) begin : proof_reaches
+  always @(posedge clk_i) if (proof_cycles == 2) begin
     cover (proof_y == MIN_VALUE && proof_2x < proof_low);
     cover (proof_y == MAX_VALUE && proof_2x >= proof_low + proof_one);
     cover (proof_y < 0 && proof_y != MIN_VALUE);

@@ -67,6 +67,8 @@ CASES = {
     "default array": Case("w4a8", 37, (20, 17), None, extreme=True),
     "ternary": Case("w2a8", 19, (9, 6), Array(6, 4, 2, 4, lut_depth=4)),
     "wide": Case("w4a8", 9, (7, 10), Array(6, 4, 2, 4, lut_depth=2, gate_lanes=2), own_points=True),
+    # A step of the logits that is more than any sum.
+    "coarse logits": Case("w4a8", 3, (2,), Array(1, 1, 1, 1), formats={"logits": "ap_fixed<2,9>"}),
     # Jobs of very different length next to each other.
     "uneven": Case("w8a8", 9, (23, 1, 6), Array(3, 1, 1, 2)),
     "single units": Case("q8.8", 5, (1, 2, 1), Array(2, 5, 1, 1), extreme=True),

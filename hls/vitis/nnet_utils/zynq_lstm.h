@@ -87,6 +87,16 @@ template <class T> struct Point {
     static const int frac = T::width - T::iwidth;
 };
 
+// A signed value in another format. The bit that decides how it is rounded must be one that it has: values
+// that are all smaller than the format's step are widened first.
+template <class to_T, class from_T> to_T rounded(const from_T &value) {
+#pragma HLS INLINE
+    static const int dropped = Point<from_T>::frac - Point<to_T>::frac;
+    static const int more = dropped < from_T::width ? 0 : dropped + 1 - from_T::width;
+    const ap_fixed<from_T::width + more, from_T::iwidth + more> wide = value;
+    return wide;
+}
+
 // The sum as a fixed-point number.
 template <class accum_T, class sum_T> accum_T fixed_point(const sum_T &sum) {
 #pragma HLS INLINE
@@ -171,23 +181,26 @@ void update(const sum_T sums[CONFIG_T::columns], typename CONFIG_T::c_t c[CONFIG
 #pragma HLS BIND_STORAGE variable=tanh_c type=rom_1p impl=bram
     typedef typename CONFIG_T::accum_t accum_t;
     typedef typename CONFIG_T::z_t z_t;
+    typedef typename CONFIG_T::c_t c_t;
+    typedef typename CONFIG_T::ct_t ct_t;
+    typedef typename CONFIG_T::h_t h_t;
 
 Units:
     for (unsigned u = 0; u < CONFIG_T::units; u++) {
 #pragma HLS PIPELINE II=1
 #pragma HLS DEPENDENCE variable=c type=inter dependent=false
-        const z_t z_i = fixed_point<accum_t>(sums[GATES * u + I]);
-        const z_t z_f = fixed_point<accum_t>(sums[GATES * u + F]);
-        const z_t z_g = fixed_point<accum_t>(sums[GATES * u + G]);
-        const z_t z_o = fixed_point<accum_t>(sums[GATES * u + O]);
+        const z_t z_i = rounded<z_t>(fixed_point<accum_t>(sums[GATES * u + I]));
+        const z_t z_f = rounded<z_t>(fixed_point<accum_t>(sums[GATES * u + F]));
+        const z_t z_g = rounded<z_t>(fixed_point<accum_t>(sums[GATES * u + G]));
+        const z_t z_o = rounded<z_t>(fixed_point<accum_t>(sums[GATES * u + O]));
         const typename CONFIG_T::gate_t i = sigmoid[address(z_i)];
         const typename CONFIG_T::gate_t f = sigmoid[address(z_f)];
         const typename CONFIG_T::g_t g = tanh[address(z_g)];
         const typename CONFIG_T::gate_t o = sigmoid[address(z_o)];
-        const typename CONFIG_T::c_t c_new = f * c[u] + i * g;
-        const typename CONFIG_T::ct_t ct = c_new;
+        const c_t c_new = rounded<c_t>(f * c[u] + i * g);
+        const ct_t ct = rounded<ct_t>(c_new);
         const typename CONFIG_T::tc_t tc = tanh_c[address(ct)];
-        const typename CONFIG_T::h_t h_new = o * tc;
+        const h_t h_new = rounded<h_t>(o * tc);
         c[u] = c_new;
         h[u] = h_new;
         out[u] = h_new;
@@ -306,7 +319,7 @@ void dense(const x_T x[CONFIG_T::inputs], y_T logits[CONFIG_T::outputs],
 Logits:
     for (unsigned n = 0; n < CONFIG_T::outputs; n++) {
 #pragma HLS PIPELINE II=1
-        logits[n] = fixed_point<accum_t>(sums[n]);
+        logits[n] = rounded<y_T>(fixed_point<accum_t>(sums[n]));
 #ifndef __SYNTHESIS__
         if (csim::tracing()) {
             const long long value = raw(logits[n]);
