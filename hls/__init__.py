@@ -2,8 +2,8 @@
 """From the quantized Keras model to HLS C++ (hls4ml, Vitis backend) and to RTL (hls4ml, OpenRTL backend).
 
 ``hls.register()`` hooks the layers and backends into hls4ml; installed, that happens on ``import hls4ml``.
-``hls.run``, ``hls.trace``, ``hls.generate`` and ``hls.reset`` work on converted models, see
-:mod:`hls.simulate`.
+``hls.run``, ``hls.trace`` and ``hls.reset`` work on converted models, see :mod:`hls.simulate`, which also
+has ``generate``; :mod:`hls.generate` writes RTL.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def register() -> None:
 
 
 def __getattr__(name: str) -> Any:
-    if name in ("run", "trace", "reset", "generate"):
+    if name in ("run", "trace", "reset"):
         from hls import simulate
 
         return getattr(simulate, name)

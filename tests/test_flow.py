@@ -118,6 +118,8 @@ def test_ctrl_c_stops_and_the_next_run_goes_on(folder: Path) -> None:
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        # Where the tests run in the background, it may be ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     begun, base = Path("build/small/train") / BEGUN, Path("build/small/train/base.json")
     deadline = time.monotonic() + 300

@@ -31,7 +31,9 @@ def test_twenty_networks(half: int, seed: int, tmp_path: Path) -> None:
     engines = Engines(tmp_path, "icarus", hls=5, keras=True)
     tried, failed = search(10, seed + half, tmp_path, engines.check)
     assert (tried, failed) == (10, "")
-    assert engines.counts["rtl"] == 10 and engines.counts["keras"] >= 5 and engines.counts["hls"] >= 1
+    assert (
+        engines.counts["rtl"] == 10 and engines.counts["keras"] >= 5 and engines.counts["hls"] >= (half == 0)
+    )
 
 
 @needs_icarus
@@ -54,7 +56,7 @@ def test_failing_case_is_made_small_and_saved(tmp_path: Path, seed: int) -> None
     tried, failed = search(50, seed, tmp_path, wrong_from_five_characters, seen.append)
     assert failed == "wrong" and tried == len(seen) > 1
     case = Case.load(tmp_path / "failing")
-    assert str(case) == "1 units, 5 characters, 4 lanes, 2 codes" and case.codes == (0, 0)
+    assert str(case) == "1 units, 5 characters, 2 lanes, 2 codes" and case.codes == (0, 0)
     case.save(tmp_path / "again")
     assert (tmp_path / "again" / CASE_FILE).read_bytes() == (tmp_path / "failing" / CASE_FILE).read_bytes()
 
