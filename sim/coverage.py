@@ -35,6 +35,7 @@ FEW_TESTS = (
     "generate_closed_loop",
     "sample_with_temperature",
     "reset_in_every_cycle",
+    "character_in_every_cycle",
     "clear_state_in_every_cycle",
     "same_code_again",
     "rare_noise",

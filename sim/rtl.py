@@ -59,6 +59,7 @@ PROTOCOL_TESTS = (
 LONG_PROTOCOL_TESTS = ("score_long", "sample_long")
 CORNER_TESTS = (
     "reset_in_every_cycle",
+    "character_in_every_cycle",
     "clear_state_in_every_cycle",
     "every_transition",
     "controls_at_any_time",

@@ -51,6 +51,20 @@ async def reset_in_every_cycle(dut: Any) -> None:
 
 
 @cocotb.test(**LIMIT)
+async def character_in_every_cycle(dut: Any) -> None:
+    """The next character comes at any time: before, while and after layer 0's sums of U.h and later layers'."""
+    bench = await _bench(dut)
+    await bench.configure()
+    for cycles in _cycles(bench, 2):
+        await _send_part(bench, _codes(bench, 1), False)
+        await ClockCycles(dut.clk_i, 1 + cycles)
+        await _send_part(bench, _codes(bench, 1), True)
+        await bench.receive()
+        await bench.idle()
+    bench.report(bench.check())
+
+
+@cocotb.test(**LIMIT)
 async def clear_state_in_every_cycle(dut: Any) -> None:
     """RESET_STATE while characters are under way holds for the next one, not for them."""
     bench = await _bench(dut)
