@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from models.errors import UserError, first_error
-from models.store import if_full, write_text
+from models.store import if_full, write_json
 
 # AMD DS190, "Zynq-7000 SoC Data Sheet: Overview", programmable logic of each device.
 PARTS = {
@@ -131,7 +131,7 @@ def synthesize(project: Path, part: str = DEFAULT_PART) -> dict[str, Any]:
     ]
     run_yosys(script, project, folder / "yosys.log")
     resources = count(folder / "cells.json", part)
-    write_text(folder / "report.json", json.dumps(resources.to_dict(), indent=2) + "\n")
+    write_json(folder / "report.json", resources.to_dict())
     return resources.to_dict()
 
 

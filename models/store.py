@@ -108,6 +108,11 @@ def write_text(path: Path | str, text: str) -> None:
         part.write_text(text, encoding="utf-8")
 
 
+def write_json(path: Path | str, data: object) -> None:
+    """Write figures or a record atomically, for people to read, too."""
+    write_text(path, json.dumps(data, indent=1, ensure_ascii=False) + "\n")
+
+
 def content_hash(tensors: Tensors, metadata: Mapping[str, Any]) -> str:
     """SHA-256 over names, dtypes, shapes and bytes of all arrays, and the metadata as canonical JSON."""
     digest = hashlib.sha256(_canonical(metadata).encode())

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 import statistics
 import time
 from collections.abc import Callable
@@ -13,6 +12,7 @@ from typing import Any
 import click
 
 from models.errors import UserError
+from scripts.options import json_option, output_option
 
 ENGINES = ("reference", "streams", "keras", "hls", "rtl")
 
@@ -30,13 +30,8 @@ ENGINES = ("reference", "streams", "keras", "hls", "rtl")
     "--characters", default=20_000, show_default=True, help="For the fast ones; a tenth for HLS and RTL."
 )
 @click.option("--repeat", default=3, show_default=True, help="Runs; the median is printed.")
-@click.option(
-    "--output",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=Path("build/benchmark"),
-    show_default=True,
-)
-@click.option("--json", "json_path", type=click.Path(path_type=Path), help="Write the figures there, too.")
+@output_option("build/benchmark")
+@json_option()
 def command(
     engines: tuple[str, ...],
     checkpoint: Path | None,
@@ -57,7 +52,7 @@ def command(
     from rich.table import Table
 
     from models.checkpoint import Checkpoint, shipped
-    from models.store import write_text
+    from models.store import write_json
 
     loaded = Checkpoint.load(checkpoint or shipped("w8a8"))
     console = Console()
@@ -71,7 +66,7 @@ def command(
         table.add_row(name, f"{rate:,.0f}", *([f"{rate / base:.3g}"] if base else []))
     console.print(table)
     if json_path:
-        write_text(json_path, json.dumps({f"{k}_chars_per_s": round(v) for k, v in rates.items()}) + "\n")
+        write_json(json_path, {f"{k}_chars_per_s": round(v) for k, v in rates.items()})
 
 
 def _rates(name: str, checkpoint: Any, characters: int, repeat: int, output: Path) -> dict[str, float]:

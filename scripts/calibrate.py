@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +12,8 @@ from numpy.typing import NDArray
 from models.checkpoint import Checkpoint, preset_spec, shipped
 from models.errors import UserError
 from models.spec import DEFAULT_PRESET, PRESETS, NetworkSpec
-from models.store import write_text
-from scripts.options import CHARACTERS, corpus_options, window_option, windows, windows_of
+from models.store import write_json
+from scripts.options import CHARACTERS, corpus_options, json_option, window_option, windows, windows_of
 from scripts.ranges import short
 
 
@@ -26,7 +25,7 @@ from scripts.ranges import short
 @corpus_options
 @window_option
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Write the quantized network there.")
-@click.option("--json", "json_path", type=click.Path(path_type=Path), help="Write the figures there.")
+@json_option("Write the figures there.")
 def command(
     checkpoint: Path | None,
     preset: str,
@@ -98,7 +97,7 @@ def command(
             "characters": int(held_out.size),
             "trained_delta_test_bpc": delta,
         }
-        write_text(json_path, json.dumps(data, indent=1) + "\n")
+        write_json(json_path, data)
 
 
 def calibrated(source: Checkpoint, spec: NetworkSpec, codes: NDArray[Any]) -> Checkpoint:

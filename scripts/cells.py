@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,8 +12,8 @@ import click
 from models.corpus import load_corpus
 from models.errors import UserError
 from models.evaluate import METRIC
-from models.store import write_text
-from scripts.options import corpus_options
+from models.store import write_json
+from scripts.options import corpus_options, json_option
 from scripts.records import load_record
 
 if TYPE_CHECKING:
@@ -41,7 +40,7 @@ SHOWN_DISTANCES = (1, 10, 30, 100)
 @click.option("--batch", default=64, show_default=True)
 @click.option("--seed", default=1, show_default=True)
 @click.option("--record", type=click.Path(path_type=Path), help="To print; the shipped one if not given.")
-@click.option("--json", "json_path", type=click.Path(path_type=Path), help="Write the record there.")
+@json_option("Write the record there.")
 @click.option("--plot", type=click.Path(path_type=Path), help="Draw the gradients there: SVG, PDF or PNG.")
 def command(
     measure: bool,
@@ -101,7 +100,7 @@ def _measure(
 
             found["cells"][cell] = comparison.measure(cell, corpus, how, layers, budget, report)
         if json_path:  # at once: the next cell takes minutes
-            write_text(json_path, json.dumps(found, indent=1) + "\n")
+            write_json(json_path, found)
     return found
 
 

@@ -11,7 +11,7 @@ import click
 
 from models.errors import CheckError, UserError
 from scripts.engines import ENGINES, SIMULATORS
-from scripts.options import text_codes, text_options
+from scripts.options import json_option, output_option, text_codes, text_options
 
 if TYPE_CHECKING:
     from models.network import IntegerNetwork
@@ -31,14 +31,8 @@ BEHIND = 1  # characters in the waveform behind the one that differs, whose last
     help="Simulate this project of 'convert --backend OpenRTL', which you may have changed.",
 )
 @click.option("--waves/--no-waves", default=True, show_default=True, help="Of RTL that differs (FST).")
-@click.option(
-    "--output",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=Path("build/compare"),
-    show_default=True,
-    help="Folder for projects and the waveform.",
-)
-@click.option("--json", "json_path", type=click.Path(path_type=Path), help="Write the result there, too.")
+@output_option("build/compare", "Folder for projects and the waveform.")
+@json_option("Write the result there, too.")
 @click.pass_context
 def command(
     ctx: click.Context,
@@ -61,7 +55,7 @@ def command(
 
     from models.checkpoint import Checkpoint, shipped
     from models.freeze import freeze
-    from models.store import write_text
+    from models.store import write_json
     from scripts.engines import trace
     from sim.trace import compare
 
@@ -101,7 +95,7 @@ def command(
                 *(f"{engine}: {name.replace('_', ' ')} {value}" for name, value in where.items()), sep="\n"
             )
     if json_path:
-        write_text(json_path, json.dumps(data, indent=2) + "\n")
+        write_json(json_path, data)
     if result.first:
         ctx.exit(1)
 

@@ -3,26 +3,19 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
+
+from scripts.options import json_option, output_option
 
 LINE_GOAL, TOGGLE_GOAL = 98.0, 95.0  # percent
 
 
 @click.command(name="cover")
 @click.option("--seed", default=1, show_default=True, help="Of the weights and the tests.")
-@click.option(
-    "--output",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=Path("build/cover"),
-    show_default=True,
-    help="Folder for builds, runs and the record.",
-)
-@click.option(
-    "--json", "json_path", type=click.Path(path_type=Path), help="Record; OUTPUT/coverage.json if not given."
-)
+@output_option("build/cover", "Folder for builds, runs and the record.")
+@json_option("Record; OUTPUT/coverage.json if not given.")
 def command(seed: int, output: Path, json_path: Path | None) -> None:
     """Run the bench on small designs, and count what it makes happen.
 
@@ -32,15 +25,16 @@ def command(seed: int, output: Path, json_path: Path | None) -> None:
     import importlib.util
 
     from models.errors import CheckError, UserError
-    from models.store import write_text
+    from models.store import write_json
 
     if importlib.util.find_spec("cocotb_coverage") is None:
         raise UserError("Python package cocotb-coverage is not installed; install it with pip")
+    from sim import records
     from sim.coverage import designs, measure
 
     data = measure(designs(seed), output, seed, lambda design, test: click.echo(f"{design:20}{test}"))
-    path = json_path or output / "coverage.json"
-    write_text(path, json.dumps(data, indent=1) + "\n")
+    path = json_path or records.path(records.COVERAGE, output)
+    write_json(path, data)
     bins, code = data["bins"], data["code"]
     for name in bins["missed"]:
         click.echo(f"missed  {name}")

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -11,6 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+
+from scripts.options import output_option
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -25,13 +26,7 @@ MINIMUM = 16  # characters; the state has then been through all of the schedule'
 
 @click.command(name="demo")
 @click.option("--characters", default=2048, show_default=True, help="Held-out characters to compare on.")
-@click.option(
-    "--output",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=Path("build/demo"),
-    show_default=True,
-    help="Folder for projects, logs and summary.json.",
-)
+@output_option("build/demo", "Folder for projects, logs and summary.json.")
 @click.option("--corpus", default="shakespeare", show_default=True, help="Corpus that the checkpoints know.")
 @click.option("--corpus-file", type=click.Path(path_type=Path), help="A UTF-8 text of yours instead.")
 @click.option("--float", "float_file", type=click.Path(path_type=Path), help="Float checkpoint.")
@@ -211,9 +206,9 @@ class Demo:
         self.exact = False
 
     def _write(self, summary: dict[str, Any], before: str, text: str) -> None:
-        from models.store import write_text
+        from models.store import write_json, write_text
 
-        write_text(self.output / "summary.json", json.dumps(summary, indent=2) + "\n")
+        write_json(self.output / "summary.json", summary)
         readable = [*_readable(summary), "```", before + text, "```", ""]
         write_text(self.output / "summary.md", "\n".join(readable))
         self.console.rule("text written by the RTL, greedy, behind the held-out text")

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hls.convert import CLOCK_PERIOD
-from scripts.options import array_options
+from scripts.options import array_options, json_option
 
 if TYPE_CHECKING:
     from hls.estimate import Estimate
@@ -32,7 +31,7 @@ TABLE_LANES = (1, 2, 4, 8, 16, 32, 64, 144, 208, 264)
 @click.option("--clock", default=1000 / CLOCK_PERIOD, show_default=True, help="MHz, for characters a second.")
 @click.option("--table", is_flag=True, help="Lanes against cycles and resources, from the least to the most.")
 @click.option("--synthesize", is_flag=True, help="With --table: count LUTs, too, with Yosys; minutes each.")
-@click.option("--json", "json_path", type=click.Path(path_type=Path), help="Write the figures there, too.")
+@json_option()
 def command(
     layers: int,
     units: int,
@@ -57,7 +56,7 @@ def command(
     from hls.synthesis import PARTS, part_name
     from models.errors import UserError
     from models.spec import network_spec
-    from models.store import write_text
+    from models.store import write_json
 
     if synthesize and not table:
         raise UserError("--synthesize goes with --table; 'zynq-lstm synth' counts one design")
@@ -76,7 +75,7 @@ def command(
         _print(spec, one, clock)
         _print_parts(list(each.values()), clock)
     if json_path:
-        write_text(json_path, json.dumps(rows, indent=2) + "\n")
+        write_json(json_path, rows)
 
 
 def table_rows(spec: NetworkSpec, part: str, synthesize: bool = False) -> list[dict[str, Any]]:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,7 +17,8 @@ from models.corpus import CORPORA, Corpus, encode, load_corpus, read_text
 from models.errors import UserError
 from models.evaluate import METRIC, evaluate_keras, evaluate_reference, require_text
 from models.freeze import freeze
-from models.store import write_text
+from models.store import write_json
+from scripts.options import json_option
 
 
 @click.command(name="evaluate")
@@ -38,7 +38,7 @@ from models.store import write_text
     show_default=True,
 )
 @click.option("--characters", type=int, help="Only the first so many.")
-@click.option("--json", "json_path", type=click.Path(path_type=Path), help="Write the rows there.")
+@json_option("Write the rows there.")
 def command(
     checkpoints: tuple[Path, ...],
     corpus: str,
@@ -93,7 +93,7 @@ def command(
     console.print(table)
     if json_path:
         data = {"text": where, "metric": METRIC, "engines": rows}
-        write_text(json_path, json.dumps(data, indent=1) + "\n")
+        write_json(json_path, data)
 
 
 def _codes(

@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+
+from scripts.options import json_option, output_option
 
 if TYPE_CHECKING:
     from models.network import IntegerNetwork
@@ -30,14 +31,8 @@ def command() -> None:
 @click.option("--characters", default=2000, show_default=True, help="To simulate; as many are generated / 4.")
 @click.option("--part", default="xc7z020", show_default=True)
 @click.option("--synthesis/--no-synthesis", default=True, show_default=True, help="Yosys: minutes a preset.")
-@click.option(
-    "--output",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=Path("build/figures"),
-    show_default=True,
-    help="Folder for projects, netlists and logs.",
-)
-@click.option("--json", "json_path", type=click.Path(path_type=Path), help="Write the figures there, too.")
+@output_option("build/figures", "Folder for projects, netlists and logs.")
+@json_option()
 @click.pass_context
 def engine(
     ctx: click.Context,
@@ -56,7 +51,7 @@ def engine(
     from rich.console import Console
 
     from hls.synthesis import part_name
-    from models.store import write_text
+    from models.store import write_json
 
     part = part_name(part)
     console = Console()
@@ -66,7 +61,7 @@ def engine(
         figures[preset], faults = _measure(console, preset, characters, part, synthesis, output / preset)
         sound = sound and not faults
         if json_path:  # at once: the next preset takes minutes
-            write_text(json_path, json.dumps(figures, indent=2) + "\n")
+            write_json(json_path, figures)
     _print(console, figures)
     if not sound:
         ctx.exit(1)
@@ -76,7 +71,7 @@ def engine(
 @click.option("--measure", is_flag=True, help="Training throughput too, beside stock Keras: some minutes.")
 @click.option("--rounds", default=7, show_default=True, help="Of --measure; the median counts.")
 @click.option("--updates", default=20, show_default=True, help="A round of --measure.")
-@click.option("--json", "json_path", type=click.Path(path_type=Path), help="Write the figures there, too.")
+@json_option()
 def training(measure: bool, rounds: int, updates: int, json_path: Path | None) -> None:
     """Bits per character of the networks whose training records are shipped.
 
@@ -87,7 +82,7 @@ def training(measure: bool, rounds: int, updates: int, json_path: Path | None) -
     from rich.table import Table
 
     from models.spec import DEFAULT_PRESET
-    from models.store import write_text
+    from models.store import write_json
     from scripts import throughput
     from scripts.records import training_records
 
@@ -121,7 +116,7 @@ def training(measure: bool, rounds: int, updates: int, json_path: Path | None) -
         for kind, ratio in figures["throughput_ratio"].items():
             console.print(f"{kind} / the faster stock Keras: {ratio:.2f}", highlight=False)
     if json_path:
-        write_text(json_path, json.dumps(figures, indent=2) + "\n")
+        write_json(json_path, figures)
 
 
 @command.command(name="verification")
@@ -131,7 +126,7 @@ def training(measure: bool, rounds: int, updates: int, json_path: Path | None) -
     type=click.Path(path_type=Path, exists=True, file_okay=False),
     help="Folder of the records, as make nightly leaves them; the shipped ones if not given.",
 )
-@click.option("--json", "json_path", type=click.Path(path_type=Path), help="Write the figures there, too.")
+@json_option()
 def verification(folder: Path | None, json_path: Path | None) -> None:
     """What verification found: random networks, mutants, coverage, the longest run, bad inputs.
 
@@ -140,7 +135,7 @@ def verification(folder: Path | None, json_path: Path | None) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from models.store import write_text
+    from models.store import write_json
     from sim import records
 
     folder = folder or records.FOLDER
@@ -149,7 +144,7 @@ def verification(folder: Path | None, json_path: Path | None) -> None:
         table.add_row(*row)
     Console().print(table)
     if json_path:
-        write_text(json_path, json.dumps(records.figures(folder), indent=2) + "\n")
+        write_json(json_path, records.figures(folder))
 
 
 def training_figures(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,8 +15,8 @@ from models.errors import UserError
 from models.evaluate import estimate_reference
 from models.freeze import freeze
 from models.spec import PRESETS, NetworkSpec, fit_weight_formats, with_formats
-from models.store import write_text
-from scripts.options import corpus_options, held_out
+from models.store import write_json
+from scripts.options import corpus_options, held_out, json_option
 from sim.fixed import FixedFormat
 
 # Fields of LstmFormats (W, U and b together as 'weights' and 'b'), and what to try for each.
@@ -66,7 +65,7 @@ VARIATIONS: dict[str, tuple[str, ...]] = {
 @corpus_options
 @click.option("--characters", default=64000, show_default=True, help="Of the validation split.")
 @click.option("--only", multiple=True, help="Only these signals; may be given more than once.")
-@click.option("--json", "json_path", type=click.Path(path_type=Path), help="Write the rows there.")
+@json_option("Write the rows there.")
 def command(
     checkpoint: Path | None,
     preset: str,
@@ -112,7 +111,7 @@ def command(
     console.print(table)
     if json_path:
         data = {"characters": len(codes), "float": float_bits, "above_float": rows}
-        write_text(json_path, json.dumps(data, indent=1) + "\n")
+        write_json(json_path, data)
 
 
 def _bits(source: Checkpoint, spec: NetworkSpec, codes: Any) -> float:

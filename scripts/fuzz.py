@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from models.errors import CheckError, UserError
+from scripts.options import json_option, output_option
 
 if TYPE_CHECKING:
     from sim.random_networks import Case
@@ -37,14 +38,8 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path, file_okay=False),
     help="Run the case in this folder once more instead.",
 )
-@click.option(
-    "--output",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=Path("build/fuzz"),
-    show_default=True,
-    help="Folder to build in; a failing case is left in its subfolder failing.",
-)
-@click.option("--json", "json_path", type=click.Path(path_type=Path), help="Write the record there.")
+@output_option("build/fuzz", "Folder to build in; a failing case is left in its subfolder failing.")
+@json_option("Write the record there.")
 def command(
     networks: int,
     seed: int,
@@ -63,7 +58,7 @@ def command(
     """
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-    from sim import records
+    from models.store import write_json
     from sim.simulator import available
 
     try:
@@ -87,7 +82,7 @@ def command(
 
         tried, failed = search(networks, seed, output, engines.check, show)
     if json_path:
-        records.write(json_path, engines.record(tried, failed, seed))
+        write_json(json_path, engines.record(tried, failed, seed))
     if failed:
         options = f"--simulator {simulator} --hls {hls}{'' if keras else ' --no-keras'}"
         again = f"zynq-lstm fuzz --replay {output / 'failing'} {options}"

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from scripts.options import output_option
+
 if TYPE_CHECKING:
     from models.checkpoint import Checkpoint
 
@@ -22,12 +24,7 @@ CHARACTERS = 32  # cosim runs the RTL of each for thousands of cycles
 @click.option("--clock-period", type=float, help="In ns; 10 if not given.")
 @click.option("--reuse-factor", type=int, help="Clock cycles of each matrix product.")
 @click.option("--characters", default=CHARACTERS, show_default=True, help="Random ones, for the test bench.")
-@click.option(
-    "--output",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=Path("build/hls-project"),
-    show_default=True,
-)
+@output_option("build/hls-project")
 def command(checkpoint: Path | None, part: str, output: Path, **options: Any) -> None:
     """Write all that Vitis HLS needs for C simulation, synthesis, RTL simulation and an IP.
 

@@ -14,7 +14,8 @@ import numpy as np
 from models.corpus import encode, read_text
 from models.errors import UserError
 from models.spec import DEFAULT_PRESET, PRESETS
-from models.store import write_text
+from models.store import write_json
+from scripts.options import json_option
 
 if TYPE_CHECKING:
     from models.deviation import Deviation
@@ -49,7 +50,7 @@ WINDOW = 128  # characters that each start from a zero state, where the model do
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), required=True, help="The checkpoint to write."
 )
-@click.option("--json", "json_path", type=click.Path(path_type=Path), help="Write the deviations there.")
+@json_option("Write the deviations there.")
 def command(
     model: Path,
     vocabulary: str | None,
@@ -98,7 +99,7 @@ def command(
     _print(rows, imported.notes)
     click.echo(f"network  {network.identity}\nwrote    {output}")
     if json_path:
-        write_text(json_path, json.dumps([asdict(row) for row in rows], indent=1) + "\n")
+        write_json(json_path, [asdict(row) for row in rows])
 
 
 def read_vocabulary(path: Path) -> tuple[str, str | None]:

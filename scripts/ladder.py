@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,9 +11,9 @@ import click
 from models.checkpoint import Checkpoint, preset_spec, shipped
 from models.corpus import load_corpus
 from models.spec import PRESETS
-from models.store import write_text
+from models.store import write_json
 from scripts.figures import training_figures
-from scripts.options import corpus_options
+from scripts.options import corpus_options, json_option
 from scripts.records import load_record, training_records
 
 if TYPE_CHECKING:
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
 @corpus_options
 @click.option("--preset", "presets", type=click.Choice(tuple(PRESETS)), multiple=True, help="All if none.")
 @click.option("--record", type=click.Path(path_type=Path), help="To print; the shipped one if not given.")
-@click.option("--json", "json_path", type=click.Path(path_type=Path), help="Write the record there.")
+@json_option("Write the record there.")
 @click.option("--plot", type=click.Path(path_type=Path), help="Draw it there: SVG, PDF or PNG.")
 @click.option("--part", default="xc7z020", show_default=True, help="For which the estimate is.")
 def command(
@@ -62,7 +61,7 @@ def command(
     else:
         found = load_record("ladder", record)
     if json_path:
-        write_text(json_path, json.dumps(found, indent=1) + "\n")
+        write_json(json_path, found)
     trained = training_figures(training_records()).get(Path(found["corpus"]["name"]).stem, {})
     rows = ladder.rows(found, source, trained)
     engines = {preset: _engine(source, preset, part) for preset in found["presets"]}

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import click
 
+from scripts.options import json_option, output_option
+
 
 @click.command(name="mutate")
 @click.option("--count", default=400, show_default=True, help="Mutants.")
@@ -19,16 +21,8 @@ import click
 @click.option(
     "--goal", default=0.97, show_default=True, help="Share that must be found, without equivalents."
 )
-@click.option(
-    "--output",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=Path("build/mutate"),
-    show_default=True,
-    help="Folder for the build and the record.",
-)
-@click.option(
-    "--json", "json_path", type=click.Path(path_type=Path), help="Record; OUTPUT/mutants.json if not given."
-)
+@output_option("build/mutate", "Folder for the build and the record.")
+@json_option("Record; OUTPUT/mutants.json if not given.")
 def command(
     count: int,
     seed: int,
@@ -44,6 +38,7 @@ def command(
     are neither proved nor argued to be equivalent; or if one is found that is argued to be equivalent.
     """
     from models.errors import CheckError, UserError
+    from models.store import write_json
     from sim import records
     from sim.mutants import hunt, make, proved_equivalent, record, small_design
 
@@ -72,7 +67,7 @@ def command(
     )
     if not only:
         path = json_path or records.path(records.MUTANTS, output)
-        records.write(path, data)
+        write_json(path, data)
         click.echo(f"record: {path}")
     wrong = [mutant for mutant in mutants if mutant.number in killed and mutant.equivalent]
     if wrong:

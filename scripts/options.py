@@ -136,3 +136,19 @@ def set_option(command: Command) -> Command:
         metavar="SECTION.KEY=VALUE",
         help="Instead of what the file says, such as engine.lanes=64; may be given more than once.",
     )(command)
+
+
+def json_option(text: str = "Write the figures there, too.") -> Callable[[Command], Command]:
+    """``--json PATH``, which ``write_json`` is for."""
+    return click.option("--json", "json_path", type=click.Path(path_type=Path), help=text)
+
+
+def output_option(default: str, text: str | None = None) -> Callable[[Command], Command]:
+    """``--output FOLDER`` for what is built."""
+    return click.option(
+        "--output",
+        type=click.Path(path_type=Path, file_okay=False),
+        default=Path(default),
+        show_default=True,
+        help=text,
+    )

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import importlib.util
-import json
 import os
 import subprocess
 import sys
@@ -16,6 +15,7 @@ from pathlib import Path
 import click
 
 from models.errors import CheckError, UserError
+from scripts.options import json_option
 
 TESTS = Path("test") / "pytest"  # in a checkout of hls4ml
 RECURRENT = ("test_rnn*.py", "test_recurrent*.py")
@@ -29,7 +29,7 @@ RECURRENT = ("test_rnn*.py", "test_recurrent*.py")
     multiple=True,
     help=f"Files in {TESTS} to run; may be given several times.  [default: {', '.join(RECURRENT)}]",
 )
-@click.option("--json", "json_path", type=click.Path(path_type=Path), help="Write every outcome there.")
+@json_option("Write every outcome there.")
 def command(checkout: Path, patterns: tuple[str, ...], json_path: Path | None) -> None:
     """Run hls4ml's own tests from CHECKOUT twice, without and with this package hooked into hls4ml.
 
@@ -41,7 +41,7 @@ def command(checkout: Path, patterns: tuple[str, ...], json_path: Path | None) -
     from rich.table import Table
 
     from hls.peers import MODES
-    from models.store import write_text
+    from models.store import write_json
 
     if importlib.util.find_spec("pytest") is None:
         raise UserError("Python package pytest is not installed; install it with pip")
@@ -62,9 +62,7 @@ def command(checkout: Path, patterns: tuple[str, ...], json_path: Path | None) -
         raise UserError("not one of the tests passes without zynq-lstm: there is nothing to compare")
     pairs = {test: (without.get(test), with_.get(test)) for test in sorted({*without, *with_})}
     if json_path:
-        write_text(
-            json_path, json.dumps({test: dict(zip(MODES, p, strict=True)) for test, p in pairs.items()})
-        )
+        write_json(json_path, {test: dict(zip(MODES, p, strict=True)) for test, p in pairs.items()})
     different = {test: pair for test, pair in pairs.items() if pair[0] != pair[1]}
     if different:
         table = Table("test", *MODES)

@@ -7,16 +7,12 @@ from pathlib import Path
 
 import click
 
+from scripts.options import output_option
+
 
 @click.command(name="prove")
 @click.argument("names", nargs=-1, metavar="[NAME]...")
-@click.option(
-    "--output",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=Path("build/prove"),
-    show_default=True,
-    help="Folder for models, logs and counterexamples.",
-)
+@output_option("build/prove", "Folder for models, logs and counterexamples.")
 def command(names: tuple[str, ...], output: Path) -> None:
     """Prove properties of RTL modules for all inputs, with Yosys and Z3.
 

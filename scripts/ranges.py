@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
@@ -11,8 +10,8 @@ import numpy as np
 
 from models.checkpoint import Checkpoint, preset_spec, shipped
 from models.spec import DEFAULT_PRESET, PRESETS
-from models.store import write_text
-from scripts.options import corpus_options, window_option, windows_of
+from models.store import write_json
+from scripts.options import corpus_options, json_option, window_option, windows_of
 
 
 @click.command(name="ranges")
@@ -26,7 +25,7 @@ from scripts.options import corpus_options, window_option, windows_of
 )
 @corpus_options
 @window_option
-@click.option("--json", "json_path", type=click.Path(path_type=Path), help="Write the rows there.")
+@json_option("Write the rows there.")
 def command(
     checkpoint: Path | None,
     preset: str | None,
@@ -71,7 +70,7 @@ def command(
     Console().print(table)
     if json_path:
         data = {"preset": spec.preset, "characters": int(np.size(codes)), "rows": [r.to_dict() for r in rows]}
-        write_text(json_path, json.dumps(data, indent=1) + "\n")
+        write_json(json_path, data)
 
 
 def short(fmt: object) -> str:

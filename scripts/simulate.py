@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from models.errors import UserError
-from scripts.options import array_options, text_codes, text_options
+from scripts.options import array_options, json_option, output_option, text_codes, text_options
 from sim.sampling import TEMPERATURE, check_seed, temperature_to_raw
 
 PIECE = 1000  # characters scored as one sequence: a bound on memory
@@ -52,13 +52,8 @@ PIECE = 1000  # characters scored as one sequence: a bound on memory
     help="Of what it writes and of the protocol tests.",
 )
 @array_options
-@click.option(
-    "--output",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=Path("build/simulate"),
-    show_default=True,
-)
-@click.option("--json", "json_path", type=click.Path(path_type=Path), help="Write a record of it there.")
+@output_option("build/simulate")
+@json_option("Write a record of it there.")
 def command(
     checkpoint: Path | None,
     text: str | None,
@@ -95,6 +90,7 @@ def command(
     from models.checkpoint import Checkpoint, shipped
     from models.corpus import decode
     from models.freeze import freeze
+    from models.store import write_json
     from scripts.engines import compiled_hls
     from sim import records
     from sim.rtl import PROTOCOL_TESTS, Rtl, Sequence
@@ -144,7 +140,7 @@ def command(
             report = rtl.verify(sequences, "text", temperature_raw=raw, seed=seed, progress=show)
         finally:
             if json_path and (ran := rtl.report("text")):  # none if the simulation did not get so far
-                records.write(json_path, records.longest_run(ran, seed))
+                write_json(json_path, records.longest_run(ran, seed))
     console.print(
         f"{report['values']:,} values of {report['characters']:,} characters equal to the reference's, "
         f"{report['characters'] / report['seconds']:,.0f} characters/s",

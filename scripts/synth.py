@@ -3,13 +3,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from scripts.options import array_options
+from scripts.options import array_options, json_option
 
 if TYPE_CHECKING:
     from models.network import IntegerNetwork
@@ -44,7 +43,7 @@ ONLY = {
     type=click.Path(path_type=Path, file_okay=False),
     help="Folder for project, netlist, reports and log; build/synth/TOOL if not given.",
 )
-@click.option("--json", "json_path", type=click.Path(path_type=Path), help="Write the report there, too.")
+@json_option("Write the report there, too.")
 @click.pass_context
 def command(
     ctx: click.Context,
@@ -67,7 +66,7 @@ def command(
     from models.checkpoint import Checkpoint, shipped
     from models.errors import UserError
     from models.freeze import freeze
-    from models.store import claim, write_text
+    from models.store import claim, write_json
 
     options["parity"] = options["parity"] or None
     given = {name: value for name, value in options.items() if value is not None}
@@ -88,7 +87,7 @@ def command(
 
         report, good = _vitis_hls(write_project(loaded, part, folder, given))
     if json_path:
-        write_text(json_path, json.dumps(report, indent=2) + "\n")
+        write_json(json_path, report)
     if not good:
         ctx.exit(1)
 

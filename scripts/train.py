@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import platform
 import shlex
 import time
@@ -21,7 +20,7 @@ from models.corpus import CORPORA, Corpus, load_corpus
 from models.errors import UserError
 from models.evaluate import METRIC, require_text
 from models.spec import DEFAULT_PRESET, PRESETS, NetworkSpec, network_spec
-from models.store import write_text
+from models.store import write_json
 from models.training_options import TrainingOptions
 
 if TYPE_CHECKING:
@@ -381,7 +380,7 @@ def _run(
     result.save(path)
     if result.spec:
         record["spec"] = result.spec.to_dict()
-    write_text(path.with_suffix(".json"), json.dumps(record, indent=1, ensure_ascii=False) + "\n")
+    write_json(path.with_suffix(".json"), record)
     console.print(
         f"{stage}: {bits['validation']:.4f} BPC validation, {bits['test']:.4f} BPC test "
         f"({METRIC}); wrote {path}"

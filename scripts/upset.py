@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from models.errors import UserError
+from scripts.options import json_option, output_option
 from sim.sampling import TEMPERATURE, check_seed, temperature_to_raw
 
 
@@ -44,35 +45,22 @@ from sim.sampling import TEMPERATURE, check_seed, temperature_to_raw
     help="Flips of each signal of each layer on the RTL of a small network (Icarus), which must do the same.",
 )
 @click.option("--seed", default=1, show_default=True)
-@click.option(
-    "--output",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=Path("build/upset"),
-    show_default=True,
-    help="Folder of the RTL.",
-)
-@click.option("--json", "json_path", type=click.Path(path_type=Path), help="Write the record there, too.")
+@output_option("build/upset", "Folder of the RTL.")
+@json_option("Write the record there, too.")
 @click.option("--plot", type=click.Path(path_type=Path), help="Draw it there: SVG, PDF or PNG.")
 @click.option("--shipped", "from_record", is_flag=True, help="Show the shipped record; measure nothing.")
 def command(
-    checkpoint: Path | None,
-    trials: int,
-    weight_trials: int,
-    windows: int,
-    horizon: int,
-    temperature: float,
-    rtl: int,
-    seed: int,
-    output: Path,
     json_path: Path | None,
     plot: Path | None,
     from_record: bool,
+    **options: Any,
 ) -> None:
     """Flip bits of h, c, accumulators and weights, and measure how long the output differs.
 
     In scoring and in generation, by signal and bit. Exit code 1 if the RTL and the reference disagree on what
     a flip does.
     """
+    from models.store import write_json
     from sim import records, upsets
 
     if from_record:
@@ -80,9 +68,9 @@ def command(
         if record is None:
             raise UserError("there is no shipped record")
     else:
-        record = _measure(checkpoint, trials, weight_trials, windows, horizon, temperature, rtl, seed, output)
+        record = _measure(**options)
     if json_path:
-        records.write(json_path, record)
+        write_json(json_path, record)
     if plot:
         draw(record, plot)
     click.echo(upsets.markdown(record))

@@ -26,7 +26,7 @@ from models.errors import CheckError, UserError
 from models.freeze import thaw
 from models.network import IntegerNetwork
 from models.spec import FUNCTIONS, DenseFormats, Layer, LstmFormats, NetworkSpec
-from models.store import write_text
+from models.store import write_json
 from sim import records
 from sim.fixed import FixedFormat, Overflow, Rounding
 from sim.reference import Reference
@@ -53,7 +53,7 @@ class Case:
         self.design.network.save(folder / NETWORK_FILE)
         asked = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name != "design"}
         data = {"array": dataclasses.asdict(self.design.array), "asked": asked}
-        write_text(folder / CASE_FILE, json.dumps(data, indent=2) + "\n")
+        write_json(folder / CASE_FILE, data)
 
     @classmethod
     def load(cls, folder: Path) -> Case:

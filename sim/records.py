@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 from models.errors import UserError
-from models.store import write_text
 
 FOLDER = Path(__file__).parent / "measured"
 RANDOM_NETWORKS, MUTANTS, LONGEST_RUN = "random networks", "mutants", "longest run"
@@ -41,11 +40,6 @@ def longest_run(report: Mapping[str, Any], seed: int) -> dict[str, Any]:
     """Record of a long run, from the bench's report."""
     counts = {name: report[name] for name in ("characters", "values", "mismatches")}
     return new(LONGEST_RUN, seed, **counts, seconds=round(report["seconds"]))
-
-
-def write(path: Path, record: Mapping[str, Any]) -> None:
-    """Write a record atomically."""
-    write_text(path, json.dumps(record, indent=1) + "\n")
 
 
 def path(kind: str, folder: Path = FOLDER) -> Path:

@@ -24,6 +24,7 @@ from models.checkpoint import Checkpoint
 from models.corpus import read_text
 from models.errors import UserError
 from models.network import IntegerNetwork
+from models.store import write_json
 from scripts import main as cli
 from sim import records
 from sim.bench.bad_inputs import CASES
@@ -52,7 +53,7 @@ def tally(request: pytest.FixtureRequest) -> Iterator[Tally]:
     yield counted
     folder: Path | None = request.config.getoption("--records")
     if folder and counted.tried.total() == len(CASES) + len(FILES) + len(COMMAND_LINES):
-        records.write(records.path(records.BAD_INPUTS, folder), counted.record())
+        write_json(records.path(records.BAD_INPUTS, folder), counted.record())
 
 
 # ---- streams and registers

@@ -30,14 +30,15 @@ from tests.networks import small_spec, with_weights
 ROOT = Path(__file__).parent.parent
 
 
-def python(program: str, *arguments: object) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-c", program, *map(str, arguments)],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+def run_and_kill(program: str, folder: Path, after: float) -> None:
+    """Kill a program so many seconds after it has printed that it is ready."""
+    with subprocess.Popen(
+        [sys.executable, "-c", program, str(folder)], cwd=ROOT, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        time.sleep(after)
+        process.kill()
 
 
 def small_design() -> Design:
@@ -97,12 +98,7 @@ def test_project_written_by_a_killed_process_is_completed(tmp_path: Path, seed: 
     """Whole files or none; the next run writes what is missing."""
     project, expected = tmp_path / "rtl", generate(small_design())
     rng = random.Random(seed)
-    process = python(WRITE, project)
-    assert process.stdout is not None
-    assert process.stdout.readline() == "ready\n"
-    time.sleep(rng.uniform(0, 0.2))
-    process.kill()
-    process.communicate()
+    run_and_kill(WRITE, project, after=rng.uniform(0, 0.2))
     for path in project.iterdir():
         if not path.name.endswith(".part"):
             assert path.read_text() == expected[path.name]
@@ -151,12 +147,7 @@ Rtl.build(small_design(), Path(sys.argv[1]), simulator="icarus")
 def test_killed_build_is_completed(tmp_path: Path, seed: int) -> None:
     rng = random.Random(seed)
     for _ in range(3):
-        process = python(BUILD, tmp_path)
-        assert process.stdout is not None
-        assert process.stdout.readline() == "ready\n"
-        time.sleep(rng.uniform(0, 1))
-        process.kill()
-        process.communicate()
+        run_and_kill(BUILD, tmp_path, after=rng.uniform(0, 1))
     rtl = Rtl.build(small_design(), tmp_path, simulator="icarus")
     assert rtl.score([1, 2, 3]).report["mismatches"] == 0
 

@@ -25,7 +25,7 @@ from typing import Any
 
 import models
 from models.errors import UserError
-from models.store import write_text
+from models.store import write_json
 from scripts.flow.config import Config
 from scripts.flow.load import Flow
 
@@ -182,12 +182,12 @@ class Pipeline:
             "last_seconds": last.get("seconds", begun.get("last_seconds")),
         }
         folder.mkdir(parents=True, exist_ok=True)
-        write_text(folder / BEGUN, json.dumps(note))
+        write_json(folder / BEGUN, note)
         started = time.monotonic()
         try:
             outputs, figures = stage.run(work(stage, resume))
         except BaseException:
-            write_text(folder / BEGUN, json.dumps(note | {"seconds": spent + _since(started)}))
+            write_json(folder / BEGUN, note | {"seconds": spent + _since(started)})
             raise
         record = {
             "stage": stage.name,
@@ -197,7 +197,7 @@ class Pipeline:
             "seconds": round(spent + _since(started), 1),
             "ended": datetime.now().isoformat(" ", "milliseconds"),
         }
-        write_text(folder / DONE, json.dumps(record, indent=1, ensure_ascii=False) + "\n")
+        write_json(folder / DONE, record)
         (folder / BEGUN).unlink()
         return record
 

@@ -52,7 +52,7 @@ async def reset_in_every_cycle(dut: Any) -> None:
 
 @cocotb.test(**LIMIT)
 async def character_in_every_cycle(dut: Any) -> None:
-    """The next character comes at any time: before, while and after layer 0's sums of U.h and later layers'."""
+    """The next character comes at any time: before, while and behind the array's other work."""
     bench = await _bench(dut)
     await bench.configure()
     for cycles in _cycles(bench, 2):

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from models.store import write_json
 from scripts.main import main
 from sim import records
 
@@ -26,7 +27,7 @@ FOUND = {
 
 def write_all(folder: Path) -> None:
     for kind, found in FOUND.items():
-        records.write(records.path(kind, folder), records.new(kind, 7, **found))
+        write_json(records.path(kind, folder), records.new(kind, 7, **found))
 
 
 def test_verb_prints_and_writes_all(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -51,7 +52,7 @@ def test_verb_prints_and_writes_all(tmp_path: Path, capsys: pytest.CaptureFixtur
 
 def test_what_is_not_there_is_not_measured(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "figures.json"
-    records.write(
+    write_json(
         records.path(records.MUTANTS, tmp_path), records.new(records.MUTANTS, **FOUND[records.MUTANTS])
     )
     assert main(["figures", "verification", "--records", str(tmp_path), "--json", str(path)]) == 0
