@@ -32,7 +32,7 @@ from models.network import IntegerNetwork
 from models.spec import PRESETS, Layer, NetworkSpec
 from models.store import claim, write_text
 from sim import records
-from sim.bench.components import COUNTERS, REFUSALS
+from sim.bench.components import COUNTERS, LEFT, REFUSALS
 from sim.equivalent_mutants import EQUIVALENT
 from sim.rtl import CORNER_TESTS, LONG_PROTOCOL_TESTS, PROTOCOL_TESTS, Rtl, write_project
 from sim.simulator import TOP, build_mutants
@@ -162,7 +162,7 @@ def _listed(script: Path, project: Path) -> list[Mutant]:
     mutants, kept = [], []
     for line in script.read_text(encoding="utf-8").splitlines():
         options = dict(re.findall(r"-(\w+) (\S+)", line))
-        if options["port"] == "Q" and options.get("wire") in COUNTERS + REFUSALS:
+        if options["port"] == "Q" and options.get("wire") in (*COUNTERS, *REFUSALS, LEFT):
             continue
         kept.append(line)
         number = re.search(r"-ctrl mutant_i \d+ (\d+)", line)

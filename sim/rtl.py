@@ -65,6 +65,7 @@ CORNER_TESTS = (
     "controls_at_any_time",
     "registers_while_busy",
     "output_buffer_full",
+    "what_is_left_to_generate",
     "same_code_again",
     "rare_noise",
     "error_bits",

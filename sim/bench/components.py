@@ -41,9 +41,10 @@ MUTANTS_FILE = "mutants.jsonl"  # there, too: a line as a test begins on a mutan
 BAD_INPUTS_FILE = "bad_inputs.jsonl"  # there, too: what became of each case of sim/bench/bad_inputs.py
 COVERAGE_FILE = "coverage.yml"  # there, too: bins and how often they were hit
 COMPARE_CYCLES = 1 << 16  # between comparisons; 128 characters of the default engine
-# In axil_registers.sv; the bench sets them, since nothing else could count up to where they end.
+# The bench sets these, since nothing else could count to where they end. In axil_registers.sv:
 COUNTERS = ("characters_q", "error_count_q", "cycles_low_q", "cycles_high_q")
 REFUSALS = ("writes_refused_q", "reads_refused_q", "waits_q")  # of 16 bits
+LEFT = "left_q"  # of LENGTH, in character_control.sv
 PLAN_VARIABLE = "ZYNQ_LSTM_BENCH"  # path of the plan, JSON; see sim/rtl.py
 
 

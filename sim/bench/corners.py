@@ -14,7 +14,7 @@ from cocotb.triggers import ClockCycles, RisingEdge
 from cocotbext.axi import AxiProt, AxiResp
 
 from hls import registers
-from sim.bench.components import Bench
+from sim.bench.components import LEFT, Bench
 from sim.bench.protocol import LIMIT, _bench, _codes, _quiet, _send_part
 from sim.sampling import TEMPERATURE, temperature_to_raw
 
@@ -187,6 +187,27 @@ async def output_buffer_full(dut: Any) -> None:
         for _ in range(1 + generate):
             await bench.receive()
         await bench.idle()
+    bench.report(bench.check())
+
+
+@cocotb.test(**LIMIT)
+async def what_is_left_to_generate(dut: Any) -> None:
+    """What is left of LENGTH, set from outside, counts down over every borrow, and ends where it should."""
+    bench = await _bench(dut)
+    left = getattr(dut.u_engine.u_characters, LEFT)
+    starts = [*(1 << bit for bit in range(31, 1, -1)), 2]
+    await bench.configure(generate=True, length=0xFFFFFFFF)
+    bench.model.configure(generate=True, auto_reset=False, length=2 * len(starts) + 1)  # what will come of it
+    bench.send(_codes(bench, 1))
+    for start in starts:
+        await RisingEdge(dut.m_axis_tvalid)
+        await ClockCycles(dut.clk_i, 10)
+        left.value = start
+        await RisingEdge(dut.m_axis_tvalid)
+        await ClockCycles(dut.clk_i, 10)
+        assert int(left.value) == start - 1
+    await bench.receive()
+    await bench.idle()
     bench.report(bench.check())
 
 
