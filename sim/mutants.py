@@ -71,16 +71,19 @@ class Mutant:
     ctrlbit: int | None
 
     def __str__(self) -> str:
+        return f"{self.number} {self.source} [{self._fault}]"
+
+    @property
+    def _fault(self) -> str:
         control = "" if self.ctrlbit is None else f" {self.ctrlbit}"
-        return f"{self.number} {self.source} [{self.port}[{self.bit}] {self.mode}{control}]"
+        return f"{self.port}[{self.bit}] {self.mode}{control}"
 
     @property
     def equivalent(self) -> str | None:
         """Why no bench can find it, if that is argued (:func:`proved_equivalent` tells more)."""
         text = self.source.split(": ", 1)[1]
-        fault = f"{self.port}[{self.bit}] {self.mode}"
         for entry in EQUIVALENT:
-            if entry.matches(self.module, self.instances, text, self.cell, fault):
+            if entry.matches(self.module, self.instances, text, self.cell, self._fault):
                 return entry.why
         return None
 

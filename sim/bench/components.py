@@ -55,7 +55,7 @@ class Plan:
     network: Path
     run_dir: Path
     gate_lanes: int
-    cycles_per_character: int  # by the schedule, generating
+    periods: dict[str, int]  # cycles from character to character by the schedule, in each mode
     array_register: int  # what ARRAY reads as
     parity: bool  # of the weight memory
     traced: bool  # signals inside are recorded; a netlist only has ports
@@ -68,7 +68,7 @@ class Plan:
 
     def limit_cycles(self, characters: int) -> int:
         """Cycles after which an engine that should have finished is taken to hang."""
-        return 2 * characters * self.cycles_per_character + 100_000
+        return 2 * characters * self.periods["generate"] + 100_000
 
 
 class PatientSource(AxiStreamSource):
