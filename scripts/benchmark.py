@@ -51,10 +51,10 @@ def command(
     from rich.console import Console
     from rich.table import Table
 
-    from models.checkpoint import Checkpoint, shipped
+    from models.checkpoint import load_quantized
     from models.store import write_json
 
-    loaded = Checkpoint.load(checkpoint or shipped("w8a8"))
+    loaded = load_quantized(checkpoint)
     console = Console()
     rates: dict[str, float] = {}
     for name in engines or ENGINES:

@@ -9,8 +9,7 @@ from typing import Any
 import click
 from numpy.typing import NDArray
 
-from models.checkpoint import Checkpoint, preset_spec, shipped
-from models.errors import UserError
+from models.checkpoint import Checkpoint, load_float, preset_spec
 from models.spec import DEFAULT_PRESET, PRESETS, NetworkSpec
 from models.store import write_json
 from scripts.options import CHARACTERS, corpus_options, json_option, window_option, windows, windows_of
@@ -51,9 +50,7 @@ def command(
     from scripts.figures import training_figures
     from scripts.records import training_records
 
-    source = Checkpoint.load(checkpoint or shipped("float"))
-    if source.spec is not None:
-        raise UserError(f"{checkpoint}: is quantized already; this takes a float network")
+    source = load_float(checkpoint)
     codes = windows_of(source, corpus, corpus_file, characters)
     half = len(codes) // 2
     spec = preset_spec(source, preset)

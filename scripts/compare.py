@@ -53,7 +53,7 @@ def command(
     """
     from rich.console import Console
 
-    from models.checkpoint import Checkpoint, shipped
+    from models.checkpoint import load_quantized
     from models.freeze import freeze
     from models.store import write_json
     from scripts.engines import trace
@@ -63,7 +63,7 @@ def command(
         raise UserError(f"{engines[0]} is one engine; give two of {', '.join(ENGINES)}")
     if rtl_project and not set(engines) & set(SIMULATORS):
         raise UserError(f"--rtl-project is for {' and '.join(SIMULATORS)}, not for {' and '.join(engines)}")
-    loaded = Checkpoint.load(checkpoint or shipped("w8a8"))
+    loaded = load_quantized(checkpoint)
     network = freeze(loaded)
     codes = text_codes(network.vocabulary, text, text_file, characters)
     console = Console(soft_wrap=True, highlight=False, markup=False)

@@ -42,7 +42,7 @@ def command(
     compiled: bool,
 ) -> None:
     """Write the project of a quantized network: HLS C++ (Vitis) or SystemVerilog (OpenRTL)."""
-    from models.checkpoint import Checkpoint, shipped
+    from models.checkpoint import load_quantized
 
     given: dict[str, Any] = {"dsp": dsp, "lanes": lanes, "parity": parity or None, "part": part}
     given |= {"reuse_factor": reuse_factor, "clock_period": clock_period}
@@ -51,9 +51,7 @@ def command(
         if name in options:
             other = BACKENDS[backend == "Vitis"]
             raise UserError(f"--{name.replace('_', '-')} is an option of --backend {other}, not of {backend}")
-    loaded = Checkpoint.load(checkpoint or shipped("w8a8"))
-    if loaded.spec is None:
-        raise UserError(f"{checkpoint} holds a float network; quantize it first")
+    loaded = load_quantized(checkpoint)
 
     from hls.convert import compile_model, convert, save
     from hls.graph import network_from_graph

@@ -54,17 +54,15 @@ def command(
     from rich.console import Console
 
     from hls.synthesis import part_name
-    from models.checkpoint import Checkpoint, shipped
+    from models.checkpoint import load_float, load_quantized
     from models.corpus import load_corpus
     from models.errors import UserError
 
     if characters < MINIMUM:
         raise UserError(f"--characters is {characters}; it must be at least {MINIMUM}")
     part = part_name(part)
-    floating = Checkpoint.load(float_file or shipped("float"))
-    quantized = Checkpoint.load(checkpoint or shipped("w8a8"))
-    if floating.spec is not None:
-        raise UserError(f"{float_file}: holds a quantized network; --float takes a float one")
+    floating = load_float(float_file)
+    quantized = load_quantized(checkpoint)
     text = load_corpus(corpus, corpus_file) if corpus_file else load_corpus(corpus)
     text = text.with_vocabulary(quantized.vocabulary)
     held_out = text.split().part("validation")

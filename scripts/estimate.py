@@ -126,12 +126,10 @@ def spec_of(path: Path) -> NetworkSpec:
         return IntegerNetwork.load(path).spec
     except UserError as first:
         try:
-            spec = Checkpoint.load(path).spec
+            checkpoint = Checkpoint.load(path)
         except UserError:
             raise first from None
-        if spec is None:
-            raise UserError(f"{path} holds a float network; quantize it first") from None
-        return spec
+    return checkpoint.quantized_spec
 
 
 def _luts(spec: NetworkSpec, one: Estimate) -> int:

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from models.checkpoint import Checkpoint, preset_spec, shipped
+from models.checkpoint import Checkpoint, load_float, preset_spec
 from models.errors import UserError
 from models.evaluate import estimate_reference
 from models.freeze import freeze
@@ -92,7 +92,7 @@ def command(
             raise UserError(f"unknown signal {name!r}; legal are {', '.join(VARIATIONS)}")
     if characters < 2:
         raise UserError(f"--characters is {characters}; it must be at least 2")
-    source = Checkpoint.load(checkpoint or shipped("float"))
+    source = load_float(checkpoint)
     codes = held_out(source, corpus, corpus_file)[:characters]
 
     console = Console()

@@ -32,10 +32,10 @@ def command(checkpoint: Path | None, part: str, output: Path, **options: Any) ->
     """
     from hls.vendor.projects import VITIS_SCRIPT
     from hls.vendor.run import PROGRAMS
-    from models.checkpoint import Checkpoint, shipped
+    from models.checkpoint import load_quantized
 
     given = {name: value for name, value in options.items() if value is not None}
-    project = write_project(Checkpoint.load(checkpoint or shipped("w8a8")), part, output, given)
+    project = write_project(load_quantized(checkpoint), part, output, given)
     click.echo(f"project  {project}")
     for program in PROGRAMS["vitis-hls"]:
         click.echo(f"run      {' '.join(program)} {project / VITIS_SCRIPT}")

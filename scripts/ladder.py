@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from models.checkpoint import Checkpoint, preset_spec, shipped
+from models.checkpoint import Checkpoint, load_float, preset_spec
 from models.corpus import load_corpus
 from models.spec import PRESETS
 from models.store import write_json
@@ -53,7 +53,7 @@ def command(
     from models import ladder
 
     console = Console()
-    source = Checkpoint.load(checkpoint or shipped("float"))
+    source = load_float(checkpoint)
     if measure:
         text = load_corpus(corpus, corpus_file)
         with console.status("measuring") as status:

@@ -87,7 +87,7 @@ def command(
 
     from hls.design import Design
     from hls.estimate import fitting_array
-    from models.checkpoint import Checkpoint, shipped
+    from models.checkpoint import load_quantized
     from models.corpus import decode
     from models.freeze import freeze
     from models.store import write_json
@@ -105,7 +105,7 @@ def command(
     if (with_hls or exported) and (waves or simulator != "verilator"):
         raise UserError("--hls and --exported run on Verilator, without waveforms")
     raw, seed = temperature_to_raw(temperature), check_seed(seed)
-    loaded = Checkpoint.load(checkpoint or shipped("w8a8"))
+    loaded = load_quantized(checkpoint)
     network = freeze(loaded)
     codes = text_codes(network.vocabulary, text, text_file, characters)
     console = Console()

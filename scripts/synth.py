@@ -63,7 +63,7 @@ def command(
 
     Exit code 1 if the netlist has a fault or the clock is too fast.
     """
-    from models.checkpoint import Checkpoint, shipped
+    from models.checkpoint import load_quantized
     from models.errors import UserError
     from models.freeze import freeze
     from models.store import claim, write_json
@@ -75,7 +75,7 @@ def command(
             raise UserError(
                 f"--{name.replace('_', '-')} is for --tool {' and '.join(ONLY[name])}, not {tool}"
             )
-    loaded = Checkpoint.load(checkpoint or shipped("w8a8"))
+    loaded = load_quantized(checkpoint)
     folder = output or Path("build", "synth", tool)
     claim(folder)
     if tool == "yosys":

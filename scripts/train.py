@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from models.checkpoint import Checkpoint
+from models.checkpoint import Checkpoint, load_float
 from models.corpus import CORPORA, Corpus, load_corpus
 from models.errors import UserError
 from models.evaluate import METRIC, require_text
@@ -186,8 +186,7 @@ def train_quantized(
     anew = options["quantized_from"] == "seed"
     chosen = _further(options, anew, distill=options["distill"])
     checkpoint = quantized.quantize(start, preset, formats)
-    spec = checkpoint.spec
-    assert spec is not None
+    spec = checkpoint.quantized_spec
     if anew:
         spec = finer_ternary(spec)
         weights = _initial_weights(start, spec, chosen.seed)
@@ -264,9 +263,7 @@ def _float_network(path: Path, corpus: Corpus, stage: str) -> Checkpoint:
     """A float network's checkpoint for this text; refuses any other."""
     if not path.is_file():
         raise UserError(f"{path}: no such file; run 'zynq-lstm train --stage {stage}' first")
-    checkpoint = Checkpoint.load(path)
-    if checkpoint.spec:
-        raise UserError(f"{path}: is a quantized network; this takes a float one")
+    checkpoint = load_float(path)
     if checkpoint.vocabulary != corpus.vocabulary:
         raise UserError(f"{path}: was trained with another vocabulary than {corpus.name}'s")
     return checkpoint

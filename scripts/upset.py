@@ -93,7 +93,7 @@ def _measure(
 
     from hls.design import Design
     from hls.estimate import fitting_array
-    from models.checkpoint import Checkpoint, shipped
+    from models.checkpoint import load_quantized
     from models.corpus import load_corpus
     from models.freeze import freeze
     from sim import records, upsets
@@ -106,7 +106,7 @@ def _measure(
     check_seed(seed + windows)
     if rtl and not available("icarus"):
         raise UserError("Icarus Verilog is not installed; --rtl 0 leaves the RTL out")
-    network = freeze(Checkpoint.load(checkpoint or shipped("w8a8")))
+    network = freeze(load_quantized(checkpoint))
     design = Design(network, fitting_array(network.spec))
     held_out = load_corpus().with_vocabulary(network.vocabulary).split().part("validation")
     length = upsets.PREFIX + horizon

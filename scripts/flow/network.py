@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from models.checkpoint import Checkpoint, shipped
+from models.checkpoint import Checkpoint, load_float, load_quantized, preset_spec, shipped
 from models.corpus import load_corpus
 from models.errors import CheckError, UserError
 from models.evaluate import require_text
@@ -54,10 +54,7 @@ def _given(flow: Flow) -> Checkpoint | None:
     name, preset = flow.config.training.checkpoint, flow.config.formats.preset
     if name is None:
         return None
-    found = Checkpoint.load(shipped(preset, flow.config.corpus.name) if name == SHIPPED else flow.path(name))
-    if found.spec is None:
-        raise UserError(f"training.checkpoint: {name} holds a float network; name a quantized one")
-    return found
+    return load_quantized(shipped(preset, flow.config.corpus.name) if name == SHIPPED else flow.path(name))
 
 
 def _given_float(flow: Flow) -> Path | None:
@@ -83,8 +80,7 @@ def predict(work: Work) -> Result:
 
     config, given = work.flow.config, _given(work.flow)
     if given is not None:
-        spec = given.spec
-        assert spec is not None
+        spec = given.quantized_spec
     else:
         spec = network_spec(
             config.formats.preset,
@@ -131,17 +127,13 @@ def train_float(work: Work) -> Result:
     source = _given_float(work.flow)
     if source is None:
         return [], {"records": {}}
-    loaded = Checkpoint.load(source)
-    if loaded.spec is not None:
-        raise UserError(f"{source}: holds a quantized network; training.float_checkpoint takes a float one")
+    loaded = load_float(source)
     shutil.copyfile(source, result)
     return ["float.safetensors"], {"records": {"float": dict(loaded.record)}, "from": source.name}
 
 
 def quantize(work: Work) -> Result:
     """The quantized network, trained, calibrated or taken, and its integers."""
-    from models.quantized import quantize as rounded_to
-
     config, given = work.flow.config, _given(work.flow)
     path, before = work.folder / "quantized.safetensors", work.at("train")
     if given is not None:
@@ -158,8 +150,7 @@ def quantize(work: Work) -> Result:
         )
     else:
         source = Checkpoint.load(before / "float.safetensors")
-        rounded = rounded_to(source, config.formats.preset, _changes(config)).spec
-        assert rounded is not None
+        rounded = preset_spec(source, config.formats.preset, _changes(config))
         work.step(
             "moving binary points to where the training text is predicted best",
             lambda: calibrate.calibrated(source, rounded, text_of(work).split().train).save(path),
