@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from models.errors import UserError
-from scripts.options import json_option, output_option
+from scripts.options import checkpoint_option, json_option, output_option
 
 ENGINES = ("reference", "streams", "keras", "hls", "rtl")
 
@@ -25,7 +25,7 @@ ENGINES = ("reference", "streams", "keras", "hls", "rtl")
     multiple=True,
     help="Which one, may be given more than once; all if not given. 'streams' is the reference on 64.",
 )
-@click.option("--checkpoint", type=click.Path(path_type=Path), help="Quantized network; the shipped w8a8.")
+@checkpoint_option
 @click.option(
     "--characters", default=20_000, show_default=True, help="For the fast ones; a tenth for HLS and RTL."
 )

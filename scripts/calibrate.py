@@ -12,14 +12,20 @@ from numpy.typing import NDArray
 from models.checkpoint import Checkpoint, load_float, preset_spec
 from models.spec import DEFAULT_PRESET, PRESETS, NetworkSpec
 from models.store import write_json
-from scripts.options import CHARACTERS, corpus_options, json_option, window_option, windows, windows_of
+from scripts.options import (
+    CHARACTERS,
+    corpus_options,
+    float_option,
+    json_option,
+    window_option,
+    windows,
+    windows_of,
+)
 from scripts.ranges import short
 
 
 @click.command(name="calibrate")
-@click.option(
-    "--checkpoint", type=click.Path(path_type=Path), help="A float network; the shipped one if not given."
-)
+@float_option
 @click.option("--preset", type=click.Choice(tuple(PRESETS)), default=DEFAULT_PRESET, show_default=True)
 @corpus_options
 @window_option

@@ -11,7 +11,7 @@ import click
 
 from models.errors import CheckError, UserError
 from scripts.engines import ENGINES, SIMULATORS
-from scripts.options import json_option, output_option, text_codes, text_options
+from scripts.options import checkpoint_option, json_option, output_option, text_codes, text_options
 
 if TYPE_CHECKING:
     from models.network import IntegerNetwork
@@ -23,7 +23,7 @@ BEHIND = 1  # characters in the waveform behind the one that differs, whose last
 
 @click.command(name="compare")
 @click.argument("engines", metavar="A B", nargs=2, type=click.Choice(ENGINES))
-@click.option("--checkpoint", type=click.Path(path_type=Path), help="Quantized network; the shipped w8a8.")
+@checkpoint_option
 @text_options
 @click.option(
     "--rtl-project",

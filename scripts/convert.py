@@ -8,16 +8,16 @@ from typing import Any
 
 import click
 
+from hls.convert import CLOCK_PERIOD
+from hls.synthesis import DEFAULT_PART, full_part
 from models.errors import UserError
-from scripts.options import array_options
+from scripts.options import array_options, checkpoint_option
 
 BACKENDS = ("Vitis", "OpenRTL")
 
 
 @click.command(name="convert")
-@click.option(
-    "--checkpoint", type=click.Path(path_type=Path), help="Quantized network; the shipped w8a8 if not given."
-)
+@checkpoint_option
 @click.option(
     "--backend", type=click.Choice(BACKENDS, case_sensitive=False), default="Vitis", show_default=True
 )
@@ -26,8 +26,8 @@ BACKENDS = ("Vitis", "OpenRTL")
 )
 @click.option("--reuse-factor", type=int, help="Vitis: clock cycles of each matrix product.")
 @array_options
-@click.option("--part", help="FPGA; a Zynq-7020 if not given.")
-@click.option("--clock-period", type=float, help="Vitis: in ns; 10 if not given.")
+@click.option("--part", help=f"FPGA; {full_part(DEFAULT_PART)} if not given.")
+@click.option("--clock-period", type=float, help=f"Vitis: in ns; {CLOCK_PERIOD} if not given.")
 @click.option("--compile", "compiled", is_flag=True, help="Compile for simulation, too.")
 def command(
     checkpoint: Path | None,

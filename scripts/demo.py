@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from scripts.options import output_option
+from scripts.options import checkpoint_option, corpus_options, output_option, part_option
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -27,11 +27,15 @@ MINIMUM = 16  # characters; the state has then been through all of the schedule'
 @click.command(name="demo")
 @click.option("--characters", default=2048, show_default=True, help="Held-out characters to compare on.")
 @output_option("build/demo", "Folder for projects, logs and summary.json.")
-@click.option("--corpus", default="shakespeare", show_default=True, help="Corpus that the checkpoints know.")
-@click.option("--corpus-file", type=click.Path(path_type=Path), help="A UTF-8 text of yours instead.")
-@click.option("--float", "float_file", type=click.Path(path_type=Path), help="Float checkpoint.")
-@click.option("--checkpoint", type=click.Path(path_type=Path), help="Quantized checkpoint.")
-@click.option("--part", default="xc7z020", show_default=True, help="Zynq-7000 device to synthesize for.")
+@corpus_options
+@click.option(
+    "--float",
+    "float_file",
+    type=click.Path(path_type=Path),
+    help="A float network; the shipped one if not given.",
+)
+@checkpoint_option
+@part_option("Zynq-7000 device to synthesize for.")
 @click.option("--synthesis/--no-synthesis", default=True, show_default=True, help="Run Yosys, too.")
 @click.pass_context
 def command(
@@ -63,19 +67,17 @@ def command(
     part = part_name(part)
     floating = load_float(float_file)
     quantized = load_quantized(checkpoint)
-    text = load_corpus(corpus, corpus_file) if corpus_file else load_corpus(corpus)
-    text = text.with_vocabulary(quantized.vocabulary)
+    text = load_corpus(corpus, corpus_file).with_vocabulary(quantized.vocabulary)
     held_out = text.split().part("validation")
     if len(held_out) <= characters:
         raise UserError(f"--characters is {characters}; the validation split has {len(held_out)} characters")
     console = Console()
     demo = Demo(output, console)
-    summary = demo.run(text, held_out, characters, floating, quantized, part if synthesis else None)
+    demo.run(text, held_out, characters, floating, quantized, part if synthesis else None)
     if not demo.exact:
         console.print(f"[bold red]NOT EXACT[/]: {demo.first}")
         ctx.exit(1)
     console.print(f"Exact everywhere. Summary: {output / 'summary.json'}, {output / 'summary.md'}")
-    assert summary
 
 
 class Demo:
@@ -88,8 +90,8 @@ class Demo:
 
     def run(
         self, text: Any, held_out: Any, characters: int, floating: Any, quantized: Any, part: str | None
-    ) -> dict[str, Any]:
-        """Everything, in the order in which data flows; returns the summary."""
+    ) -> None:
+        """Everything, in the order in which data flows; leaves the summary in the folder."""
         from hls import simulate
         from hls.convert import compile_model, convert
         from hls.synthesis import synthesize
@@ -167,7 +169,6 @@ class Demo:
         decode = "".join(network.vocabulary[code] for code in written.get("generated", ()))
         before = "".join(network.vocabulary[code] for code in prime[-120:])
         self._write(summary, before, decode)
-        return summary
 
     def _step(self, title: str, run: Callable[[], T], show: Callable[[T], str] | None = None) -> T:
         started = time.monotonic()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from scripts.options import json_option, output_option
+from scripts.options import json_option, output_option, part_option
 
 if TYPE_CHECKING:
     from models.network import IntegerNetwork
@@ -29,7 +29,7 @@ def command() -> None:
     "--preset", "presets", type=click.Choice(ENGINE_PRESETS), multiple=True, help="Both if not given."
 )
 @click.option("--characters", default=2000, show_default=True, help="To simulate; as many are generated / 4.")
-@click.option("--part", default="xc7z020", show_default=True)
+@part_option()
 @click.option("--synthesis/--no-synthesis", default=True, show_default=True, help="Yosys: minutes a preset.")
 @output_option("build/figures", "Folder for projects, netlists and logs.")
 @json_option()

@@ -14,9 +14,9 @@ from models.checkpoint import Checkpoint, load_float, preset_spec
 from models.errors import UserError
 from models.evaluate import estimate_reference
 from models.freeze import freeze
-from models.spec import PRESETS, NetworkSpec, fit_weight_formats, with_formats
+from models.spec import DEFAULT_PRESET, PRESETS, NetworkSpec, fit_weight_formats, with_formats
 from models.store import write_json
-from scripts.options import corpus_options, held_out, json_option
+from scripts.options import corpus_options, float_option, held_out, json_option
 from sim.fixed import FixedFormat
 
 # Fields of LstmFormats (W, U and b together as 'weights' and 'b'), and what to try for each.
@@ -50,15 +50,11 @@ VARIATIONS: dict[str, tuple[str, ...]] = {
 
 
 @click.command(name="formats")
-@click.option(
-    "--checkpoint",
-    type=click.Path(path_type=Path),
-    help="A float network; the shipped one if not given.",
-)
+@float_option
 @click.option(
     "--preset",
     type=click.Choice(tuple(PRESETS)),
-    default="w8a8",
+    default=DEFAULT_PRESET,
     show_default=True,
     help="What each row changes one thing in.",
 )

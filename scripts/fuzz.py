@@ -10,6 +10,7 @@ import click
 
 from models.errors import CheckError, UserError
 from scripts.options import json_option, output_option
+from sim.simulator import SIMULATORS, available
 
 if TYPE_CHECKING:
     from sim.random_networks import Case
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 @click.option("--seed", default=1, show_default=True, help="Equal seeds try equal networks.")
 @click.option(
     "--simulator",
-    type=click.Choice(("icarus", "verilator")),
+    type=click.Choice(SIMULATORS),
     default="icarus",
     show_default=True,
     help="Icarus builds a small network in a second, Verilator in half a minute.",
@@ -59,7 +60,6 @@ def command(
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
     from models.store import write_json
-    from sim.simulator import available
 
     try:
         from sim.random_networks import Case, Engines, search

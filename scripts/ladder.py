@@ -13,7 +13,7 @@ from models.corpus import load_corpus
 from models.spec import PRESETS
 from models.store import write_json
 from scripts.figures import training_figures
-from scripts.options import corpus_options, json_option
+from scripts.options import corpus_options, float_option, json_option, part_option
 from scripts.records import load_record, training_records
 
 if TYPE_CHECKING:
@@ -22,15 +22,13 @@ if TYPE_CHECKING:
 
 @click.command(name="ladder")
 @click.option("--measure", is_flag=True, help="Measure anew instead of reading a record: some minutes.")
-@click.option(
-    "--checkpoint", type=click.Path(path_type=Path), help="A float network; the shipped one if not given."
-)
+@float_option
 @corpus_options
 @click.option("--preset", "presets", type=click.Choice(tuple(PRESETS)), multiple=True, help="All if none.")
 @click.option("--record", type=click.Path(path_type=Path), help="To print; the shipped one if not given.")
 @json_option("Write the record there.")
 @click.option("--plot", type=click.Path(path_type=Path), help="Draw it there: SVG, PDF or PNG.")
-@click.option("--part", default="xc7z020", show_default=True, help="For which the estimate is.")
+@part_option("For which the estimate is.")
 def command(
     measure: bool,
     checkpoint: Path | None,

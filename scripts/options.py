@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from hls.synthesis import DEFAULT_PART
 from models.corpus import CORPORA, encode, load_corpus, read_text
 from models.errors import UserError
+from models.spec import DEFAULT_PRESET, NetworkSpec, network_spec
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -18,6 +20,57 @@ if TYPE_CHECKING:
     from models.checkpoint import Checkpoint
 
 Command = TypeVar("Command", bound=Callable[..., object])
+
+#: What ``models.checkpoint.load_quantized`` and ``load_float`` read.
+checkpoint_option = click.option(
+    "--checkpoint",
+    type=click.Path(path_type=Path),
+    help=f"Quantized network; the shipped {DEFAULT_PRESET} if not given.",
+)
+float_option = click.option(
+    "--checkpoint", type=click.Path(path_type=Path), help="A float network; the shipped one if not given."
+)
+
+
+def part_option(text: str = "Device; package and speed may follow.") -> Callable[[Command], Command]:
+    """``--part``: a device, which ``hls.synthesis.part_name`` reads."""
+    return click.option("--part", default=DEFAULT_PART, show_default=True, help=text)
+
+
+def shape_options(command: Command) -> Command:
+    """The network of an engine that need not be there, which :func:`shape_spec` reads."""
+    for option in (
+        click.option(
+            "--network", type=click.Path(path_type=Path), help="A frozen network or a checkpoint instead."
+        ),
+        click.option("--preset", default=DEFAULT_PRESET, show_default=True),
+        click.option("--vocabulary", default=78, show_default=True),
+        click.option("--units", default=128, show_default=True, help="Of every layer."),
+        click.option("--layers", default=2, show_default=True),
+    ):
+        command = option(command)
+    return command
+
+
+def shape_spec(layers: int, units: int, vocabulary: int, preset: str, network: Path | None) -> NetworkSpec:
+    """Of a preset in this shape; or of the frozen network, or the quantized checkpoint, in a file.
+
+    Raises:
+        UserError: for an impossible shape, or a file that holds neither.
+    """
+    if network is None:
+        return network_spec(preset, vocabulary=vocabulary, units=units, layers=layers)
+    from models.checkpoint import Checkpoint
+    from models.network import IntegerNetwork
+
+    try:
+        return IntegerNetwork.load(network).spec
+    except UserError as first:
+        try:
+            checkpoint = Checkpoint.load(network)
+        except UserError:
+            raise first from None
+    return checkpoint.quantized_spec
 
 
 def array_options(command: Command) -> Command:

@@ -8,14 +8,22 @@ from pathlib import Path
 import click
 
 from models.errors import UserError
-from scripts.options import array_options, json_option, output_option, text_codes, text_options
+from scripts.options import (
+    array_options,
+    checkpoint_option,
+    json_option,
+    output_option,
+    text_codes,
+    text_options,
+)
 from sim.sampling import TEMPERATURE, check_seed, temperature_to_raw
+from sim.simulator import SIMULATORS
 
 PIECE = 1000  # characters scored as one sequence: a bound on memory
 
 
 @click.command(name="simulate")
-@click.option("--checkpoint", type=click.Path(path_type=Path), help="Quantized network; the shipped w8a8.")
+@checkpoint_option
 @text_options
 @click.option(
     "--generate",
@@ -30,9 +38,7 @@ PIECE = 1000  # characters scored as one sequence: a bound on memory
     show_default=True,
     help=f"Of what it writes; below {1 << TEMPERATURE.integer}. 0: always the likeliest.",
 )
-@click.option(
-    "--simulator", type=click.Choice(("verilator", "icarus")), default="verilator", show_default=True
-)
+@click.option("--simulator", type=click.Choice(SIMULATORS), default=SIMULATORS[0], show_default=True)
 @click.option("--netlist", is_flag=True, help="The netlist that Yosys makes, minutes for a full engine.")
 @click.option("--hls", "with_hls", is_flag=True, help="The hls4ml C++, behind the engine's interfaces.")
 @click.option(

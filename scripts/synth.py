@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from scripts.options import array_options, json_option
+from hls.convert import CLOCK_PERIOD
+from hls.vendor.projects import CHARACTERS
+from scripts.options import array_options, checkpoint_option, json_option, part_option
 
 if TYPE_CHECKING:
     from models.network import IntegerNetwork
@@ -29,15 +31,17 @@ ONLY = {
 
 @click.command(name="synth")
 @click.option("--tool", type=click.Choice(TOOLS), default=TOOLS[0], show_default=True)
-@click.option("--checkpoint", type=click.Path(path_type=Path), help="Quantized network; the shipped w8a8.")
-@click.option(
-    "--part", default="xc7z020", show_default=True, help="Device, or device with package and speed."
-)
+@checkpoint_option
+@part_option()
 @array_options
-@click.option("--clock-period", type=float, help=f"In ns; Vivado {PERIOD:g}, Vitis HLS 10 if not given.")
+@click.option(
+    "--clock-period", type=float, help=f"In ns; Vivado {PERIOD:g}, Vitis HLS {CLOCK_PERIOD} if not given."
+)
 @click.option("--route/--no-route", default=None, help="Vivado: place and route, too; it does.")
 @click.option("--reuse-factor", type=int, help="Vitis HLS: clock cycles of each matrix product.")
-@click.option("--characters", type=int, help="Vitis HLS: how many its simulations compare; 32 if not given.")
+@click.option(
+    "--characters", type=int, help=f"Vitis HLS: how many its simulations compare; {CHARACTERS} if not given."
+)
 @click.option(
     "--output",
     type=click.Path(path_type=Path, file_okay=False),
@@ -83,9 +87,10 @@ def command(
     elif tool == "vivado":
         report, good = _vivado(freeze(loaded), part, folder, given)
     else:
-        from scripts.hls_project import write_project
+        from hls.vendor.projects import write_vitis
 
-        report, good = _vitis_hls(write_project(loaded, part, folder, given))
+        write_vitis(loaded, part, folder, given)
+        report, good = _vitis_hls(folder)
     if json_path:
         write_json(json_path, report)
     if not good:

@@ -9,12 +9,12 @@ from typing import Any
 import click
 
 from models.errors import UserError
-from scripts.options import json_option, output_option
+from scripts.options import checkpoint_option, json_option, output_option
 from sim.sampling import TEMPERATURE, check_seed, temperature_to_raw
 
 
 @click.command(name="upset")
-@click.option("--checkpoint", type=click.Path(path_type=Path), help="Quantized network; the shipped w8a8.")
+@checkpoint_option
 @click.option(
     "--trials", type=click.IntRange(1), default=16, show_default=True, help="Flips of each bit of state."
 )

@@ -6,11 +6,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 from shutil import copyfile
+from typing import Any
 
 import numpy as np
 
 from hls.synthesis import full_part
+from models.checkpoint import Checkpoint
 from models.errors import UserError
+from models.freeze import freeze
 from models.network import IntegerNetwork
 from models.store import write_text
 from sim.fixed import Raw
@@ -20,6 +23,7 @@ HERE = Path(__file__).parent
 VIVADO_SCRIPT, VITIS_SCRIPT, BENCH = "vivado.tcl", "vitis_hls.tcl", "exact_test.cpp"
 VIVADO_REPORTS = "reports"
 STEPS = ("csim", "csynth", "cosim", "export")
+CHARACTERS = 32  # that Vitis HLS compares: its simulation runs the RTL of each for thousands of cycles
 RESET = 1 << 15  # of an input word: clear the state before this character
 
 
@@ -64,6 +68,30 @@ def add_vitis(project: Path, network: IntegerNetwork, codes: Raw, top: str, part
         "steps": f"{{{' '.join(STEPS)}}}",
     }
     return _write(project, VITIS_SCRIPT, settings)
+
+
+def write_vitis(checkpoint: Checkpoint, part: str, folder: Path, given: Mapping[str, Any]) -> None:
+    """Convert a quantized network through hls4ml, and :func:`add_vitis` with random characters.
+
+    Args:
+        given: ``reuse_factor``, ``clock_period`` (ns) and ``characters``, each or none.
+
+    Raises:
+        UserError: a float network, an unknown part, an impossible value.
+    """
+    from hls.convert import CLOCK_PERIOD, PROJECT, convert, save
+    from hls.graph import network_from_graph
+    from models.quantized import quantized_model
+
+    part, period = full_part(part), given.get("clock_period", CLOCK_PERIOD)
+    network = freeze(checkpoint)
+    count = given.get("characters", CHARACTERS)
+    codes = np.random.default_rng(0).integers(network.spec.vocabulary, size=max(0, count))
+    model = quantized_model(checkpoint)
+    graph = convert(model, folder, reuse_factor=given.get("reuse_factor"), part=part, clock_period=period)
+    save(graph)
+    assert network_from_graph(graph).identity == network.identity
+    add_vitis(folder, network, codes, PROJECT, part, period)
 
 
 def vectors(network: IntegerNetwork, codes: Raw) -> str:
