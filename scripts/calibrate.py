@@ -4,24 +4,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import click
-from numpy.typing import NDArray
 
-from models.checkpoint import Checkpoint, load_float, preset_spec
-from models.spec import DEFAULT_PRESET, PRESETS, NetworkSpec
+from models.checkpoint import load_float, preset_spec
+from models.spec import DEFAULT_PRESET, PRESETS
 from models.store import write_json
 from scripts.options import (
-    CHARACTERS,
     corpus_options,
     float_option,
     json_option,
     window_option,
-    windows,
     windows_of,
 )
-from scripts.ranges import short
 
 
 @click.command(name="calibrate")
@@ -50,11 +45,10 @@ def command(
     from rich.console import Console
     from rich.table import Table
 
-    from models.calibrate import calibrate_by_loss
+    from models.calibrate import calibrate_by_loss, calibrated
     from models.evaluate import bits_of_streams
     from models.partial import PartlyQuantized, format_names
-    from scripts.figures import training_figures
-    from scripts.records import training_records
+    from scripts.records import training_figures, training_records
 
     source = load_float(checkpoint)
     codes = windows_of(source, corpus, corpus_file, characters)
@@ -78,7 +72,7 @@ def command(
     for heading in ("signal", preset, "calibrated"):
         table.add_column(heading)
     for name, formats in changed.items():
-        table.add_row(name, *map(short, formats))
+        table.add_row(name, *(fmt.short for fmt in formats))
     console.print(table if changed else f"no format of {preset} is better elsewhere")
     table = Table(title=f"{held_out.size:,} characters that formats were not fitted to")
     for heading in ("network", "BPC", "above float"):
@@ -91,7 +85,7 @@ def command(
     if delta is not None:
         console.print(f"training with the rounding gave {delta:+.4f} above float on the test split")
     if output:
-        _checkpoint(source, fitted).save(output)
+        calibrated(source, fitted).save(output)
         console.print(f"wrote {output}", soft_wrap=True)
     if json_path:
         data = {
@@ -101,15 +95,3 @@ def command(
             "trained_delta_test_bpc": delta,
         }
         write_json(json_path, data)
-
-
-def calibrated(source: Checkpoint, spec: NetworkSpec, codes: NDArray[Any]) -> Checkpoint:
-    """A float network with the formats of ``spec``, their binary points fitted to a text."""
-    from models.calibrate import calibrate_by_loss
-
-    return _checkpoint(source, calibrate_by_loss(spec, source.weights, windows(codes, CHARACTERS)))
-
-
-def _checkpoint(source: Checkpoint, fitted: NetworkSpec) -> Checkpoint:
-    record = {"calibrated": fitted.preset, "from": source.sha256}
-    return Checkpoint(source.vocabulary, source.weights, fitted, source.corpus, record)

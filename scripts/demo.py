@@ -99,6 +99,7 @@ class Demo:
         from models.float_lstm import float_model
         from models.freeze import freeze
         from models.quantized import quantized_model, trace
+        from scripts.engines import rtl_figures
         from sim.reference import Reference
 
         self.output.mkdir(parents=True, exist_ok=True)
@@ -215,19 +216,6 @@ class Demo:
         self.console.rule()
         if self.exact:
             self.console.print(*_figures(summary), sep="\n", highlight=False)
-
-
-def rtl_figures(network: Any, lanes: int, scored: Any, written: Any) -> dict[str, Any]:
-    """Measured cycles, and how much of the array's time was of use."""
-    macs = network.spec.macs_per_character()
-    runs = {"score": scored, "generate": written}
-    cycles = {name: run["cycles_per_character"] for name, run in runs.items() if run}
-    return {
-        "mac_lanes": lanes,
-        "macs_per_character": macs,
-        "cycles_per_character": cycles,
-        "mac_utilisation": round(macs / (lanes * max(cycles.values())), 4) if cycles else None,
-    }
 
 
 def _seconds(run: Callable[[], object]) -> float:

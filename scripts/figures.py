@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import dataclasses
 import statistics
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -84,7 +83,7 @@ def training(measure: bool, rounds: int, updates: int, json_path: Path | None) -
     from models.spec import DEFAULT_PRESET
     from models.store import write_json
     from scripts import throughput
-    from scripts.records import training_records
+    from scripts.records import training_figures, training_records
 
     console = Console()
     figures: dict[str, Any] = training_figures(training_records())
@@ -147,43 +146,6 @@ def verification(folder: Path | None, json_path: Path | None) -> None:
         write_json(json_path, records.figures(folder))
 
 
-def training_figures(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """BPC and minutes by corpus and network, and the minutes of ``zynq-lstm train`` with its defaults."""
-    from models.corpus import CORPORA
-    from models.spec import DEFAULT_PRESET, PRESETS
-
-    figures: dict[str, Any] = {}
-    by_corpus: dict[str, dict[str, Mapping[str, Any]]] = {}
-    for record in records:
-        by_corpus.setdefault(Path(record["corpus"]["name"]).stem, {})[record["stage"]] = record
-    for corpus, stages in by_corpus.items():
-        figures[corpus] = {}
-        for stage in ("base", "float", *PRESETS):
-            if stage not in stages:
-                continue
-            bits = stages[stage]["bits_per_character"]
-            row = {"validation_bpc": bits["validation"], "test_bpc": bits["test"]}
-            if stage in PRESETS and _length(stages[stage]) == _length(stages.get("float", {})):
-                row["delta_test_bpc"] = bits["test"] - stages["float"]["bits_per_character"]["test"]
-            figures[corpus][stage] = row | {"minutes": stages[stage]["minutes"]}
-    default = by_corpus.get(CORPORA[0], {})
-    if {"float", DEFAULT_PRESET} <= set(default):
-        parts = [default["float"]["base"], default["float"], default[DEFAULT_PRESET]]
-        figures["minutes"] = round(sum(part["minutes"] for part in parts), 1)
-    return figures
-
-
-def _length(record: Mapping[str, Any]) -> tuple[Any, ...] | None:
-    """How long a network was trained: beside which base, how many updates in all, of how many characters."""
-    if not record:
-        return None
-    base, options = record["base"], record["options"]
-    updates = record["updates"]
-    if record.get("quantized_from") != "seed":
-        updates += base["updates"]
-    return base["sha256"], updates, options["batch"], options["steps"]
-
-
 def _measure(
     console: Any, preset: str, characters: int, part: str, synthesis: bool, folder: Path
 ) -> tuple[dict[str, Any], list[str]]:
@@ -194,6 +156,7 @@ def _measure(
     from hls.estimate import fitting_array
     from hls.netlist import Netlist, check, summary
     from hls.synthesis import results, synthesize
+    from scripts.engines import rtl_figures
     from sim.rtl import Rtl, write_project
 
     network = _network(preset)
@@ -203,15 +166,8 @@ def _measure(
         rtl = Rtl.build(design, folder)
         scored = rtl.score(codes).report
         written = rtl.generate(codes[:8], max(16, characters // 4)).report
-    cycles = {name: run["cycles_per_character"] for name, run in (("generate", written), ("score", scored))}
-    macs, lanes = network.spec.macs_per_character(), design.array.lanes
-    figures: dict[str, Any] = {
-        "cycles_per_character": cycles,
-        "mac_utilisation": round(macs / (lanes * max(cycles.values())), 4),
-        "mac_lanes": lanes,
-        "macs_per_character": macs,
-        "rtl_chars_per_s": round(scored["characters"] / scored["seconds"]),
-    }
+    figures = rtl_figures(network, design.array.lanes, scored, written)
+    figures["rtl_chars_per_s"] = round(scored["characters"] / scored["seconds"])
     if not synthesis:
         return figures, []
     with console.status(f"{preset}: synthesis with Yosys, some minutes"):

@@ -12,9 +12,8 @@ from models.checkpoint import Checkpoint, load_float, preset_spec
 from models.corpus import load_corpus
 from models.spec import PRESETS
 from models.store import write_json
-from scripts.figures import training_figures
 from scripts.options import corpus_options, float_option, json_option, part_option
-from scripts.records import load_record, training_records
+from scripts.records import load_record, training_figures, training_records
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

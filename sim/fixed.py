@@ -84,6 +84,11 @@ class FixedFormat:
         kind = "ap_fixed" if self.signed else "ap_ufixed"
         return f"{kind}<{self.bits},{self.integer},{self.rounding.value},{self.overflow.value}>"
 
+    @property
+    def short(self) -> str:
+        """The format without its modes: ``<W,I>``, unsigned ``u<W,I>``."""
+        return f"{'' if self.signed else 'u'}<{self.bits},{self.integer}>"
+
     @classmethod
     def parse(cls, text: str) -> FixedFormat:
         """Read ``ap_fixed<8,1>`` or ``ap_ufixed<8,0,AP_RND,AP_SAT>``.

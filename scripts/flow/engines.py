@@ -12,7 +12,7 @@ import numpy as np
 
 from models.errors import CheckError
 from models.store import load_tensors, save_tensors
-from scripts import demo
+from scripts.engines import rtl_figures
 from scripts.flow.config import Config
 from scripts.flow.runner import Figures
 from scripts.flow.work import Result, Work, array_of, checkpoint_of, verified
@@ -131,7 +131,7 @@ def simulate(work: Work) -> Result:
     for test in PROTOCOL_TESTS if chosen.protocol else ():
         work.step(f"protocol: {test}", lambda test=test: rtl.protocol(test, chosen.seed))  # type: ignore[misc]
     _save_trace(work.folder, scored.trace, np.asarray(written.report["generated"]))
-    figures = demo.rtl_figures(network, design.array.lanes, scored.report, written.report)
+    figures = rtl_figures(network, design.array.lanes, scored.report, written.report)
     cycles = ", ".join(f"{mode} {value:.0f}" for mode, value in figures["cycles_per_character"].items())
     work.say(f"cycles a character: {cycles}")
     rate = round(scored.report["characters"] / scored.report["seconds"])

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from models.calibrate import calibrate_by_loss, calibrated
 from models.checkpoint import Checkpoint, load_float, load_quantized, preset_spec, shipped
 from models.corpus import load_corpus
 from models.errors import CheckError, UserError
@@ -15,12 +16,14 @@ from models.evaluate import require_text
 from models.freeze import freeze
 from models.spec import network_spec, with_formats
 from models.store import write_text
-from scripts import calibrate, train
-from scripts.flow.config import SHIPPED, Config
+from scripts import training
+from scripts.flow.config import SHIPPED, Config, option
 from scripts.flow.load import Flow
 from scripts.flow.runner import Figures
 from scripts.flow.work import Result, Work, array_of, checkpoint_of, text_of
+from scripts.options import CHARACTERS, windows
 from scripts.records import read_training_record
+from scripts.train import command as train_command
 from sim.fixed import FixedFormat
 
 
@@ -102,14 +105,13 @@ def predict(work: Work) -> Result:
 
 def _training_options(work: Work) -> dict[str, Any]:
     """What the functions of the verb ``train`` take."""
-    defaults = {p.name: p.default for p in train.command.params}
     return {
         **work.flow.config.training.model_dump(),
         **work.flow.config.model.model_dump(),
         "run_dir": work.folder,
         "resume": work.resume,
         "overwrite": not work.resume,
-        "checkpoint_seconds": defaults["checkpoint_seconds"],
+        "checkpoint_seconds": option(train_command, "checkpoint_seconds"),
         "command": f"zynq-lstm run {work.flow.file.name}",
     }
 
@@ -120,8 +122,8 @@ def train_float(work: Work) -> Result:
     if work.flow.config.training.checkpoint is None:
         corpus, options = text_of(work), _training_options(work)
         base = work.folder / "base.safetensors"
-        train.train_base(corpus, base, options)
-        train.train_float(corpus, base, result, options)
+        training.train_base(corpus, base, options)
+        training.train_float(corpus, base, result, options)
         records = {name: read_training_record(work.folder / f"{name}.json") for name in ("base", "float")}
         return ["base.safetensors", "float.safetensors"], {"records": records}
     source = _given_float(work.flow)
@@ -139,7 +141,7 @@ def quantize(work: Work) -> Result:
     if given is not None:
         given.save(path)
     elif config.formats.method == "train":
-        train.train_quantized(
+        training.train_quantized(
             text_of(work),
             before / "base.safetensors",
             before / "float.safetensors",
@@ -151,10 +153,13 @@ def quantize(work: Work) -> Result:
     else:
         source = Checkpoint.load(before / "float.safetensors")
         rounded = preset_spec(source, config.formats.preset, _changes(config))
-        work.step(
+        fitted = work.step(
             "moving binary points to where the training text is predicted best",
-            lambda: calibrate.calibrated(source, rounded, text_of(work).split().train).save(path),
+            lambda: calibrate_by_loss(
+                rounded, source.weights, windows(text_of(work).split().train, CHARACTERS)
+            ),
         )
+        calibrated(source, fitted).save(path)
     checkpoint = Checkpoint.load(path)
     network = freeze(checkpoint)
     network.save(work.folder / "network.safetensors")
