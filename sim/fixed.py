@@ -71,6 +71,11 @@ class FixedFormat:
         return 2.0**-self.frac
 
     @property
+    def half(self) -> float:
+        """LSBs that are added before rounding down: 0.5 of AP_RND, 0 of AP_TRN; AP_RND_CONV has none."""
+        return 0.5 if self.rounding is Rounding.AP_RND else 0.0
+
+    @property
     def max_raw(self) -> int:
         return (1 << (self.bits - self.signed)) - 1
 

@@ -23,7 +23,6 @@ LONG = {
     "sim/bench/protocol.py": "a list of independent tests: cocotb takes those of one module",
     "sim/reference.py": "the arithmetic that all engines are held to, to be read from top to bottom",
     "sim/rtl.py": "one class: a device under the bench, and every run of it",
-    "sim/upsets.py": "one measurement: bits flipped in states, weights and the RTL, followed alike",
 }
 # Spelt in pieces, so that this file doesn't hold what it looks for.
 REGISTRIES = ["py" + "pi.org", "python" + "hosted.org", "index" + "-url", "find" + "-links"]
