@@ -16,7 +16,7 @@ from hls.generate import generate
 from hls.schedule import Array
 from sim.reference import Reference
 from sim.rtl import Rtl
-from sim.upsets import Place
+from sim.upsets.rtl import Place
 from tests.networks import small_spec, with_weights
 
 INSTANCES = {"weights": "u_dsp_weights", "lut_weights": "gen_tree/u_lut_weights"}
