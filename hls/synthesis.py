@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from hls.generate import PROJECT_FILE
 from models.errors import UserError, first_error
 from models.store import if_full, write_json
 
@@ -136,7 +137,7 @@ def synthesize(project: Path, part: str = DEFAULT_PART) -> dict[str, Any]:
 
 
 def _top(project: Path) -> str:
-    return str(json.loads((project / "project.json").read_text(encoding="utf-8"))["top"])
+    return str(json.loads((project / PROJECT_FILE).read_text(encoding="utf-8"))["top"])
 
 
 def read_verilog(project: Path, *flags: str) -> str:

@@ -154,8 +154,8 @@ def _measure(
 
     from hls.design import Design
     from hls.estimate import fitting_array
-    from hls.netlist import Netlist, check, summary
-    from hls.synthesis import results, synthesize
+    from hls.netlist import check, summary, synthesized
+    from hls.synthesis import synthesize
     from scripts.engines import rtl_figures
     from sim.rtl import Rtl, write_project
 
@@ -173,7 +173,7 @@ def _measure(
     with console.status(f"{preset}: synthesis with Yosys, some minutes"):
         write_project(design, folder / "rtl")
         report = synthesize(folder / "rtl", part)
-    found = check(Netlist(results(folder / "rtl") / "netlist.json"))
+    found = check(synthesized(folder / "rtl"))
     for line in summary(found):
         console.print(f"{preset}: {line}", highlight=False, markup=False)
     resources = {name: report[name] for name in ("dsp", "bram36", "lut", "ff")}

@@ -102,14 +102,14 @@ def _yosys(
 ) -> tuple[dict[str, Any], bool]:
     from rich.console import Console
 
-    from hls.netlist import Netlist, check, summary
-    from hls.synthesis import results, synthesize
+    from hls.netlist import check, summary, synthesized
+    from hls.synthesis import synthesize
 
     project = _write_rtl(network, part, folder, given)
     with Console().status("Yosys; some minutes for a full engine"):
         report = synthesize(project, part)
     _print(report["tool"], report["part"], report)
-    found = check(Netlist(results(project) / "netlist.json"))
+    found = check(synthesized(project))
     for line in summary(found):
         click.echo(line)
     return report, not found.faults

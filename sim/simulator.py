@@ -15,12 +15,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from hls.generate import TOP as TOP
 from hls.synthesis import cell_models
 from models.errors import CheckError, UserError, first_error
 from models.store import if_full, write_text
 
 SIMULATORS = ("verilator", "icarus")
-TOP = "zynq_lstm"
 CELLS = Path(__file__).parent / "cells"
 COVERAGE_SIGNALS = Path(__file__).parent / "coverage.vlt"
 WAVES = "waves.fst"  # of a run, in its folder

@@ -195,7 +195,7 @@ def synthesize(work: Work) -> Result:
     """Count what the RTL takes of the part; a fault of the netlist fails."""
     from hls import synthesis
     from hls.design import Design
-    from hls.netlist import Netlist, check, summary
+    from hls.netlist import check, summary, synthesized
     from sim.rtl import write_project
 
     network = checkpoint_of(work)[1]
@@ -206,8 +206,7 @@ def synthesize(work: Work) -> Result:
         f"{report[name]:,g} of {has:,} {name}" for name, has in synthesis.PARTS[report["part"]].items()
     )
     work.say(f"{report['part']}: {used}")
-    netlist = synthesis.results(project) / "netlist.json"
-    found = work.step("checking the netlist", lambda: check(Netlist(netlist)))
+    found = work.step("checking the netlist", lambda: check(synthesized(project)))
     for line in summary(found, paths=0):
         work.say(line)
     if found.faults:
