@@ -362,19 +362,12 @@ def trace(
         run = tf.function(lambda x, h, c, layer=layer: layer.cell.recurrence(*layer.sums(x), h, c))
         values = run(x, h0, c0)
         x = values["h"][1:]
-        gates = np.split(np.asarray(values["gates"]), 4, axis=2)
-        reals = dict(zip(GATES, gates, strict=True)) | {
-            "c": values["c"][1:],
-            "tc": values["tc"],
-            "h": x,
-        }
-        prefix = f"layers.{index}."
-        for name in ("z", *GATES, "c", "ct", "tc", "h"):
-            f = getattr(fmt, "gate" if name in "ifo" else name)
-            if name in ("z", "ct"):
-                signals[prefix + name] = shaped(values[name], f, 1.0)
-            else:
-                signals[prefix + name] = shaped(reals[name], f, 2.0**f.frac)
+        gates = np.split(np.asarray(values["gates"]), len(GATES), axis=2)
+        found = {**values, **dict(zip(GATES, gates, strict=True)), "c": values["c"][1:], "h": x}
+        for name in fmt.signals:
+            f = fmt.signal_format(name)
+            scale = 1.0 if name in ("z", "ct") else 2.0**f.frac  # those two are raw
+            signals[f"layers.{index}.{name}"] = shaped(found[name], f, scale)
     dense = model.get_layer("logits")
     signals["logits"] = shaped(dense(x), dense.formats.logits, 2.0**dense.formats.logits.frac)
     return signals

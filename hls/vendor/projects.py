@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from hls.graph import RESET
 from hls.synthesis import full_part
 from models.checkpoint import Checkpoint
 from models.errors import UserError
@@ -24,7 +25,6 @@ VIVADO_SCRIPT, VITIS_SCRIPT, BENCH = "vivado.tcl", "vitis_hls.tcl", "exact_test.
 VIVADO_REPORTS = "reports"
 STEPS = ("csim", "csynth", "cosim", "export")
 CHARACTERS = 32  # that Vitis HLS compares: its simulation runs the RTL of each for thousands of cycles
-RESET = 1 << 15  # of an input word: clear the state before this character
 
 
 def add_vivado(project: Path, top: str, part: str, period: float, route: bool = True) -> Path:
