@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import subprocess
 import sys
@@ -12,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from hls.generate import PROJECT_FILE
-from models.errors import UserError, first_error
+from models.errors import UserError, first_error, require_package
 from models.store import if_full, write_json
 
 # AMD DS190, "Zynq-7000 SoC Data Sheet: Overview", programmable logic of each device.
@@ -95,10 +94,7 @@ def results(project: Path) -> Path:
 
 def cell_models() -> Path:
     """The simulation models of 7-series cells that Yosys comes with."""
-    spec = importlib.util.find_spec("pyosys")
-    if spec is None or spec.origin is None:
-        raise UserError("Python package pyosys is not installed; install it with pip")
-    return Path(spec.origin).parent / "share" / "xilinx" / "cells_sim.v"
+    return require_package("pyosys") / "share" / "xilinx" / "cells_sim.v"
 
 
 def synthesize(project: Path, part: str = DEFAULT_PART) -> dict[str, Any]:

@@ -1,8 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The two exceptions that the command line reports in one line; any other is a defect of ours."""
+"""The two exceptions that the command line reports in one line, and what raises them in many places.
+
+Any other exception is a defect of ours.
+"""
 
 from __future__ import annotations
 
+import importlib.util
 import re
 from pathlib import Path
 
@@ -24,6 +28,18 @@ class UserError(_OneLine, ValueError):
 
 class CheckError(_OneLine):
     """What should have been equal is not, or a test failed. Exit code 1; the message has the first place."""
+
+
+def require_package(name: str) -> Path:
+    """The folder of a Python package, which is not imported.
+
+    Raises:
+        UserError: it is not installed.
+    """
+    spec = importlib.util.find_spec(name)
+    if spec is None or spec.origin is None:
+        raise UserError(f"Python package {name} is not installed; install it with pip")
+    return Path(spec.origin).parent
 
 
 def first_error(log: Path, start: int = 0, error: re.Pattern[str] = _ERROR_LINE) -> str:

@@ -113,6 +113,26 @@ def write_json(path: Path | str, data: object) -> None:
     write_text(path, json.dumps(data, indent=1, ensure_ascii=False) + "\n")
 
 
+def read_record(path: Path, kind: str, name: str) -> dict[str, Any]:
+    """A record that :func:`write_json` wrote.
+
+    Args:
+        kind: what it says that it is.
+        name: the same for people, in an error.
+
+    Raises:
+        UserError: the file holds something else.
+        FileNotFoundError: there is none.
+    """
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError):
+        raise UserError(f"{path}: not JSON, or truncated") from None
+    if not isinstance(record, dict) or record.get("kind") != kind:
+        raise UserError(f"{path}: is no record of {name}")
+    return record
+
+
 def content_hash(tensors: Tensors, metadata: Mapping[str, Any]) -> str:
     """SHA-256 over names, dtypes, shapes and bytes of all arrays, and the metadata as canonical JSON."""
     digest = hashlib.sha256(_canonical(metadata).encode())

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.checkpoint import Checkpoint, shipped
-from models.corpus import CORPORA, Corpus, encode, load_corpus, read_text
+from models.corpus import CORPORA, HELD_OUT, PARTS, Corpus, encode, load_corpus, read_text
 from models.errors import UserError
 from models.evaluate import METRIC, evaluate_keras, evaluate_reference, require_text
 from models.freeze import freeze
@@ -33,8 +33,8 @@ from scripts.options import json_option
 @click.option("--corpus-file", type=click.Path(path_type=Path), help="All of a UTF-8 text of yours instead.")
 @click.option(
     "--split",
-    type=click.Choice(("validation", "test", "train")),
-    default="validation",
+    type=click.Choice(PARTS),
+    default=HELD_OUT[0],
     show_default=True,
 )
 @click.option("--characters", type=int, help="Only the first so many.")

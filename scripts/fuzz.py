@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from models.errors import CheckError, UserError
+from models.errors import CheckError, UserError, require_package
 from scripts.options import json_option, output_option
 from sim.simulator import SIMULATORS, available
 
@@ -61,10 +61,9 @@ def command(
 
     from models.store import write_json
 
-    try:
-        from sim.random_networks import Case, Engines, search
-    except ModuleNotFoundError as error:
-        raise UserError(f"Python package {error.name} is not installed; install it with pip") from None
+    require_package("hypothesis")
+    from sim.random_networks import Case, Engines, search
+
     if not available(simulator):
         raise UserError(f"simulator {simulator} is not installed; --simulator has another")
     engines = Engines(output, simulator, hls, keras)

@@ -11,6 +11,7 @@ import click
 
 from hls.synthesis import DEFAULT_PART
 from models.corpus import CORPORA, encode, load_corpus, read_text
+from models.corpus import windows as evenly
 from models.errors import UserError
 from models.spec import DEFAULT_PRESET, NetworkSpec, network_spec
 
@@ -176,8 +177,7 @@ def windows(codes: NDArray[Any], characters: int) -> NDArray[Any]:
             f"{min(characters, len(codes))} characters are too few; at least {2 * length} are needed: "
             "give a longer text or more --characters"
         )
-    starts = np.linspace(0, len(codes) - length, count).astype(np.int64)
-    return codes[np.random.default_rng(0).permutation(starts)[:, None] + np.arange(length)]
+    return np.random.default_rng(0).permutation(evenly(codes, length, count))
 
 
 def set_option(command: Command) -> Command:

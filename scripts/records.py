@@ -12,6 +12,7 @@ import models
 from models.corpus import CORPORA
 from models.errors import UserError
 from models.spec import DEFAULT_PRESET, PRESETS
+from models.store import read_record
 
 FOLDER = Path(models.__file__).parent
 
@@ -70,11 +71,6 @@ def load_record(kind: str, path: Path | None = None) -> dict[str, Any]:
     """
     path = path or FOLDER / "measured" / f"{kind}.json"
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
+        return read_record(path, kind, f"'zynq-lstm {kind}'")
     except FileNotFoundError:
         raise UserError(f"{path}: no such file; make it with 'zynq-lstm {kind} --measure --json'") from None
-    except (ValueError, RecursionError):
-        raise UserError(f"{path}: not JSON, or truncated") from None
-    if not isinstance(record, dict) or record.get("kind") != kind:
-        raise UserError(f"{path}: is no record of 'zynq-lstm {kind}'")
-    return record

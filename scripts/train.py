@@ -10,7 +10,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from models.corpus import CORPORA, load_corpus
+from models.corpus import CORPORA, HELD_OUT, load_corpus
 from models.evaluate import require_text
 from models.spec import DEFAULT_PRESET, PRESETS, network_spec
 from models.training_options import TrainingOptions
@@ -107,7 +107,7 @@ def command(corpus_name: str, corpus_file: Path | None, stage: str, preset: str,
         units=options["units"],
         layers=options["layers"],
     )
-    for part in ("validation", "test"):  # what the network is evaluated on in the end
+    for part in HELD_OUT:  # what the network is evaluated on in the end
         require_text(corpus.split().part(part), f"{corpus.name}: the {part} split")
     options["command"] = _command_line()
     run_dir: Path = options["run_dir"]

@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from models.checkpoint import Checkpoint, load_float
-from models.corpus import Corpus
+from models.corpus import HELD_OUT, Corpus
 from models.errors import UserError
 from models.evaluate import METRIC
 from models.spec import NetworkSpec
@@ -260,10 +260,7 @@ def _run(
 
         trainer.run(state, options["checkpoint_seconds"], report, each_epoch)
     console.print(f"{stage}: evaluating ({METRIC})")
-    bits = {
-        part: evaluate_keras(trainer.model, split.part(part), f"the {part} split")
-        for part in ("validation", "test")
-    }
+    bits = {part: evaluate_keras(trainer.model, split.part(part), f"the {part} split") for part in HELD_OUT}
     record = _record(stage, trainer, corpus, options["command"])
     record |= {"bits_per_character": bits, "metric": METRIC, **(before or {})}
     weights = read_weights(trainer.model)

