@@ -167,6 +167,7 @@ def _print(spec: NetworkSpec, one: Estimate, clock: float) -> None:
 
     from hls.feasibility import changes
     from hls.synthesis import PARTS
+    from scripts.tables import show
 
     has = PARTS[one.part]
     table = Table("", "", show_header=False)
@@ -190,7 +191,7 @@ def _print(spec: NetworkSpec, one: Estimate, clock: float) -> None:
     ):
         table.add_row(name, value)
     console = Console()
-    console.print(table)
+    show(table, console)
     if not one.fits:
         found = list(changes(spec, one.part))
         console.print(
@@ -201,12 +202,13 @@ def _print(spec: NetworkSpec, one: Estimate, clock: float) -> None:
 def _print_parts(found: list[Estimate], clock: float) -> None:
     """The same network on every part."""
     from rich import box
-    from rich.console import Console
-    from rich.table import Table
+    from rich.table import Column, Table
 
     from hls.synthesis import PARTS
+    from scripts.tables import show
 
-    columns = ("part", "lanes", "cycles", "char/s", "~LUT", "DSP", "BRAM", "fits", "binds")
+    names = ("part", "lanes", "cycles", "char/s", "~LUT", "DSP", "BRAM", "fits", "binds")
+    columns = (Column(name, no_wrap=True) for name in names)
     table = Table(*columns, box=box.SIMPLE, padding=(0, 1, 0, 0))
     for one in found:
         has = PARTS[one.part]
@@ -221,7 +223,7 @@ def _print_parts(found: list[Estimate], clock: float) -> None:
             "yes" if one.fits else "no",
             _names(one.binds) or "—",
         )
-    Console().print(table)
+    show(table)
 
 
 def _names(resources: Sequence[str]) -> str:

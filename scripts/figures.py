@@ -85,6 +85,7 @@ def training(measure: bool, rounds: int, updates: int, json_path: Path | None) -
     from models.store import write_json
     from scripts import throughput
     from scripts.records import training_records
+    from scripts.tables import show
 
     console = Console()
     figures: dict[str, Any] = training_figures(training_records())
@@ -102,7 +103,7 @@ def training(measure: bool, rounds: int, updates: int, json_path: Path | None) -
                 "" if delta is None else f"{delta:+.4f}",
                 f"{row['minutes']:g}",
             )
-    console.print(table)
+    show(table, console)
     if "minutes" in figures:
         console.print(f"zynq-lstm train, all stages: {figures['minutes']:g} minutes")
     if measure:
@@ -132,17 +133,17 @@ def verification(folder: Path | None, json_path: Path | None) -> None:
 
     Read from the last runs' records, each with its date and commit (+: with changes); nothing runs.
     """
-    from rich.console import Console
     from rich.table import Table
 
     from models.store import write_json
+    from scripts.tables import show
     from sim import records
 
     folder = folder or records.FOLDER
     table = Table("figure", "found", "date", "commit")
     for row in records.rows(folder):
         table.add_row(*row)
-    Console().print(table)
+    show(table)
     if json_path:
         write_json(json_path, records.figures(folder))
 
@@ -240,6 +241,8 @@ def _network(preset: str) -> IntegerNetwork:
 def _print(console: Any, figures: dict[str, dict[str, Any]]) -> None:
     from rich.table import Table
 
+    from scripts.tables import show
+
     table = Table("", *figures)
     names = [n for n in next(iter(figures.values())) if n != "cycles_per_character"]
     for mode in ("generate", "score"):
@@ -248,4 +251,4 @@ def _print(console: Any, figures: dict[str, dict[str, Any]]) -> None:
         )
     for name in names:
         table.add_row(name.replace("_", " "), *(f"{f.get(name, ''):,}" for f in figures.values()))
-    console.print(table)
+    show(table, console)

@@ -144,6 +144,8 @@ def _print(rows: list[Deviation], notes: tuple[str, ...]) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from scripts.tables import show
+
     table = Table(title="each row rounds one thing alone; differences are from their model's logits")
     for heading in ("", "theirs", "ours"):
         table.add_column(heading, overflow="fold")
@@ -159,6 +161,6 @@ def _print(rows: list[Deviation], notes: tuple[str, ...]) -> None:
             f"{row.mean:.2g}",
         )
     console = Console()
-    console.print(table)
+    show(table, console)
     for note in notes:
         console.print(note, markup=False, highlight=False)

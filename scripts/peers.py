@@ -42,6 +42,7 @@ def command(checkout: Path, patterns: tuple[str, ...], json_path: Path | None) -
 
     from hls.peers import MODES
     from models.store import write_json
+    from scripts.tables import show
 
     if importlib.util.find_spec("pytest") is None:
         raise UserError("Python package pytest is not installed; install it with pip")
@@ -68,7 +69,7 @@ def command(checkout: Path, patterns: tuple[str, ...], json_path: Path | None) -
         table = Table("test", *MODES)
         for test, pair in different.items():
             table.add_row(test, *(outcome or "not run" for outcome in pair))
-        console.print(table)
+        show(table, console)
         raise CheckError(f"{len(different)} of {len(pairs)} tests come out differently with zynq-lstm")
     console.print(f"all {len(pairs)} tests come out the same", highlight=False)
 

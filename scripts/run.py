@@ -34,6 +34,7 @@ def command(
     from scripts.flow.runner import Pipeline
     from scripts.flow.show import plan
     from scripts.flow.stages import STAGES
+    from scripts.tables import show
 
     pipeline = Pipeline(load(config, changes), STAGES)
     forced = {pipeline.named(name).name for name in force}
@@ -41,7 +42,7 @@ def command(
     stages = pipeline.stages[: pipeline.stages.index(last) + 1]
     console = Console()
     if dry_run:
-        console.print(plan([s for s in pipeline.states(forced) if s.stage in stages]))
+        show(plan([s for s in pipeline.states(forced) if s.stage in stages]), console)
         return
     with pipeline.locked():
         ran = run_stages(pipeline, stages, forced, console)

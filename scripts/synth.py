@@ -184,12 +184,12 @@ def _write_rtl(network: IntegerNetwork, part: str, folder: Path, limits: dict[st
 
 
 def _print(title: str, part: str, used: dict[str, Any]) -> None:
-    from rich.console import Console
     from rich.table import Table
 
     from hls.synthesis import PARTS
+    from scripts.tables import show
 
     table = Table("", "used", f"{part} has", "", title=title)
     for name, has in PARTS[part].items():
         table.add_row(name, f"{used[name]:g}", f"{has:,}", f"{100 * used[name] / has:.0f} %")
-    Console().print(table)
+    show(table)

@@ -233,3 +233,13 @@ def test_a_terminal_without_unicode():
     done = in_shell(f"PYTHONIOENCODING=ascii {COMMAND} estimate")
     assert (done.returncode, done.stderr) == (0, "")
     assert "xc7z045" in done.stdout and "?" in done.stdout  # for the dash in what binds
+
+
+@pytest.mark.parametrize("columns", [20, 40, 80])
+@pytest.mark.parametrize("verb", ["estimate", "estimate --units=512", "ladder", "figures training"])
+def test_tables_are_never_cut(verb: str, columns: int, monkeypatch, capsys: pytest.CaptureFixture[str]):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    assert cli_main.main(verb.split()) == 0
+    printed = capsys.readouterr().out
+    assert "…" not in printed
+    assert columns < 80 or max(map(len, printed.splitlines())) <= columns
