@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from models.errors import UserError
-from scripts.options import array_options
+from scripts.options import array_options, reuse_factor_option
 
 BACKENDS = ("Vitis", "OpenRTL")
 
@@ -24,7 +24,7 @@ BACKENDS = ("Vitis", "OpenRTL")
 @click.option(
     "--output", type=click.Path(path_type=Path, file_okay=False), help="Folder; build/BACKEND if not given."
 )
-@click.option("--reuse-factor", type=int, help="Vitis: clock cycles of each matrix product.")
+@reuse_factor_option("Vitis: clock cycles of each matrix product.")
 @array_options
 @click.option("--part", help="FPGA; a Zynq-7020 if not given.")
 @click.option("--clock-period", type=float, help="Vitis: in ns; 10 if not given.")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hls.convert import CLOCK_PERIOD
-from scripts.options import array_options, json_option
+from scripts.options import array_options, json_option, shape_given, shape_options
 
 if TYPE_CHECKING:
     from hls.estimate import Estimate
@@ -21,11 +21,7 @@ TABLE_LANES = (1, 2, 4, 8, 16, 32, 64, 144, 208, 264)
 
 
 @click.command(name="estimate")
-@click.option("--layers", default=2, show_default=True)
-@click.option("--units", default=128, show_default=True, help="Of every layer.")
-@click.option("--vocabulary", default=78, show_default=True)
-@click.option("--preset", default="w8a8", show_default=True)
-@click.option("--network", type=click.Path(path_type=Path), help="A frozen network or a checkpoint instead.")
+@shape_options
 @array_options
 @click.option("--part", default="xc7z020", show_default=True)
 @click.option("--clock", default=1000 / CLOCK_PERIOD, show_default=True, help="MHz, for characters a second.")
@@ -33,11 +29,6 @@ TABLE_LANES = (1, 2, 4, 8, 16, 32, 64, 144, 208, 264)
 @click.option("--synthesize", is_flag=True, help="With --table: count LUTs, too, with Yosys; minutes each.")
 @json_option()
 def command(
-    layers: int,
-    units: int,
-    vocabulary: int,
-    preset: str,
-    network: Path | None,
     dsp: int | None,
     lanes: int | None,
     parity: bool,
@@ -46,6 +37,7 @@ def command(
     table: bool,
     synthesize: bool,
     json_path: Path | None,
+    **shape: Any,
 ) -> None:
     """Predict what an engine takes, how fast it is, and whether it fits, on a part and on all others.
 
@@ -55,16 +47,13 @@ def command(
     from hls.estimate import estimate, fitting_array
     from hls.synthesis import PARTS, part_name
     from models.errors import UserError
-    from models.spec import network_spec
     from models.store import write_json
 
+    if not 1 <= clock <= 1000:
+        raise UserError(f"--clock is {clock:g}; it must be from 1 to 1000 MHz")
     if synthesize and not table:
         raise UserError("--synthesize goes with --table; 'zynq-lstm synth' counts one design")
-    spec = (
-        spec_of(network)
-        if network
-        else network_spec(preset, vocabulary=vocabulary, units=units, layers=layers)
-    )
+    spec = shape_given(**shape)
     if table:
         rows = table_rows(spec, part, synthesize)
         click.echo(lanes_table(rows))
@@ -114,24 +103,6 @@ def _smallest_part(row: dict[str, Any]) -> str | None:
 
     fits = [p for p, has in PARTS.items() if all(row.get(k, 0) <= has[k] for k in ("dsp", "bram36", "lut"))]
     return min(fits, key=lambda p: PARTS[p]["lut"], default=None)
-
-
-def spec_of(path: Path) -> NetworkSpec:
-    """Of a frozen network, or of a quantized checkpoint."""
-    from models.checkpoint import Checkpoint
-    from models.errors import UserError
-    from models.network import IntegerNetwork
-
-    try:
-        return IntegerNetwork.load(path).spec
-    except UserError as first:
-        try:
-            spec = Checkpoint.load(path).spec
-        except UserError:
-            raise first from None
-        if spec is None:
-            raise UserError(f"{path} holds a float network; quantize it first") from None
-        return spec
 
 
 def _luts(spec: NetworkSpec, one: Estimate) -> int:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from scripts.options import output_option
+from scripts.options import output_option, reuse_factor_option
 
 if TYPE_CHECKING:
     from models.checkpoint import Checkpoint
@@ -22,7 +22,7 @@ CHARACTERS = 32  # cosim runs the RTL of each for thousands of cycles
     "--part", default="xc7z020", show_default=True, help="Device, or device with package and speed."
 )
 @click.option("--clock-period", type=float, help="In ns; 10 if not given.")
-@click.option("--reuse-factor", type=int, help="Clock cycles of each matrix product.")
+@reuse_factor_option()
 @click.option("--characters", default=CHARACTERS, show_default=True, help="Random ones, for the test bench.")
 @output_option("build/hls-project")
 def command(checkpoint: Path | None, part: str, output: Path, **options: Any) -> None:
@@ -55,14 +55,15 @@ def write_project(checkpoint: Checkpoint, part: str, folder: Path, given: dict[s
     from hls.convert import CLOCK_PERIOD, PROJECT, convert, save
     from hls.graph import network_from_graph
     from hls.synthesis import full_part
-    from hls.vendor.projects import add_vitis
+    from hls.vendor.projects import add_vitis, check_characters
     from models.freeze import freeze
     from models.quantized import quantized_model
 
     part, period = full_part(part), given.get("clock_period", CLOCK_PERIOD)
     network = freeze(checkpoint)
     count = given.get("characters", CHARACTERS)
-    codes = np.random.default_rng(0).integers(network.spec.vocabulary, size=max(0, count))
+    check_characters(count)
+    codes = np.random.default_rng(0).integers(network.spec.vocabulary, size=count)
     model = quantized_model(checkpoint)
     graph = convert(model, folder, reuse_factor=given.get("reuse_factor"), part=part, clock_period=period)
     save(graph)

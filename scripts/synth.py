@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from scripts.options import array_options, json_option
+from scripts.options import array_options, json_option, reuse_factor_option
 
 if TYPE_CHECKING:
     from models.network import IntegerNetwork
@@ -28,7 +28,7 @@ ONLY = {
 
 
 @click.command(name="synth")
-@click.option("--tool", type=click.Choice(TOOLS), default=TOOLS[0], show_default=True)
+@click.option("--tool", type=click.Choice(TOOLS, case_sensitive=False), default=TOOLS[0], show_default=True)
 @click.option("--checkpoint", type=click.Path(path_type=Path), help="Quantized network; the shipped w8a8.")
 @click.option(
     "--part", default="xc7z020", show_default=True, help="Device, or device with package and speed."
@@ -36,7 +36,7 @@ ONLY = {
 @array_options
 @click.option("--clock-period", type=float, help=f"In ns; Vivado {PERIOD:g}, Vitis HLS 10 if not given.")
 @click.option("--route/--no-route", default=None, help="Vivado: place and route, too; it does.")
-@click.option("--reuse-factor", type=int, help="Vitis HLS: clock cycles of each matrix product.")
+@reuse_factor_option("Vitis HLS: clock cycles of each matrix product.")
 @click.option("--characters", type=int, help="Vitis HLS: how many its simulations compare; 32 if not given.")
 @click.option(
     "--output",

@@ -36,7 +36,7 @@ def add_vivado(project: Path, top: str, part: str, period: float, route: bool = 
     Raises:
         UserError: for an unknown part or an impossible period.
     """
-    settings = {"part": full_part(part), "top": top, "period": _period(period), "route": int(route)}
+    settings = {"part": full_part(part), "top": top, "period": period_text(period), "route": int(route)}
     return _write(project, VIVADO_SCRIPT, settings)
 
 
@@ -53,14 +53,13 @@ def add_vitis(project: Path, network: IntegerNetwork, codes: Raw, top: str, part
     Raises:
         UserError: for an unknown part, an impossible period or too few characters.
     """
-    if len(codes) < 2:
-        raise UserError(f"the test bench needs at least 2 characters, got {len(codes)}")
+    check_characters(len(codes))
     write_text(project / "tb_data" / "vectors.txt", vectors(network, codes))
     copyfile(HERE / BENCH, project / BENCH)
     settings = {
         "part": full_part(part),
         "top": top,
-        "period": _period(period),
+        "period": period_text(period),
         "steps": f"{{{' '.join(STEPS)}}}",
     }
     return _write(project, VITIS_SCRIPT, settings)
@@ -78,7 +77,18 @@ def vectors(network: IntegerNetwork, codes: Raw) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _period(period: float) -> str:
+def check_characters(count: int) -> None:
+    """Raises UserError if a test bench can't compare so few."""
+    if count < 2:
+        raise UserError(f"the test bench needs at least 2 characters, got {count}")
+
+
+def period_text(period: float) -> str:
+    """A clock period (ns) as Tcl has it.
+
+    Raises:
+        UserError: naming what is possible.
+    """
     if not 0.5 <= period <= 1000:
         raise UserError(f"a clock period is from 0.5 to 1000 ns, got {period}")
     return f"{period:.3f}"

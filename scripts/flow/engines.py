@@ -46,13 +46,14 @@ def _writing(config: Config) -> tuple[int, int, int]:
 def run_hls(work: Work) -> Result:
     """Convert, compile and run the HLS C++."""
     from hls import simulate as csim
-    from hls.convert import PART, compile_model, convert
+    from hls.convert import compile_model, convert
+    from hls.synthesis import full_part
     from models.quantized import quantized_model
 
     engine = work.flow.config.engine
     checkpoint, network = checkpoint_of(work)
     options: dict[str, Any] = {
-        "part": PART if PART.startswith(engine.part) else engine.part,  # with a package, if it can be
+        "part": full_part(engine.part),
         "clock_period": 1000 / engine.clock_mhz,
     }
     if engine.reuse_factor:
