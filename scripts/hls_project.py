@@ -31,14 +31,14 @@ def command(checkpoint: Path | None, part: str, output: Path, **options: Any) ->
     The test bench compares every logit with the reference's. 'zynq-lstm synth --tool vitis-hls' also runs it.
     """
     from hls.vendor.projects import VITIS_SCRIPT
-    from hls.vendor.run import PROGRAMS
+    from hls.vendor.run import PROGRAMS, command_line
     from models.checkpoint import Checkpoint, shipped
 
     given = {name: value for name, value in options.items() if value is not None}
     project = write_project(Checkpoint.load(checkpoint or shipped("w8a8")), part, output, given)
     click.echo(f"project  {project}")
     for program in PROGRAMS["vitis-hls"]:
-        click.echo(f"run      {' '.join(program)} {project / VITIS_SCRIPT}")
+        click.echo(f"run      {command_line(program, project / VITIS_SCRIPT)}")
 
 
 def write_project(checkpoint: Checkpoint, part: str, folder: Path, given: dict[str, Any]) -> Path:

@@ -77,11 +77,14 @@ def test_what_a_flag_says_is_checked_alike(tmp_path: Path) -> None:
 
 
 def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"'zynq-lstm init .*' writes a configuration"):
-        load(tmp_path / "missing.toml")
+    with pytest.raises(UserError, match=r"to write a configuration there: zynq-lstm init '.*/not here.toml'"):
+        load(tmp_path / "not here.toml")
     file = tmp_path / "flow.toml"
     file.write_bytes(b"name = '\xe9'")
-    with pytest.raises(UserError, match="not UTF-8 at byte 8"):
+    with pytest.raises(
+        UserError,
+        match="not UTF-8 at byte 8; a configuration is TOML in UTF-8",
+    ):
         load(file)
 
 
@@ -108,6 +111,14 @@ def test_what_init_writes_says_what_the_preset_says(preset: str, tmp_path: Path,
     assert "is there already" in capsys.readouterr().err
     assert main(["init", str(file), "--preset", "shiped"]) == 2
     assert "did you mean 'shipped'" in capsys.readouterr().err
+
+
+def test_init_prints_what_can_be_typed(tmp_path: Path, monkeypatch, capsys) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("my engine.toml", "\udcfc.toml"):  # the second as a name that is not UTF-8 arrives
+        assert main(["init", name]) == 0
+    assert "to see what it means to do: zynq-lstm run 'my engine.toml' --dry-run" in capsys.readouterr().out
+    assert "\n# To run it: zynq-lstm run 'my engine.toml'\n" in Path("my engine.toml").read_text("utf-8")
 
 
 def test_every_example_and_default_is_legal(tmp_path: Path) -> None:

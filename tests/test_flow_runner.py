@@ -227,7 +227,9 @@ def test_the_verbs(flow: Fake, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["status", "flow.toml"]) == 0
     assert "to do" in capsys.readouterr().out
     assert main([*common, "--until", "trian"]) == 2
-    assert "there are corpus, estimate, train" in capsys.readouterr().err
+    assert "no stage 'trian', did you mean 'train'; there are corpus, estimate" in capsys.readouterr().err
+    assert main([*common, "--until", "estimate", "--force", "train"]) == 2
+    assert "--force train: that stage is behind --until estimate" in capsys.readouterr().err
     assert main(["run", "flow.toml"]) == 2
     err = capsys.readouterr().err
     assert "the validation split has 190 characters; verification.characters is 2048" in err

@@ -286,16 +286,18 @@ def synth(tool: str, checkpoint: Path, folder: Path, *more: str) -> int:
 
 
 def test_vivado(checkpoint: Path, tools: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert synth("vivado", checkpoint, tmp_path, "--part", "xc7z020", "--clock-period", "4") == 0
+    folder = tmp_path / "my designs"
+    assert synth("vivado", checkpoint, folder, "--part", "xc7z020", "--clock-period", "4") == 0
     out = capsys.readouterr().out
     assert "clock 4 ns: met; slack 0.217 ns (setup), 0.051 ns (hold)" in out
-    report = json.loads((tmp_path / "report.json").read_text())
+    report = json.loads((folder / "report.json").read_text())
     assert report | USED == report and report["power"]["total"] == 0.512 and report["routed"]
-    log = (tmp_path / "out" / "rtl" / "vivado.log").read_text()
+    log = (folder / "out" / "rtl" / "vivado.log").read_text()
     assert "synth_design -top zynq_lstm -part xc7z020clg400-1 -mode out_of_context" in log
+    assert f"-include_dirs {{{{{folder / 'out' / 'rtl'}}}}}" in log  # a list of one name, blanks and all
     steps = [line.split()[0] for line in log.splitlines()]
     assert steps.index("synth_design") < steps.index("route_design") < steps.index("report_utilization")
-    assert "-period 4.000 [get_ports clk_i]" in (tmp_path / "out" / "rtl" / "clock.xdc").read_text()
+    assert "-period 4.000 [get_ports clk_i]" in (folder / "out" / "rtl" / "clock.xdc").read_text()
 
 
 def test_vivado_without_routing_and_with_a_clock_too_fast(
@@ -359,6 +361,7 @@ def test_without_the_tool_the_project_is_there(
     error = capsys.readouterr().err
     assert error.startswith(f"zynq-lstm: error: {program} is not on the PATH") and error.count("\n") == 1
     assert "use --tool yosys" in error
+    assert ("vivado -mode batch -" if tool == "vivado" else "vitis_hls -f ") in error
     (script,) = (tmp_path / "out").rglob(
         projects.VIVADO_SCRIPT if tool == "vivado" else projects.VITIS_SCRIPT
     )
