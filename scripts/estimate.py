@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -136,7 +135,7 @@ def _print(spec: NetworkSpec, one: Estimate, clock: float) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from hls.feasibility import changes
+    from hls.feasibility import advice, named
     from hls.synthesis import PARTS
     from scripts.tables import show
 
@@ -158,16 +157,13 @@ def _print(spec: NetworkSpec, one: Estimate, clock: float) -> None:
         ("block RAM (36 Kb)", f"{one.bram36:g} of {has['bram36']}"),
         *((f"  {use}", f"{n:g}") for use, n in one.memories.items()),
         (f"fits {one.part}", "yes" if one.fits else "no"),
-        ("what binds", _names(one.binds) or "nothing of the part"),
+        ("what binds", named(one.binds) or "nothing of the part"),
     ):
         table.add_row(name, value)
     console = Console()
     show(table, console)
     if not one.fits:
-        found = list(changes(spec, one.part))
-        console.print(
-            f"To make it fit, one of: {', '.join(found) or 'nothing here; make the network smaller'}"
-        )
+        console.print(advice(spec, one.part))
 
 
 def _print_parts(found: list[Estimate], clock: float) -> None:
@@ -175,6 +171,7 @@ def _print_parts(found: list[Estimate], clock: float) -> None:
     from rich import box
     from rich.table import Column, Table
 
+    from hls.feasibility import named
     from hls.synthesis import PARTS
     from scripts.tables import show
 
@@ -192,10 +189,6 @@ def _print_parts(found: list[Estimate], clock: float) -> None:
             f"{100 * one.dsp / has['dsp']:.0f} %",
             f"{100 * one.bram36 / has['bram36']:.0f} %",
             "yes" if one.fits else "no",
-            _names(one.binds) or "—",
+            named(one.binds) or "—",
         )
     show(table)
-
-
-def _names(resources: Sequence[str]) -> str:
-    return ", ".join({"lut": "LUT", "dsp": "DSP", "bram36": "block RAM"}[name] for name in resources)

@@ -176,10 +176,17 @@ def _setting(project: Path, name: str) -> str:
 
 def _write_rtl(network: IntegerNetwork, part: str, folder: Path, limits: dict[str, Any]) -> Path:
     from hls.design import Design
-    from hls.estimate import fitting_array
+    from hls.estimate import exceeded, fitting_array
+    from hls.feasibility import advice, named
+    from hls.synthesis import part_name
     from sim.rtl import write_project
 
-    write_project(Design(network, fitting_array(network.spec, part, **limits)), folder / "rtl")
+    device = part_name(part)
+    array = fitting_array(network.spec, device, **limits)
+    if over := exceeded(network.spec, array, device):
+        said = f"this will not fit the {device}: too much {named(over)}. {advice(network.spec, device)}"
+        click.echo(said, err=True)
+    write_project(Design(network, array), folder / "rtl")
     return folder / "rtl"
 
 

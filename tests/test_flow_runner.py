@@ -220,6 +220,13 @@ def test_the_verbs(flow: Fake, capsys: pytest.CaptureFixture[str]) -> None:
     assert "2 of 2 stages ran; results: build/flow" in out
     assert main([*common, "--until", "estimate"]) == 0
     assert "0 of 2 stages ran" in capsys.readouterr().out
+    assert main([*common, "--set", "model.units=512", "--until", "estimate"]) == 0
+    out = " ".join(capsys.readouterr().out.split())
+    assert (
+        "no engine fits the xc7z020: too much block RAM" in out and "To make it fit, one of: --units" in out
+    )
+    assert main([*common, "--until", "estimate"]) == 0
+    capsys.readouterr()
     assert main(["status", "flow.toml", "--json"]) == 0
     states = {row["stage"]: row for row in json.loads(capsys.readouterr().out)}
     assert states["corpus"]["reason"] == "verification.characters is now 2048, was 32"

@@ -368,6 +368,18 @@ def test_without_the_tool_the_project_is_there(
     assert str(script) in error and (script.parent / "settings.tcl").is_file()
 
 
+def test_what_will_not_fit_is_said_before_the_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("hls.vendor.run.shutil.which", lambda name: None)
+    options = ["--part", "xc7z007s", "--output", str(tmp_path / "out")]
+    assert main(["synth", "--tool", "Vivado", *options]) == 2
+    first = capsys.readouterr().err.splitlines()[0]
+    assert first.startswith(
+        "this will not fit the xc7z007s: too much block RAM. To make it fit, one of: --part"
+    )
+
+
 def test_options_of_another_tool_are_refused(
     checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
