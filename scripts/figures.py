@@ -24,7 +24,7 @@ def command() -> None:
     """Measure the figures of the documentation; one group of them a subcommand."""
 
 
-@command.command(name="engine")
+@command.command(name="engine", short_help="The RTL engine: cycles, resources, LUT levels.")
 @click.option(
     "--preset", "presets", type=click.Choice(ENGINE_PRESETS), multiple=True, help="Both if not given."
 )
@@ -67,10 +67,14 @@ def engine(
         ctx.exit(1)
 
 
-@command.command(name="training")
+@command.command(name="training", short_help="Bits per character of the shipped networks.")
 @click.option("--measure", is_flag=True, help="Training throughput too, beside stock Keras: some minutes.")
-@click.option("--rounds", default=7, show_default=True, help="Of --measure; the median counts.")
-@click.option("--updates", default=20, show_default=True, help="A round of --measure.")
+@click.option(
+    "--rounds", type=click.IntRange(1), default=7, show_default=True, help="Of --measure; the median counts."
+)
+@click.option(
+    "--updates", type=click.IntRange(1), default=20, show_default=True, help="A round of --measure."
+)
 @json_option()
 def training(measure: bool, rounds: int, updates: int, json_path: Path | None) -> None:
     """Bits per character of the networks whose training records are shipped.
@@ -120,7 +124,7 @@ def training(measure: bool, rounds: int, updates: int, json_path: Path | None) -
         write_json(json_path, figures)
 
 
-@command.command(name="verification")
+@command.command(name="verification", short_help="Random networks, mutants, coverage, bad inputs.")
 @click.option(
     "--records",
     "folder",

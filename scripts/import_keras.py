@@ -25,7 +25,7 @@ WINDOW = 128  # characters that each start from a zero state, where the model do
 
 
 @click.command(name="import-keras")
-@click.argument("model", type=click.Path(path_type=Path))
+@click.argument("model", type=click.Path(path_type=Path, exists=True, dir_okay=False))
 @click.option("--vocabulary", help="The characters in the order of their codes.")
 @click.option(
     "--vocabulary-file",

@@ -228,7 +228,7 @@ COMMAND_LINES = {
     "hls-project --reuse-factor 0": "0 is not in the range x>=1",
     "hls-project --characters 1": "at least 2 characters, got 1",
     "synth --tool vivado --clock-period 5 --reuse-factor 2": "--reuse-factor is for --tool vitis-hls",
-    "compare keras": "takes 2 values",
+    "compare keras": r"Missing argument 'B'\. Choose from: keras.* \(see 'zynq-lstm compare --help'\)",
     "compare keras vcs": "'vcs' is not one of 'keras'",
     "sample --temperature 99": "temperature is 99.0; the hardware has",
     "fuzz --networks 0": "0 is not in the range",
@@ -236,6 +236,10 @@ COMMAND_LINES = {
     "mutate --count 0": "--count must be 1 to 65535, not 0",
     "upset --trials 0": "0 is not in the range",
     "upset --seed -1": "the seed must be 0 to 4294967295, got -1",
+    "mutate --only 3,a": "'a' is no number of a mutant",
+    "figures training --measure --rounds 0": "0 is not in the range x>=1",
+    "import-keras none.keras -o x": "'none.keras' does not exist",
+    "init /proc/x.toml": "error: /proc/x.toml: No such file",
     "figures everything": "No such command 'everything'",
 }
 
