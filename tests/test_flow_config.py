@@ -36,7 +36,7 @@ def refused(tmp_path: Path, text: str, *changes: str) -> str:
         ("engine = 3", "flow.toml:1: engine: must be a table, [engine], got 3"),
         ("[engine]\nlanes = 0", "flow.toml:2: engine.lanes: must be a whole number from 1 on, got 0"),
         ("[engine]\nlanes = 1.5", "flow.toml:2: engine.lanes: must be a whole number from 1 on, got 1.5"),
-        ("engine = {lanes = true}", "flow.toml:1: engine.lanes: must be a whole number from 1 on, got True"),
+        ("engine = {lanes = true}", "flow.toml:1: engine.lanes: must be a whole number from 1 on, got true"),
         ("[engine]\nsynthesis = 1", "flow.toml:2: engine.synthesis: must be true or false, got 1"),
         ("[model]\nunits = 513", "flow.toml:2: model.units: must be a whole number from 1 to 512, got 513"),
         ("[formats]\npreset = 'w8a7'", "'w8a7' is unknown, did you mean 'w8a8'; legal is one of w8a8, "),
@@ -55,6 +55,14 @@ def refused(tmp_path: Path, text: str, *changes: str) -> str:
             "flow.toml:4: model.units: has no effect, since training.checkpoint gives the network",
         ),
         ("[training]\nfloat_checkpoint = 'a'", "flow.toml:2: training.float_checkpoint: "),
+        (
+            "[training]\ncheckpoint = 'shiped'",
+            "training.checkpoint: shiped: no such file, did you mean 'shipped'",
+        ),
+        (
+            "[training]\ncheckpoint = 'shipped'\n[formats]\npreset = 'q8.8'",
+            "flow.toml:2: training.checkpoint: no shipped checkpoint 'shakespeare-q8.8'; there are: ",
+        ),
         ("name = '../x'", "flow.toml:1: name: '../x' names no folder"),
         ("[engine]\nlanes = 0\ndsp = 0", "got 0 (and 1 more)"),
     ],
@@ -86,6 +94,12 @@ def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
         match="not UTF-8 at byte 8; a configuration is TOML in UTF-8",
     ):
         load(file)
+
+
+def test_a_byte_order_mark_is_no_mistake(tmp_path: Path) -> None:
+    file = tmp_path / "flow.toml"
+    file.write_text("[engine]\nlanes = 3\n", encoding="utf-8-sig")
+    assert load(file).config.engine.lanes == 3
 
 
 def test_lines_of_keys() -> None:

@@ -17,6 +17,7 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
+from models.checkpoint import shipped
 from models.errors import UserError
 from scripts.flow.config import SHIPPED, Config, Mistake, extra, legal, sections
 
@@ -76,7 +77,7 @@ def load(file: Path, changes: Iterable[str] = ()) -> Flow:
         UserError: naming file, line, key, and what is legal.
     """
     try:
-        text = file.read_text(encoding="utf-8")
+        text = file.read_text(encoding="utf-8-sig")  # some editors begin with a byte order mark
     except OSError as error:
         init = shlex.join(["zynq-lstm", "init", str(file)])
         raise UserError(
@@ -90,7 +91,8 @@ def load(file: Path, changes: Iterable[str] = ()) -> Flow:
         place = re.search(r" \(at (?:line (\d+), column \d+|end of document)\)$", str(error))
         line = place[1] if place and place[1] else str(text.count("\n") + 1)
         said = str(error)[: place.start()] if place else str(error)
-        raise UserError(f"{file}:{line}: not TOML: {said}; {_EXPECTED}") from None
+        expected = f"; {_EXPECTED}" if line == "1" else ""  # another kind of file, perhaps
+        raise UserError(f"{file}:{line}: not TOML: {said}{expected}") from None
     flow = Flow(file, checked(data, file, text, changes))
     _require_files(flow, text)
     return flow
@@ -192,7 +194,7 @@ def near(name: str, known: Iterable[str]) -> str:
 
 
 def _shown(value: Any) -> str:
-    text = repr(value)
+    text = toml(value) if isinstance(value, bool) else repr(value)
     return text if len(text) <= 40 else f"{text[:37]}..."
 
 
@@ -204,8 +206,15 @@ def _require_files(flow: Flow, text: str) -> None:
         ("training.checkpoint", config.training.checkpoint),
         ("training.float_checkpoint", config.training.float_checkpoint),
     ):
-        if given is not None and given != SHIPPED and not flow.path(given).is_file():
-            raise UserError(f"{flow.file}:{line_of(text, key)}: {key}: {flow.path(given)}: no such file")
+        where = f"{flow.file}:{line_of(text, key)}: {key}"
+        if key == "training.checkpoint" and given == SHIPPED:
+            try:
+                shipped(config.formats.preset, config.corpus.name)
+            except UserError as error:
+                raise UserError(f"{where}: {error}") from None
+        elif given is not None and not flow.path(given).is_file():
+            meant = near(given, [SHIPPED]) if key == "training.checkpoint" else ""
+            raise UserError(f"{where}: {flow.path(given)}: no such file{meant}")
 
 
 def toml(value: Any) -> str:
