@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from dataclasses import asdict, dataclass
@@ -32,6 +33,7 @@ PACKAGES = {
     "xc7z030": "fbg484-1",
     "xc7z045": "ffg900-2",
 }
+_PART = re.compile(rf"({'|'.join(PARTS)})(i?[a-z]{{3}}[0-9]{{3,4}}-[1-3][a-z]{{0,2}})?", re.IGNORECASE)
 
 # Cells of a 7-series netlist and the LUTs or flip-flops that each takes (AMD UG474, tables of the SLICEM's
 # memory and shift register modes).
@@ -66,25 +68,28 @@ class Resources:
 
 
 def part_name(part: str) -> str:
-    """The device of a full part number such as xc7z020clg400-1.
+    """The device of a full part number such as xc7z020clg400-1, in letters of any size.
 
     Raises:
         UserError: naming the devices known.
     """
-    for name in PARTS:
-        if part.startswith(name):
-            return name
-    raise UserError(f"unknown part {part!r}; known are {', '.join(PARTS)} and their packages")
+    if found := _PART.fullmatch(part):
+        return found[1].lower()
+    raise UserError(
+        f"unknown part {part!r}; known are {', '.join(PARTS)} and their packages with a speed grade, "
+        f"such as {DEFAULT_PART}{PACKAGES[DEFAULT_PART]}"
+    )
 
 
 def full_part(part: str) -> str:
-    """``part``, with a package and speed grade of :data:`PACKAGES` if it has none.
+    """``part``, with a package and speed grade of :data:`PACKAGES` if it has none, as AMD's tools write it.
 
     Raises:
         UserError: as :func:`part_name`.
     """
     name = part_name(part)
-    return name + PACKAGES[name] if part == name else part
+    device, dash, grade = part.partition("-")
+    return f"{device.lower()}{dash}{grade}" if dash else name + PACKAGES[name]
 
 
 def results(project: Path) -> Path:

@@ -43,16 +43,21 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
     """A temporary file beside ``path`` that replaces it when the block ends well, and vanishes if not.
 
     Raises:
-        OSError: naming ``path``, which a full disk's own error doesn't.
+        OSError: naming ``path``, which a full disk's own error and one about the temporary file don't.
     """
     path = Path(path)
     try:
         with _part(path) as part:
             yield part
     except OSError as error:
-        if error.errno is None or error.filename is not None:
+        if error.errno is None or (error.filename is not None and not _is_part(error.filename, path)):
             raise
         raise OSError(error.errno, error.strerror, str(path)) from error
+
+
+def _is_part(name: object, path: Path) -> bool:
+    """Whether that is a temporary file of :func:`_part`."""
+    return isinstance(name, str) and Path(name).name.startswith(f".{path.name}.")
 
 
 @contextlib.contextmanager

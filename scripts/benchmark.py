@@ -53,6 +53,7 @@ def command(
 
     from models.checkpoint import load_quantized
     from models.store import write_json
+    from scripts.tables import show
 
     loaded = load_quantized(checkpoint)
     console = Console()
@@ -64,7 +65,7 @@ def command(
     table = Table("engine", "characters/s", *(["ratio"] if base else []))
     for name, rate in rates.items():
         table.add_row(name, f"{rate:,.0f}", *([f"{rate / base:.3g}"] if base else []))
-    console.print(table)
+    show(table, console)
     if json_path:
         write_json(json_path, {f"{k}_chars_per_s": round(v) for k, v in rates.items()})
 

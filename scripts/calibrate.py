@@ -49,6 +49,7 @@ def command(
     from models.evaluate import bits_of_streams
     from models.partial import PartlyQuantized, format_names
     from scripts.records import training_figures, training_records
+    from scripts.tables import show
 
     source = load_float(checkpoint)
     codes = windows_of(source, corpus, corpus_file, characters)
@@ -73,13 +74,16 @@ def command(
         table.add_column(heading)
     for name, formats in changed.items():
         table.add_row(name, *(fmt.short for fmt in formats))
-    console.print(table if changed else f"no format of {preset} is better elsewhere")
+    if changed:
+        show(table, console)
+    else:
+        console.print(f"no format of {preset} is better elsewhere")
     table = Table(title=f"{held_out.size:,} characters that formats were not fitted to")
     for heading in ("network", "BPC", "above float"):
         table.add_column(heading, justify="left" if heading == "network" else "right")
     for name, value in bits.items():
         table.add_row(name, f"{value:.4f}", f"{value - bits['float']:+.4f}" if name != "float" else "")
-    console.print(table)
+    show(table, console)
     trained = training_figures(training_records()).get(Path(str(source.corpus.get("name"))).stem, {})
     delta = trained.get(preset, {}).get("delta_test_bpc")
     if delta is not None:

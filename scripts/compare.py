@@ -22,7 +22,8 @@ BEHIND = 1  # characters in the waveform behind the one that differs, whose last
 
 
 @click.command(name="compare")
-@click.argument("engines", metavar="A B", nargs=2, type=click.Choice(ENGINES))
+@click.argument("engine_a", metavar="A", type=click.Choice(ENGINES))
+@click.argument("engine_b", metavar="B", type=click.Choice(ENGINES))
 @checkpoint_option
 @text_options
 @click.option(
@@ -36,7 +37,8 @@ BEHIND = 1  # characters in the waveform behind the one that differs, whose last
 @click.pass_context
 def command(
     ctx: click.Context,
-    engines: tuple[str, str],
+    engine_a: str,
+    engine_b: str,
     checkpoint: Path | None,
     text: str | None,
     text_file: Path | None,
@@ -59,8 +61,9 @@ def command(
     from scripts.engines import trace
     from sim.trace import compare
 
-    if engines[0] == engines[1]:
-        raise UserError(f"{engines[0]} is one engine; give two of {', '.join(ENGINES)}")
+    engines = (engine_a, engine_b)
+    if engine_a == engine_b:
+        raise UserError(f"{engine_a} is one engine; give two of {', '.join(ENGINES)}")
     if rtl_project and not set(engines) & set(SIMULATORS):
         raise UserError(f"--rtl-project is for {' and '.join(SIMULATORS)}, not for {' and '.join(engines)}")
     loaded = load_quantized(checkpoint)

@@ -11,7 +11,7 @@ import click
 from hls.convert import CLOCK_PERIOD
 from hls.synthesis import DEFAULT_PART, full_part
 from models.errors import UserError
-from scripts.options import array_options, checkpoint_option
+from scripts.options import array_options, checkpoint_option, reuse_factor_option
 
 BACKENDS = ("Vitis", "OpenRTL")
 
@@ -24,7 +24,7 @@ BACKENDS = ("Vitis", "OpenRTL")
 @click.option(
     "--output", type=click.Path(path_type=Path, file_okay=False), help="Folder; build/BACKEND if not given."
 )
-@click.option("--reuse-factor", type=int, help="Vitis: clock cycles of each matrix product.")
+@reuse_factor_option("Vitis: clock cycles of each matrix product.")
 @array_options
 @click.option("--part", help=f"FPGA; {full_part(DEFAULT_PART)} if not given.")
 @click.option("--clock-period", type=float, help=f"Vitis: in ns; {CLOCK_PERIOD} if not given.")

@@ -55,6 +55,8 @@ def command(
     from rich.console import Console
     from rich.table import Table
 
+    from scripts.tables import show
+
     loaded = [Checkpoint.load(path) for path in checkpoints] or [
         Checkpoint.load(shipped(name)) for name in ("float", "w8a8")
     ]
@@ -90,7 +92,7 @@ def command(
             f"{row['characters']:,}",
             f"{row['characters_per_second']:,}",
         )
-    console.print(table)
+    show(table, console)
     if json_path:
         data = {"text": where, "metric": METRIC, "engines": rows}
         write_json(json_path, data)

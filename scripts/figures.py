@@ -23,7 +23,7 @@ def command() -> None:
     """Measure the figures of the documentation; one group of them a subcommand."""
 
 
-@command.command(name="engine")
+@command.command(name="engine", short_help="The RTL engine: cycles, resources, LUT levels.")
 @click.option(
     "--preset", "presets", type=click.Choice(ENGINE_PRESETS), multiple=True, help="Both if not given."
 )
@@ -66,10 +66,14 @@ def engine(
         ctx.exit(1)
 
 
-@command.command(name="training")
+@command.command(name="training", short_help="Bits per character of the shipped networks.")
 @click.option("--measure", is_flag=True, help="Training throughput too, beside stock Keras: some minutes.")
-@click.option("--rounds", default=7, show_default=True, help="Of --measure; the median counts.")
-@click.option("--updates", default=20, show_default=True, help="A round of --measure.")
+@click.option(
+    "--rounds", type=click.IntRange(1), default=7, show_default=True, help="Of --measure; the median counts."
+)
+@click.option(
+    "--updates", type=click.IntRange(1), default=20, show_default=True, help="A round of --measure."
+)
 @json_option()
 def training(measure: bool, rounds: int, updates: int, json_path: Path | None) -> None:
     """Bits per character of the networks whose training records are shipped.
@@ -84,6 +88,7 @@ def training(measure: bool, rounds: int, updates: int, json_path: Path | None) -
     from models.store import write_json
     from scripts import throughput
     from scripts.records import training_figures, training_records
+    from scripts.tables import show
 
     console = Console()
     figures: dict[str, Any] = training_figures(training_records())
@@ -101,7 +106,7 @@ def training(measure: bool, rounds: int, updates: int, json_path: Path | None) -
                 "" if delta is None else f"{delta:+.4f}",
                 f"{row['minutes']:g}",
             )
-    console.print(table)
+    show(table, console)
     if "minutes" in figures:
         console.print(f"zynq-lstm train, all stages: {figures['minutes']:g} minutes")
     if measure:
@@ -118,7 +123,7 @@ def training(measure: bool, rounds: int, updates: int, json_path: Path | None) -
         write_json(json_path, figures)
 
 
-@command.command(name="verification")
+@command.command(name="verification", short_help="Random networks, mutants, coverage, bad inputs.")
 @click.option(
     "--records",
     "folder",
@@ -131,17 +136,17 @@ def verification(folder: Path | None, json_path: Path | None) -> None:
 
     Read from the last runs' records, each with its date and commit (+: with changes); nothing runs.
     """
-    from rich.console import Console
     from rich.table import Table
 
     from models.store import write_json
+    from scripts.tables import show
     from sim import records
 
     folder = folder or records.FOLDER
     table = Table("figure", "found", "date", "commit")
     for row in records.rows(folder):
         table.add_row(*row)
-    Console().print(table)
+    show(table)
     if json_path:
         write_json(json_path, records.figures(folder))
 
@@ -196,6 +201,8 @@ def _network(preset: str) -> IntegerNetwork:
 def _print(console: Any, figures: dict[str, dict[str, Any]]) -> None:
     from rich.table import Table
 
+    from scripts.tables import show
+
     table = Table("", *figures)
     names = [n for n in next(iter(figures.values())) if n != "cycles_per_character"]
     for mode in ("generate", "score"):
@@ -204,4 +211,4 @@ def _print(console: Any, figures: dict[str, dict[str, Any]]) -> None:
         )
     for name in names:
         table.add_row(name.replace("_", " "), *(f"{f.get(name, ''):,}" for f in figures.values()))
-    console.print(table)
+    show(table, console)

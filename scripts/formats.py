@@ -82,6 +82,7 @@ def command(
 
     from models.evaluate import estimate_keras
     from models.float_lstm import float_model
+    from scripts.tables import show
 
     for name in only:
         if name not in VARIATIONS:
@@ -104,7 +105,7 @@ def command(
         rows.append({"signal": signal, "format": text, "bits": _bits(source, spec, codes) - float_bits})
     for row in rows:
         table.add_row(row["signal"], row["format"], f"{row['bits']:+.4f}")
-    console.print(table)
+    show(table, console)
     if json_path:
         data = {"characters": len(codes), "float": float_bits, "above_float": rows}
         write_json(json_path, data)

@@ -10,14 +10,14 @@ import click
 
 from hls.convert import CLOCK_PERIOD
 from hls.vendor.projects import CHARACTERS, VITIS_SCRIPT, write_vitis
-from scripts.options import checkpoint_option, output_option, part_option
+from scripts.options import checkpoint_option, output_option, part_option, reuse_factor_option
 
 
 @click.command(name="hls-project")
 @checkpoint_option
 @part_option()
 @click.option("--clock-period", type=float, help=f"In ns; {CLOCK_PERIOD} if not given.")
-@click.option("--reuse-factor", type=int, help="Clock cycles of each matrix product.")
+@reuse_factor_option()
 @click.option("--characters", default=CHARACTERS, show_default=True, help="Random ones, for the test bench.")
 @output_option("build/hls-project")
 def command(checkpoint: Path | None, part: str, output: Path, **options: Any) -> None:
@@ -25,11 +25,11 @@ def command(checkpoint: Path | None, part: str, output: Path, **options: Any) ->
 
     The test bench compares every logit with the reference's. 'zynq-lstm synth --tool vitis-hls' also runs it.
     """
-    from hls.vendor.run import PROGRAMS
+    from hls.vendor.run import PROGRAMS, command_line
     from models.checkpoint import load_quantized
 
     given = {name: value for name, value in options.items() if value is not None}
     write_vitis(load_quantized(checkpoint), part, output, given)
     click.echo(f"project  {output}")
     for program in PROGRAMS["vitis-hls"]:
-        click.echo(f"run      {' '.join(program)} {output / VITIS_SCRIPT}")
+        click.echo(f"run      {command_line(program, output / VITIS_SCRIPT)}")

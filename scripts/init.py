@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 from pathlib import Path
 
 import click
@@ -32,9 +34,12 @@ def command(file: Path, preset: str, changes: tuple[str, ...], listed: bool, ove
         raise UserError(f"{file}: is there already; choose another name, or give --overwrite")
     text = source.read_text(encoding="utf-8")
     config = checked(parsed(text), source, text, changes)
+    name = os.fsencode(file.name).decode("utf-8", "replace")
     heading = (
         f"Preset {preset}: {text.splitlines()[1].lstrip('# ')}\n"
-        f"'zynq-lstm run {file.name}' does it. A line that begins with # and a key is a default."
+        f"To run it: {shlex.join(['zynq-lstm', 'run', name])}\n"
+        "A line that begins with # and a key is a default."
     )
     write_text(file, written(config, heading))
-    click.echo(f"wrote {file}; 'zynq-lstm run {file} --dry-run' shows what it means to do")
+    dry_run = shlex.join(["zynq-lstm", "run", str(file), "--dry-run"])
+    click.echo(f"wrote {file}; to see what it means to do: {dry_run}")

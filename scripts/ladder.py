@@ -84,6 +84,8 @@ def _print(
 ) -> None:
     from rich.table import Table
 
+    from scripts.tables import show
+
     table = Table(title=f"{record['corpus']['name']}; {record['metric']}", pad_edge=False)
     for heading in ("preset", "rounded"):
         table.add_column(heading)
@@ -102,7 +104,7 @@ def _print(
             f"{engine['cycles']:,}" if engine else "",
             f"{engine['bram36']:g}" if engine else "",
         )
-    console.print(table)
+    show(table, console)
 
 
 def draw(rows: Sequence[Mapping[str, Any]], engines: Mapping[str, Mapping[str, Any]], path: Path) -> None:

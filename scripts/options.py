@@ -13,7 +13,7 @@ from hls.synthesis import DEFAULT_PART
 from models.corpus import CORPORA, encode, load_corpus, read_text
 from models.corpus import windows as evenly
 from models.errors import UserError
-from models.spec import DEFAULT_PRESET, NetworkSpec, network_spec
+from models.spec import DEFAULT_PRESET, PRESETS, NetworkSpec, network_spec
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -38,42 +38,6 @@ def part_option(text: str = "Device; package and speed may follow.") -> Callable
     return click.option("--part", default=DEFAULT_PART, show_default=True, help=text)
 
 
-def shape_options(command: Command) -> Command:
-    """The network of an engine that need not be there, which :func:`shape_spec` reads."""
-    for option in (
-        click.option(
-            "--network", type=click.Path(path_type=Path), help="A frozen network or a checkpoint instead."
-        ),
-        click.option("--preset", default=DEFAULT_PRESET, show_default=True),
-        click.option("--vocabulary", default=78, show_default=True),
-        click.option("--units", default=128, show_default=True, help="Of every layer."),
-        click.option("--layers", default=2, show_default=True),
-    ):
-        command = option(command)
-    return command
-
-
-def shape_spec(layers: int, units: int, vocabulary: int, preset: str, network: Path | None) -> NetworkSpec:
-    """Of a preset in this shape; or of the frozen network, or the quantized checkpoint, in a file.
-
-    Raises:
-        UserError: for an impossible shape, or a file that holds neither.
-    """
-    if network is None:
-        return network_spec(preset, vocabulary=vocabulary, units=units, layers=layers)
-    from models.checkpoint import Checkpoint
-    from models.network import IntegerNetwork
-
-    try:
-        return IntegerNetwork.load(network).spec
-    except UserError as first:
-        try:
-            checkpoint = Checkpoint.load(network)
-        except UserError:
-            raise first from None
-    return checkpoint.quantized_spec
-
-
 def array_options(command: Command) -> Command:
     """``--dsp``, ``--lanes`` and ``--parity``: the RTL's array, and what guards its weights."""
     for option in (
@@ -91,6 +55,54 @@ def array_options(command: Command) -> Command:
     ):
         command = option(command)
     return command
+
+
+#: A network's shape and formats, unless told otherwise.
+SHAPE: dict[str, Any] = {"layers": 2, "units": 128, "vocabulary": 78, "preset": DEFAULT_PRESET}
+
+
+def shape_options(command: Command) -> Command:
+    """``--layers``, ``--units``, ``--vocabulary`` and ``--preset``, or ``--network``: :func:`shape_given`."""
+    for option in (
+        click.option(
+            "--network", type=click.Path(path_type=Path), help="A frozen network or a checkpoint instead."
+        ),
+        click.option("--preset", type=click.Choice(tuple(PRESETS)), show_default=SHAPE["preset"]),
+        click.option("--vocabulary", type=int, show_default=str(SHAPE["vocabulary"]), help="Characters."),
+        click.option("--units", type=int, show_default=str(SHAPE["units"]), help="Of every layer."),
+        click.option("--layers", type=int, show_default=str(SHAPE["layers"])),
+    ):
+        command = option(command)
+    return command
+
+
+def shape_given(network: Path | None, **shape: Any) -> NetworkSpec:
+    """The spec that :func:`shape_options` say; a value of None is that of :data:`SHAPE`.
+
+    Raises:
+        UserError: for a network and a shape, or an illegal one.
+    """
+    given = {name: value for name, value in shape.items() if value is not None}
+    if network is None:
+        return network_spec(**(SHAPE | given))
+    for name in given:
+        raise UserError(f"--{name} has no effect with --network, which has its own")
+    return _spec_of(network)
+
+
+def _spec_of(path: Path) -> NetworkSpec:
+    """Of a frozen network, or of a quantized checkpoint."""
+    from models.checkpoint import Checkpoint
+    from models.network import IntegerNetwork
+
+    try:
+        return IntegerNetwork.load(path).spec
+    except UserError as first:
+        try:
+            checkpoint = Checkpoint.load(path)
+        except UserError:
+            raise first from None
+    return checkpoint.quantized_spec
 
 
 def text_options(command: Command) -> Command:
@@ -194,6 +206,11 @@ def set_option(command: Command) -> Command:
 def json_option(text: str = "Write the figures there, too.") -> Callable[[Command], Command]:
     """``--json PATH``, which ``write_json`` is for."""
     return click.option("--json", "json_path", type=click.Path(path_type=Path), help=text)
+
+
+def reuse_factor_option(text: str = "Clock cycles of each matrix product.") -> Callable[[Command], Command]:
+    """``--reuse-factor N`` of the HLS C++."""
+    return click.option("--reuse-factor", type=click.IntRange(1), help=text)
 
 
 def output_option(default: str, text: str | None = None) -> Callable[[Command], Command]:

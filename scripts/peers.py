@@ -41,6 +41,7 @@ def command(checkout: Path, patterns: tuple[str, ...], json_path: Path | None) -
 
     from hls.peers import MODES
     from models.store import write_json
+    from scripts.tables import show
 
     require_package("pytest")
     folder = checkout.resolve() / TESTS
@@ -66,7 +67,7 @@ def command(checkout: Path, patterns: tuple[str, ...], json_path: Path | None) -
         table = Table("test", *MODES)
         for test, pair in different.items():
             table.add_row(test, *(outcome or "not run" for outcome in pair))
-        console.print(table)
+        show(table, console)
         raise CheckError(f"{len(different)} of {len(pairs)} tests come out differently with zynq-lstm")
     console.print(f"all {len(pairs)} tests come out the same", highlight=False)
 

@@ -30,18 +30,23 @@ def command(
     """
     from rich.console import Console
 
+    from models.errors import UserError
     from scripts.flow.load import load
     from scripts.flow.runner import Pipeline
     from scripts.flow.show import plan
     from scripts.flow.stages import STAGES
+    from scripts.tables import show
 
     pipeline = Pipeline(load(config, changes), STAGES)
     forced = {pipeline.named(name).name for name in force}
     last = pipeline.named(until) if until else pipeline.stages[-1]
     stages = pipeline.stages[: pipeline.stages.index(last) + 1]
+    for name in force:
+        if pipeline.named(name) not in stages:
+            raise UserError(f"--force {name}: that stage is behind --until {last.name} and would not run")
     console = Console()
     if dry_run:
-        console.print(plan([s for s in pipeline.states(forced) if s.stage in stages]))
+        show(plan([s for s in pipeline.states(forced) if s.stage in stages]), console)
         return
     with pipeline.locked():
         ran = run_stages(pipeline, stages, forced, console)

@@ -4,11 +4,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from scripts.options import array_options, part_option, shape_options, shape_spec
+from scripts.options import array_options, part_option, shape_given, shape_options
 
 if TYPE_CHECKING:
     from hls.chart import Chart
@@ -21,24 +21,20 @@ if TYPE_CHECKING:
 @click.option("--mode", type=click.Choice(["generate", "score"]), default="generate", show_default=True)
 @click.option("--output", type=click.Path(path_type=Path, dir_okay=False), help="Draw it (.svg, .png, .pdf).")
 def command(
-    layers: int,
-    units: int,
-    vocabulary: int,
-    preset: str,
-    network: Path | None,
     dsp: int | None,
     lanes: int | None,
     parity: bool,
     part: str,
     mode: str,
     output: Path | None,
+    **shape: Any,
 ) -> None:
     """Show what works when on one character: lanes, gate pipelines and output layer against cycles."""
     from hls.chart import chart, draw
     from hls.estimate import fitting_array
     from hls.schedule import schedule
 
-    spec = shape_spec(layers, units, vocabulary, preset, network)
+    spec = shape_given(**shape)
     shown = chart(spec, schedule(spec, fitting_array(spec, part, dsp, lanes, parity)), mode)
     _print(shown)
     if output:

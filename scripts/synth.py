@@ -10,7 +10,7 @@ import click
 
 from hls.convert import CLOCK_PERIOD
 from hls.vendor.projects import CHARACTERS
-from scripts.options import array_options, checkpoint_option, json_option, part_option
+from scripts.options import array_options, checkpoint_option, json_option, part_option, reuse_factor_option
 
 if TYPE_CHECKING:
     from models.network import IntegerNetwork
@@ -30,7 +30,7 @@ ONLY = {
 
 
 @click.command(name="synth")
-@click.option("--tool", type=click.Choice(TOOLS), default=TOOLS[0], show_default=True)
+@click.option("--tool", type=click.Choice(TOOLS, case_sensitive=False), default=TOOLS[0], show_default=True)
 @checkpoint_option
 @part_option()
 @array_options
@@ -38,7 +38,7 @@ ONLY = {
     "--clock-period", type=float, help=f"In ns; Vivado {PERIOD:g}, Vitis HLS {CLOCK_PERIOD} if not given."
 )
 @click.option("--route/--no-route", default=None, help="Vivado: place and route, too; it does.")
-@click.option("--reuse-factor", type=int, help="Vitis HLS: clock cycles of each matrix product.")
+@reuse_factor_option("Vitis HLS: clock cycles of each matrix product.")
 @click.option(
     "--characters", type=int, help=f"Vitis HLS: how many its simulations compare; {CHARACTERS} if not given."
 )
@@ -181,20 +181,27 @@ def _setting(project: Path, name: str) -> str:
 
 def _write_rtl(network: IntegerNetwork, part: str, folder: Path, limits: dict[str, Any]) -> Path:
     from hls.design import Design
-    from hls.estimate import fitting_array
+    from hls.estimate import exceeded, fitting_array
+    from hls.feasibility import advice, named
+    from hls.synthesis import part_name
     from sim.rtl import write_project
 
-    write_project(Design(network, fitting_array(network.spec, part, **limits)), folder / "rtl")
+    device = part_name(part)
+    array = fitting_array(network.spec, device, **limits)
+    if over := exceeded(network.spec, array, device):
+        said = f"this will not fit the {device}: too much {named(over)}. {advice(network.spec, device)}"
+        click.echo(said, err=True)
+    write_project(Design(network, array), folder / "rtl")
     return folder / "rtl"
 
 
 def _print(title: str, part: str, used: dict[str, Any]) -> None:
-    from rich.console import Console
     from rich.table import Table
 
     from hls.synthesis import PARTS
+    from scripts.tables import show
 
     table = Table("", "used", f"{part} has", "", title=title)
     for name, has in PARTS[part].items():
         table.add_row(name, f"{used[name]:g}", f"{has:,}", f"{100 * used[name] / has:.0f} %")
-    Console().print(table)
+    show(table)

@@ -228,6 +228,8 @@ def _run(
                 f"{folder}: holds a training run; continue it with --resume, start anew with "
                 "--overwrite, or choose another --run-dir"
             )
+    elif options["resume"]:
+        console.print(f"{stage}: {folder} holds no checkpoint to resume from; starts at the beginning")
     folder.mkdir(parents=True, exist_ok=True)
     split = corpus.split()
     writer = tf.summary.create_file_writer(str(folder / "logs"))

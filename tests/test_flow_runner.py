@@ -220,6 +220,13 @@ def test_the_verbs(flow: Fake, capsys: pytest.CaptureFixture[str]) -> None:
     assert "2 of 2 stages ran; results: build/flow" in out
     assert main([*common, "--until", "estimate"]) == 0
     assert "0 of 2 stages ran" in capsys.readouterr().out
+    assert main([*common, "--set", "model.units=512", "--until", "estimate"]) == 0
+    out = " ".join(capsys.readouterr().out.split())
+    assert (
+        "no engine fits the xc7z020: too much block RAM" in out and "To make it fit, one of: --units" in out
+    )
+    assert main([*common, "--until", "estimate"]) == 0
+    capsys.readouterr()
     assert main(["status", "flow.toml", "--json"]) == 0
     states = {row["stage"]: row for row in json.loads(capsys.readouterr().out)}
     assert states["corpus"]["reason"] == "verification.characters is now 2048, was 32"
@@ -227,7 +234,9 @@ def test_the_verbs(flow: Fake, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["status", "flow.toml"]) == 0
     assert "to do" in capsys.readouterr().out
     assert main([*common, "--until", "trian"]) == 2
-    assert "there are corpus, estimate, train" in capsys.readouterr().err
+    assert "no stage 'trian', did you mean 'train'; there are corpus, estimate" in capsys.readouterr().err
+    assert main([*common, "--until", "estimate", "--force", "train"]) == 2
+    assert "--force train: that stage is behind --until estimate" in capsys.readouterr().err
     assert main(["run", "flow.toml"]) == 2
     err = capsys.readouterr().err
     assert "the validation split has 190 characters; verification.characters is 2048" in err

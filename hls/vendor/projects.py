@@ -40,7 +40,7 @@ def add_vivado(project: Path, top: str, part: str, period: float, route: bool = 
     Raises:
         UserError: for an unknown part or an impossible period.
     """
-    settings = {"part": full_part(part), "top": top, "period": _period(period), "route": int(route)}
+    settings = {"part": full_part(part), "top": top, "period": period_text(period), "route": int(route)}
     return _write(project, VIVADO_SCRIPT, settings)
 
 
@@ -57,14 +57,13 @@ def add_vitis(project: Path, network: IntegerNetwork, codes: Raw, top: str, part
     Raises:
         UserError: for an unknown part, an impossible period or too few characters.
     """
-    if len(codes) < 2:
-        raise UserError(f"the test bench needs at least 2 characters, got {len(codes)}")
+    check_characters(len(codes))
     write_text(project / "tb_data" / "vectors.txt", vectors(network, codes))
     copyfile(HERE / BENCH, project / BENCH)
     settings = {
         "part": full_part(part),
         "top": top,
-        "period": _period(period),
+        "period": period_text(period),
         "steps": f"{{{' '.join(STEPS)}}}",
     }
     return _write(project, VITIS_SCRIPT, settings)
@@ -86,7 +85,8 @@ def write_vitis(checkpoint: Checkpoint, part: str, folder: Path, given: Mapping[
     part, period = full_part(part), given.get("clock_period", CLOCK_PERIOD)
     network = freeze(checkpoint)
     count = given.get("characters", CHARACTERS)
-    codes = np.random.default_rng(0).integers(network.spec.vocabulary, size=max(0, count))
+    check_characters(count)
+    codes = np.random.default_rng(0).integers(network.spec.vocabulary, size=count)
     model = quantized_model(checkpoint)
     graph = convert(model, folder, reuse_factor=given.get("reuse_factor"), part=part, clock_period=period)
     save(graph)
@@ -106,7 +106,18 @@ def vectors(network: IntegerNetwork, codes: Raw) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _period(period: float) -> str:
+def check_characters(count: int) -> None:
+    """Raises UserError if a test bench can't compare so few."""
+    if count < 2:
+        raise UserError(f"the test bench needs at least 2 characters, got {count}")
+
+
+def period_text(period: float) -> str:
+    """A clock period (ns) as Tcl has it.
+
+    Raises:
+        UserError: naming what is possible.
+    """
     if not 0.5 <= period <= 1000:
         raise UserError(f"a clock period is from 0.5 to 1000 ns, got {period}")
     return f"{period:.3f}"

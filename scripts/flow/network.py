@@ -79,6 +79,7 @@ def _changes(config: Config) -> dict[str, FixedFormat]:
 def predict(work: Work) -> Result:
     """What ``zynq-lstm estimate`` predicts of the engine."""
     from hls.estimate import estimate
+    from hls.feasibility import advice, named
     from hls.synthesis import PARTS
 
     config, given = work.flow.config, _given(work.flow)
@@ -99,7 +100,8 @@ def predict(work: Work) -> Result:
         f"{one.dsp} of {has['dsp']} DSP48E1, {one.bram36:g} of {has['bram36']} block RAMs"
     )
     if not one.fits:
-        work.say(f"[yellow]no engine for this network fits the {one.part}[/]: see the stage's figures")
+        work.say(f"[yellow]no engine fits the {one.part}[/]: too much {named(one.binds)}")
+        work.say(f"{advice(spec, one.part)} (options of 'zynq-lstm estimate'); Ctrl-C stops")
     return [], one.to_dict()
 
 
