@@ -19,7 +19,6 @@ LOCKS = ["requirements.lock", "requirements-nodeps.lock", "requirements-docs.loc
 MOST_LINES = 400
 #: Longer modules, and why.
 LONG = {
-    "sim/bench/coverage.py": "one class for each part of the coverage plan, which is one list as well",
     "sim/bench/protocol.py": "a list of independent tests: cocotb takes those of one module",
     "sim/reference.py": "the arithmetic that all engines are held to, to be read from top to bottom",
     "sim/rtl.py": "one class: a device under the bench, and every run of it",
