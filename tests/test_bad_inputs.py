@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import pickle
 import re
-import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -30,6 +29,7 @@ from sim import records
 from sim.bench.bad_inputs import CASES
 from sim.random_networks import Case
 from sim.rtl import Rtl
+from tests.machine import needs_icarus
 from tests.networks import save_checkpoint, small_spec, with_weights
 
 
@@ -69,7 +69,7 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str | None]:
 
 @pytest.mark.rtl
 @pytest.mark.slow
-@pytest.mark.skipif(not shutil.which("iverilog"), reason="Icarus Verilog is not installed")
+@needs_icarus
 @pytest.mark.parametrize("name", CASES)
 def test_streams_and_registers(name: str, answers: dict[str, str | None], tally: Tally) -> None:
     kind, _ = CASES[name]

@@ -15,6 +15,7 @@ import pytest
 import scripts
 from models.errors import UserError
 from scripts import main as cli_main
+from tests.machine import run_code
 
 HEAVY = ("tensorflow", "keras", "qkeras", "hls4ml", "cocotb", "pyosys", "matplotlib", "scipy")
 
@@ -57,17 +58,6 @@ def assert_one_line_error(text: str, *, contains: str) -> None:
     assert text.startswith("zynq-lstm: error: ")
     assert text.count("\n") == 1, text
     assert contains in text
-
-
-def run_code(code: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-c", code],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-        cwd=Path(scripts.__file__).parent.parent,
-    )
 
 
 COMMAND = f"'{sys.executable}' -m scripts"

@@ -4,17 +4,15 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from importlib import metadata
 from pathlib import Path
 
 import pytest
 
-import scripts
 from scripts import doctor
 from scripts.doctor import MISSING, OK, WRONG
 from scripts.main import main
+from tests.machine import run_code
 
 
 def by_name(findings) -> dict[str, doctor.Finding]:
@@ -88,14 +86,7 @@ def test_it_runs_where_packages_are_missing() -> None:
         "from scripts.main import main\n"
         "sys.exit(main(['doctor']))"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-        cwd=Path(scripts.__file__).parent.parent,
-    )
+    done = run_code(code)
     assert done.stderr == ""
     assert done.returncode in (0, 1)
     assert "checks:" in done.stdout

@@ -25,6 +25,7 @@ from sim.reference import Reference
 from sim.rtl import CORNER_TESTS, LONG_PROTOCOL_TESTS, PROTOCOL_TESTS, Rtl, write_project
 from sim.simulator import build, verilator_root
 from sim.trace import compare
+from tests.machine import needs_icarus
 from tests.networks import small_spec, with_weights
 from tests.sim.test_waveform import lz4_decode
 
@@ -179,9 +180,6 @@ def test_every_protocol_test_is_run() -> None:
     ):
         text = (bench / file).read_text()
         assert set(tests) == set(re.findall(r"@cocotb.test.*\nasync def (\w+)", text))
-
-
-needs_icarus = pytest.mark.skipif(not shutil.which("iverilog"), reason="Icarus Verilog is not installed")
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +33,7 @@ from sim.upsets.state import (
     undisturbed,
 )
 from sim.upsets.weights import WeightFlip, WornReference, flipped_weights, measure_weights, weight_names
+from tests.machine import needs_icarus
 from tests.networks import Scalar, save_checkpoint, small_spec, with_weights
 
 
@@ -194,9 +194,6 @@ def test_rows_of_the_record(design: Design, rng: np.random.Generator) -> None:
     table = upsets.markdown(record)
     assert table.count("\n| score | ") == 6 and len(table.splitlines()) == 2 + 6 + 1 + 2 + 8
     assert "\n| bit | layers.0.W | layers.0.U | layers.1.W | layers.1.U | output.W |\n" in table
-
-
-needs_icarus = pytest.mark.skipif(not shutil.which("iverilog"), reason="Icarus Verilog is not installed")
 
 
 @needs_icarus
