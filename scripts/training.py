@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 FURTHER_EPOCHS, FURTHER_LEARNING_RATE, DISTILL = 4.0, 5e-3, 0.5
 
 STARTS = ("base", "seed")  # what the quantized network starts from
+#: Of TensorBoard's logs, in the run's folder.
+TRAINING_CURVE, VALIDATION_CURVE = "train/bits_per_character", "validation/bits_per_character_estimate"
+STATE = "training.safetensors"  # in a run's folder: its last checkpoint
 
 
 def train_base(corpus: Corpus, path: Path, options: Mapping[str, Any]) -> None:
@@ -211,12 +214,12 @@ def _run(
     """Train one stage to its end, evaluate it, write its weights and its record."""
     from rich.console import Console
 
-    from models.evaluate import estimate_keras, evaluate_keras
-    from models.float_lstm import read_weights, tf
+    from models.evaluate import evaluate_keras
+    from models.float_lstm import read_weights
 
     console = Console()
     folder = options["run_dir"] / path.stem
-    state = folder / "training.safetensors"
+    state = folder / STATE
     if state.exists():
         if options["resume"]:
             trainer.restore(state)
@@ -232,6 +235,30 @@ def _run(
         console.print(f"{stage}: {folder} holds no checkpoint to resume from; starts at the beginning")
     folder.mkdir(parents=True, exist_ok=True)
     split = corpus.split()
+    _train(console, stage, trainer, split.validation, folder, options["checkpoint_seconds"])
+    console.print(f"{stage}: evaluating ({METRIC})")
+    bits = {part: evaluate_keras(trainer.model, split.part(part), f"the {part} split") for part in HELD_OUT}
+    record = _record(stage, trainer, corpus, options["command"])
+    record |= {"bits_per_character": bits, "metric": METRIC, **(before or {})}
+    spec = quantized.spec if quantized else None
+    result = Checkpoint(corpus.vocabulary, read_weights(trainer.model), spec, record["corpus"], record)
+    result.save(path)
+    if spec:
+        record["spec"] = spec.to_dict()
+    write_json(path.with_suffix(".json"), record)
+    console.print(
+        f"{stage}: {bits['validation']:.4f} BPC validation, {bits['test']:.4f} BPC test "
+        f"({METRIC}); wrote {path}"
+    )
+
+
+def _train(
+    console: Any, stage: str, trainer: Trainer, validation: Any, folder: Path, checkpoint_seconds: float
+) -> None:
+    """Run the trainer with checkpoints and logs in a folder, a bar, and an estimate behind each epoch."""
+    from models.evaluate import estimate_keras
+    from models.float_lstm import tf
+
     writer = tf.summary.create_file_writer(str(folder / "logs"))
 
     def log(values: dict[str, float], step: int) -> None:
@@ -246,7 +273,7 @@ def _run(
             if progress.step % 10 == 0:
                 log(
                     {
-                        "train/bits_per_character": progress.bits_per_character,
+                        TRAINING_CURVE: progress.bits_per_character,
                         "train/learning_rate": progress.learning_rate,
                         "train/gradient_norm": progress.gradient_norm,
                         "train/characters_per_second": progress.characters_per_second,
@@ -255,32 +282,12 @@ def _run(
                 )
 
         def each_epoch(epoch: int) -> None:
-            estimate = estimate_keras(trainer.model, split.validation)
-            log({"validation/bits_per_character_estimate": estimate}, trainer.step)
+            estimate = estimate_keras(trainer.model, validation)
+            log({VALIDATION_CURVE: estimate}, trainer.step)
             writer.flush()
             console.print(f"{stage}: epoch {epoch}, validation {estimate:.4f} BPC (estimate, 64 streams)")
 
-        trainer.run(state, options["checkpoint_seconds"], report, each_epoch)
-    console.print(f"{stage}: evaluating ({METRIC})")
-    bits = {part: evaluate_keras(trainer.model, split.part(part), f"the {part} split") for part in HELD_OUT}
-    record = _record(stage, trainer, corpus, options["command"])
-    record |= {"bits_per_character": bits, "metric": METRIC, **(before or {})}
-    weights = read_weights(trainer.model)
-    result = Checkpoint(
-        corpus.vocabulary,
-        weights,
-        quantized.spec if quantized else None,
-        record["corpus"],
-        record,
-    )
-    result.save(path)
-    if result.spec:
-        record["spec"] = result.spec.to_dict()
-    write_json(path.with_suffix(".json"), record)
-    console.print(
-        f"{stage}: {bits['validation']:.4f} BPC validation, {bits['test']:.4f} BPC test "
-        f"({METRIC}); wrote {path}"
-    )
+        trainer.run(folder / STATE, checkpoint_seconds, report, each_epoch)
 
 
 class _progress_bar:

@@ -19,6 +19,8 @@ from models.store import write_text
 from scripts.flow.show import duration
 from scripts.main import PROG, version
 from scripts.pictures import COLORS, on_page, picture
+from scripts.training import TRAINING_CURVE as TRAINING
+from scripts.training import VALIDATION_CURVE as VALIDATION
 
 if TYPE_CHECKING:
     from scripts.flow.work import Work
@@ -27,7 +29,6 @@ TEMPLATES = Path(__file__).parent / "templates"
 RESOURCES = {"lut": "LUT", "ff": "flip-flops", "dsp": "DSP48E1", "bram36": "block RAM (36 Kb)"}
 #: Folders of training logs by what was trained; below a stage's folder.
 LOGS = {"base": ("train", "base"), "float": ("train", "float"), "quantized": ("quantize", "quantized")}
-TRAINING, VALIDATION = "train/bits_per_character", "validation/bits_per_character_estimate"
 SMALL = (4.8, 2.6)  # inches; letters stay readable on a telephone
 
 Facts = dict[str, Any]
