@@ -92,11 +92,8 @@ class Demo:
         self, text: Any, held_out: Any, characters: int, floating: Any, quantized: Any, part: str | None
     ) -> None:
         """Everything, in the order in which data flows; leaves the summary in the folder."""
-        from hls import simulate
         from hls.convert import compile_model, convert
         from hls.synthesis import synthesize
-        from models.evaluate import evaluate_keras, evaluate_reference
-        from models.float_lstm import float_model
         from models.freeze import freeze
         from models.quantized import quantized_model, trace
         from scripts.engines import rtl_figures
@@ -114,17 +111,7 @@ class Demo:
         with ThreadPoolExecutor(1) as pool:
             synthesis = pool.submit(synthesize, self.output / "rtl" / "rtl", part) if part else None
 
-            size = f"{len(held_out):,} characters"
-            bits: dict[str, Any] = {"split": "validation"}
-            for name, run in (
-                ("float", lambda: evaluate_keras(float_model(floating), held_out)),
-                ("quantized", lambda: evaluate_keras(model, held_out)),
-                ("reference", lambda: evaluate_reference(network, held_out)),
-            ):
-                bits[name] = self._step(f"bits per character, {name}, {size}", run, "{:.4f}".format)
-            if bits["quantized"] != bits["reference"]:
-                self._fail("bits per character of the quantized model and the reference differ")
-
+            bits = self._evaluate(floating, model, network, held_out)
             expected: dict[str, Any] = {}
             self._step("reference, every signal", lambda: Reference(network).run(codes, expected))
             seconds = _seconds(lambda: Reference(network).run(held_out[:20_000]))
@@ -134,13 +121,8 @@ class Demo:
             found = self._step("quantized Keras model, every signal", lambda: trace(model, codes))
             exactness["keras"] = self._compare("keras", network, expected, found)
 
-            hls = convert(model, self.output / "hls")
-            self._step("HLS C++ by hls4ml, compiled with g++", lambda: compile_model(hls))
-            found = self._step("HLS C++, every signal", lambda: simulate.trace(hls, codes))
+            found, speed["hls_chars_per_s"] = self._hls(model, codes)
             exactness["hls"] = self._compare("hls", network, expected, found)
-            simulate.reset(hls)
-            seconds = _seconds(lambda: simulate.run(hls, codes))
-            speed["hls_chars_per_s"] = round(len(codes) / seconds)
 
             self._step("RTL, built with Verilator", lambda: compile_model(graph))
             rtl = graph.rtl
@@ -170,6 +152,35 @@ class Demo:
         decode = "".join(network.vocabulary[code] for code in written.get("generated", ()))
         before = "".join(network.vocabulary[code] for code in prime[-120:])
         self._write(summary, before, decode)
+
+    def _evaluate(self, floating: Any, model: Any, network: Any, held_out: Any) -> dict[str, Any]:
+        """Bits per character of the float network, the quantized model and the integers."""
+        from models.evaluate import evaluate_keras, evaluate_reference
+        from models.float_lstm import float_model
+
+        size = f"{len(held_out):,} characters"
+        bits: dict[str, Any] = {"split": "validation"}
+        for name, run in (
+            ("float", lambda: evaluate_keras(float_model(floating), held_out)),
+            ("quantized", lambda: evaluate_keras(model, held_out)),
+            ("reference", lambda: evaluate_reference(network, held_out)),
+        ):
+            bits[name] = self._step(f"bits per character, {name}, {size}", run, "{:.4f}".format)
+        if bits["quantized"] != bits["reference"]:
+            self._fail("bits per character of the quantized model and the reference differ")
+        return bits
+
+    def _hls(self, model: Any, codes: Any) -> tuple[dict[str, Any], int]:
+        """Every signal of the HLS C++, and how many characters a second it computes without them."""
+        from hls import simulate
+        from hls.convert import compile_model, convert
+
+        graph = convert(model, self.output / "hls")
+        self._step("HLS C++ by hls4ml, compiled with g++", lambda: compile_model(graph))
+        found = self._step("HLS C++, every signal", lambda: simulate.trace(graph, codes))
+        simulate.reset(graph)
+        seconds = _seconds(lambda: simulate.run(graph, codes))
+        return found, round(len(codes) / seconds)
 
     def _step(self, title: str, run: Callable[[], T], show: Callable[[T], str] | None = None) -> T:
         started = time.monotonic()
