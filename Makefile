@@ -28,7 +28,7 @@ test: venv ## every check and every test, with results in build/test/junit.xml
 	  --junit-xml=build/test/junit.xml $(ARGS)
 
 nightly: venv ## the tests that take too long for every run; figures in build/nightly
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile -m nightly --records build/nightly $(ARGS)
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile -m nightly --shuffle --records build/nightly $(ARGS)
 	$(BIN)/zynq-lstm mutate --json build/nightly/mutants.json
 	$(BIN)/zynq-lstm figures verification --records build/nightly
 

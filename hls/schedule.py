@@ -29,6 +29,10 @@ CREDIT_LATENCY = 1  # character_control: from a finished U sum of layer 0 to tha
 CHOICE_LATENCY = 10  # character_choice 9, character_control 1: from the last output word to the next start
 ACCEPT_LATENCY = 3  # character_control: from a character's last start to the next one's first
 
+MODES = ("generate", "score")  # the character chosen is the next one; all characters are there
+
+STEADY = 12  # characters after which they come at equal distances, whatever the schedule
+
 MAX_GROUP = 128  # units that an array works on at once
 
 
@@ -208,7 +212,7 @@ def schedule(spec: NetworkSpec, array: Array) -> Schedule:
         if jobs in found:
             continue
         s = Schedule(units, spec.vocabulary, array, _with_cycles(jobs, array))
-        generate, score = (s.timing(mode).cycles_per_character for mode in ("generate", "score"))
+        generate, score = (s.timing(mode).cycles_per_character for mode in MODES)
         found[jobs] = generate, score, s
         if generate == score == s.words:  # a step in every cycle
             break
@@ -315,15 +319,15 @@ def _first_out(start: int, job: Job, array: Array) -> int:
 
 def _simulate(s: Schedule, mode: str) -> Timing:
     """Run characters through the engine's timing until they come at equal distances."""
-    if mode not in ("generate", "score"):
-        raise ValueError(f"mode must be generate or score, got {mode!r}")
+    if mode not in MODES:
+        raise ValueError(f"mode must be {' or '.join(MODES)}, got {mode!r}")
     array = s.array
     # cycles from which each beat of layer 0 may start
     credits = [0] * -(-s.units[0] // array.gate_lanes)
     x_ready = free = 0
     history: list[tuple[int, Timing]] = []
     output = (0, 0)
-    for _ in range(12):
+    for _ in range(STEADY):
         gates = []
         start = x_ready
         begin = max(start, credits[0])

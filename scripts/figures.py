@@ -201,11 +201,12 @@ def _network(preset: str) -> IntegerNetwork:
 def _print(console: Any, figures: dict[str, dict[str, Any]]) -> None:
     from rich.table import Table
 
+    from hls.schedule import MODES
     from scripts.tables import show
 
     table = Table("", *figures)
     names = [n for n in next(iter(figures.values())) if n != "cycles_per_character"]
-    for mode in ("generate", "score"):
+    for mode in MODES:
         table.add_row(
             f"cycles a character, {mode}", *(f"{f['cycles_per_character'][mode]:g}" for f in figures.values())
         )

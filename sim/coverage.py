@@ -38,7 +38,7 @@ FEW_TESTS = (
     "character_in_every_cycle",
     "clear_state_in_every_cycle",
     "same_code_again",
-    "rare_noise",
+    "choices_by_a_hair",
 )
 
 

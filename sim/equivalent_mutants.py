@@ -15,7 +15,7 @@ class Equivalent:
     Args:
         module: source file without suffix.
         source: for the text of the source.
-        fault: for ``PORT[bit] mode``.
+        fault: for ``PORT[bit] mode``, and the bit that decides if there is one.
         cell: for the cell's name.
         instance: for ``parent.name`` of every instance of the module with its parameters.
     """
@@ -111,5 +111,113 @@ EQUIVALENT = (
         "edge. A read of the same word in that cycle would show it; hidden states are read once their layer "
         "has been counted as finished, a cycle behind its last write at least, or are of the other phase",
         instance=r"hidden_buffer\.gen_lane\[\d\]\.u_lane",
+    ),
+    Equivalent(
+        "lut_rom",
+        r"memory",
+        r"RD_CLK\[0\] .*",
+        "its read port is asynchronous and has no clock",
+    ),
+    Equivalent(
+        "delay",
+        r"always_ff .*",
+        rf"[DQ]\[({'|'.join(map(str, range(7, 192, 8)))})\] const0",
+        "the upper bit of a layer's number: 0, since layers are 0 and 1 here, the output layer has no gates",
+        instance=r"gate_pipeline\.u_tag",
+    ),
+    Equivalent(
+        "delay",
+        r"always_ff .*",
+        r"[DQ]\[(2|5)\] const0",
+        "the same, of numbers of two bits beside one flag",
+        instance=r"gate_pipeline\.u_layer",
+    ),
+    Equivalent(
+        "delay",
+        r"always_ff .*",
+        r"Q\[190\] cnot1 168",
+        "two beats before the last one of a layer its number changes. Layer 0 fills whole rows, so that from "
+        "either layer's base a beat has the same row and place; else only last beats are asked for their "
+        "layer, and no last one comes two beats before another",
+        instance=r"gate_pipeline\.u_tag",
+    ),
+    Equivalent(
+        "delay",
+        r"always_ff .*",
+        r"D\[25\] cnot1 18",
+        "changes a beat's number if the one two cycles behind it is 4 or more, of layer 1. Its jobs give "
+        "beats in pairs, four cycles apart at least, and layer 0's end before: there is no such beat",
+        instance=r"gate_pipeline\.u_unit_7",
+    ),
+    Equivalent(
+        "gate_pipeline",
+        r"u_unit_7 \(.*",
+        r"data_o\[1\] cnot1 0",
+        "exchanges beats' numbers in pairs, for the memory of c alone, for reading and for writing alike",
+    ),
+    Equivalent(
+        "lstm_engine",
+        r"start_layer_2 == '0",
+        r"B\[(9|\d\d)\] .*",
+        "the first layer's W is aligned 10 bits to the left for a sum of 19: bits from the ninth on leave it",
+    ),
+    Equivalent(
+        "lstm_engine",
+        r"!room_pending_q|always_ff .*",
+        r"A\[0\] const0|SRST\[0\] inv",
+        "room_pending_q stays 0. It keeps the next character's logits back until this one's are counted in "
+        "the buffer. With two layers they can't be so early: W of the second one and its gates come between",
+        cell=r"\$logic_not\$lstm_engine\.sv:482\$687|\$auto\$ff\.cc:337:slice\$3672",
+    ),
+    Equivalent(
+        "mac_array",
+        r"always_ff .*",
+        r"Q\[0\] const1",
+        "valid in cycles without a step: the sums have been taken over by then, and the next job begins its "
+        "own anew. Those of a job that a reset broke off are taken over, too, within five cycles, but not "
+        "passed on; the next job's come 27 cycles later or more",
+        cell=r"\$auto\$ff\.cc:337:slice\$3712",
+    ),
+    Equivalent(
+        "delay_flag",
+        r"always_ff .*",
+        r"SRST\[0\] const0",
+        "valid, in a segment, of what a reset broke off: the same",
+        instance=r"mac_segment\.u_valid",
+    ),
+    Equivalent(
+        "mac_chain",
+        r"SUM_BITS'\(m_q\) \+ .*",
+        r"B\[15\] const0",
+        "of two packed sums the lower one is taken from the bits below 15 and the upper one from those above "
+        "16. What stands between is 2^16 and a sum of less than 2^14: less 2^15 it still borrows nothing",
+    ),
+    Equivalent(
+        "adder_tree",
+        r"u_align \(",
+        r"data_o\[[01]\] const0",
+        "a multiple of 4: the weight's upper pair of bits counts four times",
+        instance=r"lut_multiply\.u_sum",
+    ),
+    Equivalent(
+        "output_layer",
+        r"u_bias \(",
+        r"data_o\[\d+\] cnot0 30",
+        "bit 30 is set in all four words of biases",
+    ),
+    Equivalent(
+        "character_choice",
+        r"valid_8_q && .*",
+        r"A\[0\] const1",
+        "a character's four words come one behind the other, and the first one begins anew; what comes "
+        "between characters is not asked for",
+    ),
+    Equivalent(
+        "axil_registers",
+        r"",
+        r"A\[0\] const1",
+        "one term of Yosys' enable of BAD_CODE: a write, or a bad code. Another one is a write to ERRORS, or "
+        "a bad code, and both must hold",
+        cell=r"\$auto\$simple\.cc:194:make_patterns_logic\$3843",
     ),
 )

@@ -32,7 +32,7 @@ from models.network import IntegerNetwork
 from models.spec import PRESETS, Layer, NetworkSpec
 from models.store import claim, write_text
 from sim import records
-from sim.bench.components import COUNTERS, REFUSALS
+from sim.bench.components import COUNTERS, LEFT, REFUSALS
 from sim.equivalent_mutants import EQUIVALENT
 from sim.rtl import CORNER_TESTS, LONG_PROTOCOL_TESTS, PROTOCOL_TESTS, Rtl, write_project
 from sim.simulator import TOP, build_mutants
@@ -71,16 +71,19 @@ class Mutant:
     ctrlbit: int | None
 
     def __str__(self) -> str:
+        return f"{self.number} {self.source} [{self._fault}]"
+
+    @property
+    def _fault(self) -> str:
         control = "" if self.ctrlbit is None else f" {self.ctrlbit}"
-        return f"{self.number} {self.source} [{self.port}[{self.bit}] {self.mode}{control}]"
+        return f"{self.port}[{self.bit}] {self.mode}{control}"
 
     @property
     def equivalent(self) -> str | None:
         """Why no bench can find it, if that is argued (:func:`proved_equivalent` tells more)."""
         text = self.source.split(": ", 1)[1]
-        fault = f"{self.port}[{self.bit}] {self.mode}"
         for entry in EQUIVALENT:
-            if entry.matches(self.module, self.instances, text, self.cell, fault):
+            if entry.matches(self.module, self.instances, text, self.cell, self._fault):
                 return entry.why
         return None
 
@@ -162,7 +165,7 @@ def _listed(script: Path, project: Path) -> list[Mutant]:
     mutants, kept = [], []
     for line in script.read_text(encoding="utf-8").splitlines():
         options = dict(re.findall(r"-(\w+) (\S+)", line))
-        if options["port"] == "Q" and options.get("wire") in COUNTERS + REFUSALS:
+        if options["port"] == "Q" and options.get("wire") in (*COUNTERS, *REFUSALS, LEFT):
             continue
         kept.append(line)
         number = re.search(r"-ctrl mutant_i \d+ (\d+)", line)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from hls.design import Design
 from hls.generate import PROJECT_FILE, generate
-from hls.schedule import Array
+from hls.schedule import MODES, Array
 from hls.synthesis import results, synthesize
 from models.errors import CheckError, UserError
 from models.network import IntegerNetwork
@@ -59,14 +59,16 @@ PROTOCOL_TESTS = (
 LONG_PROTOCOL_TESTS = ("score_long", "sample_long")
 CORNER_TESTS = (
     "reset_in_every_cycle",
+    "pace",
     "character_in_every_cycle",
     "clear_state_in_every_cycle",
     "every_transition",
     "controls_at_any_time",
     "registers_while_busy",
     "output_buffer_full",
+    "what_is_left_to_generate",
     "same_code_again",
-    "rare_noise",
+    "choices_by_a_hair",
     "error_bits",
     "write_of_no_byte",
     "requests_at_once",
@@ -412,7 +414,7 @@ class Rtl:
             "network": str(self.network_file),
             "run_dir": str(run_dir),
             "gate_lanes": lanes,
-            "cycles_per_character": self.design.schedule.timing("generate").cycles_per_character,
+            "periods": {mode: self.design.schedule.timing(mode).cycles_per_character for mode in MODES},
             "array_register": array.lanes << 16 | array.pack << 8 | array.depth,
             "parity": array.parity,
             "traced": self.traced,

@@ -105,7 +105,7 @@ class Sampler:
         return int(np.argmax(scores(logits, self.noise(), self.temperature_raw, self.spec.output.logits)))
 
 
-def scores(logits: Raw, noise_raw: Raw, temperature_raw: int, fmt: FixedFormat) -> Raw:
+def scores(logits: Raw, noise_raw: Raw, temperature_raw: int | Raw, fmt: FixedFormat) -> Raw:
     """logit + T noise, exact, at the finer of the two binary points."""
     logit_shift, noise_shift = score_shifts(fmt)
     return (np.asarray(logits, np.int64) << logit_shift) + (temperature_raw * noise_raw << noise_shift)

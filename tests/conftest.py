@@ -29,6 +29,7 @@ settings.load_profile("zynq_lstm")
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--records", type=Path, help="folder to write records of nightly figures to")
+    parser.addoption("--shuffle", action="store_true", help="files, and tests in them, in an order of chance")
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -40,6 +41,13 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_report_header() -> str:
     return f"seed: {SEED} (ZYNQ_LSTM_TEST_SEED overrides it)"
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--shuffle"):
+        chance = random.Random(SEED)
+        files = {path: chance.random() for path in dict.fromkeys(item.path for item in items)}
+        items.sort(key=lambda item: (files[item.path], chance.random()))
 
 
 @pytest.hookimpl(hookwrapper=True)
@@ -60,13 +68,14 @@ def seed() -> int:
 @pytest.fixture
 def write_record(request: pytest.FixtureRequest) -> Callable[[dict[str, Any]], None]:
     """Writes a record of :mod:`sim.records` to the folder of ``--records``, if that is given."""
+    from models.store import write_json
     from sim import records
 
     folder: Path | None = request.config.getoption("--records")
 
     def write(record: dict[str, Any]) -> None:
         if folder:
-            records.write(records.path(record["kind"], folder), record)
+            write_json(records.path(record["kind"], folder), record)
 
     return write
 

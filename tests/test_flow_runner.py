@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+import hls
 from models.errors import CheckError, UserError
 from scripts.flow import load as loading
 from scripts.flow.load import load
@@ -255,7 +256,7 @@ def test_every_stage_depends_on_earlier_ones_and_on_keys_and_code_that_there_are
         assert made_from["code"]
         assert "missing" not in made_from["package"].values()
         for pattern in stage.code:
-            assert list((Path(__file__).parents[1]).glob(pattern)), pattern
+            assert list(Path(hls.__file__).parents[1].glob(pattern)), pattern
 
 
 @pytest.mark.parametrize(

@@ -41,9 +41,10 @@ MUTANTS_FILE = "mutants.jsonl"  # there, too: a line as a test begins on a mutan
 BAD_INPUTS_FILE = "bad_inputs.jsonl"  # there, too: what became of each case of sim/bench/bad_inputs.py
 COVERAGE_FILE = "coverage.yml"  # there, too: bins and how often they were hit
 COMPARE_CYCLES = 1 << 16  # between comparisons; 128 characters of the default engine
-# In axil_registers.sv; the bench sets them, since nothing else could count up to where they end.
+# The bench sets these, since nothing else could count to where they end. In axil_registers.sv:
 COUNTERS = ("characters_q", "error_count_q", "cycles_low_q", "cycles_high_q")
 REFUSALS = ("writes_refused_q", "reads_refused_q", "waits_q")  # of 16 bits
+LEFT = "left_q"  # of LENGTH, in character_control.sv
 PLAN_VARIABLE = "ZYNQ_LSTM_BENCH"  # path of the plan, JSON; see sim/rtl.py
 
 
@@ -54,7 +55,7 @@ class Plan:
     network: Path
     run_dir: Path
     gate_lanes: int
-    cycles_per_character: int  # by the schedule, generating
+    periods: dict[str, int]  # cycles from character to character by the schedule, in each mode
     array_register: int  # what ARRAY reads as
     parity: bool  # of the weight memory
     traced: bool  # signals inside are recorded; a netlist only has ports
@@ -67,7 +68,7 @@ class Plan:
 
     def limit_cycles(self, characters: int) -> int:
         """Cycles after which an engine that should have finished is taken to hang."""
-        return 2 * characters * self.cycles_per_character + 100_000
+        return 2 * characters * self.periods["generate"] + 100_000
 
 
 class PatientSource(AxiStreamSource):

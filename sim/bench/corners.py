@@ -7,6 +7,7 @@ As its tests, each is a simulation of its own, for any (small) network.
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import cocotb
@@ -14,20 +15,19 @@ from cocotb.triggers import ClockCycles, RisingEdge
 from cocotbext.axi import AxiProt, AxiResp
 
 from hls import registers
-from sim.bench.components import Bench
+from hls.schedule import STEADY
+from sim.bench.components import LEFT, PERIOD_NS, Bench
+from sim.bench.near_ties import near_ties
 from sim.bench.protocol import LIMIT, _bench, _codes, _quiet, _send_part
 from sim.sampling import TEMPERATURE, temperature_to_raw
 
 # Sweeps over the cycles of a character take no more steps than this, whatever the engine.
 MOST_STEPS = 40
-# Seeds whose first random word, which any network uses, is rare: 24 zeros in front; the noise table's last
-# entry.
-RARE_SEEDS = (8143433, 142194)
 
 
 def _cycles(bench: Bench, periods: int = 1) -> range:
     """Every cycle of so many characters, or as many as there is time for."""
-    cycles = periods * bench.plan.cycles_per_character
+    cycles = periods * bench.plan.periods["generate"]
     return range(0, cycles, -(-cycles // MOST_STEPS))
 
 
@@ -48,6 +48,31 @@ async def reset_in_every_cycle(dut: Any) -> None:
         await bench.receive()
         await bench.idle()
         bench.report(bench.check())
+
+
+@cocotb.test(**LIMIT)
+async def pace(dut: Any) -> None:
+    """Whatever the schedule lets wait, and no more: characters come at its distances."""
+    bench = await _bench(dut)
+    await bench.configure()
+    bench.send(_codes(bench, STEADY + 8))
+    await bench.receive()
+    await bench.idle()
+    assert _distances(bench.monitor.taken[STEADY:]) == {bench.plan.periods["score"]}
+    await bench.configure(generate=True, length=STEADY + 8)
+    bench.send(_codes(bench, 1))
+    offered = []
+    for _ in range(STEADY + 8):
+        await RisingEdge(dut.m_axis_tvalid)
+        offered.append(int(cocotb.utils.get_sim_time("ns")) // PERIOD_NS)
+    assert _distances(offered[STEADY:]) == {bench.plan.periods["generate"]}
+    await bench.receive()
+    await bench.idle()
+    bench.report(bench.check())
+
+
+def _distances(cycles: list[int]) -> set[int]:
+    return {after - before for before, after in pairwise(cycles)}
 
 
 @cocotb.test(**LIMIT)
@@ -170,7 +195,7 @@ async def registers_while_busy(dut: Any) -> None:
 async def output_buffer_full(dut: Any) -> None:
     """Nobody takes the output, then beats are taken one by one: every level of the output buffer."""
     bench = await _bench(dut)
-    period = bench.plan.cycles_per_character
+    period = bench.plan.periods["generate"]
     for generate in (False, True):
         await bench.configure(generate=generate, length=30)
         bench.sink.pause = True
@@ -187,6 +212,27 @@ async def output_buffer_full(dut: Any) -> None:
         for _ in range(1 + generate):
             await bench.receive()
         await bench.idle()
+    bench.report(bench.check())
+
+
+@cocotb.test(**LIMIT)
+async def what_is_left_to_generate(dut: Any) -> None:
+    """What is left of LENGTH, set from outside, counts down over every borrow, and ends where it should."""
+    bench = await _bench(dut)
+    left = getattr(dut.u_engine.u_characters, LEFT)
+    starts = [*(1 << bit for bit in range(31, 1, -1)), 2]
+    await bench.configure(generate=True, length=0xFFFFFFFF)
+    bench.model.configure(generate=True, auto_reset=False, length=2 * len(starts) + 1)  # what will come of it
+    bench.send(_codes(bench, 1))
+    for start in starts:
+        await RisingEdge(dut.m_axis_tvalid)
+        await ClockCycles(dut.clk_i, 10)
+        left.value = start
+        await RisingEdge(dut.m_axis_tvalid)
+        await ClockCycles(dut.clk_i, 10)
+        assert int(left.value) == start - 1
+    await bench.receive()
+    await bench.idle()
     bench.report(bench.check())
 
 
@@ -208,14 +254,14 @@ async def same_code_again(dut: Any) -> None:
 
 
 @cocotb.test(**LIMIT)
-async def rare_noise(dut: Any) -> None:
-    """Random words that come once in millions: all zeros in front, and the last entry of the noise table."""
+async def choices_by_a_hair(dut: Any) -> None:
+    """Scores so close that any bit of noise, temperature, product or logit decides; every octave."""
     bench = await _bench(dut)
-    await bench.set_temperature(TEMPERATURE.max_raw)
-    for seed in RARE_SEEDS:
-        await bench.seed(seed)
-        await bench.configure(generate=True, length=2)
-        bench.send(_codes(bench, 1))
+    await bench.configure(generate=True, auto_reset=True, length=1)
+    for tie in near_ties(bench.network, bench.rng):
+        await bench.seed(tie.seed)
+        await bench.set_temperature(tie.temperature_raw)
+        bench.send([tie.prime])
         await bench.receive()
         await bench.idle()
     bench.report(bench.check())

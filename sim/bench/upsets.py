@@ -29,7 +29,7 @@ async def upset(dut: Any) -> None:
         await bench.receive()
         await bench.idle()
         # Sums for the next character may take a while longer.
-        await ClockCycles(dut.clk_i, 2 * bench.plan.cycles_per_character + 50)
+        await ClockCycles(dut.clk_i, 2 * bench.plan.periods["generate"] + 50)
         if flipping:
             assert flipping.done()
             await flipping

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import sim
 from hls.design import Design
 from hls.estimate import fitting_array
 from hls.schedule import Array
@@ -173,7 +174,7 @@ def test_protocol(small: Engine, test: str, seed: int) -> None:
 
 
 def test_every_protocol_test_is_run() -> None:
-    bench = Path(__file__).parents[2] / "sim" / "bench"
+    bench = Path(sim.__file__).parent / "bench"
     for file, tests in (
         ("protocol.py", PROTOCOL_TESTS + LONG_PROTOCOL_TESTS),
         ("corners.py", CORNER_TESTS),

@@ -24,15 +24,14 @@ from sim.shell import PortMap
 from tests.hls.hls4ml_networks import keras_model, random_network
 
 SEED = 7
+# There is no schedule behind the shell.
+TESTS = [test for test in PROTOCOL_TESTS + CORNER_TESTS if test != "pace"]
 FEW_TESTS = ("score_with_pauses", "counters", "generate_stop", "sample_with_temperature")
 
 
 def parametrized() -> list[object]:
     """All tests of the bench, most of them nightly."""
-    return [
-        test if test in FEW_TESTS else pytest.param(test, marks=pytest.mark.nightly)
-        for test in PROTOCOL_TESTS + CORNER_TESTS
-    ]
+    return [test if test in FEW_TESTS else pytest.param(test, marks=pytest.mark.nightly) for test in TESTS]
 
 
 def text_is_the_references(rtl: Rtl, network: IntegerNetwork) -> None:
@@ -193,7 +192,7 @@ def test_exported_rtl_of_another_network_is_found(
 @pytest.mark.rtl
 @pytest.mark.slow
 @pytest.mark.nightly
-@pytest.mark.parametrize("test", [t for t in PROTOCOL_TESTS + CORNER_TESTS if t != "counters"])
+@pytest.mark.parametrize("test", [t for t in TESTS if t != "counters"])
 def test_protocol_of_exported_rtl(exported: tuple[IntegerNetwork, Rtl], test: str, seed: int) -> None:
     """All but the test that sets counters, which takes every character to need equally many cycles."""
     exported[1].protocol(test, seed)

@@ -12,12 +12,13 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+import hls
 from docs.tables import VERIFICATION, verification
 from hls.design import Design
 from hls.schedule import Array
 from models.errors import CheckError
 from scripts.cover import LINE_GOAL, TOGGLE_GOAL, command
-from sim import coverage_exclusions
+from sim import coverage_exclusions, records
 from sim.bench.components import COVERAGE_FILE
 from sim.coverage import CodePoint, code_figures, designs, measure, merge_bins, merge_code
 from sim.coverage_exclusions import Exclusion
@@ -27,7 +28,7 @@ from sim.rtl import Rtl
 from sim.simulator import available
 from tests.networks import small_spec, with_weights
 
-RECORD = Path(__file__).parents[2] / "sim" / "measured" / "coverage.json"
+RECORD = records.path(records.COVERAGE)
 VALUE_POINTS = ("saturation", "rounding", "tables", "accumulators", "sums")
 needs_cocotb_coverage = pytest.mark.skipif(sys.version_info < (3, 11), reason="cocotb-coverage has no wheel")
 
@@ -117,7 +118,7 @@ def test_code_points_are_merged_by_their_place(tmp_path: Path, monkeypatch: pyte
 
 
 def test_every_exclusion_is_of_rtl_that_there_is() -> None:
-    folder = Path(__file__).parents[2] / "hls" / "rtl"
+    folder = Path(hls.__file__).parent / "rtl"
     for entry in coverage_exclusions.EXCLUSIONS:
         assert (folder / entry.file).exists() or entry.file == "zynq_lstm.sv", entry
         assert entry.kind in ("line", "toggle"), entry

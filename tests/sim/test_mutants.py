@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+import hls
 from hls.generate import generate
 from models.errors import CheckError, UserError
 from scripts.mutate import command
@@ -101,7 +102,7 @@ def test_simulation_that_breaks_off_is_continued(tmp_path: Path) -> None:
 
 
 def test_record_counts_without_equivalents(monkeypatch: pytest.MonkeyPatch) -> None:
-    entry = Equivalent("rom", r"a \+ b", r"A\[3\] cnot.", "says why")
+    entry = Equivalent("rom", r"a \+ b", r"A\[3\] cnot. 2", "says why")
     monkeypatch.setattr("sim.mutants.EQUIVALENT", (entry,))
     mutants = [a_mutant(1), a_mutant(2), a_mutant(3, "rom"), a_mutant(4)]
     mutants.append(a_mutant(5))
@@ -190,7 +191,7 @@ def test_instances_are_named_with_their_parents(tmp_path: Path) -> None:
 
 
 def test_every_argument_is_about_rtl_that_there_is() -> None:
-    folder = Path(__file__).parents[2] / "hls" / "rtl"
+    folder = Path(hls.__file__).parent / "rtl"
     for entry in EQUIVALENT:
         assert (folder / f"{entry.module}.sv").exists() or entry.module == "zynq_lstm", entry
         assert len(entry.why) > 20, entry
@@ -248,7 +249,7 @@ def test_verb_tries_some_only(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
 
 def test_verb_refuses_an_argument_that_is_wrong(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A mutant that a test finds is not equivalent, whatever is said about it."""
-    entry = Equivalent("delay", r"a \+ b", r"A\[3\] cnot.", "says why")
+    entry = Equivalent("delay", r"a \+ b", r"A\[3\] cnot. 2", "says why")
     monkeypatch.setattr("sim.mutants.EQUIVALENT", (entry,))
     monkeypatch.setattr("sim.mutants.make", lambda *_: ([a_mutant(1)], None))
     monkeypatch.setattr("sim.mutants.hunt", lambda *_, **__: {1: TESTS[0]})

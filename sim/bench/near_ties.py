@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Choices that a single bit decides: seeds and temperatures at which two codes score (nearly) the same.
+
+By chance such a choice is rare, and so are random words with many zeros in front. The generator is linear
+over GF(2): a seed that gives a certain random word is the solution of linear equations.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import islice
+
+import numpy as np
+
+from models.network import IntegerNetwork
+from sim.fixed import Raw
+from sim.reference import Reference
+from sim.sampling import (
+    CELL_BITS,
+    LANES,
+    OCTAVE_BITS,
+    OCTAVES,
+    TEMPERATURE,
+    Sampler,
+    Xorshift128,
+    score_shifts,
+    scores,
+)
+
+WORD_BITS = OCTAVE_BITS + CELL_BITS
+CELLS = 1 << CELL_BITS
+MOST_PRIMES = 16  # codes tried for the logits that are closest
+MOST_SEEDS = 20  # tried for a lane and an octave
+
+
+@dataclass(frozen=True)
+class NearTie:
+    """Behind ``prime`` from a zero state, with this seed and temperature, two codes' scores nearly meet."""
+
+    seed: int
+    temperature_raw: int
+    prime: int
+
+
+def near_ties(network: IntegerNetwork, rng: random.Random) -> list[NearTie]:
+    """For random words of every octave in every lane: temperatures at which theirs wins or loses by a hair.
+
+    By less than what one LSB of the noise makes there, if a few seeds have that; by least otherwise.
+    """
+    vocabulary = network.spec.vocabulary
+    primes = rng.sample(range(vocabulary), min(vocabulary, MOST_PRIMES))
+    logits = Reference(network, len(primes)).run(np.array(primes)[:, np.newaxis])[:, 0]
+    found = []
+    for lane in range(min(LANES, vocabulary)):
+        for octave in range(OCTAVE_BITS + 1):
+            choices = [[rng.randrange(CELLS) for _ in range(MOST_SEEDS)]]
+            # The table's first entry and its last one.
+            choices += [[0]] * (octave == 0) + [[CELLS - 1]] * (octave == OCTAVES - 1)
+            for cells in choices:
+                closest: dict[bool, tuple[float, NearTie]] = {}
+                for cell in cells:
+                    seed = seed_of(lane, octave, cell, rng)
+                    for wins, gap, tie in _around(network, seed, lane, primes, logits):
+                        if wins not in closest or gap < closest[wins][0]:
+                            closest[wins] = gap, tie
+                    if len(closest) == 2 and max(gap for gap, _ in closest.values()) < 1:
+                        break
+                found += [tie for _, tie in closest.values()]
+    return found
+
+
+def seed_of(position: int, octave: int, cell: int, rng: random.Random) -> int | None:
+    """A seed whose random word at a position has so many zeros in front and a cell; None if there is none."""
+    kept = min(octave + 1, OCTAVE_BITS)
+    top = int(octave < OCTAVE_BITS) << OCTAVE_BITS - kept
+    wanted = top << CELL_BITS | cell
+    # Each bit of the word is a parity of bits of the seed. Rows by their highest bit, for elimination.
+    rows: dict[int, tuple[int, int]] = {}
+    constant, masks = _parities(position)
+    for bit in (*range(CELL_BITS), *range(WORD_BITS - kept, WORD_BITS)):
+        mask, parity = masks[bit], (wanted ^ constant) >> bit & 1
+        while mask and mask.bit_length() in rows:
+            other = rows[mask.bit_length()]
+            mask, parity = mask ^ other[0], parity ^ other[1]
+        if mask:
+            rows[mask.bit_length()] = mask, parity
+        elif parity:
+            return None
+    seed = rng.getrandbits(WORD_BITS)
+    for length, (mask, parity) in sorted(rows.items()):
+        if _parity(mask & seed) != parity:
+            seed ^= 1 << length - 1
+    return seed
+
+
+@lru_cache
+def _parities(position: int) -> tuple[int, list[int]]:
+    """The random word at a position for seed 0; and for each of its bits those of the seed that turn it."""
+    constant = _word(0, position)
+    turned = [_word(1 << bit, position) ^ constant for bit in range(WORD_BITS)]
+    return constant, [sum((t >> bit & 1) << k for k, t in enumerate(turned)) for bit in range(WORD_BITS)]
+
+
+def _word(seed: int, position: int) -> int:
+    return next(islice(Xorshift128(seed), position, None))
+
+
+def _parity(bits: int) -> int:
+    return bits.bit_count() & 1
+
+
+def _around(
+    network: IntegerNetwork, seed: int | None, code: int, primes: list[int], logits: Raw
+) -> Iterator[tuple[bool, float, NearTie]]:
+    """Where ``code`` wins by least, and where it loses by least, in LSBs of its noise.
+
+    Args:
+        seed: nothing is found without one.
+        logits: behind each of the primes, (primes, vocabulary).
+    """
+    if seed is None:
+        return
+    noise = Sampler(network.spec, seed=seed).noise()
+    raw = np.arange(1, TEMPERATURE.max_raw + 1)
+    fmt = network.spec.output.logits
+    ranked = scores(logits[:, np.newaxis], noise, raw[:, np.newaxis], fmt)  # (primes, temperatures, codes)
+    lead = ranked[..., code] - np.delete(ranked, code, axis=2).max(axis=2)
+    lead = lead / (raw << score_shifts(fmt)[1])
+    for wins in (True, False):
+        gap = np.where((lead > 0) == wins, np.abs(lead), np.inf)
+        prime, at = np.unravel_index(np.argmin(gap), gap.shape)
+        if gap[prime, at] < np.inf:
+            yield wins, float(gap[prime, at]), NearTie(seed, int(raw[at]), primes[prime])
