@@ -178,6 +178,13 @@ def windows(codes: NDArray[Any], characters: int) -> NDArray[Any]:
     return codes[np.random.default_rng(0).permutation(starts)[:, None] + np.arange(length)]
 
 
+def config_argument(name: str = "config", text: str = "CONFIG") -> Callable[[Command], Command]:
+    """The configuration file of ``init``, ``run`` and ``status``; that name if none is given."""
+    return click.argument(
+        name, metavar=f"[{text}]", type=click.Path(path_type=Path, dir_okay=False), default=Path("flow.toml")
+    )
+
+
 def set_option(command: Command) -> Command:
     """``--set SECTION.KEY=VALUE``: instead of what a configuration file says."""
     return click.option(

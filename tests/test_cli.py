@@ -243,3 +243,10 @@ def test_tables_are_never_cut(verb: str, columns: int, monkeypatch, capsys: pyte
     printed = capsys.readouterr().out
     assert "…" not in printed
     assert columns < 80 or max(map(len, printed.splitlines())) <= columns
+
+
+def test_completion_in_the_shell():
+    done = in_shell(
+        f'_ZYNQ_LSTM_COMPLETE=bash_complete COMP_WORDS="zynq-lstm run --un" COMP_CWORD=2 {COMMAND}'
+    )
+    assert done.stdout == "plain,--until\n"

@@ -212,7 +212,10 @@ def test_the_verbs(flow: Fake, capsys: pytest.CaptureFixture[str]) -> None:
     Path("text.txt").write_text("to be or not to be\n" * 200)
     common = ["run", "flow.toml", "--set", "verification.characters=32"]
     assert main([*common, "--dry-run"]) == 0
-    assert "has not run yet" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "has not run yet" in said
+    assert main(["run", "-n", *common[2:]]) == 0  # flow.toml if nothing is said
+    assert capsys.readouterr().out == said
     assert not Path("build").exists()
     assert main([*common, "--until", "estimate"]) == 0
     out = capsys.readouterr().out
