@@ -134,6 +134,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = list(sys.argv[1:] if argv is None else argv)
     show_traceback = "--traceback" in args[: _first_verb(args)]
     _accept_any_character()
+    if argv is None:  # a program of its own: what ends it ends the tools that it has started
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         result = cli.main(args=args, prog_name=PROG, standalone_mode=False)
         if sys.stdout:  # None where it was closed before the start
