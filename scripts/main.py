@@ -15,7 +15,7 @@ usage, 130 interrupted, 141 the output's reader went away.
 from __future__ import annotations
 
 import difflib
-import importlib
+import importlib.util
 import io
 import os
 import re
@@ -170,6 +170,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         if show_traceback:
             traceback.print_exc()
         return _fail(_os_error_text(error))
+
+
+def require_extra(extra: str) -> None:
+    """Raise ModuleNotFoundError before any work if a package of an extra is not there."""
+    for name in EXTRAS:
+        if EXTRAS[name] == extra and importlib.util.find_spec(name) is None:
+            raise ModuleNotFoundError(name=name)
 
 
 def _accept_any_character() -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from scripts.main import require_extra
 from scripts.options import config_argument, set_option
 
 if TYPE_CHECKING:
@@ -48,6 +49,8 @@ def command(
     if dry_run:
         show(plan([s for s in pipeline.states(forced) if s.stage in stages]), console)
         return
+    if stages[-1].name == "report":
+        require_extra("report")
     with pipeline.locked():
         ran = run_stages(pipeline, stages, forced, console)
     where = pipeline.flow.folder / "report.html"
