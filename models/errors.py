@@ -11,6 +11,8 @@ import re
 from pathlib import Path
 
 _ERROR_LINE = re.compile(r"\b(?:error|fatal)\b", re.I)
+#: What a shell, env or make says of a program that is not there.
+_MISSING = re.compile(r"^\S+: .*(?:\bnot found|No such file or directory)$")
 _LONGEST = 300  # characters of a tool's line that are repeated
 
 
@@ -45,12 +47,16 @@ def require_package(name: str) -> Path:
 def first_error(log: Path, start: int = 0, error: re.Pattern[str] = _ERROR_LINE) -> str:
     """What a tool that failed says itself: the first line of its log with an error, or else its last line.
 
+    Of a program that it has not found, also who says how to get it.
+
     Args:
         start: where in the log it began to write, in bytes.
         error: what such a line has.
     """
     text = log.read_bytes()[start:].decode("utf-8", "replace")
     lines = [line.strip() for line in text.splitlines()]
-    found = next((line for line in lines if error.search(line)), None)
+    found = next((line for line in lines if error.search(line) or _MISSING.search(line)), None)
+    if found and not error.search(found):
+        return f"{found} ('zynq-lstm doctor' says what installs a missing program)"
     said = found or next((line for line in reversed(lines) if line), "nothing")
     return said if len(said) <= _LONGEST else f"{said[:_LONGEST]}..."

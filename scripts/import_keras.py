@@ -34,6 +34,7 @@ WINDOW = 128  # characters that each start from a zero state, where the model do
     "characters, sorted, are the vocabulary.",
 )
 @click.option(
+    "--text-file",
     "--text",
     "text_file",
     type=click.Path(path_type=Path),
@@ -82,7 +83,7 @@ def command(
     if text_file is not None:
         text = read_text(text_file)
     if text is None:
-        raise UserError("formats are calibrated on a text: give --text")
+        raise UserError("formats are calibrated on a text: give --text-file")
     imported = import_model(model, preset)
     wanted = imported.spec.vocabulary
     if len(vocabulary) != wanted:

@@ -9,17 +9,20 @@ from pathlib import Path
 
 import click
 
-from scripts.options import set_option
+from scripts.options import config_argument, set_option
 
 
 @click.command(name="init")
-@click.argument("file", type=click.Path(path_type=Path, dir_okay=False), default=Path("flow.toml"))
+@config_argument("file", "FILE")
 @click.option("--preset", default="shipped", show_default=True, help="What to begin with; --list shows them.")
 @set_option
 @click.option("--list", "listed", is_flag=True, help="Show the presets and write nothing.")
 @click.option("--overwrite", is_flag=True, help="Replace a file that is there.")
 def command(file: Path, preset: str, changes: tuple[str, ...], listed: bool, overwrite: bool) -> None:
-    """Write a configuration FILE with every key, what it means, its default and what is legal."""
+    """Write a configuration FILE with every key, what it means, its default and what is legal.
+
+    FILE is flow.toml if not given.
+    """
     from models.errors import UserError
     from models.store import write_text
     from scripts.flow.load import PRESETS, checked, parsed, preset_file, written

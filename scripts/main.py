@@ -15,7 +15,7 @@ usage, 130 interrupted, 141 the output's reader went away.
 from __future__ import annotations
 
 import difflib
-import importlib
+import importlib.util
 import io
 import os
 import re
@@ -134,6 +134,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = list(sys.argv[1:] if argv is None else argv)
     show_traceback = "--traceback" in args[: _first_verb(args)]
     _accept_any_character()
+    if argv is None:  # a program of its own: what ends it ends the tools that it has started
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         result = cli.main(args=args, prog_name=PROG, standalone_mode=False)
         if sys.stdout:  # None where it was closed before the start
@@ -168,6 +170,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         if show_traceback:
             traceback.print_exc()
         return _fail(_os_error_text(error))
+
+
+def require_extra(extra: str) -> None:
+    """Raise ModuleNotFoundError before any work if a package of an extra is not there."""
+    for name in EXTRAS:
+        if EXTRAS[name] == extra and importlib.util.find_spec(name) is None:
+            raise ModuleNotFoundError(name=name)
 
 
 def _accept_any_character() -> None:

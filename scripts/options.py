@@ -192,6 +192,13 @@ def windows(codes: NDArray[Any], characters: int) -> NDArray[Any]:
     return np.random.default_rng(0).permutation(evenly(codes, length, count))
 
 
+def config_argument(name: str = "config", text: str = "CONFIG") -> Callable[[Command], Command]:
+    """The configuration file of ``init``, ``run`` and ``status``; that name if none is given."""
+    return click.argument(
+        name, metavar=f"[{text}]", type=click.Path(path_type=Path, dir_okay=False), default=Path("flow.toml")
+    )
+
+
 def set_option(command: Command) -> Command:
     """``--set SECTION.KEY=VALUE``: instead of what a configuration file says."""
     return click.option(

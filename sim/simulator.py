@@ -175,7 +175,7 @@ def _build(
     if name not in SIMULATORS:
         raise UserError(f"unknown simulator {name!r}; legal are {', '.join(SIMULATORS)}")
     if not available(name):
-        raise UserError(f"simulator {name} is not installed")
+        raise UserError(f"simulator {name} is not installed; 'zynq-lstm doctor' says how to")
     build_dir = folder.parent / f"{folder.name}-{name}{'-waves' * waves}{'-coverage' * coverage}"
     # A tool that is killed may leave half a file, which looks as good as new to the next one.
     unfinished = build_dir / UNFINISHED

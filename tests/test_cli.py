@@ -233,3 +233,34 @@ def test_tables_are_never_cut(verb: str, columns: int, monkeypatch, capsys: pyte
     printed = capsys.readouterr().out
     assert "…" not in printed
     assert columns < 80 or max(map(len, printed.splitlines())) <= columns
+
+
+def test_completion_in_the_shell():
+    done = in_shell(
+        f'_ZYNQ_LSTM_COMPLETE=bash_complete COMP_WORDS="zynq-lstm run --un" COMP_CWORD=2 {COMMAND}'
+    )
+    assert done.stdout == "plain,--until\n"
+
+
+PROBE = """
+import subprocess, sys
+import click
+from scripts import main
+tool = click.Command("probe", callback=lambda: subprocess.run(["sh", "-c", "echo $$; exec sleep 60"]))
+main.VerbGroup.get_command = lambda *_: tool
+sys.argv = ["zynq-lstm", "probe"]
+sys.exit(main.main())
+"""
+
+
+def test_what_is_terminated_leaves_no_tool_running():
+    root = Path(scripts.__file__).parent.parent
+    with subprocess.Popen(
+        [sys.executable, "-c", PROBE], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=root
+    ) as probe:
+        assert probe.stdout is not None
+        tool = int(probe.stdout.readline())
+        probe.terminate()
+        assert probe.wait(30) == 130
+    status = Path("/proc", str(tool), "stat")
+    assert not status.exists() or ") Z " in status.read_text()  # gone, or only its entry is left

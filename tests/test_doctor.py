@@ -37,9 +37,21 @@ def test_every_requirement_is_checked() -> None:
     from packaging.requirements import Requirement
 
     wanted = [Requirement(text) for text in metadata.requires("zynq-lstm") or ()]
-    names = {r.name for r in wanted if r.marker is None or r.marker.evaluate({"extra": "dev"})}
+    extras = ["dev", "report"]
+    names = {
+        r.name for r in wanted if r.marker is None or any(r.marker.evaluate({"extra": e}) for e in extras)
+    }
     assert len(names) > 15
-    assert names <= set(by_name(doctor.packages()))
+    assert names - {"zynq-lstm"} <= set(by_name(doctor.packages()))
+
+
+def test_what_the_report_needs_is_optional_and_checked(monkeypatch: pytest.MonkeyPatch) -> None:
+    wanted = ['jinja2>=999; extra == "report"', 'zynq-lstm[report]; extra == "dev"']
+    monkeypatch.setattr(doctor.metadata, "requires", lambda _: wanted)
+    found = by_name(doctor.packages())
+    assert found["jinja2"].state == WRONG and not found["jinja2"].required
+    assert found["jinja2"].without.startswith("report of zynq-lstm run")
+    assert "zynq-lstm" not in found
 
 
 def versions(monkeypatch: pytest.MonkeyPatch, **changed: str | None) -> None:

@@ -208,12 +208,15 @@ def test_one_run_at_a_time(flow: Fake) -> None:
         pass
 
 
-def test_the_verbs(flow: Fake, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_verbs(flow: Fake, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """With the real stages; the first two take no time."""
     Path("text.txt").write_text("to be or not to be\n" * 200)
     common = ["run", "flow.toml", "--set", "verification.characters=32"]
     assert main([*common, "--dry-run"]) == 0
-    assert "has not run yet" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "has not run yet" in said
+    assert main(["run", "-n", *common[2:]]) == 0  # flow.toml if nothing is said
+    assert capsys.readouterr().out == said
     assert not Path("build").exists()
     assert main([*common, "--until", "estimate"]) == 0
     out = capsys.readouterr().out
@@ -238,6 +241,10 @@ def test_the_verbs(flow: Fake, capsys: pytest.CaptureFixture[str]) -> None:
     assert "no stage 'trian', did you mean 'train'; there are corpus, estimate" in capsys.readouterr().err
     assert main([*common, "--until", "estimate", "--force", "train"]) == 2
     assert "--force train: that stage is behind --until estimate" in capsys.readouterr().err
+    with monkeypatch.context() as without:
+        without.setattr("scripts.main.importlib.util.find_spec", lambda name: None)
+        assert main(["run", "flow.toml"]) == 2
+        assert "this needs jinja2: pip install 'zynq-lstm[report]'" in capsys.readouterr().err
     assert main(["run", "flow.toml"]) == 2
     err = capsys.readouterr().err
     assert "the validation split has 190 characters; verification.characters is 2048" in err

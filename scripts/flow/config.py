@@ -245,7 +245,8 @@ class Engine(Section):
     )
     reuse_factor: int | None = _key(
         None,
-        "HLS: clock cycles of each matrix product; a quarter of a layer's columns if not given.",
+        "HLS: clock cycles of each matrix product; if not given, as many as let a quarter of a layer's "
+        "columns be multipliers.",
         1,
         example=32,
     )

@@ -377,7 +377,7 @@ def test_unknown_simulator_is_refused(tmp_path: Path) -> None:
 
 def test_simulator_that_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
-    with pytest.raises(UserError, match="simulator icarus is not installed"):
+    with pytest.raises(UserError, match="simulator icarus is not installed; 'zynq-lstm doctor'"):
         build(tmp_path, "icarus")
 
 
