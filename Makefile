@@ -44,7 +44,7 @@ lint: venv ## ruff's checks and format, mypy, and which package may import which
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache --no-logo
 
-docs: venv ## draw the pictures of the documentation anew
+docs: venv ## draw the pictures and write the tables of the documentation anew
 	@$(BIN)/python docs/flow.py
 	@$(BIN)/zynq-lstm schedule --output docs/schedule.svg
 	@$(BIN)/zynq-lstm ladder --plot docs/ladder.svg

@@ -13,6 +13,7 @@ from typing import IO, Any, TextIO, cast
 
 import hls
 from hls.synthesis import DEFAULT_PART, full_part
+from hls.vendor.projects import period_text
 from models.errors import UserError, first_error
 from models.store import claim
 
@@ -57,9 +58,13 @@ def convert(
         if backend.lower() not in known:
             raise UserError(f"backend {backend!r} has no kernel for this network; use Vitis or OpenRTL")
         _check_layers(model)
-        config: dict[str, Any] = {"Model": {"Precision": "fixed<16,6>", "ReuseFactor": reuse_factor or 1}}
+        config: dict[str, Any] = {
+            "Model": {"Precision": "fixed<16,6>", "ReuseFactor": 1 if reuse_factor is None else reuse_factor}
+        }
         if backend.lower() == "vitis":
-            options = {"part": PART, "clock_period": CLOCK_PERIOD} | options
+            defaults: dict[str, Any] = {"part": PART, "clock_period": CLOCK_PERIOD}
+            options = defaults | options
+            period_text(options["clock_period"])
             if reuse_factor is None:
                 config["LayerName"] = _reuse_factors(model)
         try:

@@ -19,7 +19,7 @@ from sim import sampling
 from sim.fixed import FixedFormat, Overflow, Rounding, signed_bits
 
 #: Signals whose formats all layers share, since one gate pipeline serves them.
-SHARED_SIGNALS = ("z", "gate", "g", "c", "ct", "tc", "h")
+SHARED_SIGNALS = LstmFormats.signal_fields()
 SIGNAL_BITS = 16
 FIELD_BITS = 17  # of the lower of two sums in a DSP; FIELD in mac_segment.sv
 PACKED_BITS = 8  # widest factors of which a DSP48E1 multiplies two pairs
@@ -313,19 +313,14 @@ def row_rom(spec: NetworkSpec, array: Array) -> Rom:
 @cache
 def table_roms(formats: LstmFormats) -> Mapping[str, Rom]:
     """Activation tables, as wide as their values: no bit is constant, which synthesis would remove."""
-    sigmoid, tanh, tanh_c = formats.sigmoid_table(), formats.tanh_table(), formats.tanh_c_table()
-    widths = {
-        "sigmoid": int(sigmoid.max()).bit_length(),  # never negative
-        "tanh": signed_bits(int(tanh.min()), int(tanh.max())),
-        "tanh_c": signed_bits(int(tanh_c.min()), int(tanh_c.max())),
-    }
-    depths = {"sigmoid": formats.z.bits, "tanh": formats.z.bits, "tanh_c": formats.ct.bits}
-    return MappingProxyType(
-        {
-            name: Rom(max(1, width), 1 << depths[name], row_bits([max(1, width)], 1 << depths[name]))
-            for name, width in widths.items()
-        }
-    )
+    roms = {}
+    for name, table in formats.tables.items():
+        values, depth = formats.table(name), 1 << formats.format(table.index).bits
+        width = signed_bits(int(values.min()), int(values.max()))
+        if name == "sigmoid":  # never negative: without a sign
+            width = max(1, width - 1)
+        roms[name] = Rom(width, depth, row_bits([width], depth))
+    return MappingProxyType(roms)
 
 
 def _in_array(name: str) -> bool:

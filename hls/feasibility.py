@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from math import prod
 
@@ -14,6 +14,21 @@ from models.spec import PRESETS, NetworkSpec, network_spec
 
 BRAM_BITS = 36 * 1024
 UNIT_STEP = 8  # units by which a layer is made smaller
+
+
+#: Resources, for people.
+NAMES = {"lut": "LUT", "dsp": "DSP", "bram36": "block RAM"}
+
+
+def named(resources: Iterable[str]) -> str:
+    """Resources in words."""
+    return ", ".join(NAMES[name] for name in resources)
+
+
+def advice(spec: NetworkSpec, part: str) -> str:
+    """What makes a network fit that does not, in a sentence."""
+    found = ", ".join(changes(spec, part))
+    return f"To make it fit, one of: {found or 'nothing here; make the network smaller'}"
 
 
 def fastest(spec: NetworkSpec, part: str) -> Array | None:

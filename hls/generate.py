@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from importlib import resources
 
 import numpy as np
@@ -18,6 +19,7 @@ from sim.fixed import Raw
 from sim.sampling import noise_table
 
 TOP = "zynq_lstm"
+PROJECT_FILE = "project.json"
 TO_NOTHING = 3  # a job's destination while its unit has more sums to come (lstm_engine.sv)
 
 
@@ -39,7 +41,7 @@ def generate(design: Design) -> dict[str, str]:
     files |= _weights(design)
     files |= _tables(design)
     files["noise.mem"] = memory(noise_table()[:, np.newaxis], int(design.parameters()["NOISE_TABLE_BITS"]))
-    files["project.json"] = json.dumps(_project(design), indent=2, sort_keys=True) + "\n"
+    files[PROJECT_FILE] = json.dumps(_project(design), indent=2, sort_keys=True) + "\n"
     return files
 
 
@@ -53,16 +55,7 @@ def _project(design: Design) -> dict[str, object]:
         "units": [layer.units for layer in spec.layers],
         "mac_lanes": array.lanes,
         "macs_per_character": spec.macs_per_character(),
-        "array": {
-            "group_units": array.group_units,
-            "dsp_depth": array.dsp_depth,
-            "pack": array.pack,
-            "segment_units": array.segment_units,
-            "lut_depth": array.lut_depth,
-            "gate_lanes": array.gate_lanes,
-            "sums": array.sums,
-            "parity": array.parity,
-        },
+        "array": asdict(array),
     }
 
 

@@ -16,6 +16,16 @@ from sim.fixed import FixedFormat
 INPUTS = ("Input", "InputLayer")
 
 
+#: The input port: bits 0 to 14 a character's code, bit 15 "clear the state before this character".
+CODE_BITS = 15
+RESET = 1 << CODE_BITS
+
+
+def not_compiled() -> UserError:
+    """What running a graph that was only converted is answered with."""
+    return UserError("the model is not compiled yet; call hls.convert.compile_model(model) first")
+
+
 def chain(node: Any) -> list[Any]:
     """The layers from the first behind the graph's input up to ``node``.
 

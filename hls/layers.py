@@ -15,22 +15,19 @@ from hls4ml.model.attributes import Attribute, ConfigurableAttribute, TypeAttrib
 from hls4ml.model.layers import Layer
 from hls4ml.model.types import FixedPrecisionType, NamedType
 
-from hls.graph import chain, network_from_chain
+from hls.graph import CODE_BITS, chain, network_from_chain
 from models.errors import UserError
 from models.spec import GATES, DenseFormats, LstmFormats, formats_from_dict
 from sim.fixed import FixedFormat, Overflow, Raw, Rounding, signed_bits
 
-#: The input port: bits 0 to 14 a character's code, bit 15 "clear the state before this character".
-#: As a fixed-point type it saturates, so that a negative number given to ``predict`` is a code too.
-CODE_BITS = 15
+#: As a fixed-point type the input port saturates: a negative number given to ``predict`` is a code too.
 INPUT_FORMAT = FixedFormat(CODE_BITS + 1, CODE_BITS + 1, False, Rounding.AP_TRN, Overflow.AP_SAT)
-RESET = 1 << CODE_BITS
 
 BACKENDS = ("Vitis", "OpenRTL")
 STRATEGIES = ("latency", "resource")  # the first is hls4ml's default; both mean our one kernel
 LAYER_OPTIONS = ("Precision", "ReuseFactor", "Strategy", "Trace")
 
-_TYPES = {name: TypeAttribute(name, configurable=False) for name in ("z", "gate", "g", "c", "ct", "tc", "h")}
+_TYPES = [TypeAttribute(name, configurable=False) for name in LstmFormats.signal_fields()]
 
 
 class _FixedLayer(Layer):
@@ -174,8 +171,8 @@ class FixedLSTM(_FixedLayer):
 
     _expected_attributes = (
         Attribute("one_hot", value_type=bool),
-        *_TYPES.values(),
-        *(WeightAttribute(name) for name in ("W", "U", "b", "sigmoid", "tanh", "tanh_c")),
+        *_TYPES,
+        *(WeightAttribute(name) for name in (*LstmFormats.weights, *LstmFormats.tables)),
     )
 
     def initialize(self) -> None:
@@ -184,14 +181,13 @@ class FixedLSTM(_FixedLayer):
         formats, units = self.formats, self.get_attr("n_out")
         inputs = units if self.get_attr("one_hot") else self.get_attr("n_in")
         self.set_lanes(units, inputs, len(GATES) * units)
-        for name in ("W", "U", "b"):
+        for name in formats.weights:
             array = self.integers[name]
             # Column 4u + k for gate k of unit u: see the kernel.
             by_unit = array.reshape(*array.shape[:-1], len(GATES), units).swapaxes(-1, -2)
             self.add_weight(name, self.padded(by_unit.reshape(array.shape)), getattr(formats, name))
-        self.add_weight("sigmoid", formats.sigmoid_table(), formats.gate)
-        self.add_weight("tanh", formats.tanh_table(), formats.g)
-        self.add_weight("tanh_c", formats.tanh_c_table(), formats.tc)
+        for name, table in formats.tables.items():
+            self.add_weight(name, formats.table(name), formats.format(table.value))
         index = len(chain(self)) - 1
         network = network_from_chain(chain(self))
         self.set_accumulator(network.accumulator_range(index), network.spec.accumulator_frac(index))
@@ -259,5 +255,6 @@ def precision(fmt: FixedFormat) -> FixedPrecisionType:
 
 
 def _type_of(name: str) -> str:
-    """The signal whose format an array has."""
-    return {"sigmoid": "gate", "tanh": "g", "tanh_c": "tc"}.get(name, name)
+    """The field with the format that an array or table has."""
+    table = LstmFormats.tables.get(name)
+    return table.value if table else name

@@ -23,7 +23,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from hls.synthesis import FLIP_FLOPS
+from hls.generate import TOP
+from hls.synthesis import FLIP_FLOPS, results
 from models.errors import UserError
 
 LATCHES = ("LDCE", "LDPE", "LDCPE")
@@ -132,7 +133,7 @@ class Netlist:
         UserError: if the file is no netlist of Yosys', or has no module ``top``.
     """
 
-    def __init__(self, path: Path, top: str = "zynq_lstm") -> None:
+    def __init__(self, path: Path, top: str = TOP) -> None:
         try:
             modules = json.loads(path.read_text(encoding="utf-8"))["modules"]
         except (ValueError, KeyError, TypeError) as error:
@@ -248,6 +249,11 @@ class Netlist:
         if cell.type in FLIP_FLOPS:
             return self.name(cell.outputs["Q"][0])
         return f"{cell.type} {cell.place}"
+
+
+def synthesized(project: Path) -> Netlist:
+    """The netlist that :func:`hls.synthesis.synthesize` left of a project."""
+    return Netlist(results(project) / "netlist.json")
 
 
 def check(netlist: Netlist, goal: int = 3) -> NetlistReport:

@@ -17,7 +17,8 @@ from hls4ml.model.optimizer import ModelOptimizerPass
 from hls4ml.writer.writers import Writer
 from numpy.typing import NDArray
 
-from hls.graph import network_from_graph
+from hls.graph import network_from_graph, not_compiled
+from hls.synthesis import DEFAULT_PART, full_part, part_name
 from models.errors import UserError
 from sim.fixed import Raw
 
@@ -36,6 +37,13 @@ class OpenRTLWriter(Writer):
 def folder(model: Any) -> Path:
     """Where a model's files are: the RTL project in ``rtl``, simulation and synthesis beside it."""
     return Path(model.config.get_output_dir())
+
+
+def _compiled(model: Any) -> Any:
+    """The :class:`sim.rtl.Rtl` that ``compile`` has built."""
+    if not hasattr(model, "rtl"):
+        raise not_compiled()
+    return model.rtl
 
 
 def design(model: Any) -> Any:
@@ -73,7 +81,7 @@ class OpenRTLBackend(FPGABackend):
 
     def create_initial_config(
         self,
-        part: str = "xc7z020clg400-1",
+        part: str = full_part(DEFAULT_PART),
         dsp: int | None = None,
         lanes: int | None = None,
         parity: bool = False,
@@ -83,8 +91,6 @@ class OpenRTLBackend(FPGABackend):
 
         Without a limit, the fastest array that fits the part.
         """
-        from hls.synthesis import part_name
-
         part_name(part)
         for name, limit in (("dsp", dsp), ("lanes", lanes)):
             if limit is not None and (not isinstance(limit, int) or limit < 1):
@@ -121,21 +127,19 @@ class OpenRTLBackend(FPGABackend):
 
         A simulation starts from reset, so the characters since the last :meth:`reset` are run again.
         """
-        if not hasattr(model, "rtl"):
-            raise UserError("the model is not compiled yet; call hls.convert.compile_model(model) first")
+        rtl = _compiled(model)
         earlier = len(model.codes_since_reset)
         codes = np.concatenate([model.codes_since_reset, codes])
-        run = model.rtl.score(codes)
+        run = rtl.score(codes)
         model.codes_since_reset = codes
         return {name: signal[earlier:] for name, signal in run.trace.items()}
 
     def generate(self, model: Any, prime: Raw, length: int, temperature_raw: int, seed: int) -> Raw:
         """Codes (length,) that the RTL writes behind ``prime``, from a zero state."""
-        if not hasattr(model, "rtl"):
-            raise UserError("the model is not compiled yet; call hls.convert.compile_model(model) first")
+        rtl = _compiled(model)
         if length == 0:
             return np.empty(0, np.int64)
-        run = model.rtl.generate(prime, length, temperature_raw=temperature_raw, seed=seed)
+        run = rtl.generate(prime, length, temperature_raw=temperature_raw, seed=seed)
         return np.array(run.report["generated"], np.int64)
 
     def predict(self, model: Any, x: NDArray[Any]) -> NDArray[np.float64]:

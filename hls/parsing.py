@@ -14,7 +14,7 @@ import numpy as np
 from hls4ml.converters.keras_v3._base import KerasV3LayerHandler
 
 from models.errors import UserError
-from models.spec import formats_to_dict
+from models.spec import GATES, formats_to_dict
 
 # Options of Keras' recurrent layers that change what is computed, and what they must be.
 RECURRENT_OPTIONS = {"go_backwards": False, "return_state": False, "time_major": False}
@@ -63,7 +63,7 @@ def _layer(layer: Any, class_name: str, in_tensors: Sequence[Any], out_tensors: 
         "input_shape": [list(in_tensors[0].shape[1:])],
         "output_shape": list(out_tensors[0].shape[1:]),
         "n_in": integers["W"].shape[0],
-        "n_out": integers["b"].shape[0] // (4 if class_name == "FixedLSTM" else 1),
+        "n_out": integers["b"].shape[0] // (len(GATES) if class_name == "FixedLSTM" else 1),
         "formats": formats_to_dict(layer.formats),
         "integers": integers,
     }

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hls.graph import network_from_graph
+from hls.graph import network_from_graph, not_compiled
 from models.errors import UserError
 from models.network import IntegerNetwork
 from models.spec import GATES
@@ -159,7 +159,7 @@ def _codes(codes: Sequence[int] | NDArray[Any]) -> Raw:
 def _library(hls_model: Any) -> Any:
     library = hls_model._top_function_lib
     if library is None:
-        raise UserError("the model is not compiled yet; call hls.convert.compile_model(model) first")
+        raise not_compiled()
     library.zynq_lstm_trace.argtypes = [ctypes.c_void_p, ctypes.c_size_t]
     library.zynq_lstm_trace_end.restype = ctypes.c_void_p
     library.zynq_lstm_seed.argtypes = [ctypes.c_uint]

@@ -3,15 +3,16 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
+import re
 import subprocess
 import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from models.errors import UserError, first_error
+from hls.generate import PROJECT_FILE
+from models.errors import UserError, first_error, require_package
 from models.store import if_full, write_json
 
 # AMD DS190, "Zynq-7000 SoC Data Sheet: Overview", programmable logic of each device.
@@ -32,6 +33,7 @@ PACKAGES = {
     "xc7z030": "fbg484-1",
     "xc7z045": "ffg900-2",
 }
+_PART = re.compile(rf"({'|'.join(PARTS)})(i?[a-z]{{3}}[0-9]{{3,4}}-[1-3][a-z]{{0,2}})?", re.IGNORECASE)
 
 # Cells of a 7-series netlist and the LUTs or flip-flops that each takes (AMD UG474, tables of the SLICEM's
 # memory and shift register modes).
@@ -66,25 +68,28 @@ class Resources:
 
 
 def part_name(part: str) -> str:
-    """The device of a full part number such as xc7z020clg400-1.
+    """The device of a full part number such as xc7z020clg400-1, in letters of any size.
 
     Raises:
         UserError: naming the devices known.
     """
-    for name in PARTS:
-        if part.startswith(name):
-            return name
-    raise UserError(f"unknown part {part!r}; known are {', '.join(PARTS)} and their packages")
+    if found := _PART.fullmatch(part):
+        return found[1].lower()
+    raise UserError(
+        f"unknown part {part!r}; known are {', '.join(PARTS)} and their packages with a speed grade, "
+        f"such as {DEFAULT_PART}{PACKAGES[DEFAULT_PART]}"
+    )
 
 
 def full_part(part: str) -> str:
-    """``part``, with a package and speed grade of :data:`PACKAGES` if it has none.
+    """``part``, with a package and speed grade of :data:`PACKAGES` if it has none, as AMD's tools write it.
 
     Raises:
         UserError: as :func:`part_name`.
     """
     name = part_name(part)
-    return name + PACKAGES[name] if part == name else part
+    device, dash, grade = part.partition("-")
+    return f"{device.lower()}{dash}{grade}" if dash else name + PACKAGES[name]
 
 
 def results(project: Path) -> Path:
@@ -94,10 +99,7 @@ def results(project: Path) -> Path:
 
 def cell_models() -> Path:
     """The simulation models of 7-series cells that Yosys comes with."""
-    spec = importlib.util.find_spec("pyosys")
-    if spec is None or spec.origin is None:
-        raise UserError("Python package pyosys is not installed; install it with pip")
-    return Path(spec.origin).parent / "share" / "xilinx" / "cells_sim.v"
+    return require_package("pyosys") / "share" / "xilinx" / "cells_sim.v"
 
 
 def synthesize(project: Path, part: str = DEFAULT_PART) -> dict[str, Any]:
@@ -136,7 +138,7 @@ def synthesize(project: Path, part: str = DEFAULT_PART) -> dict[str, Any]:
 
 
 def _top(project: Path) -> str:
-    return str(json.loads((project / "project.json").read_text(encoding="utf-8"))["top"])
+    return str(json.loads((project / PROJECT_FILE).read_text(encoding="utf-8"))["top"])
 
 
 def read_verilog(project: Path, *flags: str) -> str:

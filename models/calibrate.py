@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
+from models.checkpoint import Checkpoint
 from models.evaluate import bits_of_streams
 from models.partial import PartlyQuantized, format_names
 from models.spec import FULL_RANGE, FUNCTIONS, Function, NetworkSpec, fit_weight_formats, with_formats
@@ -120,6 +121,12 @@ def calibrate_by_loss(
             while (moved := _moved(spec, name, step)) is not None and (found := loss(moved)) < best:
                 spec, best = moved, found
     return spec
+
+
+def calibrated(source: Checkpoint, spec: NetworkSpec) -> Checkpoint:
+    """A float network with the formats of ``spec``, which were fitted to it."""
+    record = {"calibrated": spec.preset, "from": source.sha256}
+    return Checkpoint(source.vocabulary, source.weights, spec, source.corpus, record)
 
 
 def _moved(spec: NetworkSpec, name: str, step: int) -> NetworkSpec | None:

@@ -7,7 +7,6 @@ The weights of a quantized network are kept as the floats that training moves (i
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.errors import UserError
-from models.spec import NetworkSpec, fit_weight_formats, network_spec, with_formats
+from models.spec import DEFAULT_PRESET, NetworkSpec, fit_weight_formats, network_spec, with_formats
 from models.store import content_hash, load_tensors, save_tensors, typed
 from sim.fixed import FixedFormat
 
@@ -47,11 +46,9 @@ class Checkpoint:
     record: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
-        layers = sum(name.endswith(".U") for name in self.weights)
         first = np.asarray(self.weights.get("layers.0.U", np.zeros((0, 0))))
-        shapes = (
-            self.spec or network_spec(vocabulary=len(self.vocabulary), units=first.shape[0], layers=layers)
-        ).weight_shapes()
+        float_shape = {"vocabulary": len(self.vocabulary), "units": first.shape[0], "layers": self.layers}
+        shapes = (self.spec or network_spec(**float_shape)).weight_shapes()
         for name in [*shapes, *self.weights]:
             if name not in self.weights:
                 raise UserError(f"array {name!r} is missing")
@@ -74,6 +71,17 @@ class Checkpoint:
     def units(self) -> int:
         """Units of the first layer (all are equal in a float network)."""
         return int(self.weights["layers.0.U"].shape[0])
+
+    @property
+    def quantized_spec(self) -> NetworkSpec:
+        """Shape and formats.
+
+        Raises:
+            UserError: it is a float network's checkpoint.
+        """
+        if self.spec is None:
+            raise UserError("the checkpoint is of a float network; quantize it first")
+        return self.spec
 
     @property
     def sha256(self) -> str:
@@ -114,10 +122,6 @@ class Checkpoint:
         except UserError as error:
             raise UserError(f"{path}: {error}") from None
 
-    def with_record(self, record: Mapping[str, Any]) -> Checkpoint:
-        """The same with another record."""
-        return dataclasses.replace(self, record=record)
-
 
 def preset_spec(
     source: Checkpoint, preset: str, formats: Mapping[str, FixedFormat] = MappingProxyType({})
@@ -132,7 +136,7 @@ def preset_spec(
 
 
 def shipped(name: str, corpus: str = "shakespeare") -> Path:
-    """Path of a checkpoint that comes with the package: ``float`` or ``w8a8``.
+    """Path of a checkpoint that comes with the package: ``float``, or a preset.
 
     Raises:
         UserError: there is no such one; names those there are.
@@ -143,3 +147,25 @@ def shipped(name: str, corpus: str = "shakespeare") -> Path:
         known = ", ".join(sorted(p.stem for p in folder.glob("*.safetensors"))) or "none"
         raise UserError(f"no shipped checkpoint {path.stem!r}; there are: {known}")
     return path
+
+
+def load_float(path: Path | None = None) -> Checkpoint:
+    """A float network: the shipped one if there is no path.
+
+    Raises:
+        UserError: naming the file, if it holds a quantized one or nothing of ours.
+    """
+    path = path or shipped("float")
+    checkpoint = Checkpoint.load(path)
+    if checkpoint.spec is not None:
+        raise UserError(f"{path}: is a quantized network; this takes a float one")
+    return checkpoint
+
+
+def load_quantized(path: Path | None = None) -> Checkpoint:
+    """A quantized network; otherwise as :func:`load_float`."""
+    path = path or shipped(DEFAULT_PRESET)
+    checkpoint = Checkpoint.load(path)
+    if checkpoint.spec is None:
+        raise UserError(f"{path}: is a float network; this takes a quantized one")
+    return checkpoint

@@ -10,14 +10,13 @@ import numpy as np
 
 from models import cells, training
 from models.calibrate import calibrate
-from models.corpus import Corpus
+from models.corpus import HELD_OUT, Corpus, windows
 from models.evaluate import evaluate_keras, evaluate_partial, float_states
 from models.float_lstm import read_weights
 from models.partial import PartlyQuantized, format_names
 from models.spec import CELLS, DEFAULT_PRESET, network_spec
 from models.training_options import TrainingOptions
 
-PARTS = ("validation", "test")
 BIN = 20  # updates that the record of gradient norms holds together
 DISTANCE = 100  # characters back that gradients are followed, after as many that only lead to a state
 STREAMS = 64  # over which gradient norms are averaged, and which formats are calibrated on
@@ -46,7 +45,7 @@ def measure(
     units = cells.units_for(cell, layers, vocabulary, budget)
     model = cells.build_cells(cell, layers, units, vocabulary)
     training.initialise(model, options.seed)
-    text = _windows(split.validation, 2 * DISTANCE + 1).T
+    text = windows(split.validation, 2 * DISTANCE + 1, STREAMS).T
     gradients = {"before": cells.gradient_by_distance(model, text, DISTANCE)}
     norms: list[float] = []
 
@@ -62,7 +61,7 @@ def measure(
         "units": units,
         "parameters": cells.parameters(cell, layers, units, vocabulary),
         "macs_per_character": cells.macs_per_character(cell, layers, units, vocabulary),
-        "bits_per_character": {part: evaluate_keras(model, split.part(part)) for part in PARTS},
+        "bits_per_character": {part: evaluate_keras(model, split.part(part)) for part in HELD_OUT},
         "updates": trainer.step,
         "minutes": round(trainer.seconds / 60, 1),
         "gradient_by_distance": {when: _short(values) for when, values in gradients.items()},
@@ -77,19 +76,13 @@ def _rounded(cell: str, corpus: Corpus, weights: dict[str, Any], units: int, lay
     """BPC of the integers, with no training after rounding."""
     split = corpus.split()
     spec = network_spec(vocabulary=len(corpus.vocabulary), units=units, layers=layers, cell=cell)
-    spec = calibrate(spec, weights, _windows(split.train, 256))
+    spec = calibrate(spec, weights, windows(split.train, 256, STREAMS))
     found: dict[str, Any] = {"preset": DEFAULT_PRESET}
-    for part in PARTS:
+    for part in HELD_OUT:
         codes = split.part(part)
         states = float_states(PartlyQuantized(spec, weights), codes)
         found[part] = evaluate_partial(PartlyQuantized(spec, weights, format_names(spec)), codes, states)
     return found
-
-
-def _windows(codes: Any, length: int) -> Any:
-    """Parts of a text, evenly spread: (STREAMS, length)."""
-    starts = np.linspace(0, len(codes) - length, STREAMS).astype(np.int64)
-    return codes[starts[:, None] + np.arange(length)]
 
 
 def _clipping(norms: list[float], clip: float) -> dict[str, float]:

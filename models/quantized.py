@@ -31,7 +31,7 @@ from models.bounds import EXACT_BITS
 from models.checkpoint import Checkpoint, preset_spec
 from models.errors import UserError
 from models.float_lstm import PACKAGE, State, load_weights, project, recurrent_layers, select_rows, tf
-from models.freeze import arithmetic_bounds, freeze_weights
+from models.freeze import arithmetic_bounds, freeze
 from models.network import IntegerNetwork
 from models.quantized_cell import QuantizedLSTMCell
 from models.quantizers import fixed, quantize_weight, raw_weights, weight_quantizer
@@ -282,15 +282,12 @@ def quantized_model(checkpoint: Checkpoint, time_steps: int = 1, batch: int | No
     Raises:
         UserError: the checkpoint is of a float network, or no float type is exact.
     """
-    spec = _spec_of(checkpoint)
-    network = IntegerNetwork.from_weights(
-        spec, checkpoint.vocabulary, freeze_weights(spec, checkpoint.weights)
-    )
+    network = freeze(checkpoint)
     arithmetic = {
         name: "float32" if bound <= 1 << EXACT_BITS["float32"] else "float64"
         for name, bound in arithmetic_bounds(network, margin=2).items()
     }
-    model = build_quantized(spec, time_steps, batch, arithmetic)
+    model = build_quantized(network.spec, time_steps, batch, arithmetic)
     load_weights(model, checkpoint.weights)
     check_exact(model)
     return model
@@ -365,25 +362,12 @@ def trace(
         run = tf.function(lambda x, h, c, layer=layer: layer.cell.recurrence(*layer.sums(x), h, c))
         values = run(x, h0, c0)
         x = values["h"][1:]
-        gates = np.split(np.asarray(values["gates"]), 4, axis=2)
-        reals = dict(zip(GATES, gates, strict=True)) | {
-            "c": values["c"][1:],
-            "tc": values["tc"],
-            "h": x,
-        }
-        prefix = f"layers.{index}."
-        for name in ("z", *GATES, "c", "ct", "tc", "h"):
-            f = getattr(fmt, "gate" if name in "ifo" else name)
-            if name in ("z", "ct"):
-                signals[prefix + name] = shaped(values[name], f, 1.0)
-            else:
-                signals[prefix + name] = shaped(reals[name], f, 2.0**f.frac)
+        gates = np.split(np.asarray(values["gates"]), len(GATES), axis=2)
+        found = {**values, **dict(zip(GATES, gates, strict=True)), "c": values["c"][1:], "h": x}
+        for name in fmt.signals:
+            f = fmt.signal_format(name)
+            scale = 1.0 if name in ("z", "ct") else 2.0**f.frac  # those two are raw
+            signals[f"layers.{index}.{name}"] = shaped(found[name], f, scale)
     dense = model.get_layer("logits")
     signals["logits"] = shaped(dense(x), dense.formats.logits, 2.0**dense.formats.logits.frac)
     return signals
-
-
-def _spec_of(checkpoint: Checkpoint) -> NetworkSpec:
-    if checkpoint.spec is None:
-        raise UserError("the checkpoint is of a float network; quantize it first")
-    return checkpoint.spec

@@ -61,13 +61,13 @@ class QuantizedLSTMCell(QLSTMCell):
         )
         # Real values by address; address 0 is the lowest index, so that a raw index needs only an
         # offset. The tanh table stands behind the sigmoid table: one look-up for all four gates.
-        sigmoid = formats.gate.to_real(np.roll(formats.sigmoid_table(), -formats.z.min_raw))
-        tanh = formats.g.to_real(np.roll(formats.tanh_table(), -formats.z.min_raw))
+        sigmoid = formats.gate.to_real(np.roll(formats.table("sigmoid"), -formats.z.min_raw))
+        tanh = formats.g.to_real(np.roll(formats.table("tanh"), -formats.z.min_raw))
         self._gate_table = np.concatenate([sigmoid, tanh]).astype(arithmetic)
         self._gate_offset = np.repeat(
             [len(sigmoid) * (gate == "g") - formats.z.min_raw for gate in GATES], units
         ).astype(np.int32)
-        self._tanh_c_table = formats.tc.to_real(np.roll(formats.tanh_c_table(), -formats.ct.min_raw)).astype(
+        self._tanh_c_table = formats.tc.to_real(np.roll(formats.table("tanh_c"), -formats.ct.min_raw)).astype(
             arithmetic
         )
 

@@ -39,8 +39,7 @@ class fixed(BaseQuantizer):  # named as QKeras names quantizers
 
     def raw(self, x: Any) -> Any:
         """Raw integers as floats; no gradient."""
-        half = 0.5 if self.format.rounding is Rounding.AP_RND else 0.0
-        scaled = tf.floor(x * 2.0**self.format.frac + half)
+        scaled = tf.floor(x * 2.0**self.format.frac + self.format.half)
         return tf.clip_by_value(scaled, float(self.format.min_raw), float(self.format.max_raw))
 
     def __call__(self, x: Any) -> Any:

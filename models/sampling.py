@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.errors import UserError
+from sim.generate import check_lengths
 from sim.sampling import Sampler, check_seed, temperature_to_raw
 
 
@@ -50,10 +51,7 @@ def generate(
         UserError: nothing to start from, a negative length or temperature, or what the hardware does not
             have.
     """
-    if len(prime) == 0:
-        raise UserError("the priming text is empty; give at least one character")
-    if length < 0:
-        raise UserError(f"length is {length}; it must be 0 or more")
+    check_lengths(len(prime), length)
     if not (np.isfinite(temperature) and temperature >= 0):
         raise UserError(f"temperature is {temperature}; it must be 0 or more")
     if hasattr(model.get_layer("logits"), "formats"):

@@ -65,7 +65,8 @@ __all__ = [
     "table_address",
 ]
 
-MAX_LAYERS, MAX_UNITS, MAX_VOCABULARY = 4, 512, 256
+MAX_LAYERS, MAX_UNITS = 4, 512
+MAX_VOCABULARY = 256  # codes travel as one byte through the model, the HLS C++ and the AXI4-Stream
 MAX_SUM_BITS = 62  # of any sum of products with these formats, so that int64 holds it
 
 

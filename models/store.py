@@ -43,16 +43,21 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
     """A temporary file beside ``path`` that replaces it when the block ends well, and vanishes if not.
 
     Raises:
-        OSError: naming ``path``, which a full disk's own error doesn't.
+        OSError: naming ``path``, which a full disk's own error and one about the temporary file don't.
     """
     path = Path(path)
     try:
         with _part(path) as part:
             yield part
     except OSError as error:
-        if error.errno is None or error.filename is not None:
+        if error.errno is None or (error.filename is not None and not _is_part(error.filename, path)):
             raise
         raise OSError(error.errno, error.strerror, str(path)) from error
+
+
+def _is_part(name: object, path: Path) -> bool:
+    """Whether that is a temporary file of :func:`_part`."""
+    return isinstance(name, str) and Path(name).name.startswith(f".{path.name}.")
 
 
 @contextlib.contextmanager
@@ -111,6 +116,26 @@ def write_text(path: Path | str, text: str) -> None:
 def write_json(path: Path | str, data: object) -> None:
     """Write figures or a record atomically, for people to read, too."""
     write_text(path, json.dumps(data, indent=1, ensure_ascii=False) + "\n")
+
+
+def read_record(path: Path, kind: str, name: str) -> dict[str, Any]:
+    """A record that :func:`write_json` wrote.
+
+    Args:
+        kind: what it says that it is.
+        name: the same for people, in an error.
+
+    Raises:
+        UserError: the file holds something else.
+        FileNotFoundError: there is none.
+    """
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError):
+        raise UserError(f"{path}: not JSON, or truncated") from None
+    if not isinstance(record, dict) or record.get("kind") != kind:
+        raise UserError(f"{path}: is no record of {name}")
+    return record
 
 
 def content_hash(tensors: Tensors, metadata: Mapping[str, Any]) -> str:

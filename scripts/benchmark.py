@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from models.errors import UserError
-from scripts.options import json_option, output_option
+from scripts.options import checkpoint_option, json_option, output_option
 
 ENGINES = ("reference", "streams", "keras", "hls", "rtl")
 
@@ -25,7 +25,7 @@ ENGINES = ("reference", "streams", "keras", "hls", "rtl")
     multiple=True,
     help="Which one, may be given more than once; all if not given. 'streams' is the reference on 64.",
 )
-@click.option("--checkpoint", type=click.Path(path_type=Path), help="Quantized network; the shipped w8a8.")
+@checkpoint_option
 @click.option(
     "--characters", default=20_000, show_default=True, help="For the fast ones; a tenth for HLS and RTL."
 )
@@ -51,10 +51,11 @@ def command(
     from rich.console import Console
     from rich.table import Table
 
-    from models.checkpoint import Checkpoint, shipped
+    from models.checkpoint import load_quantized
     from models.store import write_json
+    from scripts.tables import show
 
-    loaded = Checkpoint.load(checkpoint or shipped("w8a8"))
+    loaded = load_quantized(checkpoint)
     console = Console()
     rates: dict[str, float] = {}
     for name in engines or ENGINES:
@@ -64,7 +65,7 @@ def command(
     table = Table("engine", "characters/s", *(["ratio"] if base else []))
     for name, rate in rates.items():
         table.add_row(name, f"{rate:,.0f}", *([f"{rate / base:.3g}"] if base else []))
-    console.print(table)
+    show(table, console)
     if json_path:
         write_json(json_path, {f"{k}_chars_per_s": round(v) for k, v in rates.items()})
 

@@ -4,23 +4,23 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import click
-from numpy.typing import NDArray
 
-from models.checkpoint import Checkpoint, preset_spec, shipped
-from models.errors import UserError
-from models.spec import DEFAULT_PRESET, PRESETS, NetworkSpec
+from models.checkpoint import load_float, preset_spec
+from models.spec import DEFAULT_PRESET, PRESETS
 from models.store import write_json
-from scripts.options import CHARACTERS, corpus_options, json_option, window_option, windows, windows_of
-from scripts.ranges import short
+from scripts.options import (
+    corpus_options,
+    float_option,
+    json_option,
+    window_option,
+    windows_of,
+)
 
 
 @click.command(name="calibrate")
-@click.option(
-    "--checkpoint", type=click.Path(path_type=Path), help="A float network; the shipped one if not given."
-)
+@float_option
 @click.option("--preset", type=click.Choice(tuple(PRESETS)), default=DEFAULT_PRESET, show_default=True)
 @corpus_options
 @window_option
@@ -45,15 +45,13 @@ def command(
     from rich.console import Console
     from rich.table import Table
 
-    from models.calibrate import calibrate_by_loss
+    from models.calibrate import calibrate_by_loss, calibrated
     from models.evaluate import bits_of_streams
     from models.partial import PartlyQuantized, format_names
-    from scripts.figures import training_figures
-    from scripts.records import training_records
+    from scripts.records import training_figures, training_records
+    from scripts.tables import show
 
-    source = Checkpoint.load(checkpoint or shipped("float"))
-    if source.spec is not None:
-        raise UserError(f"{checkpoint}: is quantized already; this takes a float network")
+    source = load_float(checkpoint)
     codes = windows_of(source, corpus, corpus_file, characters)
     half = len(codes) // 2
     spec = preset_spec(source, preset)
@@ -75,20 +73,23 @@ def command(
     for heading in ("signal", preset, "calibrated"):
         table.add_column(heading)
     for name, formats in changed.items():
-        table.add_row(name, *map(short, formats))
-    console.print(table if changed else f"no format of {preset} is better elsewhere")
+        table.add_row(name, *(fmt.short for fmt in formats))
+    if changed:
+        show(table, console)
+    else:
+        console.print(f"no format of {preset} is better elsewhere")
     table = Table(title=f"{held_out.size:,} characters that formats were not fitted to")
     for heading in ("network", "BPC", "above float"):
         table.add_column(heading, justify="left" if heading == "network" else "right")
     for name, value in bits.items():
         table.add_row(name, f"{value:.4f}", f"{value - bits['float']:+.4f}" if name != "float" else "")
-    console.print(table)
+    show(table, console)
     trained = training_figures(training_records()).get(Path(str(source.corpus.get("name"))).stem, {})
     delta = trained.get(preset, {}).get("delta_test_bpc")
     if delta is not None:
         console.print(f"training with the rounding gave {delta:+.4f} above float on the test split")
     if output:
-        _checkpoint(source, fitted).save(output)
+        calibrated(source, fitted).save(output)
         console.print(f"wrote {output}", soft_wrap=True)
     if json_path:
         data = {
@@ -98,15 +99,3 @@ def command(
             "trained_delta_test_bpc": delta,
         }
         write_json(json_path, data)
-
-
-def calibrated(source: Checkpoint, spec: NetworkSpec, codes: NDArray[Any]) -> Checkpoint:
-    """A float network with the formats of ``spec``, their binary points fitted to a text."""
-    from models.calibrate import calibrate_by_loss
-
-    return _checkpoint(source, calibrate_by_loss(spec, source.weights, windows(codes, CHARACTERS)))
-
-
-def _checkpoint(source: Checkpoint, fitted: NetworkSpec) -> Checkpoint:
-    record = {"calibrated": fitted.preset, "from": source.sha256}
-    return Checkpoint(source.vocabulary, source.weights, fitted, source.corpus, record)

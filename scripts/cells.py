@@ -107,6 +107,8 @@ def _measure(
 def _print(console: Any, record: Mapping[str, Any]) -> None:
     from rich.table import Table
 
+    from scripts.tables import show
+
     options = record["options"]
     table = Table(
         title=f"{record['corpus']['name']}; {options['epochs']:g} epochs in batches of {options['batch']}, "
@@ -127,7 +129,7 @@ def _print(console: Any, record: Mapping[str, Any]) -> None:
             f"{rounded['test']:.4f}" if rounded else "",
             f"{row['minutes']:g}",
         )
-    console.print(table)
+    show(table, console)
     console.print("rounded: test BPC of the integers, formats calibrated, no training after it")
     table = Table(title="gradient of a loss with respect to the state d characters before, relative to d = 1")
     table.add_column("cell")
@@ -141,7 +143,7 @@ def _print(console: Any, record: Mapping[str, Any]) -> None:
             *(f"{after[d - 1] / after[0]:.1e}" for d in SHOWN_DISTANCES[1:]),
             f"{100 * sum(b['clipped'] for b in bins) / len(bins):.0f} %",
         )
-    console.print(table)
+    show(table, console)
 
 
 def draw(record: Mapping[str, Any], path: Path) -> None:

@@ -11,7 +11,7 @@ import click
 
 from models.errors import CheckError, UserError
 from scripts.engines import ENGINES, SIMULATORS
-from scripts.options import json_option, output_option, text_codes, text_options
+from scripts.options import checkpoint_option, json_option, output_option, text_codes, text_options
 
 if TYPE_CHECKING:
     from models.network import IntegerNetwork
@@ -22,8 +22,9 @@ BEHIND = 1  # characters in the waveform behind the one that differs, whose last
 
 
 @click.command(name="compare")
-@click.argument("engines", metavar="A B", nargs=2, type=click.Choice(ENGINES))
-@click.option("--checkpoint", type=click.Path(path_type=Path), help="Quantized network; the shipped w8a8.")
+@click.argument("engine_a", metavar="A", type=click.Choice(ENGINES))
+@click.argument("engine_b", metavar="B", type=click.Choice(ENGINES))
+@checkpoint_option
 @text_options
 @click.option(
     "--rtl-project",
@@ -36,7 +37,8 @@ BEHIND = 1  # characters in the waveform behind the one that differs, whose last
 @click.pass_context
 def command(
     ctx: click.Context,
-    engines: tuple[str, str],
+    engine_a: str,
+    engine_b: str,
     checkpoint: Path | None,
     text: str | None,
     text_file: Path | None,
@@ -53,17 +55,18 @@ def command(
     """
     from rich.console import Console
 
-    from models.checkpoint import Checkpoint, shipped
+    from models.checkpoint import load_quantized
     from models.freeze import freeze
     from models.store import write_json
     from scripts.engines import trace
     from sim.trace import compare
 
-    if engines[0] == engines[1]:
-        raise UserError(f"{engines[0]} is one engine; give two of {', '.join(ENGINES)}")
+    engines = (engine_a, engine_b)
+    if engine_a == engine_b:
+        raise UserError(f"{engine_a} is one engine; give two of {', '.join(ENGINES)}")
     if rtl_project and not set(engines) & set(SIMULATORS):
         raise UserError(f"--rtl-project is for {' and '.join(SIMULATORS)}, not for {' and '.join(engines)}")
-    loaded = Checkpoint.load(checkpoint or shipped("w8a8"))
+    loaded = load_quantized(checkpoint)
     network = freeze(loaded)
     codes = text_codes(network.vocabulary, text, text_file, characters)
     console = Console(soft_wrap=True, highlight=False, markup=False)

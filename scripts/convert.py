@@ -8,26 +8,26 @@ from typing import Any
 
 import click
 
+from hls.convert import CLOCK_PERIOD
+from hls.synthesis import DEFAULT_PART, full_part
 from models.errors import UserError
-from scripts.options import array_options
+from scripts.options import array_options, checkpoint_option, reuse_factor_option
 
 BACKENDS = ("Vitis", "OpenRTL")
 
 
 @click.command(name="convert")
-@click.option(
-    "--checkpoint", type=click.Path(path_type=Path), help="Quantized network; the shipped w8a8 if not given."
-)
+@checkpoint_option
 @click.option(
     "--backend", type=click.Choice(BACKENDS, case_sensitive=False), default="Vitis", show_default=True
 )
 @click.option(
     "--output", type=click.Path(path_type=Path, file_okay=False), help="Folder; build/BACKEND if not given."
 )
-@click.option("--reuse-factor", type=int, help="Vitis: clock cycles of each matrix product.")
+@reuse_factor_option("Vitis: clock cycles of each matrix product.")
 @array_options
-@click.option("--part", help="FPGA; a Zynq-7020 if not given.")
-@click.option("--clock-period", type=float, help="Vitis: in ns; 10 if not given.")
+@click.option("--part", help=f"FPGA; {full_part(DEFAULT_PART)} if not given.")
+@click.option("--clock-period", type=float, help=f"Vitis: in ns; {CLOCK_PERIOD} if not given.")
 @click.option("--compile", "compiled", is_flag=True, help="Compile for simulation, too.")
 def command(
     checkpoint: Path | None,
@@ -42,7 +42,7 @@ def command(
     compiled: bool,
 ) -> None:
     """Write the project of a quantized network: HLS C++ (Vitis) or SystemVerilog (OpenRTL)."""
-    from models.checkpoint import Checkpoint, shipped
+    from models.checkpoint import load_quantized
 
     given: dict[str, Any] = {"dsp": dsp, "lanes": lanes, "parity": parity or None, "part": part}
     given |= {"reuse_factor": reuse_factor, "clock_period": clock_period}
@@ -51,9 +51,7 @@ def command(
         if name in options:
             other = BACKENDS[backend == "Vitis"]
             raise UserError(f"--{name.replace('_', '-')} is an option of --backend {other}, not of {backend}")
-    loaded = Checkpoint.load(checkpoint or shipped("w8a8"))
-    if loaded.spec is None:
-        raise UserError(f"{checkpoint} holds a float network; quantize it first")
+    loaded = load_quantized(checkpoint)
 
     from hls.convert import compile_model, convert, save
     from hls.graph import network_from_graph

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from models.corpus import load_corpus
+from models.corpus import PARTS, load_corpus
 from models.store import write_text
 from scripts.options import corpus_options
 
@@ -19,7 +19,7 @@ def command(corpus: str, corpus_file: Path | None, write: Path | None) -> None:
     """Describe a corpus: length, character set, splits, SHA-256."""
     text = load_corpus(corpus, corpus_file)
     split = text.split()
-    parts = ", ".join(f"{part} {len(split.part(part)):,}" for part in ("train", "validation", "test"))
+    parts = ", ".join(f"{part} {len(split.part(part)):,}" for part in PARTS)
     click.echo(f"name        {text.name}")
     click.echo(f"characters  {len(text):,} ({parts})")
     click.echo(f"vocabulary  {len(text.vocabulary)}: {text.vocabulary!r}")

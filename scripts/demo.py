@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from scripts.options import output_option
+from scripts.options import checkpoint_option, corpus_options, output_option, part_option
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -27,11 +27,15 @@ MINIMUM = 16  # characters; the state has then been through all of the schedule'
 @click.command(name="demo")
 @click.option("--characters", default=2048, show_default=True, help="Held-out characters to compare on.")
 @output_option("build/demo", "Folder for projects, logs and summary.json.")
-@click.option("--corpus", default="shakespeare", show_default=True, help="Corpus that the checkpoints know.")
-@click.option("--corpus-file", type=click.Path(path_type=Path), help="A UTF-8 text of yours instead.")
-@click.option("--float", "float_file", type=click.Path(path_type=Path), help="Float checkpoint.")
-@click.option("--checkpoint", type=click.Path(path_type=Path), help="Quantized checkpoint.")
-@click.option("--part", default="xc7z020", show_default=True, help="Zynq-7000 device to synthesize for.")
+@corpus_options
+@click.option(
+    "--float",
+    "float_file",
+    type=click.Path(path_type=Path),
+    help="A float network; the shipped one if not given.",
+)
+@checkpoint_option
+@part_option("Zynq-7000 device to synthesize for.")
 @click.option("--synthesis/--no-synthesis", default=True, show_default=True, help="Run Yosys, too.")
 @click.pass_context
 def command(
@@ -54,30 +58,26 @@ def command(
     from rich.console import Console
 
     from hls.synthesis import part_name
-    from models.checkpoint import Checkpoint, shipped
+    from models.checkpoint import load_float, load_quantized
     from models.corpus import load_corpus
     from models.errors import UserError
 
     if characters < MINIMUM:
         raise UserError(f"--characters is {characters}; it must be at least {MINIMUM}")
     part = part_name(part)
-    floating = Checkpoint.load(float_file or shipped("float"))
-    quantized = Checkpoint.load(checkpoint or shipped("w8a8"))
-    if floating.spec is not None:
-        raise UserError(f"{float_file}: holds a quantized network; --float takes a float one")
-    text = load_corpus(corpus, corpus_file) if corpus_file else load_corpus(corpus)
-    text = text.with_vocabulary(quantized.vocabulary)
+    floating = load_float(float_file)
+    quantized = load_quantized(checkpoint)
+    text = load_corpus(corpus, corpus_file).with_vocabulary(quantized.vocabulary)
     held_out = text.split().part("validation")
     if len(held_out) <= characters:
         raise UserError(f"--characters is {characters}; the validation split has {len(held_out)} characters")
     console = Console()
     demo = Demo(output, console)
-    summary = demo.run(text, held_out, characters, floating, quantized, part if synthesis else None)
+    demo.run(text, held_out, characters, floating, quantized, part if synthesis else None)
     if not demo.exact:
         console.print(f"[bold red]NOT EXACT[/]: {demo.first}")
         ctx.exit(1)
     console.print(f"Exact everywhere. Summary: {output / 'summary.json'}, {output / 'summary.md'}")
-    assert summary
 
 
 class Demo:
@@ -90,15 +90,13 @@ class Demo:
 
     def run(
         self, text: Any, held_out: Any, characters: int, floating: Any, quantized: Any, part: str | None
-    ) -> dict[str, Any]:
-        """Everything, in the order in which data flows; returns the summary."""
-        from hls import simulate
+    ) -> None:
+        """Everything, in the order in which data flows; leaves the summary in the folder."""
         from hls.convert import compile_model, convert
         from hls.synthesis import synthesize
-        from models.evaluate import evaluate_keras, evaluate_reference
-        from models.float_lstm import float_model
         from models.freeze import freeze
         from models.quantized import quantized_model, trace
+        from scripts.engines import rtl_figures
         from sim.reference import Reference
 
         self.output.mkdir(parents=True, exist_ok=True)
@@ -113,17 +111,7 @@ class Demo:
         with ThreadPoolExecutor(1) as pool:
             synthesis = pool.submit(synthesize, self.output / "rtl" / "rtl", part) if part else None
 
-            size = f"{len(held_out):,} characters"
-            bits: dict[str, Any] = {"split": "validation"}
-            for name, run in (
-                ("float", lambda: evaluate_keras(float_model(floating), held_out)),
-                ("quantized", lambda: evaluate_keras(model, held_out)),
-                ("reference", lambda: evaluate_reference(network, held_out)),
-            ):
-                bits[name] = self._step(f"bits per character, {name}, {size}", run, "{:.4f}".format)
-            if bits["quantized"] != bits["reference"]:
-                self._fail("bits per character of the quantized model and the reference differ")
-
+            bits = self._evaluate(floating, model, network, held_out)
             expected: dict[str, Any] = {}
             self._step("reference, every signal", lambda: Reference(network).run(codes, expected))
             seconds = _seconds(lambda: Reference(network).run(held_out[:20_000]))
@@ -133,13 +121,8 @@ class Demo:
             found = self._step("quantized Keras model, every signal", lambda: trace(model, codes))
             exactness["keras"] = self._compare("keras", network, expected, found)
 
-            hls = convert(model, self.output / "hls")
-            self._step("HLS C++ by hls4ml, compiled with g++", lambda: compile_model(hls))
-            found = self._step("HLS C++, every signal", lambda: simulate.trace(hls, codes))
+            found, speed["hls_chars_per_s"] = self._hls(model, codes)
             exactness["hls"] = self._compare("hls", network, expected, found)
-            simulate.reset(hls)
-            seconds = _seconds(lambda: simulate.run(hls, codes))
-            speed["hls_chars_per_s"] = round(len(codes) / seconds)
 
             self._step("RTL, built with Verilator", lambda: compile_model(graph))
             rtl = graph.rtl
@@ -169,7 +152,35 @@ class Demo:
         decode = "".join(network.vocabulary[code] for code in written.get("generated", ()))
         before = "".join(network.vocabulary[code] for code in prime[-120:])
         self._write(summary, before, decode)
-        return summary
+
+    def _evaluate(self, floating: Any, model: Any, network: Any, held_out: Any) -> dict[str, Any]:
+        """Bits per character of the float network, the quantized model and the integers."""
+        from models.evaluate import evaluate_keras, evaluate_reference
+        from models.float_lstm import float_model
+
+        size = f"{len(held_out):,} characters"
+        bits: dict[str, Any] = {"split": "validation"}
+        for name, run in (
+            ("float", lambda: evaluate_keras(float_model(floating), held_out)),
+            ("quantized", lambda: evaluate_keras(model, held_out)),
+            ("reference", lambda: evaluate_reference(network, held_out)),
+        ):
+            bits[name] = self._step(f"bits per character, {name}, {size}", run, "{:.4f}".format)
+        if bits["quantized"] != bits["reference"]:
+            self._fail("bits per character of the quantized model and the reference differ")
+        return bits
+
+    def _hls(self, model: Any, codes: Any) -> tuple[dict[str, Any], int]:
+        """Every signal of the HLS C++, and how many characters a second it computes without them."""
+        from hls import simulate
+        from hls.convert import compile_model, convert
+
+        graph = convert(model, self.output / "hls")
+        self._step("HLS C++ by hls4ml, compiled with g++", lambda: compile_model(graph))
+        found = self._step("HLS C++, every signal", lambda: simulate.trace(graph, codes))
+        simulate.reset(graph)
+        seconds = _seconds(lambda: simulate.run(graph, codes))
+        return found, round(len(codes) / seconds)
 
     def _step(self, title: str, run: Callable[[], T], show: Callable[[T], str] | None = None) -> T:
         started = time.monotonic()
@@ -216,19 +227,6 @@ class Demo:
         self.console.rule()
         if self.exact:
             self.console.print(*_figures(summary), sep="\n", highlight=False)
-
-
-def rtl_figures(network: Any, lanes: int, scored: Any, written: Any) -> dict[str, Any]:
-    """Measured cycles, and how much of the array's time was of use."""
-    macs = network.spec.macs_per_character()
-    runs = {"score": scored, "generate": written}
-    cycles = {name: run["cycles_per_character"] for name, run in runs.items() if run}
-    return {
-        "mac_lanes": lanes,
-        "macs_per_character": macs,
-        "cycles_per_character": cycles,
-        "mac_utilisation": round(macs / (lanes * max(cycles.values())), 4) if cycles else None,
-    }
 
 
 def _seconds(run: Callable[[], object]) -> float:

@@ -81,7 +81,10 @@ PROGRAMS = (
 )
 
 #: What an extra of the package brings.
-EXTRAS = {"dev": "make test, make lint and zynq-lstm prove"}
+EXTRAS = {
+    "report": "report of zynq-lstm run (its last stage), and pictures",
+    "dev": "make test, make lint and zynq-lstm prove",
+}
 
 #: Distributions that break the project by being there, and why.
 HARMFUL = {
@@ -143,6 +146,8 @@ def packages() -> Iterator[Finding]:
         return
     for text in metadata.requires(PROJECT) or ():
         requirement = Requirement(text)
+        if requirement.name == PROJECT:  # an extra that brings another
+            continue
         extra = next((e for e in EXTRAS if requirement.marker and f'"{e}"' in str(requirement.marker)), None)
         if requirement.marker and not requirement.marker.evaluate({"extra": extra or ""}):
             continue

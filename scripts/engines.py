@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every signal of a quantized network by the name of an engine."""
+"""Engines by name: building them, every signal of a network, and figures of the RTL."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -91,3 +92,23 @@ def _rtl_trace(rtl: Rtl, codes: Raw) -> dict[str, Raw]:
         if not len(found["logits"]):
             raise
         return found
+
+
+def rtl_figures(
+    network: IntegerNetwork, lanes: int, scored: Mapping[str, Any], written: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Measured cycles, and how much of the array's time was of use.
+
+    Args:
+        lanes: multiply-accumulates a cycle.
+        scored, written: reports of :meth:`sim.rtl.Rtl.score` and ``generate``; empty where a run failed.
+    """
+    macs = network.spec.macs_per_character()
+    runs = {"score": scored, "generate": written}
+    cycles = {name: run["cycles_per_character"] for name, run in runs.items() if run}
+    return {
+        "mac_lanes": lanes,
+        "macs_per_character": macs,
+        "cycles_per_character": cycles,
+        "mac_utilisation": round(macs / (lanes * max(cycles.values())), 4) if cycles else None,
+    }

@@ -3,14 +3,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from hls.convert import CLOCK_PERIOD
-from scripts.options import array_options, json_option
+from scripts.options import array_options, json_option, part_option, shape_given, shape_options
 
 if TYPE_CHECKING:
     from hls.estimate import Estimate
@@ -21,23 +20,14 @@ TABLE_LANES = (1, 2, 4, 8, 16, 32, 64, 144, 208, 264)
 
 
 @click.command(name="estimate")
-@click.option("--layers", default=2, show_default=True)
-@click.option("--units", default=128, show_default=True, help="Of every layer.")
-@click.option("--vocabulary", default=78, show_default=True)
-@click.option("--preset", default="w8a8", show_default=True)
-@click.option("--network", type=click.Path(path_type=Path), help="A frozen network or a checkpoint instead.")
+@shape_options
 @array_options
-@click.option("--part", default="xc7z020", show_default=True)
+@part_option()
 @click.option("--clock", default=1000 / CLOCK_PERIOD, show_default=True, help="MHz, for characters a second.")
 @click.option("--table", is_flag=True, help="Lanes against cycles and resources, from the least to the most.")
 @click.option("--synthesize", is_flag=True, help="With --table: count LUTs, too, with Yosys; minutes each.")
 @json_option()
 def command(
-    layers: int,
-    units: int,
-    vocabulary: int,
-    preset: str,
-    network: Path | None,
     dsp: int | None,
     lanes: int | None,
     parity: bool,
@@ -46,6 +36,7 @@ def command(
     table: bool,
     synthesize: bool,
     json_path: Path | None,
+    **shape: Any,
 ) -> None:
     """Predict what an engine takes, how fast it is, and whether it fits, on a part and on all others.
 
@@ -55,16 +46,13 @@ def command(
     from hls.estimate import estimate, fitting_array
     from hls.synthesis import PARTS, part_name
     from models.errors import UserError
-    from models.spec import network_spec
     from models.store import write_json
 
+    if not 1 <= clock <= 1000:
+        raise UserError(f"--clock is {clock:g}; it must be from 1 to 1000 MHz")
     if synthesize and not table:
         raise UserError("--synthesize goes with --table; 'zynq-lstm synth' counts one design")
-    spec = (
-        spec_of(network)
-        if network
-        else network_spec(preset, vocabulary=vocabulary, units=units, layers=layers)
-    )
+    spec = shape_given(**shape)
     if table:
         rows = table_rows(spec, part, synthesize)
         click.echo(lanes_table(rows))
@@ -116,24 +104,6 @@ def _smallest_part(row: dict[str, Any]) -> str | None:
     return min(fits, key=lambda p: PARTS[p]["lut"], default=None)
 
 
-def spec_of(path: Path) -> NetworkSpec:
-    """Of a frozen network, or of a quantized checkpoint."""
-    from models.checkpoint import Checkpoint
-    from models.errors import UserError
-    from models.network import IntegerNetwork
-
-    try:
-        return IntegerNetwork.load(path).spec
-    except UserError as first:
-        try:
-            spec = Checkpoint.load(path).spec
-        except UserError:
-            raise first from None
-        if spec is None:
-            raise UserError(f"{path} holds a float network; quantize it first") from None
-        return spec
-
-
 def _luts(spec: NetworkSpec, one: Estimate) -> int:
     """LUTs by Yosys, of a network with random weights."""
     from tempfile import TemporaryDirectory
@@ -165,8 +135,9 @@ def _print(spec: NetworkSpec, one: Estimate, clock: float) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from hls.feasibility import changes
+    from hls.feasibility import advice, named
     from hls.synthesis import PARTS
+    from scripts.tables import show
 
     has = PARTS[one.part]
     table = Table("", "", show_header=False)
@@ -186,27 +157,26 @@ def _print(spec: NetworkSpec, one: Estimate, clock: float) -> None:
         ("block RAM (36 Kb)", f"{one.bram36:g} of {has['bram36']}"),
         *((f"  {use}", f"{n:g}") for use, n in one.memories.items()),
         (f"fits {one.part}", "yes" if one.fits else "no"),
-        ("what binds", _names(one.binds) or "nothing of the part"),
+        ("what binds", named(one.binds) or "nothing of the part"),
     ):
         table.add_row(name, value)
     console = Console()
-    console.print(table)
+    show(table, console)
     if not one.fits:
-        found = list(changes(spec, one.part))
-        console.print(
-            f"To make it fit, one of: {', '.join(found) or 'nothing here; make the network smaller'}"
-        )
+        console.print(advice(spec, one.part))
 
 
 def _print_parts(found: list[Estimate], clock: float) -> None:
     """The same network on every part."""
     from rich import box
-    from rich.console import Console
-    from rich.table import Table
+    from rich.table import Column, Table
 
+    from hls.feasibility import named
     from hls.synthesis import PARTS
+    from scripts.tables import show
 
-    columns = ("part", "lanes", "cycles", "char/s", "~LUT", "DSP", "BRAM", "fits", "binds")
+    names = ("part", "lanes", "cycles", "char/s", "~LUT", "DSP", "BRAM", "fits", "binds")
+    columns = (Column(name, no_wrap=True) for name in names)
     table = Table(*columns, box=box.SIMPLE, padding=(0, 1, 0, 0))
     for one in found:
         has = PARTS[one.part]
@@ -219,10 +189,6 @@ def _print_parts(found: list[Estimate], clock: float) -> None:
             f"{100 * one.dsp / has['dsp']:.0f} %",
             f"{100 * one.bram36 / has['bram36']:.0f} %",
             "yes" if one.fits else "no",
-            _names(one.binds) or "—",
+            named(one.binds) or "—",
         )
-    Console().print(table)
-
-
-def _names(resources: Sequence[str]) -> str:
-    return ", ".join({"lut": "LUT", "dsp": "DSP", "bram36": "block RAM"}[name] for name in resources)
+    show(table)

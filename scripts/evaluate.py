@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.checkpoint import Checkpoint, shipped
-from models.corpus import CORPORA, Corpus, encode, load_corpus, read_text
+from models.corpus import CORPORA, HELD_OUT, PARTS, Corpus, encode, load_corpus, read_text
 from models.errors import UserError
 from models.evaluate import METRIC, evaluate_keras, evaluate_reference, require_text
 from models.freeze import freeze
@@ -33,8 +33,8 @@ from scripts.options import json_option
 @click.option("--corpus-file", type=click.Path(path_type=Path), help="All of a UTF-8 text of yours instead.")
 @click.option(
     "--split",
-    type=click.Choice(("validation", "test", "train")),
-    default="validation",
+    type=click.Choice(PARTS),
+    default=HELD_OUT[0],
     show_default=True,
 )
 @click.option("--characters", type=int, help="Only the first so many.")
@@ -54,6 +54,8 @@ def command(
     """
     from rich.console import Console
     from rich.table import Table
+
+    from scripts.tables import show
 
     loaded = [Checkpoint.load(path) for path in checkpoints] or [
         Checkpoint.load(shipped(name)) for name in ("float", "w8a8")
@@ -90,7 +92,7 @@ def command(
             f"{row['characters']:,}",
             f"{row['characters_per_second']:,}",
         )
-    console.print(table)
+    show(table, console)
     if json_path:
         data = {"text": where, "metric": METRIC, "engines": rows}
         write_json(json_path, data)

@@ -5,13 +5,12 @@ from __future__ import annotations
 
 import dataclasses
 import statistics
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from scripts.options import json_option, output_option
+from scripts.options import json_option, output_option, part_option
 
 if TYPE_CHECKING:
     from models.network import IntegerNetwork
@@ -24,12 +23,12 @@ def command() -> None:
     """Measure the figures of the documentation; one group of them a subcommand."""
 
 
-@command.command(name="engine")
+@command.command(name="engine", short_help="The RTL engine: cycles, resources, LUT levels.")
 @click.option(
     "--preset", "presets", type=click.Choice(ENGINE_PRESETS), multiple=True, help="Both if not given."
 )
 @click.option("--characters", default=2000, show_default=True, help="To simulate; as many are generated / 4.")
-@click.option("--part", default="xc7z020", show_default=True)
+@part_option()
 @click.option("--synthesis/--no-synthesis", default=True, show_default=True, help="Yosys: minutes a preset.")
 @output_option("build/figures", "Folder for projects, netlists and logs.")
 @json_option()
@@ -67,10 +66,14 @@ def engine(
         ctx.exit(1)
 
 
-@command.command(name="training")
+@command.command(name="training", short_help="Bits per character of the shipped networks.")
 @click.option("--measure", is_flag=True, help="Training throughput too, beside stock Keras: some minutes.")
-@click.option("--rounds", default=7, show_default=True, help="Of --measure; the median counts.")
-@click.option("--updates", default=20, show_default=True, help="A round of --measure.")
+@click.option(
+    "--rounds", type=click.IntRange(1), default=7, show_default=True, help="Of --measure; the median counts."
+)
+@click.option(
+    "--updates", type=click.IntRange(1), default=20, show_default=True, help="A round of --measure."
+)
 @json_option()
 def training(measure: bool, rounds: int, updates: int, json_path: Path | None) -> None:
     """Bits per character of the networks whose training records are shipped.
@@ -84,7 +87,8 @@ def training(measure: bool, rounds: int, updates: int, json_path: Path | None) -
     from models.spec import DEFAULT_PRESET
     from models.store import write_json
     from scripts import throughput
-    from scripts.records import training_records
+    from scripts.records import training_figures, training_records
+    from scripts.tables import show
 
     console = Console()
     figures: dict[str, Any] = training_figures(training_records())
@@ -102,7 +106,7 @@ def training(measure: bool, rounds: int, updates: int, json_path: Path | None) -
                 "" if delta is None else f"{delta:+.4f}",
                 f"{row['minutes']:g}",
             )
-    console.print(table)
+    show(table, console)
     if "minutes" in figures:
         console.print(f"zynq-lstm train, all stages: {figures['minutes']:g} minutes")
     if measure:
@@ -119,7 +123,7 @@ def training(measure: bool, rounds: int, updates: int, json_path: Path | None) -
         write_json(json_path, figures)
 
 
-@command.command(name="verification")
+@command.command(name="verification", short_help="Random networks, mutants, coverage, bad inputs.")
 @click.option(
     "--records",
     "folder",
@@ -132,56 +136,19 @@ def verification(folder: Path | None, json_path: Path | None) -> None:
 
     Read from the last runs' records, each with its date and commit (+: with changes); nothing runs.
     """
-    from rich.console import Console
     from rich.table import Table
 
     from models.store import write_json
+    from scripts.tables import show
     from sim import records
 
     folder = folder or records.FOLDER
     table = Table("figure", "found", "date", "commit")
     for row in records.rows(folder):
         table.add_row(*row)
-    Console().print(table)
+    show(table)
     if json_path:
         write_json(json_path, records.figures(folder))
-
-
-def training_figures(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """BPC and minutes by corpus and network, and the minutes of ``zynq-lstm train`` with its defaults."""
-    from models.corpus import CORPORA
-    from models.spec import DEFAULT_PRESET, PRESETS
-
-    figures: dict[str, Any] = {}
-    by_corpus: dict[str, dict[str, Mapping[str, Any]]] = {}
-    for record in records:
-        by_corpus.setdefault(Path(record["corpus"]["name"]).stem, {})[record["stage"]] = record
-    for corpus, stages in by_corpus.items():
-        figures[corpus] = {}
-        for stage in ("base", "float", *PRESETS):
-            if stage not in stages:
-                continue
-            bits = stages[stage]["bits_per_character"]
-            row = {"validation_bpc": bits["validation"], "test_bpc": bits["test"]}
-            if stage in PRESETS and _length(stages[stage]) == _length(stages.get("float", {})):
-                row["delta_test_bpc"] = bits["test"] - stages["float"]["bits_per_character"]["test"]
-            figures[corpus][stage] = row | {"minutes": stages[stage]["minutes"]}
-    default = by_corpus.get(CORPORA[0], {})
-    if {"float", DEFAULT_PRESET} <= set(default):
-        parts = [default["float"]["base"], default["float"], default[DEFAULT_PRESET]]
-        figures["minutes"] = round(sum(part["minutes"] for part in parts), 1)
-    return figures
-
-
-def _length(record: Mapping[str, Any]) -> tuple[Any, ...] | None:
-    """How long a network was trained: beside which base, how many updates in all, of how many characters."""
-    if not record:
-        return None
-    base, options = record["base"], record["options"]
-    updates = record["updates"]
-    if record.get("quantized_from") != "seed":
-        updates += base["updates"]
-    return base["sha256"], updates, options["batch"], options["steps"]
 
 
 def _measure(
@@ -192,8 +159,9 @@ def _measure(
 
     from hls.design import Design
     from hls.estimate import fitting_array
-    from hls.netlist import Netlist, check, summary
-    from hls.synthesis import results, synthesize
+    from hls.netlist import check, summary, synthesized
+    from hls.synthesis import synthesize
+    from scripts.engines import rtl_figures
     from sim.rtl import Rtl, write_project
 
     network = _network(preset)
@@ -203,21 +171,14 @@ def _measure(
         rtl = Rtl.build(design, folder)
         scored = rtl.score(codes).report
         written = rtl.generate(codes[:8], max(16, characters // 4)).report
-    cycles = {name: run["cycles_per_character"] for name, run in (("generate", written), ("score", scored))}
-    macs, lanes = network.spec.macs_per_character(), design.array.lanes
-    figures: dict[str, Any] = {
-        "cycles_per_character": cycles,
-        "mac_utilisation": round(macs / (lanes * max(cycles.values())), 4),
-        "mac_lanes": lanes,
-        "macs_per_character": macs,
-        "rtl_chars_per_s": round(scored["characters"] / scored["seconds"]),
-    }
+    figures = rtl_figures(network, design.array.lanes, scored, written)
+    figures["rtl_chars_per_s"] = round(scored["characters"] / scored["seconds"])
     if not synthesis:
         return figures, []
     with console.status(f"{preset}: synthesis with Yosys, some minutes"):
         write_project(design, folder / "rtl")
         report = synthesize(folder / "rtl", part)
-    found = check(Netlist(results(folder / "rtl") / "netlist.json"))
+    found = check(synthesized(folder / "rtl"))
     for line in summary(found):
         console.print(f"{preset}: {line}", highlight=False, markup=False)
     resources = {name: report[name] for name in ("dsp", "bram36", "lut", "ff")}
@@ -241,6 +202,7 @@ def _print(console: Any, figures: dict[str, dict[str, Any]]) -> None:
     from rich.table import Table
 
     from hls.schedule import MODES
+    from scripts.tables import show
 
     table = Table("", *figures)
     names = [n for n in next(iter(figures.values())) if n != "cycles_per_character"]
@@ -250,4 +212,4 @@ def _print(console: Any, figures: dict[str, dict[str, Any]]) -> None:
         )
     for name in names:
         table.add_row(name.replace("_", " "), *(f"{f.get(name, ''):,}" for f in figures.values()))
-    console.print(table)
+    show(table, console)

@@ -10,13 +10,13 @@ from typing import Any
 
 import click
 
-from models.checkpoint import Checkpoint, preset_spec, shipped
+from models.checkpoint import Checkpoint, load_float, preset_spec
 from models.errors import UserError
 from models.evaluate import estimate_reference
 from models.freeze import freeze
-from models.spec import PRESETS, NetworkSpec, fit_weight_formats, with_formats
+from models.spec import DEFAULT_PRESET, PRESETS, NetworkSpec, fit_weight_formats, with_formats
 from models.store import write_json
-from scripts.options import corpus_options, held_out, json_option
+from scripts.options import corpus_options, float_option, held_out, json_option
 from sim.fixed import FixedFormat
 
 # Fields of LstmFormats (W, U and b together as 'weights' and 'b'), and what to try for each.
@@ -50,15 +50,11 @@ VARIATIONS: dict[str, tuple[str, ...]] = {
 
 
 @click.command(name="formats")
-@click.option(
-    "--checkpoint",
-    type=click.Path(path_type=Path),
-    help="A float network; the shipped one if not given.",
-)
+@float_option
 @click.option(
     "--preset",
     type=click.Choice(tuple(PRESETS)),
-    default="w8a8",
+    default=DEFAULT_PRESET,
     show_default=True,
     help="What each row changes one thing in.",
 )
@@ -86,13 +82,14 @@ def command(
 
     from models.evaluate import estimate_keras
     from models.float_lstm import float_model
+    from scripts.tables import show
 
     for name in only:
         if name not in VARIATIONS:
             raise UserError(f"unknown signal {name!r}; legal are {', '.join(VARIATIONS)}")
     if characters < 2:
         raise UserError(f"--characters is {characters}; it must be at least 2")
-    source = Checkpoint.load(checkpoint or shipped("float"))
+    source = load_float(checkpoint)
     codes = held_out(source, corpus, corpus_file)[:characters]
 
     console = Console()
@@ -108,7 +105,7 @@ def command(
         rows.append({"signal": signal, "format": text, "bits": _bits(source, spec, codes) - float_bits})
     for row in rows:
         table.add_row(row["signal"], row["format"], f"{row['bits']:+.4f}")
-    console.print(table)
+    show(table, console)
     if json_path:
         data = {"characters": len(codes), "float": float_bits, "above_float": rows}
         write_json(json_path, data)

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from models.errors import CheckError, UserError
+from models.errors import CheckError, UserError, require_package
 from scripts.options import json_option, output_option
+from sim.simulator import SIMULATORS, available
 
 if TYPE_CHECKING:
     from sim.random_networks import Case
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 @click.option("--seed", default=1, show_default=True, help="Equal seeds try equal networks.")
 @click.option(
     "--simulator",
-    type=click.Choice(("icarus", "verilator")),
+    type=click.Choice(SIMULATORS),
     default="icarus",
     show_default=True,
     help="Icarus builds a small network in a second, Verilator in half a minute.",
@@ -59,12 +60,10 @@ def command(
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
     from models.store import write_json
-    from sim.simulator import available
 
-    try:
-        from sim.random_networks import Case, Engines, search
-    except ModuleNotFoundError as error:
-        raise UserError(f"Python package {error.name} is not installed; install it with pip") from None
+    require_package("hypothesis")
+    from sim.random_networks import Case, Engines, search
+
     if not available(simulator):
         raise UserError(f"simulator {simulator} is not installed; --simulator has another")
     engines = Engines(output, simulator, hls, keras)

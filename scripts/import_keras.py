@@ -25,7 +25,7 @@ WINDOW = 128  # characters that each start from a zero state, where the model do
 
 
 @click.command(name="import-keras")
-@click.argument("model", type=click.Path(path_type=Path))
+@click.argument("model", type=click.Path(path_type=Path, exists=True, dir_okay=False))
 @click.option("--vocabulary", help="The characters in the order of their codes.")
 @click.option(
     "--vocabulary-file",
@@ -34,6 +34,7 @@ WINDOW = 128  # characters that each start from a zero state, where the model do
     "characters, sorted, are the vocabulary.",
 )
 @click.option(
+    "--text-file",
     "--text",
     "text_file",
     type=click.Path(path_type=Path),
@@ -82,7 +83,7 @@ def command(
     if text_file is not None:
         text = read_text(text_file)
     if text is None:
-        raise UserError("formats are calibrated on a text: give --text")
+        raise UserError("formats are calibrated on a text: give --text-file")
     imported = import_model(model, preset)
     wanted = imported.spec.vocabulary
     if len(vocabulary) != wanted:
@@ -144,6 +145,8 @@ def _print(rows: list[Deviation], notes: tuple[str, ...]) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from scripts.tables import show
+
     table = Table(title="each row rounds one thing alone; differences are from their model's logits")
     for heading in ("", "theirs", "ours"):
         table.add_column(heading, overflow="fold")
@@ -159,6 +162,6 @@ def _print(rows: list[Deviation], notes: tuple[str, ...]) -> None:
             f"{row.mean:.2g}",
         )
     console = Console()
-    console.print(table)
+    show(table, console)
     for note in notes:
         console.print(note, markup=False, highlight=False)

@@ -3,21 +3,26 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 from pathlib import Path
 
 import click
 
-from scripts.options import set_option
+from scripts.options import config_argument, set_option
 
 
 @click.command(name="init")
-@click.argument("file", type=click.Path(path_type=Path, dir_okay=False), default=Path("flow.toml"))
+@config_argument("file", "FILE")
 @click.option("--preset", default="shipped", show_default=True, help="What to begin with; --list shows them.")
 @set_option
 @click.option("--list", "listed", is_flag=True, help="Show the presets and write nothing.")
 @click.option("--overwrite", is_flag=True, help="Replace a file that is there.")
 def command(file: Path, preset: str, changes: tuple[str, ...], listed: bool, overwrite: bool) -> None:
-    """Write a configuration FILE with every key, what it means, its default and what is legal."""
+    """Write a configuration FILE with every key, what it means, its default and what is legal.
+
+    FILE is flow.toml if not given.
+    """
     from models.errors import UserError
     from models.store import write_text
     from scripts.flow.load import PRESETS, checked, parsed, preset_file, written
@@ -32,9 +37,12 @@ def command(file: Path, preset: str, changes: tuple[str, ...], listed: bool, ove
         raise UserError(f"{file}: is there already; choose another name, or give --overwrite")
     text = source.read_text(encoding="utf-8")
     config = checked(parsed(text), source, text, changes)
+    name = os.fsencode(file.name).decode("utf-8", "replace")
     heading = (
         f"Preset {preset}: {text.splitlines()[1].lstrip('# ')}\n"
-        f"'zynq-lstm run {file.name}' does it. A line that begins with # and a key is a default."
+        f"To run it: {shlex.join(['zynq-lstm', 'run', name])}\n"
+        "A line that begins with # and a key is a default."
     )
     write_text(file, written(config, heading))
-    click.echo(f"wrote {file}; 'zynq-lstm run {file} --dry-run' shows what it means to do")
+    dry_run = shlex.join(["zynq-lstm", "run", str(file), "--dry-run"])
+    click.echo(f"wrote {file}; to see what it means to do: {dry_run}")

@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from models.checkpoint import Checkpoint, preset_spec, shipped
+from models.checkpoint import Checkpoint, load_float, preset_spec
 from models.corpus import load_corpus
 from models.spec import PRESETS
 from models.store import write_json
-from scripts.figures import training_figures
-from scripts.options import corpus_options, json_option
-from scripts.records import load_record, training_records
+from scripts.options import corpus_options, float_option, json_option, part_option
+from scripts.records import load_record, training_figures, training_records
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -22,15 +21,13 @@ if TYPE_CHECKING:
 
 @click.command(name="ladder")
 @click.option("--measure", is_flag=True, help="Measure anew instead of reading a record: some minutes.")
-@click.option(
-    "--checkpoint", type=click.Path(path_type=Path), help="A float network; the shipped one if not given."
-)
+@float_option
 @corpus_options
 @click.option("--preset", "presets", type=click.Choice(tuple(PRESETS)), multiple=True, help="All if none.")
 @click.option("--record", type=click.Path(path_type=Path), help="To print; the shipped one if not given.")
 @json_option("Write the record there.")
 @click.option("--plot", type=click.Path(path_type=Path), help="Draw it there: SVG, PDF or PNG.")
-@click.option("--part", default="xc7z020", show_default=True, help="For which the estimate is.")
+@part_option("For which the estimate is.")
 def command(
     measure: bool,
     checkpoint: Path | None,
@@ -53,7 +50,7 @@ def command(
     from models import ladder
 
     console = Console()
-    source = Checkpoint.load(checkpoint or shipped("float"))
+    source = load_float(checkpoint)
     if measure:
         text = load_corpus(corpus, corpus_file)
         with console.status("measuring") as status:
@@ -87,6 +84,8 @@ def _print(
 ) -> None:
     from rich.table import Table
 
+    from scripts.tables import show
+
     table = Table(title=f"{record['corpus']['name']}; {record['metric']}", pad_edge=False)
     for heading in ("preset", "rounded"):
         table.add_column(heading)
@@ -105,7 +104,7 @@ def _print(
             f"{engine['cycles']:,}" if engine else "",
             f"{engine['bram36']:g}" if engine else "",
         )
-    console.print(table)
+    show(table, console)
 
 
 def draw(rows: Sequence[Mapping[str, Any]], engines: Mapping[str, Mapping[str, Any]], path: Path) -> None:

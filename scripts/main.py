@@ -9,16 +9,18 @@ imports TensorFlow (through :mod:`models.quiet`), Keras, hls4ml, cocotb and matp
 functions, never at its top**, which its own ``--help`` needs; ``tests/test_cli.py`` checks that.
 
 Exit codes: 0 success, 1 a defect or a check that failed (the verb says which), 2 bad input or
-usage, 130 interrupted.
+usage, 130 interrupted, 141 the output's reader went away.
 """
 
 from __future__ import annotations
 
 import difflib
-import errno
-import importlib
+import importlib.util
+import io
 import os
 import re
+import select
+import signal
 import sys
 import traceback
 from collections.abc import Sequence
@@ -30,6 +32,7 @@ import scripts
 from models.errors import CheckError, UserError
 
 PROG = "zynq-lstm"
+STDOUT = 1  # its descriptor
 _SUMMARY = re.compile(rf'^"""``{PROG} ([a-z-]+)``: (.+?)(?:"""|$)', re.M)
 #: Packages that only some verbs need, and the extra that brings them.
 EXTRAS = {"jinja2": "report", "matplotlib": "report"}
@@ -130,9 +133,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one verb; returns the exit code (see the module's docstring)."""
     args = list(sys.argv[1:] if argv is None else argv)
     show_traceback = "--traceback" in args[: _first_verb(args)]
+    _accept_any_character()
+    if argv is None:  # a program of its own: what ends it ends the tools that it has started
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         result = cli.main(args=args, prog_name=PROG, standalone_mode=False)
-        sys.stdout.flush()  # here a closed pipe can still be told from a defect
+        if sys.stdout:  # None where it was closed before the start
+            sys.stdout.flush()  # here a closed pipe can still be told from a defect
         return result if isinstance(result, int) else 0
     except click.exceptions.NoArgsIsHelpError as error:
         error.show()
@@ -146,9 +153,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"{PROG}: interrupted", file=sys.stderr)
         return 130
     except BrokenPipeError:
-        # The reader went away (| head): nothing more to say, and nothing to say it to.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 128 + 13
+        return _no_reader()
+    except SystemExit as error:  # click and rich make a 1 of a closed pipe, which here is a failed check
+        if not isinstance(error.__context__, BrokenPipeError) and not _output_is_closed():
+            raise
+        return _no_reader()
     except (UserError, CheckError) as error:
         if show_traceback:
             traceback.print_exc()
@@ -160,9 +169,33 @@ def main(argv: Sequence[str] | None = None) -> int:
     except OSError as error:
         if show_traceback:
             traceback.print_exc()
-        if error.errno == errno.EPIPE:
-            return 128 + 13
         return _fail(_os_error_text(error))
+
+
+def require_extra(extra: str) -> None:
+    """Raise ModuleNotFoundError before any work if a package of an extra is not there."""
+    for name in EXTRAS:
+        if EXTRAS[name] == extra and importlib.util.find_spec(name) is None:
+            raise ModuleNotFoundError(name=name)
+
+
+def _accept_any_character() -> None:
+    """What the terminal's encoding lacks is written as '?', instead of ending the run."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+
+
+def _output_is_closed() -> bool:
+    poll = select.poll()
+    poll.register(STDOUT, 0)
+    return any(events & select.POLLERR for _, events in poll.poll(0))
+
+
+def _no_reader() -> int:
+    """The reader went away (| head): nothing more to say, and nothing to say it to."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), STDOUT)
+    return 128 + signal.SIGPIPE
 
 
 def _first_verb(args: list[str]) -> int:

@@ -42,11 +42,13 @@ def command(
     from sim import records
     from sim.mutants import hunt, make, proved_equivalent, record, small_design
 
+    asked = set(only.split(",")) if only else set()
+    if wrong_number := next((text for text in sorted(asked) if not text.isdecimal()), None):
+        raise UserError(f"--only {only}: {wrong_number!r} is no number of a mutant; write them as 12,57")
     design = small_design(seed)
     mutants, rtl = make(design, output, count, seed)
     click.echo(f"{len(mutants)} mutants built")
     if only:
-        asked = set(only.split(","))
         mutants = [mutant for mutant in mutants if str(mutant.number) in asked]
         if len(mutants) < len(asked):
             raise UserError(f"--only {only}: there is no such mutant, or it is asked for twice")

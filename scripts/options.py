@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from hls.synthesis import DEFAULT_PART
 from models.corpus import CORPORA, encode, load_corpus, read_text
+from models.corpus import windows as evenly
 from models.errors import UserError
+from models.spec import DEFAULT_PRESET, PRESETS, NetworkSpec, network_spec
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -18,6 +21,21 @@ if TYPE_CHECKING:
     from models.checkpoint import Checkpoint
 
 Command = TypeVar("Command", bound=Callable[..., object])
+
+#: What ``models.checkpoint.load_quantized`` and ``load_float`` read.
+checkpoint_option = click.option(
+    "--checkpoint",
+    type=click.Path(path_type=Path),
+    help=f"Quantized network; the shipped {DEFAULT_PRESET} if not given.",
+)
+float_option = click.option(
+    "--checkpoint", type=click.Path(path_type=Path), help="A float network; the shipped one if not given."
+)
+
+
+def part_option(text: str = "Device; package and speed may follow.") -> Callable[[Command], Command]:
+    """``--part``: a device, which ``hls.synthesis.part_name`` reads."""
+    return click.option("--part", default=DEFAULT_PART, show_default=True, help=text)
 
 
 def array_options(command: Command) -> Command:
@@ -37,6 +55,54 @@ def array_options(command: Command) -> Command:
     ):
         command = option(command)
     return command
+
+
+#: A network's shape and formats, unless told otherwise.
+SHAPE: dict[str, Any] = {"layers": 2, "units": 128, "vocabulary": 78, "preset": DEFAULT_PRESET}
+
+
+def shape_options(command: Command) -> Command:
+    """``--layers``, ``--units``, ``--vocabulary`` and ``--preset``, or ``--network``: :func:`shape_given`."""
+    for option in (
+        click.option(
+            "--network", type=click.Path(path_type=Path), help="A frozen network or a checkpoint instead."
+        ),
+        click.option("--preset", type=click.Choice(tuple(PRESETS)), show_default=SHAPE["preset"]),
+        click.option("--vocabulary", type=int, show_default=str(SHAPE["vocabulary"]), help="Characters."),
+        click.option("--units", type=int, show_default=str(SHAPE["units"]), help="Of every layer."),
+        click.option("--layers", type=int, show_default=str(SHAPE["layers"])),
+    ):
+        command = option(command)
+    return command
+
+
+def shape_given(network: Path | None, **shape: Any) -> NetworkSpec:
+    """The spec that :func:`shape_options` say; a value of None is that of :data:`SHAPE`.
+
+    Raises:
+        UserError: for a network and a shape, or an illegal one.
+    """
+    given = {name: value for name, value in shape.items() if value is not None}
+    if network is None:
+        return network_spec(**(SHAPE | given))
+    for name in given:
+        raise UserError(f"--{name} has no effect with --network, which has its own")
+    return _spec_of(network)
+
+
+def _spec_of(path: Path) -> NetworkSpec:
+    """Of a frozen network, or of a quantized checkpoint."""
+    from models.checkpoint import Checkpoint
+    from models.network import IntegerNetwork
+
+    try:
+        return IntegerNetwork.load(path).spec
+    except UserError as first:
+        try:
+            checkpoint = Checkpoint.load(path)
+        except UserError:
+            raise first from None
+    return checkpoint.quantized_spec
 
 
 def text_options(command: Command) -> Command:
@@ -123,8 +189,14 @@ def windows(codes: NDArray[Any], characters: int) -> NDArray[Any]:
             f"{min(characters, len(codes))} characters are too few; at least {2 * length} are needed: "
             "give a longer text or more --characters"
         )
-    starts = np.linspace(0, len(codes) - length, count).astype(np.int64)
-    return codes[np.random.default_rng(0).permutation(starts)[:, None] + np.arange(length)]
+    return np.random.default_rng(0).permutation(evenly(codes, length, count))
+
+
+def config_argument(name: str = "config", text: str = "CONFIG") -> Callable[[Command], Command]:
+    """The configuration file of ``init``, ``run`` and ``status``; that name if none is given."""
+    return click.argument(
+        name, metavar=f"[{text}]", type=click.Path(path_type=Path, dir_okay=False), default=Path("flow.toml")
+    )
 
 
 def set_option(command: Command) -> Command:
@@ -141,6 +213,11 @@ def set_option(command: Command) -> Command:
 def json_option(text: str = "Write the figures there, too.") -> Callable[[Command], Command]:
     """``--json PATH``, which ``write_json`` is for."""
     return click.option("--json", "json_path", type=click.Path(path_type=Path), help=text)
+
+
+def reuse_factor_option(text: str = "Clock cycles of each matrix product.") -> Callable[[Command], Command]:
+    """``--reuse-factor N`` of the HLS C++."""
+    return click.option("--reuse-factor", type=click.IntRange(1), help=text)
 
 
 def output_option(default: str, text: str | None = None) -> Callable[[Command], Command]:

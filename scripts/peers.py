@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import subprocess
 import sys
@@ -14,7 +13,7 @@ from pathlib import Path
 
 import click
 
-from models.errors import CheckError, UserError
+from models.errors import CheckError, UserError, require_package
 from scripts.options import json_option
 
 TESTS = Path("test") / "pytest"  # in a checkout of hls4ml
@@ -42,9 +41,9 @@ def command(checkout: Path, patterns: tuple[str, ...], json_path: Path | None) -
 
     from hls.peers import MODES
     from models.store import write_json
+    from scripts.tables import show
 
-    if importlib.util.find_spec("pytest") is None:
-        raise UserError("Python package pytest is not installed; install it with pip")
+    require_package("pytest")
     folder = checkout.resolve() / TESTS
     files = sorted({file for pattern in patterns or RECURRENT for file in folder.glob(pattern)})
     if not files:
@@ -68,7 +67,7 @@ def command(checkout: Path, patterns: tuple[str, ...], json_path: Path | None) -
         table = Table("test", *MODES)
         for test, pair in different.items():
             table.add_row(test, *(outcome or "not run" for outcome in pair))
-        console.print(table)
+        show(table, console)
         raise CheckError(f"{len(different)} of {len(pairs)} tests come out differently with zynq-lstm")
     console.print(f"all {len(pairs)} tests come out the same", highlight=False)
 

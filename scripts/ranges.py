@@ -40,11 +40,11 @@ def command(
     network on its format's bounds; drift is between the two networks' values, after all that was rounded
     before. A suggestion has the same width; it counts the squared error, for the index of a table behind it.
     """
-    from rich.console import Console
     from rich.table import Table
 
     from models.calibrate import usage
     from models.errors import UserError
+    from scripts.tables import show
 
     source = Checkpoint.load(checkpoint or shipped(preset or DEFAULT_PRESET))
     if source.spec and preset and source.spec.preset != preset:
@@ -59,20 +59,15 @@ def command(
     for row in rows:
         table.add_row(
             row.name,
-            short(row.format),
+            row.format.short,
             f"{row.low:.2g}",
             f"{row.high:.2g}",
             f"{100 * row.saturated / row.values:.2g} %" if row.saturated else "0",
             f"{row.rounding:.1e}",
             f"{row.drift:.1e}",
-            short(row.suggestion) if row.suggestion != row.format else "",
+            row.suggestion.short if row.suggestion != row.format else "",
         )
-    Console().print(table)
+    show(table)
     if json_path:
         data = {"preset": spec.preset, "characters": int(np.size(codes)), "rows": [r.to_dict() for r in rows]}
         write_json(json_path, data)
-
-
-def short(fmt: object) -> str:
-    """A format without its modes: ``<W,I>``, unsigned ``u<W,I>``."""
-    return str(fmt).split(",AP_")[0].removeprefix("ap_").replace("fixed", "") + ">"

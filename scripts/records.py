@@ -4,11 +4,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import models
+from models.corpus import CORPORA
 from models.errors import UserError
+from models.spec import DEFAULT_PRESET, PRESETS
+from models.store import read_record
 
 FOLDER = Path(models.__file__).parent
 
@@ -25,6 +29,40 @@ def read_training_record(path: Path) -> dict[str, Any]:
     return record
 
 
+def training_figures(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """BPC and minutes by corpus and network, and the minutes of ``zynq-lstm train`` with its defaults."""
+    figures: dict[str, Any] = {}
+    by_corpus: dict[str, dict[str, Mapping[str, Any]]] = {}
+    for record in records:
+        by_corpus.setdefault(Path(record["corpus"]["name"]).stem, {})[record["stage"]] = record
+    for corpus, stages in by_corpus.items():
+        figures[corpus] = {}
+        for stage in ("base", "float", *PRESETS):
+            if stage not in stages:
+                continue
+            bits = stages[stage]["bits_per_character"]
+            row = {"validation_bpc": bits["validation"], "test_bpc": bits["test"]}
+            if stage in PRESETS and _length(stages[stage]) == _length(stages.get("float", {})):
+                row["delta_test_bpc"] = bits["test"] - stages["float"]["bits_per_character"]["test"]
+            figures[corpus][stage] = row | {"minutes": stages[stage]["minutes"]}
+    default = by_corpus.get(CORPORA[0], {})
+    if {"float", DEFAULT_PRESET} <= set(default):
+        parts = [default["float"]["base"], default["float"], default[DEFAULT_PRESET]]
+        figures["minutes"] = round(sum(part["minutes"] for part in parts), 1)
+    return figures
+
+
+def _length(record: Mapping[str, Any]) -> tuple[Any, ...] | None:
+    """How long a network was trained: beside which base, how many updates in all, of how many characters."""
+    if not record:
+        return None
+    base, options = record["base"], record["options"]
+    updates = record["updates"]
+    if record.get("quantized_from") != "seed":
+        updates += base["updates"]
+    return base["sha256"], updates, options["batch"], options["steps"]
+
+
 def load_record(kind: str, path: Path | None = None) -> dict[str, Any]:
     """A measurement's record: the shipped one, or one that the verb ``kind`` wrote to ``path``.
 
@@ -33,11 +71,6 @@ def load_record(kind: str, path: Path | None = None) -> dict[str, Any]:
     """
     path = path or FOLDER / "measured" / f"{kind}.json"
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
+        return read_record(path, kind, f"'zynq-lstm {kind}'")
     except FileNotFoundError:
         raise UserError(f"{path}: no such file; make it with 'zynq-lstm {kind} --measure --json'") from None
-    except (ValueError, RecursionError):
-        raise UserError(f"{path}: not JSON, or truncated") from None
-    if not isinstance(record, dict) or record.get("kind") != kind:
-        raise UserError(f"{path}: is no record of 'zynq-lstm {kind}'")
-    return record

@@ -8,41 +8,49 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from scripts.options import set_option
+from scripts.main import require_extra
+from scripts.options import config_argument, set_option
 
 if TYPE_CHECKING:
     from scripts.flow.runner import Pipeline, Stage
 
 
 @click.command(name="run")
-@click.argument("config", type=click.Path(path_type=Path, dir_okay=False))
+@config_argument()
 @set_option
 @click.option("--until", metavar="STAGE", help="The last stage to run.")
 @click.option("--force", multiple=True, metavar="STAGE", help="Run it anew though nothing has changed.")
-@click.option("--dry-run", is_flag=True, help="Say what would run and why; change nothing.")
+@click.option("-n", "--dry-run", is_flag=True, help="Say what would run and why; change nothing.")
 def command(
     config: Path, changes: tuple[str, ...], until: str | None, force: tuple[str, ...], dry_run: bool
 ) -> None:
     """Run the stages of CONFIG that have not run yet, or whose inputs have changed.
 
     Ctrl-C stops; the next run goes on from there. Exit code 1 if engines differ or a check fails: later
-    stages then do not run. 'zynq-lstm init' writes a CONFIG.
+    stages then do not run. CONFIG is flow.toml if not given; 'zynq-lstm init' writes one.
     """
     from rich.console import Console
 
+    from models.errors import UserError
     from scripts.flow.load import load
     from scripts.flow.runner import Pipeline
     from scripts.flow.show import plan
     from scripts.flow.stages import STAGES
+    from scripts.tables import show
 
     pipeline = Pipeline(load(config, changes), STAGES)
     forced = {pipeline.named(name).name for name in force}
     last = pipeline.named(until) if until else pipeline.stages[-1]
     stages = pipeline.stages[: pipeline.stages.index(last) + 1]
+    for name in force:
+        if pipeline.named(name) not in stages:
+            raise UserError(f"--force {name}: that stage is behind --until {last.name} and would not run")
     console = Console()
     if dry_run:
-        console.print(plan([s for s in pipeline.states(forced) if s.stage in stages]))
+        show(plan([s for s in pipeline.states(forced) if s.stage in stages]), console)
         return
+    if stages[-1].name == "report":
+        require_extra("report")
     with pipeline.locked():
         ran = run_stages(pipeline, stages, forced, console)
     where = pipeline.flow.folder / "report.html"

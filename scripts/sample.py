@@ -29,7 +29,12 @@ ENGINES = ("float", "quantized", "reference", "hls", "rtl")
     help="What runs the network: Keras (float, quantized), NumPy, C++ or the simulated RTL. All but float "
     "write the same text for the same seed. The reference if not given, for a float network float.",
 )
-@click.option("--prime", default="HAMLET.\n", show_default=True, help="Text to start from.")
+@click.option(
+    "--prime",
+    default="HAMLET.\n",
+    show_default="HAMLET. and a line end",
+    help="Text to start from; for a line end in it, bash has $'A\\nB'.",
+)
 @click.option(
     "--length", "--characters", default=400, show_default=True, help="How many characters to write."
 )

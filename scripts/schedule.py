@@ -4,51 +4,37 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from scripts.options import array_options
+from scripts.options import array_options, part_option, shape_given, shape_options
 
 if TYPE_CHECKING:
     from hls.chart import Chart
 
 
 @click.command(name="schedule")
-@click.option("--layers", default=2, show_default=True)
-@click.option("--units", default=128, show_default=True, help="Of every layer.")
-@click.option("--vocabulary", default=78, show_default=True)
-@click.option("--preset", default="w8a8", show_default=True)
-@click.option("--network", type=click.Path(path_type=Path), help="A frozen network or a checkpoint instead.")
+@shape_options
 @array_options
-@click.option("--part", default="xc7z020", show_default=True)
+@part_option()
 @click.option("--mode", type=click.Choice(["generate", "score"]), default="generate", show_default=True)
 @click.option("--output", type=click.Path(path_type=Path, dir_okay=False), help="Draw it (.svg, .png, .pdf).")
 def command(
-    layers: int,
-    units: int,
-    vocabulary: int,
-    preset: str,
-    network: Path | None,
     dsp: int | None,
     lanes: int | None,
     parity: bool,
     part: str,
     mode: str,
     output: Path | None,
+    **shape: Any,
 ) -> None:
     """Show what works when on one character: lanes, gate pipelines and output layer against cycles."""
     from hls.chart import chart, draw
     from hls.estimate import fitting_array
     from hls.schedule import schedule
-    from models.spec import network_spec
-    from scripts.estimate import spec_of
 
-    spec = (
-        spec_of(network)
-        if network
-        else network_spec(preset, vocabulary=vocabulary, units=units, layers=layers)
-    )
+    spec = shape_given(**shape)
     shown = chart(spec, schedule(spec, fitting_array(spec, part, dsp, lanes, parity)), mode)
     _print(shown)
     if output:

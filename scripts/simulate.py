@@ -8,14 +8,22 @@ from pathlib import Path
 import click
 
 from models.errors import UserError
-from scripts.options import array_options, json_option, output_option, text_codes, text_options
+from scripts.options import (
+    array_options,
+    checkpoint_option,
+    json_option,
+    output_option,
+    text_codes,
+    text_options,
+)
 from sim.sampling import TEMPERATURE, check_seed, temperature_to_raw
+from sim.simulator import SIMULATORS
 
 PIECE = 1000  # characters scored as one sequence: a bound on memory
 
 
 @click.command(name="simulate")
-@click.option("--checkpoint", type=click.Path(path_type=Path), help="Quantized network; the shipped w8a8.")
+@checkpoint_option
 @text_options
 @click.option(
     "--generate",
@@ -30,9 +38,7 @@ PIECE = 1000  # characters scored as one sequence: a bound on memory
     show_default=True,
     help=f"Of what it writes; below {1 << TEMPERATURE.integer}. 0: always the likeliest.",
 )
-@click.option(
-    "--simulator", type=click.Choice(("verilator", "icarus")), default="verilator", show_default=True
-)
+@click.option("--simulator", type=click.Choice(SIMULATORS), default=SIMULATORS[0], show_default=True)
 @click.option("--netlist", is_flag=True, help="The netlist that Yosys makes, minutes for a full engine.")
 @click.option("--hls", "with_hls", is_flag=True, help="The hls4ml C++, behind the engine's interfaces.")
 @click.option(
@@ -87,7 +93,7 @@ def command(
 
     from hls.design import Design
     from hls.estimate import fitting_array
-    from models.checkpoint import Checkpoint, shipped
+    from models.checkpoint import load_quantized
     from models.corpus import decode
     from models.freeze import freeze
     from models.store import write_json
@@ -105,7 +111,7 @@ def command(
     if (with_hls or exported) and (waves or simulator != "verilator"):
         raise UserError("--hls and --exported run on Verilator, without waveforms")
     raw, seed = temperature_to_raw(temperature), check_seed(seed)
-    loaded = Checkpoint.load(checkpoint or shipped("w8a8"))
+    loaded = load_quantized(checkpoint)
     network = freeze(loaded)
     codes = text_codes(network.vocabulary, text, text_file, characters)
     console = Console()

@@ -8,15 +8,18 @@ from pathlib import Path
 
 import click
 
-from scripts.options import set_option
+from scripts.options import config_argument, set_option
 
 
 @click.command(name="status")
-@click.argument("config", type=click.Path(path_type=Path, dir_okay=False))
+@config_argument()
 @set_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead.")
 def command(config: Path, changes: tuple[str, ...], as_json: bool) -> None:
-    """Show the tree of the stages of CONFIG: done, to do and why, when, how long, and where."""
+    """Show the tree of the stages of CONFIG: done, to do and why, when, how long, and where.
+
+    CONFIG is flow.toml if not given.
+    """
     from rich.console import Console
 
     from scripts.flow.load import load

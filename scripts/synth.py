@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from scripts.options import array_options, json_option
+from hls.convert import CLOCK_PERIOD
+from hls.vendor.projects import CHARACTERS
+from scripts.options import array_options, checkpoint_option, json_option, part_option, reuse_factor_option
 
 if TYPE_CHECKING:
     from models.network import IntegerNetwork
@@ -28,16 +30,18 @@ ONLY = {
 
 
 @click.command(name="synth")
-@click.option("--tool", type=click.Choice(TOOLS), default=TOOLS[0], show_default=True)
-@click.option("--checkpoint", type=click.Path(path_type=Path), help="Quantized network; the shipped w8a8.")
-@click.option(
-    "--part", default="xc7z020", show_default=True, help="Device, or device with package and speed."
-)
+@click.option("--tool", type=click.Choice(TOOLS, case_sensitive=False), default=TOOLS[0], show_default=True)
+@checkpoint_option
+@part_option()
 @array_options
-@click.option("--clock-period", type=float, help=f"In ns; Vivado {PERIOD:g}, Vitis HLS 10 if not given.")
+@click.option(
+    "--clock-period", type=float, help=f"In ns; Vivado {PERIOD:g}, Vitis HLS {CLOCK_PERIOD} if not given."
+)
 @click.option("--route/--no-route", default=None, help="Vivado: place and route, too; it does.")
-@click.option("--reuse-factor", type=int, help="Vitis HLS: clock cycles of each matrix product.")
-@click.option("--characters", type=int, help="Vitis HLS: how many its simulations compare; 32 if not given.")
+@reuse_factor_option("Vitis HLS: clock cycles of each matrix product.")
+@click.option(
+    "--characters", type=int, help=f"Vitis HLS: how many its simulations compare; {CHARACTERS} if not given."
+)
 @click.option(
     "--output",
     type=click.Path(path_type=Path, file_okay=False),
@@ -63,7 +67,7 @@ def command(
 
     Exit code 1 if the netlist has a fault or the clock is too fast.
     """
-    from models.checkpoint import Checkpoint, shipped
+    from models.checkpoint import load_quantized
     from models.errors import UserError
     from models.freeze import freeze
     from models.store import claim, write_json
@@ -75,7 +79,7 @@ def command(
             raise UserError(
                 f"--{name.replace('_', '-')} is for --tool {' and '.join(ONLY[name])}, not {tool}"
             )
-    loaded = Checkpoint.load(checkpoint or shipped("w8a8"))
+    loaded = load_quantized(checkpoint)
     folder = output or Path("build", "synth", tool)
     claim(folder)
     if tool == "yosys":
@@ -83,9 +87,10 @@ def command(
     elif tool == "vivado":
         report, good = _vivado(freeze(loaded), part, folder, given)
     else:
-        from scripts.hls_project import write_project
+        from hls.vendor.projects import write_vitis
 
-        report, good = _vitis_hls(write_project(loaded, part, folder, given))
+        write_vitis(loaded, part, folder, given)
+        report, good = _vitis_hls(folder)
     if json_path:
         write_json(json_path, report)
     if not good:
@@ -97,14 +102,14 @@ def _yosys(
 ) -> tuple[dict[str, Any], bool]:
     from rich.console import Console
 
-    from hls.netlist import Netlist, check, summary
-    from hls.synthesis import results, synthesize
+    from hls.netlist import check, summary, synthesized
+    from hls.synthesis import synthesize
 
     project = _write_rtl(network, part, folder, given)
     with Console().status("Yosys; some minutes for a full engine"):
         report = synthesize(project, part)
     _print(report["tool"], report["part"], report)
-    found = check(Netlist(results(project) / "netlist.json"))
+    found = check(synthesized(project))
     for line in summary(found):
         click.echo(line)
     return report, not found.faults
@@ -176,20 +181,27 @@ def _setting(project: Path, name: str) -> str:
 
 def _write_rtl(network: IntegerNetwork, part: str, folder: Path, limits: dict[str, Any]) -> Path:
     from hls.design import Design
-    from hls.estimate import fitting_array
+    from hls.estimate import exceeded, fitting_array
+    from hls.feasibility import advice, named
+    from hls.synthesis import part_name
     from sim.rtl import write_project
 
-    write_project(Design(network, fitting_array(network.spec, part, **limits)), folder / "rtl")
+    device = part_name(part)
+    array = fitting_array(network.spec, device, **limits)
+    if over := exceeded(network.spec, array, device):
+        said = f"this will not fit the {device}: too much {named(over)}. {advice(network.spec, device)}"
+        click.echo(said, err=True)
+    write_project(Design(network, array), folder / "rtl")
     return folder / "rtl"
 
 
 def _print(title: str, part: str, used: dict[str, Any]) -> None:
-    from rich.console import Console
     from rich.table import Table
 
     from hls.synthesis import PARTS
+    from scripts.tables import show
 
     table = Table("", "used", f"{part} has", "", title=title)
     for name, has in PARTS[part].items():
         table.add_row(name, f"{used[name]:g}", f"{has:,}", f"{100 * used[name] / has:.0f} %")
-    Console().print(table)
+    show(table)

@@ -9,12 +9,12 @@ from typing import Any
 import click
 
 from models.errors import UserError
-from scripts.options import json_option, output_option
+from scripts.options import checkpoint_option, json_option, output_option
 from sim.sampling import TEMPERATURE, check_seed, temperature_to_raw
 
 
 @click.command(name="upset")
-@click.option("--checkpoint", type=click.Path(path_type=Path), help="Quantized network; the shipped w8a8.")
+@checkpoint_option
 @click.option(
     "--trials", type=click.IntRange(1), default=16, show_default=True, help="Flips of each bit of state."
 )
@@ -93,31 +93,32 @@ def _measure(
 
     from hls.design import Design
     from hls.estimate import fitting_array
-    from models.checkpoint import Checkpoint, shipped
+    from models.checkpoint import load_quantized
     from models.corpus import load_corpus
+    from models.corpus import windows as evenly
     from models.freeze import freeze
     from sim import records, upsets
     from sim.mutants import small_design
     from sim.rtl import Rtl
     from sim.simulator import available
+    from sim.upsets.rtl import compare
+    from sim.upsets.state import PREFIX, STATE_SIGNALS, measure_state
+    from sim.upsets.weights import measure_weights, weight_names
 
     raw = temperature_to_raw(temperature)
     check_seed(seed)
     check_seed(seed + windows)
     if rtl and not available("icarus"):
         raise UserError("Icarus Verilog is not installed; --rtl 0 leaves the RTL out")
-    network = freeze(Checkpoint.load(checkpoint or shipped("w8a8")))
+    network = freeze(load_quantized(checkpoint))
     design = Design(network, fitting_array(network.spec))
     held_out = load_corpus().with_vocabulary(network.vocabulary).split().part("validation")
-    length = upsets.PREFIX + horizon
+    length = PREFIX + horizon
     if len(held_out) < length:
-        raise UserError(
-            f"--horizon is {horizon}; at most {len(held_out) - upsets.PREFIX} characters are there"
-        )
-    starts = np.linspace(0, len(held_out) - length, windows).astype(np.int64)
-    text = held_out[starts[:, np.newaxis] + np.arange(length)].astype(np.int64)
+        raise UserError(f"--horizon is {horizon}; at most {len(held_out) - PREFIX} characters are there")
+    text = evenly(held_out, length, windows).astype(np.int64)
 
-    parts = 2 * len(upsets.STATE_SIGNALS) * len(network.spec.layers) + len(upsets.weight_names(design))
+    parts = 2 * len(STATE_SIGNALS) * len(network.spec.layers) + len(weight_names(design))
     with Progress(TextColumn("signals"), BarColumn(), TimeElapsedColumn(), transient=True) as bar:
         task = bar.add_task("", total=parts)
 
@@ -125,10 +126,10 @@ def _measure(
             bar.update(task, advance=1)
 
         state = {
-            mode: upsets.measure_state(design, text, horizon, trials, seed, at, step)
+            mode: measure_state(design, text, horizon, trials, seed, at, step)
             for mode, at in (("score", None), ("generate", raw))
         }
-        weights = upsets.measure_weights(design, text[:, : upsets.PREFIX + 1], weight_trials, seed, step)
+        weights = measure_weights(design, text[:, : PREFIX + 1], weight_trials, seed, step)
     record = records.new(
         upsets.KIND,
         seed,
@@ -136,13 +137,13 @@ def _measure(
         horizon=horizon,
         windows=windows,
         temperature=temperature,
-        characters_of_weights=windows * upsets.PREFIX,
+        characters_of_weights=windows * PREFIX,
         state=state,
         weights=weights,
     )
     if rtl:
         small = Rtl.build(small_design(seed), output, simulator="icarus")
-        record["rtl"] = upsets.compare_on_rtl(small, rtl, seed)
+        record["rtl"] = compare(small, rtl, seed)
     return record
 
 

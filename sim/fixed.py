@@ -71,6 +71,11 @@ class FixedFormat:
         return 2.0**-self.frac
 
     @property
+    def half(self) -> float:
+        """LSBs that are added before rounding down: 0.5 of AP_RND, 0 of AP_TRN; AP_RND_CONV has none."""
+        return 0.5 if self.rounding is Rounding.AP_RND else 0.0
+
+    @property
     def max_raw(self) -> int:
         return (1 << (self.bits - self.signed)) - 1
 
@@ -83,6 +88,11 @@ class FixedFormat:
     def __str__(self) -> str:
         kind = "ap_fixed" if self.signed else "ap_ufixed"
         return f"{kind}<{self.bits},{self.integer},{self.rounding.value},{self.overflow.value}>"
+
+    @property
+    def short(self) -> str:
+        """The format without its modes: ``<W,I>``, unsigned ``u<W,I>``."""
+        return f"{'' if self.signed else 'u'}<{self.bits},{self.integer}>"
 
     @classmethod
     def parse(cls, text: str) -> FixedFormat:

@@ -43,7 +43,7 @@ def stream(
     seed: int = 0,
 ) -> Iterator[int]:
     """The same, one by one as they come; wrong arguments are refused at once."""
-    check_arguments(len(prime), length, temperature_raw, seed)
+    check_lengths(len(prime), length)
     sampler = Sampler(network.spec, temperature_raw, seed)
     reference = Reference(network)
     logits = reference.run(prime)[-1]
@@ -64,9 +64,18 @@ def check_arguments(prime_length: int, length: int, temperature_raw: int, seed: 
     Raises:
         UserError: naming the argument and its value.
     """
+    check_lengths(prime_length, length)
+    check_temperature(temperature_raw)
+    check_seed(seed)
+
+
+def check_lengths(prime_length: int, length: int) -> None:
+    """Refuse nothing to start from, and to write less than nothing.
+
+    Raises:
+        UserError: naming the argument and its value.
+    """
     if prime_length == 0:
         raise UserError("the priming text is empty; give at least one character")
     if length < 0:
         raise UserError(f"length is {length}; it must be 0 or more")
-    check_temperature(temperature_raw)
-    check_seed(seed)

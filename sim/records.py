@@ -6,7 +6,6 @@ A record's file is named after its kind; the last ones are shipped, for ``zynq-l
 
 from __future__ import annotations
 
-import json
 import subprocess
 from collections.abc import Mapping
 from datetime import datetime, timezone
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from models.errors import UserError
+from models.store import read_record
 
 FOLDER = Path(__file__).parent / "measured"
 RANDOM_NETWORKS, MUTANTS, LONGEST_RUN = "random networks", "mutants", "longest run"
@@ -53,16 +53,10 @@ def read(kind: str, folder: Path = FOLDER) -> dict[str, Any] | None:
     Raises:
         UserError: if the file holds something else.
     """
-    file = path(kind, folder)
     try:
-        record = json.loads(file.read_text(encoding="utf-8"))
+        return read_record(path(kind, folder), kind, kind)
     except FileNotFoundError:
         return None
-    except (ValueError, RecursionError):
-        raise UserError(f"{file}: not JSON, or truncated") from None
-    if not isinstance(record, dict) or record.get("kind") != kind:
-        raise UserError(f"{file}: is no record of {kind}")
-    return record
 
 
 def figures(folder: Path = FOLDER) -> dict[str, dict[str, Any] | None]:

@@ -228,7 +228,7 @@ class _Layer:
         # In LSBs of z; z indexes the tables, whose first entry is that of the lowest raw z.
         self.W = self.scaled("W", fmt.W.frac + spec.input_frac(index), fmt.z)
         self.U = self.scaled("U", fmt.U.frac + fmt.h.frac, fmt.z)
-        self.b = self.scaled("b", fmt.b.frac, fmt.z) + self.dtype(_half(fmt.z) - fmt.z.min_raw)
+        self.b = self.scaled("b", fmt.b.frac, fmt.z) + self.dtype(fmt.z.half - fmt.z.min_raw)
 
     def scaled(self, name: str, frac: int, result: FixedFormat) -> Floats:
         """An array with ``frac`` fraction bits, in LSBs of ``result``."""
@@ -290,7 +290,7 @@ class LstmLayer(_Layer):
         c = f * c
         c += i * g
         _round_to(c, fmt.c)
-        ct = np.floor(c * self.to_ct + self.dtype(_half(fmt.ct))) - fmt.ct.min_raw
+        ct = np.floor(c * self.to_ct + self.dtype(fmt.ct.half)) - fmt.ct.min_raw
         tc = self.tanh_c.take(ct.astype(np.intp), mode="clip")
         h = o * tc
         _round_to(h, fmt.h)
@@ -319,7 +319,7 @@ class _GruLayer(_Layer):
         candidate = np.arange(len(fmt.gates) * units) >= 2 * units
         in_p = self.scaled("U", fmt.U.frac + fmt.h.frac, fmt.p)
         self.U = np.where(candidate, in_p, self.U)
-        self.rb = self.scaled("rb", fmt.rb.frac, fmt.p) + self.dtype(_half(fmt.p))
+        self.rb = self.scaled("rb", fmt.rb.frac, fmt.p) + self.dtype(fmt.p.half)
         self.p_to_z = self.dtype(2.0 ** (fmt.z.frac - fmt.p.frac))
         self.sigmoid = self.table("sigmoid", fmt.z, -fmt.gate.frac)  # real
         self.tanh = self.table("tanh", fmt.z, fmt.c.frac - fmt.n.frac)  # in LSBs of c
@@ -388,7 +388,7 @@ class _Output:
         h_frac = spec.layers[-1].formats.h.frac
         out, logits = self.fmt, self.fmt.logits
         W = network.arrays["output.W"] * 2.0 ** (logits.frac - out.W.frac - h_frac)
-        b = network.arrays["output.b"] * 2.0 ** (logits.frac - out.b.frac) + _half(logits)
+        b = network.arrays["output.b"] * 2.0 ** (logits.frac - out.b.frac) + logits.half
         self.W: Floats = W.astype(self.dtype)
         self.b: Floats = b.astype(self.dtype)
 
@@ -403,13 +403,9 @@ def _check_signal(where: str, fmt: FixedFormat) -> None:
         raise UserError(f"{where}: signals must round by AP_RND or AP_TRN and saturate, got {fmt}")
 
 
-def _half(fmt: FixedFormat) -> float:
-    return 0.5 if fmt.rounding is Rounding.AP_RND else 0.0
-
-
 def _round_to(values: Floats, fmt: FixedFormat) -> None:
     """Round values in LSBs of ``fmt`` to it, in place."""
-    values += values.dtype.type(_half(fmt))
+    values += values.dtype.type(fmt.half)
     np.floor(values, out=values)
     np.maximum(values, values.dtype.type(fmt.min_raw), out=values)
     np.minimum(values, values.dtype.type(fmt.max_raw), out=values)

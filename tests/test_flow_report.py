@@ -195,7 +195,7 @@ def test_the_page_says_what_the_stages_found(tmp_path: Path) -> None:
         assert "d" * 64 in text
         assert "NOT" not in text
     assert "or <not> | to be" in page.text
-    assert "77" in page.text
+    assert "seed of the training 77" in page.text
     assert "not asked for: verification.protocol" in page.text
 
 
@@ -242,9 +242,18 @@ def test_what_was_left_out_is_not_shown_as_measured(tmp_path: Path) -> None:
     del one.found["evaluate"]["ladder"]
     page, markdown = written(one)
     assert "from the schedule only" in page.text and "from the schedule only" in markdown
-    assert "estimated, LUTs aside" in page.text
+    assert "the xc7z020, estimated" in page.text
+    assert "LUT — 53,200" not in page.text and re.search(r"LUT [0-9,]+00 — 53,200", page.text)
     assert "Yosys 9.9" not in page.text and "222" not in page.text
     assert "above float" in page.text and "+0.0" not in page.text
+
+
+def test_the_seed_of_a_calibrated_network_is_the_float_network_s(tmp_path: Path) -> None:
+    one = work(tmp_path)
+    one.found["quantize"]["record"] = {"from": "e" * 64, "calibrated": {}}
+    one.found["train"]["records"] = {"base": {"options": {"seed": 78}}}
+    page, _ = written(one)
+    assert "seed of the training 78" in page.text
 
 
 def test_a_difference_is_said_at_the_top(tmp_path: Path) -> None:

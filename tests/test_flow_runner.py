@@ -208,12 +208,15 @@ def test_one_run_at_a_time(flow: Fake) -> None:
         pass
 
 
-def test_the_verbs(flow: Fake, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_verbs(flow: Fake, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """With the real stages; the first two take no time."""
     Path("text.txt").write_text("to be or not to be\n" * 200)
     common = ["run", "flow.toml", "--set", "verification.characters=32"]
     assert main([*common, "--dry-run"]) == 0
-    assert "has not run yet" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "has not run yet" in said
+    assert main(["run", "-n", *common[2:]]) == 0  # flow.toml if nothing is said
+    assert capsys.readouterr().out == said
     assert not Path("build").exists()
     assert main([*common, "--until", "estimate"]) == 0
     out = capsys.readouterr().out
@@ -221,6 +224,13 @@ def test_the_verbs(flow: Fake, capsys: pytest.CaptureFixture[str]) -> None:
     assert "2 of 2 stages ran; results: build/flow" in out
     assert main([*common, "--until", "estimate"]) == 0
     assert "0 of 2 stages ran" in capsys.readouterr().out
+    assert main([*common, "--set", "model.units=512", "--until", "estimate"]) == 0
+    out = " ".join(capsys.readouterr().out.split())
+    assert (
+        "no engine fits the xc7z020: too much block RAM" in out and "To make it fit, one of: --units" in out
+    )
+    assert main([*common, "--until", "estimate"]) == 0
+    capsys.readouterr()
     assert main(["status", "flow.toml", "--json"]) == 0
     states = {row["stage"]: row for row in json.loads(capsys.readouterr().out)}
     assert states["corpus"]["reason"] == "verification.characters is now 2048, was 32"
@@ -228,7 +238,13 @@ def test_the_verbs(flow: Fake, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["status", "flow.toml"]) == 0
     assert "to do" in capsys.readouterr().out
     assert main([*common, "--until", "trian"]) == 2
-    assert "there are corpus, estimate, train" in capsys.readouterr().err
+    assert "no stage 'trian', did you mean 'train'; there are corpus, estimate" in capsys.readouterr().err
+    assert main([*common, "--until", "estimate", "--force", "train"]) == 2
+    assert "--force train: that stage is behind --until estimate" in capsys.readouterr().err
+    with monkeypatch.context() as without:
+        without.setattr("scripts.main.importlib.util.find_spec", lambda name: None)
+        assert main(["run", "flow.toml"]) == 2
+        assert "this needs jinja2: pip install 'zynq-lstm[report]'" in capsys.readouterr().err
     assert main(["run", "flow.toml"]) == 2
     err = capsys.readouterr().err
     assert "the validation split has 190 characters; verification.characters is 2048" in err

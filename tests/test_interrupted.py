@@ -25,6 +25,7 @@ from models.store import LOCK_FILE, claim
 from sim import simulator
 from sim.rtl import Rtl, write_project
 from sim.simulator import UNFINISHED, build
+from tests.machine import needs_icarus
 from tests.networks import small_spec, with_weights
 
 ROOT = Path(__file__).parent.parent
@@ -143,7 +144,7 @@ Rtl.build(small_design(), Path(sys.argv[1]), simulator="icarus")
 
 @pytest.mark.rtl
 @pytest.mark.slow
-@pytest.mark.skipif(not shutil.which("iverilog"), reason="Icarus Verilog is not installed")
+@needs_icarus
 def test_killed_build_is_completed(tmp_path: Path, seed: int) -> None:
     rng = random.Random(seed)
     for _ in range(3):

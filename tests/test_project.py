@@ -19,12 +19,9 @@ LOCKS = ["requirements.lock", "requirements-nodeps.lock", "requirements-docs.loc
 MOST_LINES = 400
 #: Longer modules, and why.
 LONG = {
-    "scripts/train.py": "one verb: its options, and the run that they describe",
-    "sim/bench/coverage.py": "one class for each part of the coverage plan, which is one list as well",
     "sim/bench/protocol.py": "a list of independent tests: cocotb takes those of one module",
     "sim/reference.py": "the arithmetic that all engines are held to, to be read from top to bottom",
     "sim/rtl.py": "one class: a device under the bench, and every run of it",
-    "sim/upsets.py": "one measurement: bits flipped in states, weights and the RTL, followed alike",
 }
 # Spelt in pieces, so that this file doesn't hold what it looks for.
 REGISTRIES = ["py" + "pi.org", "python" + "hosted.org", "index" + "-url", "find" + "-links"]

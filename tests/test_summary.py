@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -65,3 +68,13 @@ def test_comparisons_are_counted(rng: np.random.Generator) -> None:
     before = summary.tally["characters"]
     assert sim.trace.compare(network, signals, signals).exact
     assert summary.tally["characters"] == before + 3
+
+
+def test_a_module_that_cannot_be_imported_is_named(tmp_path: Path) -> None:
+    """Its report has no duration, and is none of a test's."""
+    (tmp_path / "test_broken.py").write_text("import nothing_of_that_name\n")
+    command = [sys.executable, "-m", "pytest", "-p", "tests.summary", "-p", "no:cacheprovider"]
+    root = Path(summary.__file__).parent.parent
+    done = subprocess.run([*command, str(tmp_path)], cwd=root, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2 and not done.stderr
+    assert "No module named 'nothing_of_that_name'" in done.stdout and "\ntotal" in done.stdout

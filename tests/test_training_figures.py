@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from scripts import throughput
-from scripts.figures import training_figures
 from scripts.main import main
+from scripts.records import training_figures
 
 
 def record(stage: str, test: float, updates: int = 10, base: str = "a") -> dict[str, Any]:

@@ -6,11 +6,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 from shutil import copyfile
+from typing import Any
 
 import numpy as np
 
+from hls.graph import RESET
 from hls.synthesis import full_part
+from models.checkpoint import Checkpoint
 from models.errors import UserError
+from models.freeze import freeze
 from models.network import IntegerNetwork
 from models.store import write_text
 from sim.fixed import Raw
@@ -20,7 +24,7 @@ HERE = Path(__file__).parent
 VIVADO_SCRIPT, VITIS_SCRIPT, BENCH = "vivado.tcl", "vitis_hls.tcl", "exact_test.cpp"
 VIVADO_REPORTS = "reports"
 STEPS = ("csim", "csynth", "cosim", "export")
-RESET = 1 << 15  # of an input word: clear the state before this character
+CHARACTERS = 32  # that Vitis HLS compares: its simulation runs the RTL of each for thousands of cycles
 
 
 def add_vivado(project: Path, top: str, part: str, period: float, route: bool = True) -> Path:
@@ -36,7 +40,7 @@ def add_vivado(project: Path, top: str, part: str, period: float, route: bool = 
     Raises:
         UserError: for an unknown part or an impossible period.
     """
-    settings = {"part": full_part(part), "top": top, "period": _period(period), "route": int(route)}
+    settings = {"part": full_part(part), "top": top, "period": period_text(period), "route": int(route)}
     return _write(project, VIVADO_SCRIPT, settings)
 
 
@@ -53,17 +57,41 @@ def add_vitis(project: Path, network: IntegerNetwork, codes: Raw, top: str, part
     Raises:
         UserError: for an unknown part, an impossible period or too few characters.
     """
-    if len(codes) < 2:
-        raise UserError(f"the test bench needs at least 2 characters, got {len(codes)}")
+    check_characters(len(codes))
     write_text(project / "tb_data" / "vectors.txt", vectors(network, codes))
     copyfile(HERE / BENCH, project / BENCH)
     settings = {
         "part": full_part(part),
         "top": top,
-        "period": _period(period),
+        "period": period_text(period),
         "steps": f"{{{' '.join(STEPS)}}}",
     }
     return _write(project, VITIS_SCRIPT, settings)
+
+
+def write_vitis(checkpoint: Checkpoint, part: str, folder: Path, given: Mapping[str, Any]) -> None:
+    """Convert a quantized network through hls4ml, and :func:`add_vitis` with random characters.
+
+    Args:
+        given: ``reuse_factor``, ``clock_period`` (ns) and ``characters``, each or none.
+
+    Raises:
+        UserError: a float network, an unknown part, an impossible value.
+    """
+    from hls.convert import CLOCK_PERIOD, PROJECT, convert, save
+    from hls.graph import network_from_graph
+    from models.quantized import quantized_model
+
+    part, period = full_part(part), given.get("clock_period", CLOCK_PERIOD)
+    network = freeze(checkpoint)
+    count = given.get("characters", CHARACTERS)
+    check_characters(count)
+    codes = np.random.default_rng(0).integers(network.spec.vocabulary, size=count)
+    model = quantized_model(checkpoint)
+    graph = convert(model, folder, reuse_factor=given.get("reuse_factor"), part=part, clock_period=period)
+    save(graph)
+    assert network_from_graph(graph).identity == network.identity
+    add_vitis(folder, network, codes, PROJECT, part, period)
 
 
 def vectors(network: IntegerNetwork, codes: Raw) -> str:
@@ -78,7 +106,18 @@ def vectors(network: IntegerNetwork, codes: Raw) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _period(period: float) -> str:
+def check_characters(count: int) -> None:
+    """Raises UserError if a test bench can't compare so few."""
+    if count < 2:
+        raise UserError(f"the test bench needs at least 2 characters, got {count}")
+
+
+def period_text(period: float) -> str:
+    """A clock period (ns) as Tcl has it.
+
+    Raises:
+        UserError: naming what is possible.
+    """
     if not 0.5 <= period <= 1000:
         raise UserError(f"a clock period is from 0.5 to 1000 ns, got {period}")
     return f"{period:.3f}"

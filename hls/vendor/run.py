@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 import re
+import shlex
 import shutil
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 from models.errors import UserError, first_error
@@ -21,6 +23,11 @@ PROGRAMS = {
 }
 
 
+def command_line(program: Sequence[str], script: Path) -> str:
+    """What a person types to run a script."""
+    return shlex.join([*program, str(script)])
+
+
 def run(tool: str, script: Path) -> Path:
     """Run a tool on a script, in the script's folder; returns its log.
 
@@ -30,9 +37,11 @@ def run(tool: str, script: Path) -> Path:
     there = [command for command in PROGRAMS[tool] if shutil.which(command[0])]
     if not there:
         names = " or ".join(program for program, *_ in PROGRAMS[tool])
+        typed = command_line(PROGRAMS[tool][0], script)
         raise UserError(
-            f"{names} is not on the PATH; source settings64.sh of its installation, or run {script} where "
-            "there is one; or use --tool yosys, which is installed with zynq-lstm"
+            f"{names} is not on the PATH; source settings64.sh of its installation, or take the project, "
+            f"which is complete, to a machine that has it: {typed}; or use --tool yosys, which is installed "
+            "with zynq-lstm"
         )
     program, *options = there[0]
     log = script.parent / f"{tool}.log"

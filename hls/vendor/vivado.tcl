@@ -19,7 +19,7 @@ close $constraints
 read_verilog -sv [lsort [glob *.sv]]
 read_xdc -mode out_of_context clock.xdc
 # The memory files (*.mem) are read by name from this folder.
-synth_design -top $top -part $part -mode out_of_context -include_dirs [pwd] -flatten_hierarchy rebuilt
+synth_design -top $top -part $part -mode out_of_context -include_dirs [list [pwd]] -flatten_hierarchy rebuilt
 write_checkpoint -force reports/synthesized.dcp
 
 if {$route} {

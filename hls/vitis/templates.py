@@ -14,6 +14,7 @@ from hls4ml.backends.template import FunctionCallTemplate, LayerConfigTemplate
 from hls4ml.model.optimizer import OptimizerPass
 
 from hls.layers import FixedDense, FixedLSTM
+from models.spec import LstmFormats
 from models.store import write_text
 from sim import sampling
 
@@ -40,7 +41,7 @@ class FixedLSTMConfig(_Config):
         "lanes": "lanes",
         "rows": "rows",
     }
-    types: ClassVar = ("W", "U", "b", "accum", "z", "gate", "g", "c", "ct", "tc", "h")
+    types: ClassVar = (*LstmFormats.weights, "accum", *LstmFormats.signal_fields())
 
     def __init__(self) -> None:
         super().__init__(FixedLSTM)
@@ -72,7 +73,7 @@ class FixedLSTMCall(FunctionCallTemplate):
             function, reset_in = "first_lstm", ""
         else:
             function, reset_in = "lstm", f"reset{node.get_input_node().index}, "
-        arrays = ", ".join(node.weights[n].name for n in ("W", "U", "b", "sigmoid", "tanh", "tanh_c"))
+        arrays = ", ".join(node.weights[n].name for n in (*LstmFormats.weights, *LstmFormats.tables))
         return [
             f"ap_uint<1> reset{node.index};",
             f"nnet::zynq_lstm::{function}<{x.type.name}, config{node.index}>"

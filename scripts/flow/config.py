@@ -37,7 +37,7 @@ from models.spec import (
     with_formats,
 )
 from models.training_options import LIMITS, TrainingOptions
-from scripts import demo, train
+from scripts import demo, train, training
 from scripts.engines import SIMULATORS
 from sim.fixed import FixedFormat
 from sim.sampling import TEMPERATURE
@@ -68,7 +68,7 @@ def _key(
     return Field(default, description=meaning, ge=low, le=high, json_schema_extra=more)
 
 
-def _option(command: click.Command, name: str) -> Any:
+def option(command: click.Command, name: str) -> Any:
     """The default of a verb's option."""
     return next(p.default for p in command.params if p.name == name)
 
@@ -120,8 +120,8 @@ class Corpus(Section):
 class Model(Section):
     """The network's shape."""
 
-    layers: int = _key(_option(train.command, "layers"), "LSTM layers.", 1, MAX_LAYERS)
-    units: int = _key(_option(train.command, "units"), "Units of each layer.", 1, MAX_UNITS)
+    layers: int = _key(option(train.command, "layers"), "LSTM layers.", 1, MAX_LAYERS)
+    units: int = _key(option(train.command, "units"), "Units of each layer.", 1, MAX_UNITS)
 
 
 class Training(Section):
@@ -140,23 +140,23 @@ class Training(Section):
     )
     epochs: float = _training("epochs", "Epochs of the base, the first float network.")
     further_epochs: float = _training(
-        "further_epochs", "Epochs after the base, float and quantized.", train.FURTHER_EPOCHS, "epochs"
+        "further_epochs", "Epochs after the base, float and quantized.", training.FURTHER_EPOCHS, "epochs"
     )
     batch: int = _training("batch", "Parallel streams of text.")
     steps: int = _training("steps", "Characters between truncations of the gradient.")
     learning_rate: float = _training("learning_rate", "Highest rate of the base.")
     further_learning_rate: float = _training(
-        "further_learning_rate", "Highest rate after it.", train.FURTHER_LEARNING_RATE, "learning_rate"
+        "further_learning_rate", "Highest rate after it.", training.FURTHER_LEARNING_RATE, "learning_rate"
     )
     dropout: float = _training("dropout", "Between layers.")
     clip: float = _training("clip", "Global norm of the gradient.")
     distill: float = _training(
-        "distill", "Share of the float network in what the quantized one learns.", train.DISTILL
+        "distill", "Share of the float network in what the quantized one learns.", training.DISTILL
     )
     quantized_from: str = _key(
-        train.STARTS[0],
+        training.STARTS[0],
         "'seed': the quantized network starts anew instead of from the base, and trains as long as both.",
-        choices=train.STARTS,
+        choices=training.STARTS,
     )
     seed: int = _training("seed", "Of initial weights, order of the text, and dropout.")
 
@@ -245,7 +245,8 @@ class Engine(Section):
     )
     reuse_factor: int | None = _key(
         None,
-        "HLS: clock cycles of each matrix product; a quarter of a layer's columns if not given.",
+        "HLS: clock cycles of each matrix product; if not given, as many as let a quarter of a layer's "
+        "columns be multipliers.",
         1,
         example=32,
     )
@@ -267,7 +268,7 @@ class Verification(Section):
         choices=ENGINES,
     )
     characters: int = _key(
-        _option(demo.command, "characters"),
+        option(demo.command, "characters"),
         "Held-out characters to compare on; 'zynq-lstm simulate' takes any number.",
         demo.MINIMUM,
         MAX_CHARACTERS,

@@ -12,7 +12,7 @@ import numpy as np
 
 from models.errors import CheckError
 from models.store import load_tensors, save_tensors
-from scripts import demo
+from scripts.engines import rtl_figures
 from scripts.flow.config import Config
 from scripts.flow.runner import Figures
 from scripts.flow.work import Result, Work, array_of, checkpoint_of, verified
@@ -46,13 +46,14 @@ def _writing(config: Config) -> tuple[int, int, int]:
 def run_hls(work: Work) -> Result:
     """Convert, compile and run the HLS C++."""
     from hls import simulate as csim
-    from hls.convert import PART, compile_model, convert
+    from hls.convert import compile_model, convert
+    from hls.synthesis import full_part
     from models.quantized import quantized_model
 
     engine = work.flow.config.engine
     checkpoint, network = checkpoint_of(work)
     options: dict[str, Any] = {
-        "part": PART if PART.startswith(engine.part) else engine.part,  # with a package, if it can be
+        "part": full_part(engine.part),
         "clock_period": 1000 / engine.clock_mhz,
     }
     if engine.reuse_factor:
@@ -131,7 +132,7 @@ def simulate(work: Work) -> Result:
     for test in PROTOCOL_TESTS if chosen.protocol else ():
         work.step(f"protocol: {test}", lambda test=test: rtl.protocol(test, chosen.seed))  # type: ignore[misc]
     _save_trace(work.folder, scored.trace, np.asarray(written.report["generated"]))
-    figures = demo.rtl_figures(network, design.array.lanes, scored.report, written.report)
+    figures = rtl_figures(network, design.array.lanes, scored.report, written.report)
     cycles = ", ".join(f"{mode} {value:.0f}" for mode, value in figures["cycles_per_character"].items())
     work.say(f"cycles a character: {cycles}")
     rate = round(scored.report["characters"] / scored.report["seconds"])
@@ -195,7 +196,7 @@ def synthesize(work: Work) -> Result:
     """Count what the RTL takes of the part; a fault of the netlist fails."""
     from hls import synthesis
     from hls.design import Design
-    from hls.netlist import Netlist, check, summary
+    from hls.netlist import check, summary, synthesized
     from sim.rtl import write_project
 
     network = checkpoint_of(work)[1]
@@ -206,8 +207,7 @@ def synthesize(work: Work) -> Result:
         f"{report[name]:,g} of {has:,} {name}" for name, has in synthesis.PARTS[report["part"]].items()
     )
     work.say(f"{report['part']}: {used}")
-    netlist = synthesis.results(project) / "netlist.json"
-    found = work.step("checking the netlist", lambda: check(Netlist(netlist)))
+    found = work.step("checking the netlist", lambda: check(synthesized(project)))
     for line in summary(found, paths=0):
         work.say(line)
     if found.faults:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import difflib
 import json
 import re
+import shlex
 import sys
 import textwrap
 from collections.abc import Iterable, Mapping
@@ -16,6 +17,7 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
+from models.checkpoint import shipped
 from models.errors import UserError
 from scripts.flow.config import SHIPPED, Config, Mistake, extra, legal, sections
 
@@ -26,6 +28,8 @@ else:
 
 PRESETS = Path(__file__).parent / "presets"
 BUILD = Path("build")
+
+_EXPECTED = "a configuration is TOML in UTF-8, as 'zynq-lstm init' writes it"
 
 parsed = tomllib.loads
 
@@ -59,7 +63,7 @@ def preset_file(name: str) -> Path:
     """
     known = {path.stem: path for path in sorted(PRESETS.glob("*.toml"))}
     if name not in known:
-        raise UserError(f"unknown preset {name!r}{_near(name, known)}; there are {', '.join(known)}")
+        raise UserError(f"unknown preset {name!r}{near(name, known)}; there are {', '.join(known)}")
     return known[name]
 
 
@@ -73,20 +77,22 @@ def load(file: Path, changes: Iterable[str] = ()) -> Flow:
         UserError: naming file, line, key, and what is legal.
     """
     try:
-        text = file.read_text(encoding="utf-8")
+        text = file.read_text(encoding="utf-8-sig")  # some editors begin with a byte order mark
     except OSError as error:
+        init = shlex.join(["zynq-lstm", "init", str(file)])
         raise UserError(
-            f"{file}: {error.strerror or error}; 'zynq-lstm init {file}' writes a configuration"
+            f"{file}: {error.strerror or error}; to write a configuration there: {init}"
         ) from None
     except UnicodeDecodeError as error:
-        raise UserError(f"{file}: not UTF-8 at byte {error.start}") from None
+        raise UserError(f"{file}: not UTF-8 at byte {error.start}; {_EXPECTED}") from None
     try:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         place = re.search(r" \(at (?:line (\d+), column \d+|end of document)\)$", str(error))
         line = place[1] if place and place[1] else str(text.count("\n") + 1)
         said = str(error)[: place.start()] if place else str(error)
-        raise UserError(f"{file}:{line}: not TOML: {said}") from None
+        expected = f"; {_EXPECTED}" if line == "1" else ""  # another kind of file, perhaps
+        raise UserError(f"{file}:{line}: not TOML: {said}{expected}") from None
     flow = Flow(file, checked(data, file, text, changes))
     _require_files(flow, text)
     return flow
@@ -157,8 +163,8 @@ def _explain(error: Mapping[str, Any]) -> tuple[str, str]:
         return key, f"must be a table, [{key}], got {_shown(given)}"
     if cause is not None:
         words = given if isinstance(given, list) else [given]
-        near = "".join(_near(word, extra(field, "near")) for word in words if isinstance(word, str))
-        return key, f"{cause}{near}{f'; legal is {legal(field)}' if extra(field, 'choices') else ''}"
+        meant = "".join(near(word, extra(field, "near")) for word in words if isinstance(word, str))
+        return key, f"{cause}{meant}{f'; legal is {legal(field)}' if extra(field, 'choices') else ''}"
     return key, f"must be {legal(field)}, got {_shown(given)}"
 
 
@@ -170,8 +176,8 @@ def _unknown(loc: list[str]) -> str:
     else:
         legal_keys = list(known[table[0]].model_fields)
     elsewhere = [section for section, model in known.items() if name in model.model_fields]
-    near = f"; it belongs into [{elsewhere[0]}]" if elsewhere else _near(name, legal_keys)
-    return f"unknown key{near}; legal are {', '.join(legal_keys)}"
+    meant = f"; it belongs into [{elsewhere[0]}]" if elsewhere else near(name, legal_keys)
+    return f"unknown key{meant}; legal are {', '.join(legal_keys)}"
 
 
 def _field(loc: list[str]) -> FieldInfo | None:
@@ -181,13 +187,14 @@ def _field(loc: list[str]) -> FieldInfo | None:
     return model.model_fields.get(loc[1]) if len(loc) > 1 else None
 
 
-def _near(name: str, known: Iterable[str]) -> str:
+def near(name: str, known: Iterable[str]) -> str:
+    """'did you mean', if anything known is like a name."""
     found = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
     return f", did you mean {found[0]!r}" if found and name not in found else ""
 
 
 def _shown(value: Any) -> str:
-    text = repr(value)
+    text = toml(value) if isinstance(value, bool) else repr(value)
     return text if len(text) <= 40 else f"{text[:37]}..."
 
 
@@ -199,8 +206,15 @@ def _require_files(flow: Flow, text: str) -> None:
         ("training.checkpoint", config.training.checkpoint),
         ("training.float_checkpoint", config.training.float_checkpoint),
     ):
-        if given is not None and given != SHIPPED and not flow.path(given).is_file():
-            raise UserError(f"{flow.file}:{line_of(text, key)}: {key}: {flow.path(given)}: no such file")
+        where = f"{flow.file}:{line_of(text, key)}: {key}"
+        if key == "training.checkpoint" and given == SHIPPED:
+            try:
+                shipped(config.formats.preset, config.corpus.name)
+            except UserError as error:
+                raise UserError(f"{where}: {error}") from None
+        elif given is not None and not flow.path(given).is_file():
+            meant = near(given, [SHIPPED]) if key == "training.checkpoint" else ""
+            raise UserError(f"{where}: {flow.path(given)}: no such file{meant}")
 
 
 def toml(value: Any) -> str:

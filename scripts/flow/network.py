@@ -8,19 +8,22 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from models.checkpoint import Checkpoint, shipped
-from models.corpus import load_corpus
+from models.calibrate import calibrate_by_loss, calibrated
+from models.checkpoint import Checkpoint, load_float, load_quantized, preset_spec, shipped
+from models.corpus import HELD_OUT, PARTS, load_corpus
 from models.errors import CheckError, UserError
 from models.evaluate import require_text
 from models.freeze import freeze
 from models.spec import network_spec, with_formats
 from models.store import write_text
-from scripts import calibrate, train
-from scripts.flow.config import SHIPPED, Config
+from scripts import training
+from scripts.flow.config import SHIPPED, Config, option
 from scripts.flow.load import Flow
 from scripts.flow.runner import Figures
 from scripts.flow.work import Result, Work, array_of, checkpoint_of, text_of
+from scripts.options import CHARACTERS, windows
 from scripts.records import read_training_record
+from scripts.train import command as train_command
 from sim.fixed import FixedFormat
 
 
@@ -30,7 +33,7 @@ def read_corpus(work: Work) -> Result:
     file = work.flow.path(config.file) if config.file else None
     corpus = work.step("reading the text", lambda: load_corpus(config.name, file))
     split = corpus.split()
-    for part in ("validation", "test"):
+    for part in HELD_OUT:
         require_text(split.part(part), f"{corpus.name}: the {part} split")
     needed = work.flow.config.verification.characters
     if len(split.validation) <= needed:
@@ -39,7 +42,7 @@ def read_corpus(work: Work) -> Result:
             f"verification.characters is {needed}: it must be less"
         )
     write_text(work.folder / "text.txt", corpus.text)
-    parts = {part: len(split.part(part)) for part in ("train", "validation", "test")}
+    parts = {part: len(split.part(part)) for part in PARTS}
     return ["text.txt"], {
         "name": corpus.name,
         "characters": len(corpus),
@@ -54,10 +57,7 @@ def _given(flow: Flow) -> Checkpoint | None:
     name, preset = flow.config.training.checkpoint, flow.config.formats.preset
     if name is None:
         return None
-    found = Checkpoint.load(shipped(preset, flow.config.corpus.name) if name == SHIPPED else flow.path(name))
-    if found.spec is None:
-        raise UserError(f"training.checkpoint: {name} holds a float network; name a quantized one")
-    return found
+    return load_quantized(shipped(preset, flow.config.corpus.name) if name == SHIPPED else flow.path(name))
 
 
 def _given_float(flow: Flow) -> Path | None:
@@ -79,12 +79,12 @@ def _changes(config: Config) -> dict[str, FixedFormat]:
 def predict(work: Work) -> Result:
     """What ``zynq-lstm estimate`` predicts of the engine."""
     from hls.estimate import estimate
+    from hls.feasibility import advice, named
     from hls.synthesis import PARTS
 
     config, given = work.flow.config, _given(work.flow)
     if given is not None:
-        spec = given.spec
-        assert spec is not None
+        spec = given.quantized_spec
     else:
         spec = network_spec(
             config.formats.preset,
@@ -100,20 +100,20 @@ def predict(work: Work) -> Result:
         f"{one.dsp} of {has['dsp']} DSP48E1, {one.bram36:g} of {has['bram36']} block RAMs"
     )
     if not one.fits:
-        work.say(f"[yellow]no engine for this network fits the {one.part}[/]: see the stage's figures")
+        work.say(f"[yellow]no engine fits the {one.part}[/]: too much {named(one.binds)}")
+        work.say(f"{advice(spec, one.part)} (options of 'zynq-lstm estimate'); Ctrl-C stops")
     return [], one.to_dict()
 
 
 def _training_options(work: Work) -> dict[str, Any]:
     """What the functions of the verb ``train`` take."""
-    defaults = {p.name: p.default for p in train.command.params}
     return {
         **work.flow.config.training.model_dump(),
         **work.flow.config.model.model_dump(),
         "run_dir": work.folder,
         "resume": work.resume,
         "overwrite": not work.resume,
-        "checkpoint_seconds": defaults["checkpoint_seconds"],
+        "checkpoint_seconds": option(train_command, "checkpoint_seconds"),
         "command": f"zynq-lstm run {work.flow.file.name}",
     }
 
@@ -124,30 +124,26 @@ def train_float(work: Work) -> Result:
     if work.flow.config.training.checkpoint is None:
         corpus, options = text_of(work), _training_options(work)
         base = work.folder / "base.safetensors"
-        train.train_base(corpus, base, options)
-        train.train_float(corpus, base, result, options)
+        training.train_base(corpus, base, options)
+        training.train_float(corpus, base, result, options)
         records = {name: read_training_record(work.folder / f"{name}.json") for name in ("base", "float")}
         return ["base.safetensors", "float.safetensors"], {"records": records}
     source = _given_float(work.flow)
     if source is None:
         return [], {"records": {}}
-    loaded = Checkpoint.load(source)
-    if loaded.spec is not None:
-        raise UserError(f"{source}: holds a quantized network; training.float_checkpoint takes a float one")
+    loaded = load_float(source)
     shutil.copyfile(source, result)
     return ["float.safetensors"], {"records": {"float": dict(loaded.record)}, "from": source.name}
 
 
 def quantize(work: Work) -> Result:
     """The quantized network, trained, calibrated or taken, and its integers."""
-    from models.quantized import quantize as rounded_to
-
     config, given = work.flow.config, _given(work.flow)
     path, before = work.folder / "quantized.safetensors", work.at("train")
     if given is not None:
         given.save(path)
     elif config.formats.method == "train":
-        train.train_quantized(
+        training.train_quantized(
             text_of(work),
             before / "base.safetensors",
             before / "float.safetensors",
@@ -158,12 +154,14 @@ def quantize(work: Work) -> Result:
         )
     else:
         source = Checkpoint.load(before / "float.safetensors")
-        rounded = rounded_to(source, config.formats.preset, _changes(config)).spec
-        assert rounded is not None
-        work.step(
+        rounded = preset_spec(source, config.formats.preset, _changes(config))
+        fitted = work.step(
             "moving binary points to where the training text is predicted best",
-            lambda: calibrate.calibrated(source, rounded, text_of(work).split().train).save(path),
+            lambda: calibrate_by_loss(
+                rounded, source.weights, windows(text_of(work).split().train, CHARACTERS)
+            ),
         )
+        calibrated(source, fitted).save(path)
     checkpoint = Checkpoint.load(path)
     network = freeze(checkpoint)
     network.save(work.folder / "network.safetensors")
@@ -208,7 +206,7 @@ def evaluate(work: Work) -> Result:
         )
     figures: Figures = {"split": "validation", "metric": METRIC, "bits_per_character": bits}
     preset = network.spec.preset
-    shortest = min(len(corpus.split().part(part)) for part in ladder.PARTS)
+    shortest = min(len(corpus.split().part(part)) for part in HELD_OUT)
     characters = work.flow.config.verification.ladder
     if source is not None and min(shortest, characters) > 2 * STREAMS:
         record = work.step(

@@ -19,6 +19,8 @@ from models.store import write_text
 from scripts.flow.show import duration
 from scripts.main import PROG, version
 from scripts.pictures import COLORS, on_page, picture
+from scripts.training import TRAINING_CURVE as TRAINING
+from scripts.training import VALIDATION_CURVE as VALIDATION
 
 if TYPE_CHECKING:
     from scripts.flow.work import Work
@@ -27,7 +29,6 @@ TEMPLATES = Path(__file__).parent / "templates"
 RESOURCES = {"lut": "LUT", "ff": "flip-flops", "dsp": "DSP48E1", "bram36": "block RAM (36 Kb)"}
 #: Folders of training logs by what was trained; below a stage's folder.
 LOGS = {"base": ("train", "base"), "float": ("train", "float"), "quantized": ("quantize", "quantized")}
-TRAINING, VALIDATION = "train/bits_per_character", "validation/bits_per_character_estimate"
 SMALL = (4.8, 2.6)  # inches; letters stay readable on a telephone
 
 Facts = dict[str, Any]
@@ -118,7 +119,10 @@ def _built(work: Work, spec: NetworkSpec) -> list[tuple[str, str]]:
     corpus, made, config = work.figures("corpus"), work.figures("quantize"), work.flow.config
     layers = f"{len(spec.layers)} LSTM layer{'s' if len(spec.layers) > 1 else ''}"
     record = made["record"]
-    seed = record.get("options", {}).get("seed")
+    trained = [record]
+    if "from" in record:  # calibrated: only the float network was trained
+        trained = list(work.figures("train").get("records", {}).values())
+    seed = next((one["options"]["seed"] for one in trained if "seed" in one.get("options", {})), None)
     return [
         ("network", f"{layers} of {' and '.join(str(layer.units) for layer in spec.layers)} units, "
                     f"{spec.vocabulary} characters"),
@@ -212,7 +216,8 @@ def _resources(estimated: Mapping[str, Any], synthesized: Mapping[str, Any]) -> 
 
     rows = []
     for key, has in PARTS[estimated["part"]].items():
-        predicted, counted = estimated.get(key), synthesized.get(key)
+        about = round(estimated["lut_about"], -2)  # within 10 % or so
+        predicted, counted = about if key == "lut" else estimated.get(key), synthesized.get(key)
         used = predicted if counted is None else counted
         if used is not None:
             rows.append(
@@ -353,6 +358,7 @@ def _draw_ladder(_: Work, found: Facts, path: Path) -> None:
         axes.bar_label(bars, [f"{row['above']:+.4f}" for row in rows], padding=3)
         axes.invert_yaxis()
         axes.margins(x=0.25)
+        axes.locator_params(axis="x", nbins=4)  # labels of small steps have seven digits
         axes.axvline(0, color="0.5", lw=1)
         axes.set_xlabel("bits per character above float")
 

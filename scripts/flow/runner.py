@@ -27,7 +27,7 @@ import models
 from models.errors import UserError
 from models.store import write_json
 from scripts.flow.config import Config
-from scripts.flow.load import Flow
+from scripts.flow.load import Flow, near
 
 ROOT = Path(models.__file__).parent.parent
 DONE, BEGUN = "stage.json", "begun.json"
@@ -90,7 +90,8 @@ class Pipeline:
         """Raises UserError for a name that no stage has."""
         known = [stage.name for stage in self.stages]
         if name not in known:
-            why = " left out by the configuration" if name in [s.name for s in self.left_out] else ""
+            left_out = name in [s.name for s in self.left_out]
+            why = " left out by the configuration" if left_out else near(name, known)
             raise UserError(f"no stage {name!r}{why}; there are {', '.join(known)}")
         return self.stages[known.index(name)]
 

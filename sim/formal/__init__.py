@@ -35,7 +35,7 @@ from hls.design import Design
 from hls.estimate import fitting_array
 from hls.generate import TOP, generate, sources
 from hls.synthesis import read_verilog, run_yosys
-from models.checkpoint import Checkpoint, shipped
+from models.checkpoint import load_quantized
 from models.errors import UserError, first_error
 from models.freeze import freeze
 from models.network import IntegerNetwork
@@ -162,7 +162,7 @@ PROOFS = (
 def rounding_proofs() -> tuple[Proof, ...]:
     """One for each parameter set of round_saturate.sv in the shipped network's design, and in designs of the
     same shape with the largest weights of each preset."""
-    networks = {"shipped": freeze(Checkpoint.load(shipped("w8a8")))}
+    networks = {"shipped": freeze(load_quantized())}
     vocabulary = networks["shipped"].spec.vocabulary
     for preset in PRESETS:
         spec = network_spec(preset, vocabulary=vocabulary)

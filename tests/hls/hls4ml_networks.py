@@ -8,25 +8,14 @@ from typing import Any
 import numpy as np
 
 from models.network import IntegerNetwork
-from models.spec import PRESETS, Layer, NetworkSpec
+from tests.networks import small_spec, with_weights
 
 
 def random_network(
     preset: str, vocabulary: int, units: tuple[int, ...], rng: np.random.Generator, extreme: bool = False
 ) -> IntegerNetwork:
-    """Normal weights that use the formats' range, or nothing but the formats' largest and smallest."""
-    lstm, dense = PRESETS[preset]
-    spec = NetworkSpec(preset, vocabulary, tuple(Layer(n, lstm) for n in units), dense)
-    weights = {}
-    for name, shape in spec.weight_shapes().items():
-        fmt = spec.weight_formats()[name]
-        if extreme:
-            weights[name] = rng.choice([fmt.min_raw, fmt.max_raw], shape)
-        else:
-            weights[name] = fmt.requantize(
-                rng.normal(0, max(1, fmt.max_raw / 4), shape).astype(np.int64), fmt.frac
-            )
-    return IntegerNetwork.from_weights(spec, "".join(chr(65 + n) for n in range(vocabulary)), weights)
+    """Of a preset; see :func:`tests.networks.with_weights`."""
+    return with_weights(small_spec(preset, vocabulary, units), rng, extreme)
 
 
 def keras_model(network: IntegerNetwork, time_steps: int = 1) -> Any:

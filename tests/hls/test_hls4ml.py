@@ -94,7 +94,7 @@ def test_state_is_carried_between_calls_until_reset(compiled: Compiled) -> None:
 
 
 def test_reset_flag_of_a_character_clears_the_state_before_it(compiled: Compiled) -> None:
-    from hls.layers import RESET
+    from hls.graph import RESET
 
     codes = some_codes(compiled.network, 60)
     words = codes.copy()

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from hls.design import Design
-from hls.netlist import Netlist, check
+from hls.netlist import check, synthesized
 from hls.schedule import Array
 from hls.synthesis import results
 from models.errors import CheckError
@@ -87,7 +87,7 @@ def test_protocol(engine: Engine, seed: int) -> None:
 
 
 def test_netlist_is_sound(engine: Engine) -> None:
-    report = check(Netlist(results(engine.project) / "netlist.json"))
+    report = check(synthesized(engine.project))
     assert report.faults == []
     assert report.lut_levels <= LEVELS, report.long_paths[0]
 

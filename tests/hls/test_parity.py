@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import dataclasses
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -16,12 +15,12 @@ from hls.generate import generate
 from hls.schedule import Array
 from sim.reference import Reference
 from sim.rtl import Rtl
-from sim.upsets import Place
+from sim.upsets.rtl import Place
+from tests.machine import needs_icarus
 from tests.networks import small_spec, with_weights
 
 INSTANCES = {"weights": "u_dsp_weights", "lut_weights": "gen_tree/u_lut_weights"}
 
-needs_icarus = pytest.mark.skipif(not shutil.which("iverilog"), reason="Icarus Verilog is not installed")
 
 ARRAYS = {
     "packed": ("w8a8", Array(4, 3, 2, 2)),

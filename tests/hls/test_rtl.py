@@ -26,6 +26,7 @@ from sim.reference import Reference
 from sim.rtl import CORNER_TESTS, LONG_PROTOCOL_TESTS, PROTOCOL_TESTS, Rtl, write_project
 from sim.simulator import build, verilator_root
 from sim.trace import compare
+from tests.machine import needs_icarus
 from tests.networks import small_spec, with_weights
 from tests.sim.test_waveform import lz4_decode
 
@@ -180,9 +181,6 @@ def test_every_protocol_test_is_run() -> None:
     ):
         text = (bench / file).read_text()
         assert set(tests) == set(re.findall(r"@cocotb.test.*\nasync def (\w+)", text))
-
-
-needs_icarus = pytest.mark.skipif(not shutil.which("iverilog"), reason="Icarus Verilog is not installed")
 
 
 @pytest.fixture(scope="module")
@@ -379,7 +377,7 @@ def test_unknown_simulator_is_refused(tmp_path: Path) -> None:
 
 def test_simulator_that_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
-    with pytest.raises(UserError, match="simulator icarus is not installed"):
+    with pytest.raises(UserError, match="simulator icarus is not installed; 'zynq-lstm doctor'"):
         build(tmp_path, "icarus")
 
 

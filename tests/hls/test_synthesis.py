@@ -15,7 +15,7 @@ import hls
 from hls import synthesis
 from hls.design import Design
 from hls.schedule import Array
-from hls.synthesis import PARTS, count, count_blocks, part_name, synthesize
+from hls.synthesis import PARTS, count, count_blocks, full_part, part_name, synthesize
 from models.errors import UserError
 from sim.rtl import write_project
 from tests.networks import small_spec, with_weights
@@ -100,7 +100,10 @@ def test_unknown_memory_cell_is_refused(tmp_path: Path) -> None:
 def test_parts(tmp_path: Path) -> None:
     assert part_name("xc7z020") == part_name("xc7z020clg484-1") == "xc7z020"
     assert part_name("xc7z010clg225-1") == "xc7z010"
-    for part in ("xc7z100", "", "ice40"):
+    assert part_name("XC7Z020") == part_name("xc7z020iclg400-1L") == "xc7z020"
+    assert full_part("XC7Z020CLG400-1") == "xc7z020clg400-1"
+    assert full_part("XC7Z020") == full_part("xc7z020")
+    for part in ("xc7z100", "", "ice40", "xc7z020clg400", "xc7z0200", "xc7z020clg400-9"):
         with pytest.raises(
             UserError, match=f"unknown part '{part}'; known are {', '.join(PARTS)} and their packages"
         ):

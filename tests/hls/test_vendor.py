@@ -286,16 +286,18 @@ def synth(tool: str, checkpoint: Path, folder: Path, *more: str) -> int:
 
 
 def test_vivado(checkpoint: Path, tools: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert synth("vivado", checkpoint, tmp_path, "--part", "xc7z020", "--clock-period", "4") == 0
+    folder = tmp_path / "my designs"
+    assert synth("vivado", checkpoint, folder, "--part", "xc7z020", "--clock-period", "4") == 0
     out = capsys.readouterr().out
     assert "clock 4 ns: met; slack 0.217 ns (setup), 0.051 ns (hold)" in out
-    report = json.loads((tmp_path / "report.json").read_text())
+    report = json.loads((folder / "report.json").read_text())
     assert report | USED == report and report["power"]["total"] == 0.512 and report["routed"]
-    log = (tmp_path / "out" / "rtl" / "vivado.log").read_text()
+    log = (folder / "out" / "rtl" / "vivado.log").read_text()
     assert "synth_design -top zynq_lstm -part xc7z020clg400-1 -mode out_of_context" in log
+    assert f"-include_dirs {{{{{folder / 'out' / 'rtl'}}}}}" in log  # a list of one name, blanks and all
     steps = [line.split()[0] for line in log.splitlines()]
     assert steps.index("synth_design") < steps.index("route_design") < steps.index("report_utilization")
-    assert "-period 4.000 [get_ports clk_i]" in (tmp_path / "out" / "rtl" / "clock.xdc").read_text()
+    assert "-period 4.000 [get_ports clk_i]" in (folder / "out" / "rtl" / "clock.xdc").read_text()
 
 
 def test_vivado_without_routing_and_with_a_clock_too_fast(
@@ -359,10 +361,23 @@ def test_without_the_tool_the_project_is_there(
     error = capsys.readouterr().err
     assert error.startswith(f"zynq-lstm: error: {program} is not on the PATH") and error.count("\n") == 1
     assert "use --tool yosys" in error
+    assert ("vivado -mode batch -" if tool == "vivado" else "vitis_hls -f ") in error
     (script,) = (tmp_path / "out").rglob(
         projects.VIVADO_SCRIPT if tool == "vivado" else projects.VITIS_SCRIPT
     )
     assert str(script) in error and (script.parent / "settings.tcl").is_file()
+
+
+def test_what_will_not_fit_is_said_before_the_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("hls.vendor.run.shutil.which", lambda name: None)
+    options = ["--part", "xc7z007s", "--output", str(tmp_path / "out")]
+    assert main(["synth", "--tool", "Vivado", *options]) == 2
+    first = capsys.readouterr().err.splitlines()[0]
+    assert first.startswith(
+        "this will not fit the xc7z007s: too much block RAM. To make it fit, one of: --part"
+    )
 
 
 def test_options_of_another_tool_are_refused(

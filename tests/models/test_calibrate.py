@@ -109,7 +109,7 @@ def test_the_commands_from_float_to_a_calibrated_network(
     assert "layers.1.tc" in capsys.readouterr().out
     assert {row["name"] for row in json.loads(data.read_text())["rows"]} >= {"logits", "output.W"}
     for arguments, message in (
-        (["calibrate", "--checkpoint", str(out), "--corpus-file", str(text)], "is quantized already"),
+        (["calibrate", "--checkpoint", str(out), "--corpus-file", str(text)], "is a quantized network"),
         (["ranges", "--checkpoint", str(out), "--preset", "w8a8"], "is quantized already, as w4a8"),
         (["ranges", *given, "--characters", "600"], "600 characters are too few; at least 1002 are needed"),
     ):

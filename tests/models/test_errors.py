@@ -9,6 +9,8 @@ import pytest
 
 from models.errors import UserError, first_error
 
+DOCTOR = "('zynq-lstm doctor' says what installs a missing program)"
+
 
 @pytest.mark.parametrize(
     "log, said",
@@ -18,6 +20,19 @@ from models.errors import UserError, first_error
         ("Fatal: out of memory", "Fatal: out of memory"),
         ("mirrors and terrors\nno luck today\n\n", "no luck today"),
         ("", "nothing"),
+        (
+            "make: c++: No such file or directory\n%Error: make",
+            f"make: c++: No such file or directory {DOCTOR}",
+        ),
+        (
+            "./b.sh: line 2: g++: command not found\n\nFailed",
+            f"./b.sh: line 2: g++: command not found {DOCTOR}",
+        ),
+        ("/bin/sh: 1: make: not found\n", f"/bin/sh: 1: make: not found {DOCTOR}"),
+        (
+            "a.cpp:1: fatal error: b.h: No such file or directory",
+            "a.cpp:1: fatal error: b.h: No such file or directory",
+        ),
         ("error " + "x" * 500, "error " + "x" * 294 + "..."),
     ],
 )

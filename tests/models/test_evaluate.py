@@ -152,7 +152,7 @@ def test_sampling_repeats_with_its_seed_and_checks_its_input(network):
 
 def test_checkpoint_round_trip(network, tmp_path):
     path = tmp_path / "c.safetensors"
-    network.with_record({"seed": 1}).save(path)
+    dataclasses.replace(network, record={"seed": 1}).save(path)
     loaded = Checkpoint.load(path)
     assert loaded.spec == network.spec
     assert loaded.vocabulary == network.vocabulary

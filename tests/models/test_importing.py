@@ -209,7 +209,7 @@ def test_the_verb(tmp_path: Path, rng: np.random.Generator, capsys: pytest.Captu
     path = saved(keras.Sequential(FLOAT["embedding"]()), tmp_path / "m.keras", rng)
     text = "".join(rng.choice(list(VOCABULARY), 300))
     (tmp_path / "text.txt").write_text(text)
-    arguments = ["import-keras", str(path), "--text", str(tmp_path / "text.txt")]
+    arguments = ["import-keras", str(path), "--text-file", str(tmp_path / "text.txt")]
     result = str(tmp_path / "out.safetensors")
     assert main([*arguments, "--vocabulary", VOCABULARY, "-o", result]) == 0
     assert freeze(Checkpoint.load(result)).identity in capsys.readouterr().out

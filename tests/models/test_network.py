@@ -43,7 +43,7 @@ def test_arrays(network: IntegerNetwork) -> None:
     assert list(network.layer(1)) == ["W", "U", "b", "sigmoid", "tanh", "tanh_c"]
     assert network.layer(1)["W"].shape == (3, 16)
     for k, layer in enumerate(network.spec.layers):
-        assert np.array_equal(network.layer(k)["tanh_c"], layer.formats.tanh_c_table())
+        assert np.array_equal(network.layer(k)["tanh_c"], layer.formats.table("tanh_c"))
 
 
 def test_is_frozen_and_keeps_copies(network: IntegerNetwork) -> None:

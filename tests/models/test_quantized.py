@@ -157,7 +157,7 @@ def test_freezing_a_checkpoint_and_its_model_is_the_same(rng):
 def test_freeze_refuses_what_has_no_integers(rng):
     spec = network_spec("w8a8", vocabulary=7, units=8)
     checkpoint = random_checkpoint(rng, spec)
-    with pytest.raises(UserError, match="a float network has no integers"):
+    with pytest.raises(UserError, match="is of a float network"):
         freeze(dataclasses.replace(checkpoint, spec=None))
     with pytest.raises(UserError, match="needs its vocabulary"):
         freeze(quantized.quantized_model(checkpoint))

@@ -27,7 +27,7 @@ from models.spec import (
     symmetric,
     with_formats,
 )
-from scripts.train import finer_ternary
+from scripts.training import finer_ternary
 from sim.fixed import FixedFormat
 from tests.networks import small_spec
 

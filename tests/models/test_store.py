@@ -172,3 +172,11 @@ def test_hash_tells_names_types_shapes_and_values_apart() -> None:
 def test_user_error_is_one_line() -> None:
     assert str(UserError("two\nlines  and\ttabs ")) == "two lines and tabs"
     assert issubclass(UserError, ValueError)
+
+
+def test_an_error_names_the_file_and_not_the_temporary_one(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    for path in (tmp_path / "folder", Path("/proc/x.json")):
+        with pytest.raises(OSError) as error:
+            write_text(path, "")
+        assert error.value.filename == str(path) and error.value.filename2 is None

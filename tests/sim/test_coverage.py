@@ -56,7 +56,7 @@ def test_record_is_of_this_plan() -> None:
 
 
 def value_bins(design: Design, codes: list[list[int]]) -> set[tuple[str, str]]:
-    from sim.bench.coverage import Values
+    from sim.bench.coverage_values import Values
 
     network = design.network
     reference, values, found = Reference(network), Values(network), set()

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,8 +16,7 @@ from hls.generate import generate
 from models.errors import CheckError, UserError
 from scripts.main import main
 from sim.random_networks import CASE_FILE, Case, Engines, search
-
-needs_icarus = pytest.mark.skipif(not shutil.which("iverilog"), reason="Icarus Verilog is not installed")
+from tests.machine import needs_icarus
 
 
 @needs_icarus

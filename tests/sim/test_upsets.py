@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -19,23 +18,22 @@ from models.network import IntegerNetwork
 from sim import upsets
 from sim.reference import Reference
 from sim.rtl import Rtl
-from sim.upsets import (
+from sim.upsets.rtl import Place, compare, place
+from sim.upsets.state import (
     PREFIX,
     STATE_SIGNALS,
     Flip,
     StruckReference,
-    WeightFlip,
-    WornReference,
-    compare_on_rtl,
-    flipped_weights,
+    choose,
+    flip_bits,
     follow,
     measure_state,
-    measure_weights,
     random_flips,
     state_bits,
     undisturbed,
-    weight_names,
 )
+from sim.upsets.weights import WeightFlip, WornReference, flipped_weights, measure_weights, weight_names
+from tests.machine import needs_icarus
 from tests.networks import Scalar, save_checkpoint, small_spec, with_weights
 
 
@@ -79,10 +77,10 @@ def test_every_flip_is_another_state(design: Design, rng: np.random.Generator) -
         assert [flip.bit for flip in flips] == list(range(state_bits(design, signal)))
         values = rng.integers(-100, 100, (len(flips), 10))
         changed = values.copy()
-        upsets._flip(changed, flips, signal, 1, state_bits(design, signal))
+        flip_bits(changed, flips, signal, 1, state_bits(design, signal))
         for n, flip in enumerate(flips):
             assert np.flatnonzero(changed[n] != values[n]).tolist() == [flip.index]
-        upsets._flip(changed, flips, signal, 1, state_bits(design, signal))
+        flip_bits(changed, flips, signal, 1, state_bits(design, signal))
         assert np.array_equal(changed, values)
 
 
@@ -109,7 +107,7 @@ def test_effects_are_those_of_runs_beside_each_other(
                 written.append(int(now.argmax()))
                 code = int(calm.codes[w, min(t + 1, horizon - 1)])
             else:
-                written.append(int(upsets._choose(design, now, calm.noise[w, t], 256)))
+                written.append(int(choose(design, now, calm.noise[w, t], 256)))
                 code = written[-1]
         usual = [[*(h[w, t] for h in calm.h), *(c[w, t] for c in calm.c)] for t in range(horizon)]
         same = [
@@ -121,7 +119,7 @@ def test_effects_are_those_of_runs_beside_each_other(
         if calm.noise is None:
             choices = calm.logits[w].argmax(axis=1)
         else:
-            choices = upsets._choose(design, calm.logits[w], calm.noise[w], 256)
+            choices = choose(design, calm.logits[w], calm.noise[w], 256)
         assert effect.choices[n] == sum(a != b for a, b in zip(written, choices, strict=True))
         if not any(same):
             assert effect.forgotten[n] == -1
@@ -198,26 +196,22 @@ def test_rows_of_the_record(design: Design, rng: np.random.Generator) -> None:
     assert "\n| bit | layers.0.W | layers.0.U | layers.1.W | layers.1.U | output.W |\n" in table
 
 
-needs_icarus = pytest.mark.skipif(not shutil.which("iverilog"), reason="Icarus Verilog is not installed")
-
-
 @needs_icarus
 @pytest.mark.rtl
 @pytest.mark.slow
 def test_rtl_does_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rng: np.random.Generator) -> None:
     network = with_weights(small_spec("w8a8", 6, (3, 4)), rng)
     rtl = Rtl.build(Design(network, Array(2, 2, 2, 1)), tmp_path, simulator="icarus")
-    found = compare_on_rtl(rtl, 2, 1)
+    found = compare(rtl, 2, 1)
     assert found["flips"] == 12 and found["disturbed"] > 0
     # And a flip in another bit than was said does not go unnoticed.
-    place = upsets.place
 
-    def wrong(design: Design, flip: Flip, character: int) -> upsets.Place:
+    def wrong(design: Design, flip: Flip, character: int) -> Place:
         return place(design, Flip(flip.signal, flip.layer, flip.index, flip.bit ^ 1), character)
 
-    monkeypatch.setattr(upsets, "place", wrong)
+    monkeypatch.setattr("sim.upsets.rtl.place", wrong)
     with pytest.raises(CheckError, match="differs behind Flip"):
-        compare_on_rtl(rtl, 2, 1)
+        compare(rtl, 2, 1)
 
 
 @pytest.mark.slow
