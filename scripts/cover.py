@@ -13,7 +13,9 @@ LINE_GOAL, TOGGLE_GOAL = 98.0, 95.0  # percent
 
 
 @click.command(name="cover")
-@click.option("--seed", default=1, show_default=True, help="Of the weights and the tests.")
+@click.option(
+    "--seed", type=click.IntRange(0), default=1, show_default=True, help="Of the weights and the tests."
+)
 @output_option("build/cover", "Folder for builds, runs and the record.")
 @json_option("Record; OUTPUT/coverage.json if not given.")
 def command(seed: int, output: Path, json_path: Path | None) -> None:

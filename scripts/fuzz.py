@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 @click.command(name="fuzz")
 @click.option("--networks", type=click.IntRange(1), default=20, show_default=True, help="How many to try.")
-@click.option("--seed", default=1, show_default=True, help="Equal seeds try equal networks.")
+@click.option(
+    "--seed", type=click.IntRange(0), default=1, show_default=True, help="Equal seeds try equal networks."
+)
 @click.option(
     "--simulator",
     type=click.Choice(SIMULATORS),

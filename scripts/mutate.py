@@ -13,7 +13,13 @@ from scripts.options import json_option, output_option
 
 @click.command(name="mutate")
 @click.option("--count", default=400, show_default=True, help="Mutants.")
-@click.option("--seed", default=1, show_default=True, help="Of the mutants, the weights and the tests.")
+@click.option(
+    "--seed",
+    type=click.IntRange(0),
+    default=1,
+    show_default=True,
+    help="Of the mutants, the weights and the tests.",
+)
 @click.option(
     "--jobs", type=click.IntRange(1), default=os.cpu_count() or 1, show_default=True, help="Runs at once."
 )

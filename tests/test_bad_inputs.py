@@ -240,6 +240,10 @@ COMMAND_LINES = {
     "figures training --measure --rounds 0": "0 is not in the range x>=1",
     "import-keras none.keras -o x": "'none.keras' does not exist",
     "init /proc/x.toml": "error: /proc/x.toml: No such file",
+    "cover --seed -1": "-1 is not in the range x>=0",
+    "fuzz --seed -1": "-1 is not in the range x>=0",
+    "mutate --seed -1": "-1 is not in the range x>=0",
+    "cells --measure --seed -1": "-1 is not in the range x>=0",
     "figures everything": "No such command 'everything'",
 }
 
