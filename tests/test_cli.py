@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import click
@@ -260,7 +262,11 @@ def test_what_is_terminated_leaves_no_tool_running():
     ) as probe:
         assert probe.stdout is not None
         tool = int(probe.stdout.readline())
+        time.sleep(0.5)  # until the parent, too, knows that it has started
         probe.terminate()
         assert probe.wait(30) == 130
-    status = Path("/proc", str(tool), "stat")
-    assert not status.exists() or ") Z " in status.read_text()  # gone, or only its entry is left
+    status, end = Path("/proc", str(tool), "stat"), time.monotonic() + 20
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it is gone
+        while ") Z " not in status.read_text():  # not even only its entry is left
+            assert time.monotonic() < end
+            time.sleep(0.1)
