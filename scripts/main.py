@@ -36,6 +36,17 @@ STDOUT = 1  # its descriptor
 _SUMMARY = re.compile(rf'^"""``{PROG} ([a-z-]+)``: (.+?)(?:"""|$)', re.M)
 #: Packages that only some verbs need, and the extra that brings them.
 EXTRAS = {"jinja2": "report", "matplotlib": "report"}
+#: The verbs in the order in which the help shows them: what to begin with, then along the flow.
+SECTIONS = {
+    "To begin with": ("doctor", "demo", "init", "run", "status", "estimate", "sample"),
+    "The network": (
+        *("corpus", "train", "evaluate", "import-keras", "calibrate"),
+        *("ranges", "formats", "ladder", "cells"),
+    ),
+    "The hardware": ("convert", "schedule", "synth", "hls-project", "benchmark"),
+    "Verification": ("simulate", "compare", "fuzz", "cover", "mutate", "prove", "upset", "peers"),
+    "The documentation": ("figures",),
+}
 
 
 def version() -> str:
@@ -65,8 +76,10 @@ class VerbGroup(click.Group):
         return module.command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl(sorted(self._summaries().items()))
+        summaries = self._summaries()
+        for title, names in SECTIONS.items():
+            with formatter.section(title):
+                formatter.write_dl([(name, summaries[name]) for name in names])
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``zynq-lstm peers``: hls4ml's own tests of recurrent layers, with and without this package."""
+"""``zynq-lstm peers``: the tests that hls4ml has of recurrent layers, with and without this package."""
 
 from __future__ import annotations
 
