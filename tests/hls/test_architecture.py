@@ -30,9 +30,15 @@ def test_registers_are_there_verbatim() -> None:
 
 
 def test_chart_is_the_schedule(tmp_path: Path) -> None:
+    """To the letter if the same matplotlib draws it; others place texts a little differently."""
     draw(chart(SPEC, schedule(SPEC, fitting_array(SPEC)), "generate"), tmp_path / "schedule.svg")
-    drawn = (ROOT / "docs" / "schedule.svg").read_text(encoding="utf-8")
-    assert (tmp_path / "schedule.svg").read_text(encoding="utf-8") == drawn, "run make docs"
+    texts = [folder.joinpath("schedule.svg").read_text("utf-8") for folder in (tmp_path, ROOT / "docs")]
+    creators = [re.findall(r"Matplotlib v[\d.]+", text) for text in texts]
+    assert len(creators[0]) == len(creators[1]) == 1
+    if creators[0] != creators[1]:
+        texts = [re.findall(r">([^<\n]+)</text>|fill: (#\w+)", text) for text in texts]
+        assert len(texts[0]) > 50
+    assert texts[0] == texts[1], "run make docs"
 
 
 def test_tables() -> None:
