@@ -215,20 +215,10 @@ async def last_missing_in_generate(bench: Bench) -> None:
 
 async def _open(bench: Bench) -> None:
     """Codes 1 and 2 without TLAST."""
-    for code in (1, 2):
-        await _offer(bench, code, last=False)
+    await bench.offer([1, 2], last=False)
     await ClockCycles(bench.dut.clk_i, 500)
     assert await bench.read("STATUS") == bit("STATUS", "OPEN")
     assert await errors(bench) == 0
-
-
-async def _offer(bench: Bench, code: int, last: bool) -> None:
-    dut = bench.dut
-    dut.s_axis_tdata.value, dut.s_axis_tlast.value, dut.s_axis_tvalid.value = code, int(last), 1
-    await RisingEdge(dut.clk_i)
-    while not dut.s_axis_tready.value:
-        await RisingEdge(dut.clk_i)
-    dut.s_axis_tvalid.value = 0
 
 
 @case("streams")
@@ -250,7 +240,7 @@ async def valid_withdrawn(bench: Bench) -> None:
     await RisingEdge(dut.clk_i)
     before = await received(bench)
     assert before == answer(bench, [1, 2])
-    await _offer(bench, 3, last=False)
+    await bench.offer([3], last=False)
     for _ in range(5):
         dut.s_axis_tdata.value, dut.s_axis_tvalid.value = 2, 1
         await ClockCycles(dut.clk_i, 1)
@@ -260,7 +250,7 @@ async def valid_withdrawn(bench: Bench) -> None:
         await ClockCycles(dut.clk_i, 1)
     dut.s_axis_tvalid.value = 0
     await bench.idle()
-    await _offer(bench, 1, last=True)
+    await bench.offer([1], last=True)
     await received(bench)
     assert await bench.read("CHARACTERS") in (4, 5)
     assert await errors(bench) == 0
@@ -302,7 +292,7 @@ async def output_not_taken_while_generating(bench: Bench) -> None:
 @case("streams")
 async def reset_within_a_character(bench: Bench) -> None:
     """All is forgotten: state, mode, the sequence, output that waits."""
-    await _offer(bench, 1, last=False)
+    await bench.offer([1], last=False)
     await ClockCycles(bench.dut.clk_i, 30)
     bench.dut.rst_i.value = 1
     await ClockCycles(bench.dut.clk_i, 3)

@@ -45,6 +45,7 @@ COMPARE_CYCLES = 1 << 16  # between comparisons; 128 characters of the default e
 COUNTERS = ("characters_q", "error_count_q", "cycles_low_q", "cycles_high_q")
 REFUSALS = ("writes_refused_q", "reads_refused_q", "waits_q")  # of 16 bits
 LEFT = "left_q"  # of LENGTH, in character_control.sv
+LIMIT = {"timeout_time": 20, "timeout_unit": "ms"}  # of a test on a small network
 PLAN_VARIABLE = "ZYNQ_LSTM_BENCH"  # path of the plan, JSON; see sim/rtl.py
 
 
@@ -157,6 +158,13 @@ class Bench:
         self.started = time.perf_counter(), time.process_time()
         self.comparing = 0.0  # processor time
 
+    @classmethod
+    async def on(cls, dut: Any) -> Bench:
+        """Of an engine that has had its clock and its reset."""
+        bench = cls(dut)
+        await bench.start()
+        return bench
+
     async def start(self) -> None:
         """Clock and reset."""
         self.dut.rst_i.value = 1
@@ -224,12 +232,36 @@ class Bench:
         await self.write("CONTROL", registers.bit("CONTROL", "RESET_STATE"))
         self.model.reset_state()
 
+    async def quiet(self) -> None:
+        """Wait until what was sent has been taken and no character is under way (output may still wait)."""
+        for _ in range(200):
+            await ClockCycles(self.dut.clk_i, 50)
+            if self.source.idle() and not await self.read("STATUS") & registers.bit("STATUS", "BUSY"):
+                return
+        raise AssertionError("the engine stayed busy")
+
     async def idle(self) -> None:
         """Wait until the engine has finished what it was given."""
         while await self.read("STATUS") & registers.bit("STATUS", "BUSY"):
             await ClockCycles(self.dut.clk_i, 20)
 
     # ---- streams
+    def codes(self, length: int) -> list[int]:
+        """So many of the vocabulary, by chance."""
+        return [self.rng.randrange(self.network.spec.vocabulary) for _ in range(length)]
+
+    async def offer(self, codes: list[int], last: bool) -> None:
+        """Characters without cocotbext's framing, so that a sequence can be left open."""
+        dut = self.dut
+        for k, code in enumerate(codes):
+            dut.s_axis_tdata.value = code
+            dut.s_axis_tlast.value = int(last and k == len(codes) - 1)
+            dut.s_axis_tvalid.value = 1
+            await RisingEdge(dut.clk_i)
+            while not dut.s_axis_tready.value:
+                await RisingEdge(dut.clk_i)
+            dut.s_axis_tvalid.value = 0
+
     def send(self, codes: list[int]) -> None:
         """Queue one sequence; TLAST with its last character."""
         self.source.send_nowait(AxiStreamFrame(bytes(codes)))

@@ -16,9 +16,8 @@ from cocotbext.axi import AxiProt, AxiResp
 
 from hls import registers
 from hls.schedule import STEADY
-from sim.bench.components import LEFT, PERIOD_NS, Bench
+from sim.bench.components import LEFT, LIMIT, PERIOD_NS, Bench
 from sim.bench.near_ties import near_ties
-from sim.bench.protocol import LIMIT, _bench, _codes, _quiet, _send_part
 from sim.sampling import TEMPERATURE, temperature_to_raw
 
 # Sweeps over the cycles of a character take no more steps than this, whatever the engine.
@@ -34,17 +33,17 @@ def _cycles(bench: Bench, periods: int = 1) -> range:
 @cocotb.test(**LIMIT)
 async def reset_in_every_cycle(dut: Any) -> None:
     """rst_i at any time: registers are as at the start, and what comes next is right."""
-    bench = await _bench(dut)
+    bench = await Bench.on(dut)
     bench.plan = replace(bench.plan, traced=False)  # monitors have seen parts of characters
     for k, cycles in enumerate(_cycles(bench, 2)):
         generate = k % 2 == 1
         await bench.configure(generate=generate, auto_reset=k % 3 == 0, length=9)
-        bench.send(_codes(bench, 2 + k % 2))
+        bench.send(bench.codes(2 + k % 2))
         await ClockCycles(dut.clk_i, 1 + cycles)
         await bench.restart(1 + k % 3)
         for name in ("MODE", "LENGTH", "STATUS", "CHARACTERS", "CYCLES_LOW"):
             assert await bench.read(name) == 0, f"{name} after a reset behind {cycles} cycles"
-        bench.send(_codes(bench, 2))
+        bench.send(bench.codes(2))
         await bench.receive()
         await bench.idle()
         bench.report(bench.check())
@@ -53,14 +52,14 @@ async def reset_in_every_cycle(dut: Any) -> None:
 @cocotb.test(**LIMIT)
 async def pace(dut: Any) -> None:
     """Whatever the schedule lets wait, and no more: characters come at its distances."""
-    bench = await _bench(dut)
+    bench = await Bench.on(dut)
     await bench.configure()
-    bench.send(_codes(bench, STEADY + 8))
+    bench.send(bench.codes(STEADY + 8))
     await bench.receive()
     await bench.idle()
     assert _distances(bench.monitor.taken[STEADY:]) == {bench.plan.periods["score"]}
     await bench.configure(generate=True, length=STEADY + 8)
-    bench.send(_codes(bench, 1))
+    bench.send(bench.codes(1))
     offered = []
     for _ in range(STEADY + 8):
         await RisingEdge(dut.m_axis_tvalid)
@@ -78,12 +77,12 @@ def _distances(cycles: list[int]) -> set[int]:
 @cocotb.test(**LIMIT)
 async def character_in_every_cycle(dut: Any) -> None:
     """The next character comes at any time: before, while and behind the array's other work."""
-    bench = await _bench(dut)
+    bench = await Bench.on(dut)
     await bench.configure()
     for cycles in _cycles(bench, 2):
-        await _send_part(bench, _codes(bench, 1), False)
+        await bench.offer(bench.codes(1), False)
         await ClockCycles(dut.clk_i, 1 + cycles)
-        await _send_part(bench, _codes(bench, 1), True)
+        await bench.offer(bench.codes(1), True)
         await bench.receive()
         await bench.idle()
     bench.report(bench.check())
@@ -92,25 +91,25 @@ async def character_in_every_cycle(dut: Any) -> None:
 @cocotb.test(**LIMIT)
 async def clear_state_in_every_cycle(dut: Any) -> None:
     """RESET_STATE while characters are under way holds for the next one, not for them."""
-    bench = await _bench(dut)
+    bench = await Bench.on(dut)
     await bench.configure()
     for cycles in _cycles(bench):
-        await _send_part(bench, _codes(bench, 2), False)
+        await bench.offer(bench.codes(2), False)
         await ClockCycles(dut.clk_i, 1 + cycles)
         await bench.reset_state()
-    await _send_part(bench, _codes(bench, 2), True)
+    await bench.offer(bench.codes(2), True)
     await bench.receive()
     await bench.idle()
     await bench.reset_state()
     await bench.configure(generate=True, length=20)
-    bench.send(_codes(bench, 2))
+    bench.send(bench.codes(2))
     while not await bench.read("STATUS") & registers.bit("STATUS", "GENERATING"):
         pass
     await bench.reset_state()
     await bench.receive()
     await bench.idle()
     await bench.configure()
-    bench.send(_codes(bench, 3))
+    bench.send(bench.codes(3))
     await bench.receive()
     await bench.idle()
     bench.report(bench.check())
@@ -119,14 +118,14 @@ async def clear_state_in_every_cycle(dut: Any) -> None:
 @cocotb.test(**LIMIT)
 async def every_transition(dut: Any) -> None:
     """Each mode behind each, with the state kept and with automatic resets."""
-    bench = await _bench(dut)
+    bench = await Bench.on(dut)
     for auto_reset in (False, True):
         for mode in "ssggppspgs":  # every pair of neighbours
             length = {"s": 3, "g": 2, "p": 0}[mode]
             await bench.configure(generate=mode != "s", auto_reset=auto_reset, length=length)
-            bench.send(_codes(bench, bench.rng.randint(1, 3)))
+            bench.send(bench.codes(bench.rng.randint(1, 3)))
             if mode == "p":
-                await _quiet(bench)
+                await bench.quiet()
             else:
                 await bench.receive()
             await bench.idle()
@@ -136,23 +135,23 @@ async def every_transition(dut: Any) -> None:
 @cocotb.test(**LIMIT)
 async def controls_at_any_time(dut: Any) -> None:
     """STOP does nothing unless characters are generated; counters may be cleared while they count."""
-    bench = await _bench(dut)
+    bench = await Bench.on(dut)
     stop, clear = (registers.bit("CONTROL", name) for name in ("STOP", "CLEAR_COUNTERS"))
     await bench.write("CONTROL", 0xFFFFFFFF)  # other bits mean nothing
     await bench.configure()
     bench.model.reset_state()
-    await _send_part(bench, _codes(bench, 3), False)
+    await bench.offer(bench.codes(3), False)
     await bench.write("CONTROL", stop | clear)
-    await _quiet(bench)
+    await bench.quiet()
     assert await bench.read("CHARACTERS") == 0
-    await _send_part(bench, _codes(bench, 2), True)
+    await bench.offer(bench.codes(2), True)
     await bench.receive()
     await bench.idle()
     assert await bench.read("CHARACTERS") == 2
     await bench.configure(generate=True, length=12)
-    await _send_part(bench, _codes(bench, 2), False)
+    await bench.offer(bench.codes(2), False)
     await bench.write("CONTROL", stop)  # while priming
-    await _send_part(bench, _codes(bench, 1), True)
+    await bench.offer(bench.codes(1), True)
     while not await bench.read("STATUS") & registers.bit("STATUS", "GENERATING"):
         pass
     await bench.write("CONTROL", clear)
@@ -165,16 +164,16 @@ async def controls_at_any_time(dut: Any) -> None:
 @cocotb.test(**LIMIT)
 async def registers_while_busy(dut: Any) -> None:
     """MODE and LENGTH hold from the next sequence on; SEED means nothing without a temperature."""
-    bench = await _bench(dut)
+    bench = await Bench.on(dut)
     await bench.configure()
-    await _send_part(bench, _codes(bench, 2), False)
+    await bench.offer(bench.codes(2), False)
     await bench.configure(generate=True, auto_reset=True, length=7)
     await bench.write("SEED", 99)
     bench.generate_mode = False
-    await _send_part(bench, _codes(bench, 2), True)
+    await bench.offer(bench.codes(2), True)
     await bench.receive()
     bench.generate_mode = True
-    bench.send(_codes(bench, 2))
+    bench.send(bench.codes(2))
     while not await bench.read("STATUS") & registers.bit("STATUS", "GENERATING"):
         pass
     await bench.write("SEED", 98)
@@ -185,7 +184,7 @@ async def registers_while_busy(dut: Any) -> None:
     await bench.seed(3)
     await bench.set_temperature(TEMPERATURE.max_raw)
     await bench.configure(generate=True, length=6)
-    bench.send(_codes(bench, 1))
+    bench.send(bench.codes(1))
     await bench.receive()
     await bench.idle()
     bench.report(bench.check())
@@ -194,14 +193,14 @@ async def registers_while_busy(dut: Any) -> None:
 @cocotb.test(**LIMIT)
 async def output_buffer_full(dut: Any) -> None:
     """Nobody takes the output, then beats are taken one by one: every level of the output buffer."""
-    bench = await _bench(dut)
+    bench = await Bench.on(dut)
     period = bench.plan.periods["generate"]
     for generate in (False, True):
         await bench.configure(generate=generate, length=30)
         bench.sink.pause = True
-        bench.send(_codes(bench, 2 if generate else 20))
+        bench.send(bench.codes(2 if generate else 20))
         if generate:
-            bench.send(_codes(bench, 3))  # waits until what is generated has ended
+            bench.send(bench.codes(3))  # waits until what is generated has ended
         await ClockCycles(dut.clk_i, 20 * period)
         for _ in range(24):
             bench.sink.pause = False
@@ -218,12 +217,12 @@ async def output_buffer_full(dut: Any) -> None:
 @cocotb.test(**LIMIT)
 async def what_is_left_to_generate(dut: Any) -> None:
     """What is left of LENGTH, set from outside, counts down over every borrow, and ends where it should."""
-    bench = await _bench(dut)
+    bench = await Bench.on(dut)
     left = getattr(dut.u_engine.u_characters, LEFT)
     starts = [*(1 << bit for bit in range(31, 1, -1)), 2]
     await bench.configure(generate=True, length=0xFFFFFFFF)
     bench.model.configure(generate=True, auto_reset=False, length=2 * len(starts) + 1)  # what will come of it
-    bench.send(_codes(bench, 1))
+    bench.send(bench.codes(1))
     for start in starts:
         await RisingEdge(dut.m_axis_tvalid)
         await ClockCycles(dut.clk_i, 10)
@@ -239,15 +238,15 @@ async def what_is_left_to_generate(dut: Any) -> None:
 @cocotb.test(**LIMIT)
 async def same_code_again(dut: Any) -> None:
     """The first two codes, so often that states reach where they end; then more than a hundred others."""
-    bench = await _bench(dut)
+    bench = await Bench.on(dut)
     await bench.configure()
-    for codes in ([0] * 60, [1 % bench.network.spec.vocabulary] * 60, [0] * 60, _codes(bench, 120)):
+    for codes in ([0] * 60, [1 % bench.network.spec.vocabulary] * 60, [0] * 60, bench.codes(120)):
         bench.send(codes)
         await bench.receive()
         await bench.idle()
     await bench.set_temperature(temperature_to_raw(1.0))
     await bench.configure(generate=True, length=120)
-    bench.send(_codes(bench, 1))
+    bench.send(bench.codes(1))
     await bench.receive()
     await bench.idle()
     bench.report(bench.check())
@@ -256,7 +255,7 @@ async def same_code_again(dut: Any) -> None:
 @cocotb.test(**LIMIT)
 async def choices_by_a_hair(dut: Any) -> None:
     """Scores so close that any bit of noise, temperature, product or logit decides; every octave."""
-    bench = await _bench(dut)
+    bench = await Bench.on(dut)
     await bench.configure(generate=True, auto_reset=True, length=1)
     for tie in near_ties(bench.network, bench.rng):
         await bench.seed(tie.seed)
@@ -270,7 +269,7 @@ async def choices_by_a_hair(dut: Any) -> None:
 @cocotb.test(**LIMIT)
 async def error_bits(dut: Any) -> None:
     """Bad codes in every mode; BAD_CODE goes by writing 1 only, and comes again."""
-    bench = await _bench(dut)
+    bench = await Bench.on(dut)
     vocabulary = bench.network.spec.vocabulary
     assert vocabulary < 256
     await bench.configure()
@@ -293,7 +292,7 @@ async def error_bits(dut: Any) -> None:
 @cocotb.test(**LIMIT)
 async def write_of_no_byte(dut: Any) -> None:
     """A write whose WSTRB is 0 is answered with OKAY, and changes nothing."""
-    bench = await _bench(dut)
+    bench = await Bench.on(dut)
     await bench.write("LENGTH", 0x12345678)
     dut.s_axil_awaddr.value = registers.address("LENGTH")
     dut.s_axil_wdata.value = 0xFFFFFFFF
@@ -312,7 +311,7 @@ async def write_of_no_byte(dut: Any) -> None:
 @cocotb.test(**LIMIT)
 async def requests_at_once(dut: Any) -> None:
     """Reads and writes of single bytes, offered before earlier ones are answered; AxPROT means nothing."""
-    bench = await _bench(dut)
+    bench = await Bench.on(dut)
     master, everything = bench.registers, AxiProt.PRIVILEGED | AxiProt.NONSECURE | AxiProt.INSTRUCTION
     for prot in (AxiProt(0), everything, AxiProt(0)):
         data = bench.rng.randbytes(4)

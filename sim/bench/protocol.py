@@ -18,31 +18,20 @@ from cocotbext.axi.axil_channels import AxiLiteAWTransaction, AxiLiteWTransactio
 
 from hls import registers
 from hls.schedule import CHOICE_LATENCY
-from sim.bench.components import COUNTERS, PERIOD_NS, REFUSALS, Bench
+from sim.bench.components import COUNTERS, LIMIT, PERIOD_NS, REFUSALS, Bench
+from sim.bench.register_model import BYTES, Registers
 from sim.reference import Reference
 from sim.sampling import TEMPERATURE, temperature_to_raw
 
 WRITABLE = ("LENGTH", "SEED", "TEMPERATURE", "MODE")
 ERROR_REGISTERS = ("CONTROL", "ERRORS", "REFUSED")  # what a refused access, and clearing, changes
 UNMAPPED = (0x68, 0x80, 0xFC)
-BYTES = 4  # of a register
-LIMIT = {"timeout_time": 20, "timeout_unit": "ms"}
-
-
-async def _bench(dut: Any) -> Bench:
-    bench = Bench(dut)
-    await bench.start()
-    return bench
-
-
-def _codes(bench: Bench, length: int) -> list[int]:
-    return [bench.rng.randrange(bench.network.spec.vocabulary) for _ in range(length)]
 
 
 @cocotb.test(**LIMIT)
 async def register_map(dut: Any) -> None:
     """Identity and shape are the network's; illegal accesses get an error and change nothing."""
-    bench = await _bench(dut)
+    bench = await Bench.on(dut)
     assert await bench.read("ID") == registers.ID
     assert await bench.read("VERSION") == registers.VERSION
     words = [await bench.read("IDENTITY", 4 * k) for k in range(8)]
@@ -76,78 +65,10 @@ async def register_map(dut: Any) -> None:
     assert await bench.read("STATUS") == 0
 
 
-class Registers:
-    """What the register map reads as, and becomes when written."""
-
-    def __init__(self, bench: Bench) -> None:
-        spec, identity = bench.network.spec, int(bench.network.identity, 16)
-        self._mask = {
-            "LENGTH": 0xFFFFFFFF,
-            "SEED": 0xFFFFFFFF,
-            "TEMPERATURE": TEMPERATURE.max_raw,
-            "MODE": registers.bit("MODE", "GENERATE") | registers.bit("MODE", "AUTO_RESET"),
-        }
-        self._values = {register.address: 0 for register in registers.REGISTERS} | {
-            registers.address("ID"): registers.ID,
-            registers.address("VERSION"): registers.VERSION,
-            registers.address("SHAPE"): len(spec.layers) << 24 | spec.layers[0].units << 12 | spec.vocabulary,
-            registers.address("ARRAY"): bench.plan.array_register,
-        }
-        if not bench.plan.parity:
-            del self._values[registers.address(registers.PARITY_ERRORS)]
-        for k in range(8):
-            self._values[registers.address("IDENTITY") + 4 * k] = identity >> 32 * k & 0xFFFFFFFF
-
-    def maps(self, address: int) -> bool:
-        return address in self._values
-
-    def peek(self, address: int) -> int:
-        """What a mapped register holds."""
-        return self._values[address]
-
-    def read(self, address: int) -> tuple[AxiResp, int]:
-        """Answer and data; what is not mapped reads as 0, with an error."""
-        if not self.maps(address):
-            self._refuse(0)
-            return AxiResp.SLVERR, 0
-        return AxiResp.OKAY, self._values[address]
-
-    def write(self, address: int, data: bytes) -> AxiResp:
-        """Write whole bytes, from any address on."""
-        strobes = [address % BYTES <= k < address % BYTES + len(data) for k in range(BYTES)]
-        return self.write_strobed(
-            address,
-            int.from_bytes(data, "little") << 8 * (address % BYTES),
-            sum(s << k for k, s in enumerate(strobes)),
-        )
-
-    def write_strobed(self, address: int, value: int, strobes: int) -> AxiResp:
-        """Write the bytes of a word whose strobes are set."""
-        word = address - address % BYTES
-        name = next((r.name for r in registers.REGISTERS if r.address == word), "")
-        mask = sum(0xFF << 8 * k for k in range(BYTES) if strobes >> k & 1)
-        if name in self._mask:
-            mask &= self._mask[name]
-            self._values[word] = self._values[word] & ~mask | value & mask
-        elif name == "ERRORS":
-            self._values[word] &= ~(value & mask)
-        elif name == "CONTROL":
-            if value & mask & registers.bit("CONTROL", "CLEAR_COUNTERS"):
-                self._values[registers.address("REFUSED")] = 0
-        else:
-            self._refuse(16)
-            return AxiResp.SLVERR
-        return AxiResp.OKAY
-
-    def _refuse(self, at: int) -> None:
-        self._values[registers.address("ERRORS")] |= registers.bit("ERRORS", "BAD_ACCESS")
-        self._values[registers.address("REFUSED")] += 1 << at
-
-
 @cocotb.test(**LIMIT)
 async def registers_at_random(dut: Any) -> None:
     """Every address, bytes of words, two reads beside two writes, pauses on every channel."""
-    bench = await _bench(dut)
+    bench = await Bench.on(dut)
     model, rng, master = Registers(bench), bench.rng, bench.registers
     write, read = master.write_if, master.read_if
     words = [4 * k for k in range(64)] + 4 * [registers.address(name) for name in WRITABLE]
@@ -191,7 +112,7 @@ async def _write_strobed(bench: Bench, address: int, value: int, strobes: int) -
 @cocotb.test(**LIMIT)
 async def strobes(dut: Any) -> None:
     """Every pattern of byte strobes, none and those with gaps included, on every register."""
-    bench = await _bench(dut)
+    bench = await Bench.on(dut)
     model = Registers(bench)
     for register in registers.REGISTERS:
         for pattern in range(1 << BYTES):
@@ -207,13 +128,13 @@ async def strobes(dut: Any) -> None:
 async def registers_interleaved(dut: Any) -> None:
     """Up to a dozen writes and reads under way at once, in any order, while text is scored: each answered,
     none lost, and nothing of it changes a logit."""
-    bench = await _bench(dut)
+    bench = await Bench.on(dut)
     model, rng, master = Registers(bench), bench.rng, bench.registers
     constant = [registers.address(name) for name in ("ID", "VERSION", "SHAPE", "ARRAY", "IDENTITY")]
     held = ("LENGTH", "TEMPERATURE")  # of no influence on scoring
     written = {registers.address(name): {0} for name in held}
     await bench.configure()
-    bench.send(_codes(bench, 12))
+    bench.send(bench.codes(12))
     for share in (0.0, 0.7):
         for channel in (
             *(master.write_if.aw_channel, master.write_if.w_channel, master.write_if.b_channel),
@@ -252,7 +173,7 @@ async def registers_interleaved(dut: Any) -> None:
 @cocotb.test(**LIMIT)
 async def counts_of_errors(dut: Any) -> None:
     """REFUSED and WAITS: from zero, over every carry, at their ends, and cleared."""
-    bench = await _bench(dut)
+    bench = await Bench.on(dut)
     inside = getattr(dut, "u_engine", None)
     starts = [0]
     if inside is not None:  # a single 0 is not the end, either
@@ -269,8 +190,8 @@ async def counts_of_errors(dut: Any) -> None:
             assert (await bench.registers.write(address, bytes(BYTES))).resp == AxiResp.SLVERR
             assert (await bench.registers.read(UNMAPPED[0], BYTES)).resp == AxiResp.SLVERR
         assert await bench.read("REFUSED") == both << 16 | both
-        bench.send(_codes(bench, 1))
-        bench.send(_codes(bench, 1))  # offered while the answer to the first one is chosen
+        bench.send(bench.codes(1))
+        bench.send(bench.codes(1))  # offered while the answer to the first one is chosen
         await bench.receive()
         await bench.receive()
         await bench.idle()
@@ -286,7 +207,7 @@ async def counts_of_errors(dut: Any) -> None:
 @cocotb.test(**LIMIT)
 async def counters(dut: Any) -> None:
     """CHARACTERS, ERROR_COUNT and CYCLES: from zero, over every carry, at their ends, and cleared."""
-    bench = await _bench(dut)
+    bench = await Bench.on(dut)
     await bench.configure()
     inside = getattr(dut, "u_engine", None)  # a netlist is flat, and its counters can't be set
     assert inside is not None or not bench.plan.traced
@@ -328,7 +249,7 @@ async def counters(dut: Any) -> None:
 async def _score(bench: Bench, sequences: int, longest: int) -> None:
     lengths = [1, 2] + [bench.rng.randint(1, longest) for _ in range(sequences - 2)]
     for length in lengths:
-        bench.send(_codes(bench, length))
+        bench.send(bench.codes(length))
     for _ in lengths:
         await bench.receive()
     await bench.idle()
@@ -340,7 +261,7 @@ async def _score(bench: Bench, sequences: int, longest: int) -> None:
 @cocotb.test(**LIMIT)
 async def score_back_to_back(dut: Any) -> None:
     """Sequences without a gap between them; the state goes on from one to the next."""
-    bench = await _bench(dut)
+    bench = await Bench.on(dut)
     await bench.configure()
     await _score(bench, 6, 12)
 
@@ -348,7 +269,7 @@ async def score_back_to_back(dut: Any) -> None:
 @cocotb.test(**LIMIT)
 async def score_with_pauses(dut: Any) -> None:
     """Random gaps and back-pressure, half of the time."""
-    bench = await _bench(dut)
+    bench = await Bench.on(dut)
     bench.pause_randomly(0.5)
     await bench.configure()
     await _score(bench, 6, 12)
@@ -357,10 +278,10 @@ async def score_with_pauses(dut: Any) -> None:
 @cocotb.test(**LIMIT)
 async def score_with_long_stall(dut: Any) -> None:
     """Nobody takes the output until it has filled up; nothing is lost, and BUSY until the last is taken."""
-    bench = await _bench(dut)
+    bench = await Bench.on(dut)
     await bench.configure()
     for length in (1, 24):
-        bench.send(_codes(bench, length))
+        bench.send(bench.codes(length))
         bench.sink.pause = True
         await ClockCycles(dut.clk_i, 500 * length)
         assert await bench.read("STATUS") & registers.bit("STATUS", "BUSY")
@@ -373,58 +294,36 @@ async def score_with_long_stall(dut: Any) -> None:
 @cocotb.test(**LIMIT)
 async def state_reset(dut: Any) -> None:
     """Reset between sequences, inside one, and automatically at each."""
-    bench = await _bench(dut)
+    bench = await Bench.on(dut)
     await bench.configure()
     for _ in range(2):
-        bench.send(_codes(bench, 5))
+        bench.send(bench.codes(5))
         await bench.receive()
         await bench.idle()
         await bench.reset_state()
     # inside a sequence: TLAST comes only with the second part
-    for part, last in ((_codes(bench, 4), False), (_codes(bench, 4), True)):
-        await _send_part(bench, part, last)
-        await _quiet(bench)
+    for part, last in ((bench.codes(4), False), (bench.codes(4), True)):
+        await bench.offer(part, last)
+        await bench.quiet()
         if not last:
             await bench.reset_state()
     await bench.receive()
     await bench.idle()
     await bench.configure(auto_reset=True)
     for _ in range(3):
-        bench.send(_codes(bench, bench.rng.randint(1, 4)))
+        bench.send(bench.codes(bench.rng.randint(1, 4)))
     for _ in range(3):
         await bench.receive()
     await bench.idle()
     bench.report(bench.check())
 
 
-async def _send_part(bench: Bench, codes: list[int], last: bool) -> None:
-    """Characters without cocotbext's framing, so that a sequence can be left open."""
-    dut = bench.dut
-    for k, code in enumerate(codes):
-        dut.s_axis_tdata.value = code
-        dut.s_axis_tlast.value = int(last and k == len(codes) - 1)
-        dut.s_axis_tvalid.value = 1
-        await RisingEdge(dut.clk_i)
-        while not dut.s_axis_tready.value:
-            await RisingEdge(dut.clk_i)
-        dut.s_axis_tvalid.value = 0
-
-
-async def _quiet(bench: Bench) -> None:
-    """Wait until what was sent has been taken and no character is under way (output may still wait)."""
-    for _ in range(200):
-        await ClockCycles(bench.dut.clk_i, 50)
-        if bench.source.idle() and not await bench.read("STATUS") & registers.bit("STATUS", "BUSY"):
-            return
-    raise AssertionError("the engine stayed busy")
-
-
 @cocotb.test(**LIMIT)
 async def bad_codes(dut: Any) -> None:
     """Codes outside the vocabulary are answered as code 0, flagged and counted."""
-    bench = await _bench(dut)
+    bench = await Bench.on(dut)
     await bench.configure()
-    codes = _codes(bench, 8)
+    codes = bench.codes(8)
     wrong = [code for code in (bench.network.spec.vocabulary, 255) if code >= bench.network.spec.vocabulary]
     for k, code in enumerate(wrong):
         codes[2 + 3 * k] = code
@@ -433,7 +332,7 @@ async def bad_codes(dut: Any) -> None:
     await bench.idle()
     bench.report(bench.check())
     await bench.configure(generate=True, length=3)
-    bench.send(wrong + _codes(bench, 1) + wrong)  # the last one primes what is generated
+    bench.send(wrong + bench.codes(1) + wrong)  # the last one primes what is generated
     await bench.receive()
     await bench.idle()
     bench.report(bench.check())
@@ -447,18 +346,18 @@ async def bad_codes(dut: Any) -> None:
 @cocotb.test(**LIMIT)
 async def generate_closed_loop(dut: Any) -> None:
     """Prime, then generate; twice, with other lengths, under back-pressure; then score again."""
-    bench = await _bench(dut)
+    bench = await Bench.on(dut)
     for length, prime in ((1, 3), (9, 1), (5, 6)):
         await bench.configure(generate=True, length=length)
-        bench.send(_codes(bench, prime))
+        bench.send(bench.codes(prime))
         await bench.receive()
         await bench.idle()
         bench.pause_randomly(0.4)
     await bench.configure(generate=True, length=0)
-    bench.send(_codes(bench, 4))
-    await _quiet(bench)
+    bench.send(bench.codes(4))
+    await bench.quiet()
     await bench.configure()
-    bench.send(_codes(bench, 4))
+    bench.send(bench.codes(4))
     await bench.receive()
     await bench.idle()
     bench.report(bench.check())
@@ -468,13 +367,13 @@ async def generate_closed_loop(dut: Any) -> None:
 async def last_missing(dut: Any) -> None:
     """Without TLAST a sequence stays open, and says so: no new mode, no generation, no automatic reset; what
     has come is answered, and the engine idles until more comes."""
-    bench = await _bench(dut)
+    bench = await Bench.on(dut)
     is_open, busy = registers.bit("STATUS", "OPEN"), registers.bit("STATUS", "BUSY")
     await bench.configure(generate=True, auto_reset=True, length=4)
-    for part, last in ((_codes(bench, 3), False), (_codes(bench, 2), True)):
-        await _send_part(bench, part, last)
+    for part, last in ((bench.codes(3), False), (bench.codes(2), True)):
+        await bench.offer(part, last)
         if not last:
-            await _quiet(bench)
+            await bench.quiet()
             await ClockCycles(dut.clk_i, 3000)
             assert await bench.read("STATUS") == is_open
             assert bench.sink.empty() and not dut.m_axis_tvalid.value
@@ -483,12 +382,12 @@ async def last_missing(dut: Any) -> None:
     await bench.receive()
     await bench.idle()
     bench.generate_mode = False
-    await _send_part(bench, _codes(bench, 3), False)
+    await bench.offer(bench.codes(3), False)
     while await bench.read("STATUS") & busy:  # each character's logits come, though none is the last
         assert bench.sink.empty()
         await ClockCycles(dut.clk_i, 100)
     assert await bench.read("STATUS") == is_open
-    await _send_part(bench, _codes(bench, 1), True)
+    await bench.offer(bench.codes(1), True)
     await bench.receive()
     await bench.idle()
     assert await bench.read("STATUS") == 0 == await bench.read("ERRORS")
@@ -499,9 +398,9 @@ async def last_missing(dut: Any) -> None:
 async def last_early(dut: Any) -> None:
     """A TLAST too early: what follows waits until the text is generated, flagged and counted once for each,
     and is the next sequence; nothing is lost, also while nobody takes the output."""
-    bench = await _bench(dut)
+    bench = await Bench.on(dut)
     await bench.configure(generate=True, length=20)
-    sequences = [_codes(bench, length) for length in (1, 5, 1, 1, 2)]
+    sequences = [bench.codes(length) for length in (1, 5, 1, 1, 2)]
     bench.sink.pause = True
     for codes in sequences:
         bench.send(codes)
@@ -528,10 +427,10 @@ async def last_early(dut: Any) -> None:
 @cocotb.test(**LIMIT)
 async def generate_stop(dut: Any) -> None:
     """STOP ends a generation of any length with TLAST, and the engine goes on working."""
-    bench = await _bench(dut)
+    bench = await Bench.on(dut)
     await bench.configure(generate=True, length=0xFFFFFFFF)
     bench.model.configure(generate=True, auto_reset=False, length=0)
-    bench.send(_codes(bench, 2))
+    bench.send(bench.codes(2))
     await ClockCycles(dut.clk_i, 4000)
     assert await bench.read("STATUS") & registers.bit("STATUS", "GENERATING")
     await bench.write("CONTROL", registers.bit("CONTROL", "STOP"))
@@ -542,7 +441,7 @@ async def generate_stop(dut: Any) -> None:
     bench.beats.clear()
     await bench.reset_state()
     await bench.configure()
-    bench.send(_codes(bench, 3))
+    bench.send(bench.codes(3))
     await bench.receive()
     await bench.idle()
     # The model does not know when STOP came: compare the answers, which start from a reset state.
@@ -553,7 +452,7 @@ async def generate_stop(dut: Any) -> None:
 async def _generate(bench: Bench, length: int, prime: int) -> list[int]:
     """One generation to its end; its characters."""
     await bench.configure(generate=True, length=length)
-    bench.send(_codes(bench, prime))
+    bench.send(bench.codes(prime))
     before = len(bench.beats)
     await bench.receive()
     await bench.idle()
@@ -563,7 +462,7 @@ async def _generate(bench: Bench, length: int, prime: int) -> list[int]:
 @cocotb.test(**LIMIT)
 async def sample_with_temperature(dut: Any) -> None:
     """Seeds (0 if none is written) and temperatures to the extremes, with back-pressure; then greedy."""
-    bench = await _bench(dut)
+    bench = await Bench.on(dut)
     bench.pause_randomly(0.3)
     for seed, raw in (
         (None, temperature_to_raw(1.0)),
@@ -587,7 +486,7 @@ async def sample_again(dut: Any) -> None:
 
     The random sequence goes on over sequences, whatever is primed or scored between them.
     """
-    bench = await _bench(dut)
+    bench = await Bench.on(dut)
     await bench.set_temperature(TEMPERATURE.max_raw)
     texts = []
     for seed in (0, 5, 0, 0x80000000):
@@ -597,10 +496,10 @@ async def sample_again(dut: Any) -> None:
         texts.append(await _generate(bench, 24, 3))
     assert texts[0] == texts[2] and len({tuple(text) for text in texts}) == 3, texts
     await bench.configure(generate=True, length=0)  # primes only
-    bench.send(_codes(bench, 2))
-    await _quiet(bench)
+    bench.send(bench.codes(2))
+    await bench.quiet()
     await bench.configure()
-    bench.send(_codes(bench, 3))
+    bench.send(bench.codes(3))
     await bench.receive()
     await bench.idle()
     for length in (1, 1, 7):
@@ -612,13 +511,13 @@ async def sample_again(dut: Any) -> None:
 @cocotb.test(**LIMIT)
 async def seed_right_before(dut: Any) -> None:
     """The priming character may follow the seed at once: the generator is ready before its logits are."""
-    bench = await _bench(dut)
+    bench = await Bench.on(dut)
     await bench.set_temperature(TEMPERATURE.max_raw)
     for seed in (3, 4, 3):
         await bench.seed(seed)
         await bench.configure(generate=True, length=5)
         bench.source.pause = True
-        bench.send(_codes(bench, 1))
+        bench.send(bench.codes(1))
         bench.model.reseed(~seed & 0xFFFFFFFF)
         write = cocotb.start_soon(bench.write("SEED", ~seed & 0xFFFFFFFF))
         while not (dut.s_axil_wvalid.value and dut.s_axil_wready.value):
@@ -633,10 +532,10 @@ async def seed_right_before(dut: Any) -> None:
 @cocotb.test(**LIMIT)
 async def temperature_while_generating(dut: Any) -> None:
     """A temperature written meanwhile holds for whole characters: 0 makes the rest greedy, exactly."""
-    bench = await _bench(dut)
+    bench = await Bench.on(dut)
     await bench.set_temperature(TEMPERATURE.max_raw)
     await bench.configure(generate=True, length=60)
-    prime = _codes(bench, 2)
+    prime = bench.codes(2)
     bench.send(prime)
     for _ in range(20):
         await RisingEdge(dut.m_axis_tvalid)
@@ -655,7 +554,7 @@ async def temperature_while_generating(dut: Any) -> None:
 @cocotb.test(timeout_time=200, timeout_unit="ms")
 async def score_long(dut: Any) -> None:
     """So many characters that the low bits of weights, biases and sums decide how some values are rounded."""
-    bench = await _bench(dut)
+    bench = await Bench.on(dut)
     await bench.configure()
     # The same code again and again drives states to their bounds.
     for code in range(bench.network.spec.vocabulary):
@@ -670,7 +569,7 @@ async def score_long(dut: Any) -> None:
 @cocotb.test(timeout_time=200, timeout_unit="ms")
 async def sample_long(dut: Any) -> None:
     """So many characters that the low bits of noise, temperature and logits decide some of them."""
-    bench = await _bench(dut)
+    bench = await Bench.on(dut)
     for raw in (TEMPERATURE.max_raw, temperature_to_raw(1.0), 1):
         await bench.seed(bench.rng.getrandbits(32))
         await bench.set_temperature(raw)
