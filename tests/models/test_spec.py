@@ -42,9 +42,9 @@ def rounded(value: float, fmt: FixedFormat) -> int:
 def test_tables_hold_the_function_rounded_once(preset: str) -> None:
     fmt = PRESETS[preset][0]
     for table, function, index, result in (
-        (fmt.sigmoid_table(), lambda x: 1 / (1 + math.exp(-x)), fmt.z, fmt.gate),
-        (fmt.tanh_table(), math.tanh, fmt.z, fmt.g),
-        (fmt.tanh_c_table(), math.tanh, fmt.ct, fmt.tc),
+        (fmt.table("sigmoid"), lambda x: 1 / (1 + math.exp(-x)), fmt.z, fmt.gate),
+        (fmt.table("tanh"), math.tanh, fmt.z, fmt.g),
+        (fmt.table("tanh_c"), math.tanh, fmt.ct, fmt.tc),
     ):
         assert table.shape == (2**index.bits,)
         assert result.contains(table)
@@ -57,11 +57,11 @@ def test_tables_hold_the_function_rounded_once(preset: str) -> None:
 
 def test_table_literals() -> None:
     fmt = PRESETS["w8a8"][0]
-    gates, tanh, tanh_c = fmt.sigmoid_table(), fmt.tanh_table(), fmt.tanh_c_table()
+    gates, tanh, tanh_c = fmt.table("sigmoid"), fmt.table("tanh"), fmt.table("tanh_c")
     assert (gates[0], gates[1], gates[511], gates[512], gates[1023]) == (128, 129, 255, 0, 127)
     assert (tanh[0], tanh[1], tanh[511], tanh[512], tanh[1023]) == (0, 2, 127, -128, -2)
     assert (tanh_c[0], tanh_c[1], tanh_c[511], tanh_c[512], tanh_c[1023]) == (0, 1, 127, -128, -1)
-    q88 = PRESETS["q8.8"][0].sigmoid_table()
+    q88 = PRESETS["q8.8"][0].table("sigmoid")
     assert (q88[0], q88[2047], q88[2048]) == (128, 256, 0)  # 1.0 is a value of Q8.8
 
 
