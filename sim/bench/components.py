@@ -49,6 +49,11 @@ LIMIT = {"timeout_time": 20, "timeout_unit": "ms"}  # of a test on a small netwo
 PLAN_VARIABLE = "ZYNQ_LSTM_BENCH"  # path of the plan, JSON; see sim/rtl.py
 
 
+def clock_cycle() -> int:
+    """The one that it is, since the simulation began."""
+    return int(cocotb.utils.get_sim_time("ns")) // PERIOD_NS
+
+
 @dataclass(frozen=True)
 class Plan:
     """What the runner asks of the bench."""
@@ -123,7 +128,7 @@ class InputMonitor:
                 await RisingEdge(dut.s_axis_tvalid)
             await RisingEdge(dut.clk_i)
             if dut.s_axis_tvalid.value and dut.s_axis_tready.value:
-                self.taken.append(int(cocotb.utils.get_sim_time("ns")) // PERIOD_NS)
+                self.taken.append(clock_cycle())
                 self.model.accept(int(dut.s_axis_tdata.value), bool(dut.s_axis_tlast.value))
 
 

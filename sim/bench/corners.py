@@ -16,7 +16,7 @@ from cocotbext.axi import AxiProt, AxiResp
 
 from hls import registers
 from hls.schedule import STEADY
-from sim.bench.components import LEFT, LIMIT, PERIOD_NS, Bench
+from sim.bench.components import LEFT, LIMIT, Bench, clock_cycle
 from sim.bench.near_ties import near_ties
 from sim.sampling import TEMPERATURE, temperature_to_raw
 
@@ -63,7 +63,7 @@ async def pace(dut: Any) -> None:
     offered = []
     for _ in range(STEADY + 8):
         await RisingEdge(dut.m_axis_tvalid)
-        offered.append(int(cocotb.utils.get_sim_time("ns")) // PERIOD_NS)
+        offered.append(clock_cycle())
     assert _distances(offered[STEADY:]) == {bench.plan.periods["generate"]}
     await bench.receive()
     await bench.idle()

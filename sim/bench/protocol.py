@@ -18,7 +18,7 @@ from cocotbext.axi.axil_channels import AxiLiteAWTransaction, AxiLiteWTransactio
 
 from hls import registers
 from hls.schedule import CHOICE_LATENCY
-from sim.bench.components import COUNTERS, LIMIT, PERIOD_NS, REFUSALS, Bench
+from sim.bench.components import COUNTERS, LIMIT, REFUSALS, Bench, clock_cycle
 from sim.bench.register_model import BYTES, Registers
 from sim.reference import Reference
 from sim.sampling import TEMPERATURE, temperature_to_raw
@@ -225,7 +225,7 @@ async def counters(dut: Any) -> None:
         taken = len(bench.monitor.taken)
         bench.send([255 if bad else 0])
         await bench.receive()
-        sent = int(cocotb.utils.get_sim_time("ns")) // PERIOD_NS
+        sent = clock_cycle()
         await bench.idle()
         cycles = await bench.read("CYCLES_LOW")
         if inside is not None:  # the upper half has been kept with the lower one

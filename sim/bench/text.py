@@ -8,7 +8,7 @@ from typing import Any
 import cocotb
 from cocotb.triggers import ReadOnly, RisingEdge
 
-from sim.bench.components import PERIOD_NS, STREAM_FILE, Bench, PatientSource
+from sim.bench.components import STREAM_FILE, Bench, PatientSource, clock_cycle
 
 
 @cocotb.test(timeout_time=10_000, timeout_unit="sec")
@@ -48,7 +48,7 @@ async def _watch_output(bench: Bench, beats: list[int]) -> None:
         while True:
             await RisingEdge(dut.m_axis_tvalid)
             await ReadOnly()
-            beats.append(int(cocotb.utils.get_sim_time("ns")) // PERIOD_NS)
+            beats.append(clock_cycle())
             print(int(dut.m_axis_tdata.value), file=file)
 
 
