@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The situations of :mod:`tests.situations`, each with the right answer.
+
+With ``--records FOLDER`` a run of all of them is written down there, for ``zynq-lstm figures robustness``.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import re
+import shlex
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import tests.situations
+from models.store import write_json
+from scripts import main as cli
+from sim import records
+from tests.situations import Situation
+
+
+def _table() -> dict[str, Situation]:
+    """All rows, by module and name."""
+    found: dict[str, Situation] = {}
+    for info in pkgutil.iter_modules(tests.situations.__path__):
+        module = importlib.import_module(f"{tests.situations.__name__}.{info.name}")
+        found |= {f"{info.name}: {name}": row for name, row in module.SITUATIONS.items()}
+    return found
+
+
+TABLE = _table()
+FIRST_SECOND = {name: row for name, row in TABLE.items() if row.code == 2 and not row.imports}
+
+
+class Tally:
+    def __init__(self) -> None:
+        self.tried: Counter[str] = Counter()
+        self.right: Counter[str] = Counter()
+
+
+@pytest.fixture(scope="module")
+def tally(request: pytest.FixtureRequest) -> Iterator[Tally]:
+    counted = Tally()
+    yield counted
+    folder: Path | None = request.config.getoption("--records")
+    if folder and counted.tried.total() == len(TABLE):
+        counts: dict[str, Any] = {
+            kind: {"tried": counted.tried[kind], "right": counted.right[kind]}
+            for kind in ("cases", "situations")
+        }
+        write_json(records.path(records.SITUATIONS, folder), records.new(records.SITUATIONS, **counts))
+
+
+def _content(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("name", TABLE)
+def test_situation(
+    name: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tally: Tally,
+) -> None:
+    row = TABLE[name]
+    kind = "cases" if row.case else "situations"
+    tally.tried[kind] += 1
+    monkeypatch.chdir(tmp_path)
+    if row.prepare:
+        row.prepare(tmp_path)
+    before = _content(tmp_path)
+    capsys.readouterr()
+    code = cli.main(shlex.split(row.line))
+    out, err = capsys.readouterr()
+    assert code == row.code, out + err
+    if row.code == 2:
+        assert re.fullmatch(r"(?:zynq-lstm: note: .*\n)*zynq-lstm: error: .*\n", err), err
+        assert _content(tmp_path) == before, "a refused command has changed files"
+    assert re.search(row.said, err if row.code else out + err), out + err
+    if row.check:
+        row.check(tmp_path)
+    tally.right[kind] += 1
+
+
+LIGHT = """
+import sys
+from scripts.main import main
+code = main(sys.argv[1:])
+heavy = {"tensorflow", "keras", "hls4ml"} & set(sys.modules)
+sys.exit(f"imported {', '.join(sorted(heavy))}" if heavy else code)
+"""
+
+
+@pytest.mark.parametrize("name", FIRST_SECOND)
+def test_answer_in_the_first_second(name: str, tmp_path: Path) -> None:
+    """Known from configuration and files: TensorFlow, which takes seconds, is not imported before it."""
+    row = FIRST_SECOND[name]
+    if row.prepare:
+        row.prepare(tmp_path)
+    root = Path(cli.__file__).parent.parent
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            f"import sys; sys.path.insert(0, {str(root)!r})\n{LIGHT}",
+            *shlex.split(row.line),
+        ],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 2, done.stderr
