@@ -52,6 +52,7 @@ def verification(text: str) -> str:
     assert flipped is not None
     for name, written in (
         ("figures", records.markdown()),
+        ("robustness", records.markdown(records.ROBUSTNESS)),
         ("proofs", formal.markdown()),
         ("coverage plan", coverage_plan.markdown()),
         ("upsets", upsets.markdown(flipped)),

@@ -13,7 +13,10 @@ import click
 from scripts.options import json_option, output_option, part_option
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from models.network import IntegerNetwork
+    from sim.records import Figure
 
 ENGINE_PRESETS = ("w8a8", "w4a8")
 
@@ -123,19 +126,50 @@ def training(measure: bool, rounds: int, updates: int, json_path: Path | None) -
         write_json(json_path, figures)
 
 
-@command.command(name="verification", short_help="Random networks, mutants, coverage, bad inputs.")
-@click.option(
+_records_option = click.option(
     "--records",
     "folder",
     type=click.Path(path_type=Path, exists=True, file_okay=False),
     help="Folder of the records, as make nightly leaves them; the shipped ones if not given.",
 )
+
+
+@command.command(name="verification", short_help="What verification found.")
+@_records_option
 @json_option()
-def verification(folder: Path | None, json_path: Path | None) -> None:
+@click.pass_context
+def verification(ctx: click.Context, folder: Path | None, json_path: Path | None) -> None:
     """What verification found: random networks, mutants, coverage, the longest run, bad inputs.
 
-    Read from the last runs' records, each with its date and commit (+: with changes); nothing runs.
+    Read from the last runs' records, each with its date and commit (+: with changes); nothing runs. Exit code
+    1 if the sources of one have changed since it was made.
     """
+    from sim import records
+
+    _show_records(ctx, records.VERIFICATION, folder, json_path)
+
+
+@command.command(name="robustness", short_help="What bad luck and bad input do.")
+@_records_option
+@json_option()
+@click.pass_context
+def robustness(ctx: click.Context, folder: Path | None, json_path: Path | None) -> None:
+    """What became of strangers' models, typed mistakes, odd folder names, odd formats and interruptions.
+
+    Read from the last runs' records, as "figures verification" does. "cases" are models and "situations"
+    command lines with their right answers; "specs" are random networks for which estimate's verdict was
+    compared with building each engine; "skipped tests" are those of the last "make test". Exit code 1 if the
+    sources of a record have changed since it was made.
+    """
+    from sim import records
+
+    _show_records(ctx, records.ROBUSTNESS, folder, json_path)
+
+
+def _show_records(
+    ctx: click.Context, wanted: Mapping[str, Figure], folder: Path | None, json_path: Path | None
+) -> None:
+    """Print the figures of records and write them; exit code 1 if one is stale."""
     from rich.table import Table
 
     from models.store import write_json
@@ -143,12 +177,20 @@ def verification(folder: Path | None, json_path: Path | None) -> None:
     from sim import records
 
     folder = folder or records.FOLDER
-    table = Table("figure", "found", "date", "commit")
-    for row in records.rows(folder):
-        table.add_row(*row)
+    figures = records.figures(wanted, folder)
+    table = Table("figure", "found", "date", "commit", "")
+    for name, row in zip(figures, records.rows(wanted, folder), strict=True):
+        found = figures[name]
+        table.add_row(*row, "stale" if found and found["stale"] else "")
     show(table)
     if json_path:
-        write_json(json_path, records.figures(folder))
+        write_json(json_path, records.as_json(wanted, folder))
+    kinds = {wanted[name].kind for name, row in figures.items() if row and row["stale"]}
+    if kinds:
+        click.echo(
+            f"stale, since their sources have changed: {', '.join(sorted(kinds))}; run make nightly", err=True
+        )
+        ctx.exit(1)
 
 
 def _measure(

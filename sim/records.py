@@ -1,40 +1,100 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Records of what verification found: a JSON file a kind, with date, commit and seed.
+"""Records of what was measured: a JSON file a kind, with date, commit, seed and a hash of the sources.
 
-A record's file is named after its kind; the last ones are shipped, for ``zynq-lstm figures verification``.
+A record's file is named after its kind. The last ones are shipped, for ``zynq-lstm figures verification`` and
+``robustness``; a record is stale when the sources that it was made with have changed since.
 """
 
 from __future__ import annotations
 
+import functools
 import subprocess
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 from models.errors import UserError
 from models.store import read_record
+from sim import sources
 
 FOLDER = Path(__file__).parent / "measured"
 RANDOM_NETWORKS, MUTANTS, LONGEST_RUN = "random networks", "mutants", "longest run"
 COVERAGE, BAD_INPUTS = "coverage", "bad inputs"
-SITUATIONS = "situations"
+SITUATIONS, ODD_PATHS, SPECS = "situations", "odd paths", "specs"
+INTERRUPTIONS, SKIPPED = "interruptions", "skipped tests"
 
-#: Figure -> kind of record, the part of it that has them ("": the record itself), their names there.
-FIGURES: Mapping[str, tuple[str, str, tuple[str, ...]]] = {
-    "random_networks": (RANDOM_NETWORKS, "", ("tried", "mismatches")),
-    "mutants": (MUTANTS, "", ("made", "equivalent", "killed")),
-    "coverage_bins": (COVERAGE, "bins", ("planned", "hit")),
-    "code_coverage": (COVERAGE, "code", ("line", "toggle")),
-    "longest_run": (LONGEST_RUN, "", ("characters", "mismatches")),
-    "bad_inputs": (BAD_INPUTS, "", ("tried", "answered")),
+
+@dataclass(frozen=True)
+class Figure:
+    """A figure of a record.
+
+    Args:
+        kind: of the record.
+        part: the part of the record that holds the values; "" for the record itself.
+        fields: names of the values there.
+        number: name in the JSON of a figure of which the first value is all that is wanted there.
+    """
+
+    kind: str
+    part: str
+    fields: tuple[str, ...]
+    number: str = ""
+
+
+VERIFICATION: Mapping[str, Figure] = {
+    "random_networks": Figure(RANDOM_NETWORKS, "", ("tried", "mismatches")),
+    "mutants": Figure(MUTANTS, "", ("made", "equivalent", "killed")),
+    "coverage_bins": Figure(COVERAGE, "bins", ("planned", "hit")),
+    "code_coverage": Figure(COVERAGE, "code", ("line", "toggle")),
+    "longest_run": Figure(LONGEST_RUN, "", ("characters", "mismatches")),
+    "bad_inputs": Figure(BAD_INPUTS, "", ("tried", "answered")),
+}
+ROBUSTNESS: Mapping[str, Figure] = {
+    "cases": Figure(SITUATIONS, "cases", ("tried", "right")),
+    "situations": Figure(SITUATIONS, "situations", ("tried", "right")),
+    "odd_paths": Figure(ODD_PATHS, "", ("tried", "passed")),
+    "specs": Figure(SPECS, "", ("checked", "disagreements"), number="specs_checked"),
+    "interruptions": Figure(INTERRUPTIONS, "", ("tried", "hung", "orphans")),
+    "skipped_tests": Figure(SKIPPED, "", ("skipped",), number="skipped_tests"),
+}
+#: Kind of record -> the modules that were measured, or that measured, and files that count besides.
+MEASURED: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    RANDOM_NETWORKS: (("sim.random_networks",), ()),
+    MUTANTS: (("sim.mutants",), ()),
+    COVERAGE: (("sim.coverage",), ()),
+    LONGEST_RUN: (("tests.hls.test_long_run",), ("models/checkpoints/shakespeare-w8a8.safetensors",)),
+    BAD_INPUTS: (("tests.test_bad_inputs", "scripts.*"), ()),
+    SITUATIONS: (("tests.test_situations", "tests.situations.*", "scripts.*", "scripts.flow.*"), ()),
+    ODD_PATHS: (("tests.test_odd_paths", "scripts.*", "scripts.flow.*"), ("Makefile",)),
+    SPECS: (("tests.hls.test_limits",), ()),
+    INTERRUPTIONS: (("tests.test_interruptions", "scripts.run", "scripts.flow.*"), ()),
+    SKIPPED: (("tests.*", "tests.hls.*", "tests.models.*", "tests.sim.*"), ()),
 }
 
 
 def new(kind: str, seed: int | None = None, **found: Any) -> dict[str, Any]:
     """A record of today, and of the sources that run."""
     stamp = {"kind": kind, "date": datetime.now(timezone.utc).date().isoformat(), "commit": _commit()}
+    stamp |= {"sources": digest(kind)} if kind in MEASURED else {}
     return stamp | ({} if seed is None else {"seed": seed}) | found
+
+
+@functools.cache
+def digest(kind: str) -> str | None:
+    """The hash of the sources that a record of this kind depends on; None where some are not installed."""
+    modules, files = MEASURED[kind]
+    try:
+        return sources.digest(modules, files)
+    except (ModuleNotFoundError, FileNotFoundError):  # tests are not part of an installed package
+        return None
+
+
+def stale(record: Mapping[str, Any]) -> bool:
+    """Return True if the sources that a record was made with have changed since."""
+    now = digest(record["kind"])
+    return now is not None and record.get("sources") != now
 
 
 def longest_run(report: Mapping[str, Any], seed: int) -> dict[str, Any]:
@@ -60,46 +120,64 @@ def read(kind: str, folder: Path = FOLDER) -> dict[str, Any] | None:
         return None
 
 
-def figures(folder: Path = FOLDER) -> dict[str, dict[str, Any] | None]:
-    """:data:`FIGURES` with date and commit, None where there is no record.
+def figures(wanted: Mapping[str, Figure], folder: Path = FOLDER) -> dict[str, dict[str, Any] | None]:
+    """Figures with date, commit and whether they are stale, None where there is no record.
 
     Raises:
         UserError: if a record lacks one of its figures.
     """
     found: dict[str, dict[str, Any] | None] = {}
-    for name, (kind, part, fields) in FIGURES.items():
-        record = read(kind, folder)
+    for name, figure in wanted.items():
+        record = read(figure.kind, folder)
         if record is None:
             found[name] = None
             continue
         try:
-            values = {field: (record[part] if part else record)[field] for field in fields}
-            found[name] = values | {"date": record["date"], "commit": record["commit"]}
+            part = record[figure.part] if figure.part else record
+            values = {field: part[field] for field in figure.fields}
+            stamp = {"date": record["date"], "commit": record["commit"], "stale": stale(record)}
         except (KeyError, TypeError) as error:
-            raise UserError(f"{path(kind, folder)}: {name} is missing or incomplete: {error}") from None
+            raise UserError(
+                f"{path(figure.kind, folder)}: {name} is missing or incomplete: {error}"
+            ) from None
+        found[name] = values | stamp
     return found
 
 
-def rows(folder: Path = FOLDER) -> list[tuple[str, str, str, str]]:
+def as_json(wanted: Mapping[str, Figure], folder: Path = FOLDER) -> dict[str, Any]:
+    """The same for a JSON file: a figure that is a single number is that number there.
+
+    Raises:
+        UserError: as :func:`figures`.
+    """
+    found: dict[str, Any] = dict(figures(wanted, folder))
+    for name, figure in wanted.items():
+        if figure.number:
+            row = found.pop(name)
+            found[figure.number] = row and row[figure.fields[0]]
+    return found
+
+
+def rows(wanted: Mapping[str, Figure], folder: Path = FOLDER) -> list[tuple[str, str, str, str]]:
     """The same as text: figure, what was found, date, commit.
 
     Raises:
         UserError: as :func:`figures`.
     """
     found = []
-    for name, row in figures(folder).items():
+    for name, row in figures(wanted, folder).items():
         told = "not measured"
         if row is not None:
-            told = ", ".join(f"{key} {row[key]:,}" for key in FIGURES[name][2])
+            told = ", ".join(f"{key} {row[key]:,}" for key in wanted[name].fields)
         stamp = (row["date"], row["commit"] or "") if row else ("", "")
         found.append((name.replace("_", " "), told, *stamp))
     return found
 
 
-def markdown() -> str:
+def markdown(wanted: Mapping[str, Figure] = VERIFICATION) -> str:
     """The table of the docs."""
     lines = ["| figure | found | date | commit |", "|---|---|---|---|"]
-    return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in rows())]) + "\n"
+    return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in rows(wanted))]) + "\n"
 
 
 def _commit() -> str | None:

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Records of verification, and ``zynq-lstm figures verification``, which reads them."""
+"""Records of measurements, and ``zynq-lstm figures verification`` and ``robustness``, which read them."""
 
 from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,13 @@ FOUND = {
     },
     records.LONGEST_RUN: {"characters": 100_000, "mismatches": 0},
     records.BAD_INPUTS: {"tried": 60, "answered": 60},
+    records.SITUATIONS: {"cases": {"tried": 9, "right": 8}, "situations": {"tried": 41, "right": 41}},
+    records.ODD_PATHS: {"tried": 32, "passed": 32},
+    records.SPECS: {"checked": 500, "disagreements": 0},
+    records.INTERRUPTIONS: {"tried": 200, "hung": 0, "orphans": 0},
+    records.SKIPPED: {"skipped": 2},
 }
+STAMP = {"date", "commit", "stale"}
 
 
 def write_all(folder: Path) -> None:
@@ -36,7 +43,7 @@ def test_verb_prints_and_writes_all(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert main(["figures", "verification", "--records", str(tmp_path), "--json", str(path)]) == 0
     figures = json.loads(path.read_text())
     for row in figures.values():
-        assert re.fullmatch(r"\d{4}-\d\d-\d\d", row.pop("date")) and "commit" in row
+        assert re.fullmatch(r"\d{4}-\d\d-\d\d", row.pop("date")) and row.pop("stale") is False
         del row["commit"]
     assert figures == {
         "random_networks": {"tried": 200, "mismatches": 0},
@@ -50,6 +57,41 @@ def test_verb_prints_and_writes_all(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert "characters 100,000" in out and "not measured" not in out
 
 
+def test_robustness_in_its_form(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_all(tmp_path)
+    path = tmp_path / "figures.json"
+    assert main(["figures", "robustness", "--records", str(tmp_path), "--json", str(path)]) == 0
+    figures = json.loads(path.read_text())
+    parts = {
+        name: {k: v for k, v in row.items() if k not in STAMP} for name, row in list(figures.items())[:4]
+    }
+    assert parts | dict(list(figures.items())[4:]) == {
+        "cases": {"tried": 9, "right": 8},
+        "situations": {"tried": 41, "right": 41},
+        "odd_paths": {"tried": 32, "passed": 32},
+        "interruptions": {"tried": 200, "hung": 0, "orphans": 0},
+        "specs_checked": 500,
+        "skipped_tests": 2,
+    }
+    assert "checked 500, disagreements 0" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("hash_of_then", ["0" * 64, None])
+def test_stale_record_is_called_so(
+    hash_of_then: str | None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A record of other sources, or one that does not say of which."""
+    write_all(tmp_path)
+    record = records.new(records.MUTANTS, **FOUND[records.MUTANTS]) | {"sources": hash_of_then}
+    write_json(records.path(records.MUTANTS, tmp_path), record)
+    path = tmp_path / "figures.json"
+    assert main(["figures", "verification", "--records", str(tmp_path), "--json", str(path)]) == 1
+    assert {n for n, row in json.loads(path.read_text()).items() if row["stale"]} == {"mutants"}
+    said = capsys.readouterr()
+    assert said.out.count("stale") == 1
+    assert said.err == "stale, since their sources have changed: mutants; run make nightly\n"
+
+
 def test_what_is_not_there_is_not_measured(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "figures.json"
     write_json(
@@ -57,7 +99,7 @@ def test_what_is_not_there_is_not_measured(tmp_path: Path, capsys: pytest.Captur
     )
     assert main(["figures", "verification", "--records", str(tmp_path), "--json", str(path)]) == 0
     figures = json.loads(path.read_text())
-    assert list(figures) == list(records.FIGURES)
+    assert list(figures) == list(records.VERIFICATION)
     assert [name for name, row in figures.items() if row] == ["mutants"]
     assert capsys.readouterr().out.count("not measured") == 5
 
@@ -79,14 +121,16 @@ def test_something_else_is_refused(
     assert message in capsys.readouterr().err
 
 
-def test_shipped_records_are_whole() -> None:
-    for name, row in records.figures().items():
-        assert row is None or set(row) == {*records.FIGURES[name][2], "date", "commit"}
+@pytest.mark.parametrize("wanted", [records.VERIFICATION, records.ROBUSTNESS])
+def test_shipped_records_are_whole(wanted: Mapping[str, records.Figure]) -> None:
+    for name, row in records.figures(wanted).items():
+        assert row is None or set(row) == {*wanted[name].fields, *STAMP}
 
 
-def test_docs_have_the_shipped_figures() -> None:
+@pytest.mark.parametrize("wanted", [records.VERIFICATION, records.ROBUSTNESS])
+def test_docs_have_the_shipped_figures(wanted: Mapping[str, records.Figure]) -> None:
     page = Path(__file__).parents[2] / "docs" / "verification.md"
-    assert records.markdown() in page.read_text(encoding="utf-8"), "run make docs"
+    assert records.markdown(wanted) in page.read_text(encoding="utf-8"), "run make docs"
 
 
 def test_no_seed_no_git(monkeypatch: pytest.MonkeyPatch) -> None:
