@@ -59,7 +59,7 @@ class Imported:
     Args:
         file: as it was read.
         model: theirs, as Keras builds it of the file's own graph.
-        without_softmax: the same, with logits as its output.
+        without_softmax: the same, or one of the same graph and weights with logits as its output.
         spec: formats that their quantizers set; the rest is a preset's.
         weights: what their quantizers make of their weights, by our names.
         sizes: |embedding| @ |first kernel|, which bounds the error of their product; None without embedding.
@@ -225,7 +225,7 @@ class _Reader:
         return Imported(
             file,
             model,
-            _build(file, _without_softmax(chain)),
+            _build(file, _without_softmax(chain)) if chain.softmax else model,
             spec.with_weight_formats(self.formats),
             weights,
             sizes,
