@@ -16,6 +16,7 @@ of a function.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -27,7 +28,7 @@ from models.spec import FUNCTIONS, GATES
 
 UNIT = 2.0**-24  # rounding of float32, relative
 FUNCTION_ERROR = 2.0**-20
-STEPS = 8
+WINDOWS, STEPS = 64, 8
 SEED = 7
 
 
@@ -64,43 +65,85 @@ class Interval(NamedTuple):
         return tuple(map(int, outside[0])) if len(outside) else None
 
 
+@dataclass(frozen=True)
+class Observed:
+    """What Keras computes for some codes.
+
+    Args:
+        codes: (S, T).
+        h: of every LSTM layer, (S, T, H).
+        logits: (S, T or none, V).
+        probabilities: likewise; None for a model without softmax.
+    """
+
+    codes: NDArray[np.integer]
+    h: tuple[Reals, ...]
+    logits: Reals
+    probabilities: Reals | None
+
+
 def check_import(imported: Imported) -> None:
     """Compare every step of every layer, and the model's output, with what Keras computes.
-
-    The codes are drawn with a fixed seed; each character of the vocabulary is the last of a window once.
 
     Raises:
         CheckError: with the layer, the place, and both values.
     """
-    vocabulary = imported.spec.vocabulary
-    codes = np.random.default_rng(SEED).integers(0, vocabulary, (max(STEPS, vocabulary), STEPS))
+    compare(imported, observe(imported))
+
+
+def observe(imported: Imported) -> Observed:
+    """What Keras computes for codes drawn with a fixed seed.
+
+    Each character of the vocabulary is the last of a window at least once.
+    """
+    vocabulary, chain = imported.spec.vocabulary, imported.chain
+    codes = np.random.default_rng(SEED).integers(0, vocabulary, (max(WINDOWS, vocabulary), STEPS))
     codes[:, -1] = np.arange(len(codes)) % vocabulary
-    x = imported.inputs(codes)
-    if imported.chain.embedding is not None:
-        x = computed(keras_layer(imported.model, imported.chain, imported.chain.embedding), x)
+    x = first = imported.inputs(codes)
+    if chain.embedding is not None:
+        x = computed(keras_layer(imported.model, chain, chain.embedding), x)
+    found: list[Reals] = []
+    for layer in chain.recurrent:
+        found.append(_sequence(keras_layer(imported.model, chain, layer), x))
+        x = found[-1].astype(np.float32)
+    logits = computed(imported.without_softmax, first)
+    return Observed(codes, tuple(found), logits, computed(imported.model, first) if chain.softmax else None)
+
+
+def compare(imported: Imported, observed: Observed) -> None:
+    """Hold Keras' values against our equations, layer by layer and at the output.
+
+    Raises:
+        CheckError: with the layer, the place, and both values.
+    """
+    below: Reals | None = None
     for k, layer in enumerate(imported.chain.recurrent):
-        h = _sequence(keras_layer(imported.model, imported.chain, layer), x)
-        inputs = _first_sums(imported, codes) if k == 0 else _product(x, imported.weights[f"layers.{k}.W"])
-        allowed = _layer(imported, k, inputs, h)
-        _require(imported, f"layer {layer.name!r}", "h", allowed, h)
-        x = h.astype(np.float32)
-    logits = _product(h, imported.weights["output.W"], imported.weights["output.b"])
+        h = observed.h[k]
+        if below is None:
+            inputs = _first_sums(imported, observed.codes)
+        else:
+            inputs = _product(below, imported.weights[f"layers.{k}.W"])
+        _require(imported, f"layer {layer.name!r}", "h", _layer(imported, k, inputs, h), h)
+        below = h
+    assert below is not None
+    logits = _product(below, imported.weights["output.W"], imported.weights["output.b"])
     if imported.chain.last_only:
         logits = Interval(logits.low[:, -1], logits.high[:, -1])
-    x = imported.inputs(codes)
-    _require(imported, "the model", "its logit", logits, computed(imported.without_softmax, x))
-    if imported.chain.softmax:
-        _require(imported, "the model", "its probability", _softmax(logits), computed(imported.model, x))
+    _require(imported, "the model", "its logit", logits, observed.logits)
+    if observed.probabilities is not None:
+        _require(imported, "the model", "its probability", _softmax(logits), observed.probabilities)
 
 
 def _require(imported: Imported, where: str, what: str, allowed: Interval, values: Reals) -> None:
-    at = allowed.first_outside(values) if allowed.low.shape == values.shape else ()
+    begin = f"{imported.file.path}: {where}: {what} in Keras"
+    end = "the import is wrong; please report it with this file"
+    if allowed.low.shape != values.shape:
+        raise CheckError(f"{begin} has the shape {values.shape}, by our equations {allowed.low.shape}: {end}")
+    at = allowed.first_outside(values)
     if at is not None:
-        here = f"is {values[at]:.9g}, by our equations {allowed.low[at]:.9g} to {allowed.high[at]:.9g}"
-        place = f" at {', '.join(map(str, at))} (window, character, unit)" if len(at) == 3 else ""
         raise CheckError(
-            f"{imported.file.path}: {where}: {what} in Keras {here if at else 'has another shape'}{place}: "
-            "the import is wrong; please report it with this file"
+            f"{begin} is {values[at]:.9g}, by our equations {allowed.low[at]:.9g} to {allowed.high[at]:.9g} "
+            f"at [{', '.join(map(str, at))}]: {end}"
         )
 
 

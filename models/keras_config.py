@@ -242,7 +242,10 @@ class Chain:
             ]
             layers.append({**layer.config(), "name": layer.name, "inbound_nodes": nodes})
         ends = [[*_use(name), 0] for name in self.outputs]
-        graph = {"input_layers": [[self.input_name, 0, 0]], "output_layers": ends}
+        graph = {
+            "input_layers": [self.input_name, 0, 0],
+            "output_layers": ends[0] if len(ends) == 1 else ends,
+        }
         return {"name": "theirs", "layers": layers, **graph}
 
 

@@ -88,7 +88,7 @@ def functional(
     return {"class_name": "Functional", "config": {"name": "model", "layers": entries, **graph}}
 
 
-def weights(config: Entry, scale: float = 0.5) -> Arrays:
+def arrays_of(config: Entry, scale: float = 0.5) -> Arrays:
     """Random arrays for every layer of a configuration."""
     rng, width, found = np.random.default_rng(SEED), 0, {}
     for entry in config["config"]["layers"]:
