@@ -277,7 +277,8 @@ class _Reader:
     def shared(self, formats: LstmFormats) -> dict[str, FixedFormat]:
         """The formats of the signals that quantizers set: one for all layers, as in the hardware.
 
-        Where layers differ it holds the values of all, and of the preset for those that don't round.
+        Where layers differ it holds the values of all, and of the preset for those that don't round. All
+        but c stay within the preset's range, because their functions do.
         """
         layers = [layer.name for layer in self.file.chain.recurrent]
         chosen = {}
@@ -287,7 +288,7 @@ class _Reader:
                 chosen[name] = wanted[layers[0]]
             else:
                 ready = formats.format(name)
-                integer = max((fmt or ready).integer for fmt in every)
+                integer = max((fmt or ready).integer for fmt in every) if name == "c" else ready.integer
                 bits = min(MAX_SHARED_BITS, integer + max((fmt or ready).frac for fmt in every))
                 chosen[name] = dataclasses.replace(ready, bits=bits, integer=integer)
                 self.notes.append(

@@ -396,7 +396,7 @@ def _settings(path: Path, label: str, kind: str, config: Mapping[str, Any]) -> d
         elif key in known.kept:
             settings[key] = value
         elif not (key in (*_EVERY, *known.ignored) or key in (known.fixed or {}) or key.endswith(_TRAINING)):
-            raise UserError(f"{path}: {label}: a {kind} with the setting {key}={value!r} isn't taken in")
+            raise UserError(f"{path}: {label}: the setting {key}={value!r} of {kind} isn't taken in")
     _check_settings(path, label, kind, settings)
     return settings
 

@@ -162,7 +162,7 @@ def write_names(
         for entry in config["config"]["layers"]:
             name, inner = entry["config"]["name"], entry["config"].get("layer", entry)
             own = arrays.get(name, [])
-            roles = ROLES.get(_kind(inner).removeprefix("Q"), ())[: len(own)]
+            roles = ROLES.get(_kind(inner).removeprefix("Q"), ROLES["LSTM"])[: len(own)]
             names = [f"{name}/{role}:0" for role in roles]
             group = groups.create_group(name)
             group.attrs["weight_names"] = [one.encode() for one in names]

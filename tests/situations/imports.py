@@ -343,7 +343,7 @@ SITUATIONS = {
     ),
     "an unknown setting": Situation(
         KERAS,
-        "'lstm': a LSTM with the setting layer_norm=True isn't taken in",
+        "'lstm': the setting layer_norm=True of LSTM isn't taken in",
         prepare=chain(lstm(4, layer_norm=True), dense(V)),
     ),
     "too many units": Situation(
@@ -486,7 +486,7 @@ SITUATIONS = {
     ),
     "rounded and plain layers": Situation(
         KERAS,
-        "c: plain: not quantized, rounded: quantized_bits.*the layers share one",
+        r"c: plain: not quantized, rounded:\s+quantized_bits\(8,1,0,alpha=1\).*\s.*the layers share one format",
         0,
         prepare=chain(lstm(4, "plain"), rounding("rounded"), dense(V)),
         imports=True,
