@@ -130,8 +130,8 @@ def _check_layers(model: Any) -> None:
             package = type(one).__module__.partition(".")[0]
             if package in ("keras", "qkeras") and hasattr(one, "cell"):
                 raise UserError(
-                    f"layer {layer.name}: there is no kernel for {package}'s own {type(one).__name__}; save the "
-                    "model, make a checkpoint of it with 'zynq-lstm import-keras', and convert that"
+                    f"layer {layer.name}: there is no kernel for {package}'s own {type(one).__name__}; save "
+                    "the model, make a checkpoint of it with 'zynq-lstm import-keras', and convert that"
                 )
         if inner is not None and type(inner).__module__ == "models.quantized":
             raise UserError(

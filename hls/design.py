@@ -54,13 +54,6 @@ class Design:
         require_lstm(spec, "RTL")
         first = spec.layers[0].formats
         for k, layer in enumerate(spec.layers):
-            for name in ("sigmoid", "tanh"):
-                function, other = getattr(layer.formats, name), getattr(first, name)
-                if function != other:
-                    raise UserError(
-                        f"layers[{k}] has {name}={function}, layers[0] {other}: all layers share one gate "
-                        "pipeline and its tables in the RTL; give them the same functions"
-                    )
             for name in SHARED_SIGNALS:
                 fmt: FixedFormat = getattr(layer.formats, name)
                 shared: FixedFormat = getattr(first, name)

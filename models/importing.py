@@ -12,7 +12,7 @@ Dropout is nothing at inference.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,11 +26,11 @@ from models.keras_config import Chain, FileLayer
 from models.keras_file import KerasFile, read_file
 from models.quiet import import_qkeras, quiet_stderr
 from models.spec import Layer, LstmFormats, NetworkSpec, network_spec
-from sim.fixed import FixedFormat, Overflow, Rounding
+from sim.fixed import MAX_BITS, FixedFormat, Overflow, Rounding
 
 UNQUANTIZED = "not quantized"
 MAX_EXACT_BITS = 16  # of a weight format that is to hold another quantizer's values exactly
-MAX_SHARED_BITS = 16  # of a signal's format that is to hold those of several layers
+MAX_SIGNAL_BITS = 16  # of a signal, the sign included
 STREAMS = 64  # that Keras computes at once
 
 Reals = NDArray[np.float64]
@@ -193,11 +193,8 @@ class _Reader:
     formats: dict[str, FixedFormat] = field(default_factory=dict)  # of weight arrays
     #: What each layer has for a format field, by field and then by the layer's name.
     said: dict[str, dict[str, str]] = field(default_factory=dict)
-    #: Likewise the formats that its quantizers set.
-    wanted: dict[str, dict[str, FixedFormat]] = field(default_factory=dict)
-
-    def refuse(self, layer: FileLayer, what: str, legal: str) -> UserError:
-        return UserError(f"{self.file.path}: layer {layer.name!r}: {what}; {legal}")
+    #: For each layer, the fields of signals whose formats its quantizers set.
+    quantized: list[frozenset[str]] = field(default_factory=list)
 
     def read(self) -> Imported:
         file, chain = self.file, self.file.chain
@@ -205,12 +202,13 @@ class _Reader:
         model = _build(file, chain)
         base = network_spec(self.preset, vocabulary=2, units=1, layers=1)
         weights: dict[str, NDArray[np.float32]] = {}
-        rounds = []
-        functions: dict[str, str] = {}
+        rounds, formats = [], []
         for k, layer in enumerate(chain.recurrent):
             theirs = keras_layer(model, chain, layer)
             weights |= self.recurrent_weights(layer, theirs.cell, k)
-            rounds.append(self.signals(layer, theirs.cell, base.layers[0].formats, functions))
+            ready, own = self.signals(layer, theirs.cell, base.layers[0].formats)
+            formats.append(ready)
+            rounds.append(own)
         sizes = None
         if chain.embedding is not None:
             vectors = file.weights[chain.embedding.name]["embeddings"].astype(np.float64)
@@ -218,9 +216,10 @@ class _Reader:
             weights["layers.0.W"] = self.fold(chain.embedding, vectors, weights["layers.0.W"])
         dense = keras_layer(model, chain, chain.dense)
         weights |= self.dense_weights(chain.dense, getattr(dense, "layer", dense))
-        ready = base.layers[0].formats
-        formats = dataclasses.replace(ready, **functions, **self.shared(ready))
-        layers = tuple(Layer(int(layer.settings["units"]), formats) for layer in chain.recurrent)
+        layers = tuple(
+            Layer(int(layer.settings["units"]), fmt)
+            for layer, fmt in zip(chain.recurrent, self.shared(formats), strict=True)
+        )
         spec = NetworkSpec("imported", chain.vocabulary, layers, base.output)
         return Imported(
             file,
@@ -235,68 +234,88 @@ class _Reader:
             tuple(self.notes),
         )
 
-    def signals(self, layer: FileLayer, cell: Any, formats: LstmFormats, functions: dict[str, str]) -> Rounds:
-        """How a layer rounds its signals; notes its functions, and the formats that its quantizers set."""
+    def signals(self, layer: FileLayer, cell: Any, formats: LstmFormats) -> tuple[LstmFormats, Rounds]:
+        """A layer's functions and the formats that its quantizers set, and how it rounds its signals."""
+        chosen: dict[str, Any] = {}
         rounding: dict[str, Quantizer | None] = {}
         for role, ours, fields in (
             ("recurrent_activation", "sigmoid", ("gate",)),
             ("activation", "tanh", ("g", "tc")),
         ):
             given = getattr(cell, role)
-            function, bits = _function(given)
-            if functions.setdefault(ours, function) != function:
-                first = self.file.chain.recurrent[0].name
-                raise self.refuse(
-                    layer,
-                    f"{role} {_name(given)}, where layer {first!r} has {functions[ours]}",
-                    "all layers share one gate pipeline and its tables, so all must have the same",
-                )
+            chosen[ours], bits = _function(given)
             rounding[ours] = _rounding(given) if bits else None
             for name in fields:
                 self.say(name, layer, _name(given) if bits else f"{UNQUANTIZED} ({_name(given)})")
                 if bits:
-                    ready = formats.format(name)
-                    self.want(name, layer, dataclasses.replace(ready, bits=bits, integer=ready.integer))
+                    chosen[name] = self.signal_format(layer, given, formats, name, bits)
         state = getattr(cell, "state_quantizer_internal", None)
         fmt = _fixed_format(state)
         for name in ("c", "h"):
             self.say(name, layer, f"{_name(state)} where it is read" if state else UNQUANTIZED)
             if fmt is not None:
-                ready = formats.format(name)
-                self.want(name, layer, dataclasses.replace(ready, bits=fmt.bits, integer=fmt.integer))
+                chosen[name] = self.signal_format(layer, state, formats, name, fmt.bits, fmt.integer)
         for name in ("z", "ct", "output.logits"):
             self.say(name, layer, UNQUANTIZED)
-        return Rounds(rounding["sigmoid"], rounding["tanh"], _on_reals(state) if state else None)
+        self.quantized.append(frozenset(chosen) & frozenset(formats.format_names()))
+        rounds = Rounds(rounding["sigmoid"], rounding["tanh"], _on_reals(state) if state else None)
+        return dataclasses.replace(formats, **chosen), rounds
+
+    def signal_format(
+        self,
+        layer: FileLayer,
+        quantizer: Any,
+        formats: LstmFormats,
+        name: str,
+        bits: int,
+        integer: int | None = None,
+    ) -> FixedFormat:
+        """The format of a signal, in the width of a quantizer.
+
+        Raises:
+            UserError: it is wider than any signal may be.
+        """
+        ready = formats.format(name)
+        most = MAX_SIGNAL_BITS - (not ready.signed)
+        if bits > most:
+            raise UserError(
+                f"{self.file.path}: layer {layer.name!r}: {_name(quantizer)} has {bits} bits; at most {most} "
+                f"are legal for {name}"
+            )
+        return dataclasses.replace(ready, bits=bits, integer=ready.integer if integer is None else integer)
 
     def say(self, name: str, layer: FileLayer, what: str) -> None:
         self.said.setdefault(name, {})[layer.name] = what
 
-    def want(self, name: str, layer: FileLayer, fmt: FixedFormat) -> None:
-        self.wanted.setdefault(name, {})[layer.name] = fmt
+    def shared(self, layers: Sequence[LstmFormats]) -> list[LstmFormats]:
+        """The layers' formats, with one for all where some layers round a signal and others don't.
 
-    def shared(self, formats: LstmFormats) -> dict[str, FixedFormat]:
-        """The formats of the signals that quantizers set: one for all layers, as in the hardware.
-
-        Where layers differ it holds the values of all, and of the preset for those that don't round. All
-        but c stay within the preset's range, because their functions do.
+        It holds the values of both: those of the quantizer, and those of the preset. Only c may leave the
+        preset's range; the functions keep the other signals in it. Formats of quantizers that differ from
+        each other stay as they are.
         """
-        layers = [layer.name for layer in self.file.chain.recurrent]
-        chosen = {}
-        for name, wanted in self.wanted.items():
-            every = [wanted.get(layer) for layer in layers]
-            if len(set(every)) == 1:
-                chosen[name] = wanted[layers[0]]
-            else:
-                ready = formats.format(name)
-                integer = max((fmt or ready).integer for fmt in every) if name == "c" else ready.integer
-                bits = min(MAX_SHARED_BITS, integer + max((fmt or ready).frac for fmt in every))
-                chosen[name] = dataclasses.replace(ready, bits=bits, integer=integer)
-                self.notes.append(
-                    f"{name}: {_by_layer(self.said[name])}; the layers share one format, {chosen[name]}"
-                )
-            if None not in every and name in ("c", "h"):
+        found = list(layers)
+        for name in sorted(set().union(*self.quantized)):
+            theirs = {
+                fmt.format(name) for fmt, own in zip(layers, self.quantized, strict=True) if name in own
+            }
+            everywhere = all(name in own for own in self.quantized)
+            if len(theirs) == 1 and not everywhere:
+                (fmt,) = theirs
+                (ready,) = {
+                    one.format(name)
+                    for one, own in zip(layers, self.quantized, strict=True)
+                    if name not in own
+                }
+                integer = max(fmt.integer, ready.integer) if name == "c" else ready.integer
+                bits = min(MAX_SIGNAL_BITS - (not ready.signed), integer + max(fmt.frac, ready.frac))
+                one = dataclasses.replace(ready, bits=bits, integer=integer)
+                change: dict[str, Any] = {name: one}
+                found = [dataclasses.replace(formats, **change) for formats in found]
+                self.notes.append(f"{name}: {_by_layer(self.said[name])}; the layers share one format, {one}")
+            if everywhere and name in ("c", "h"):
                 self.fixed.add(name)
-        return chosen
+        return found
 
     def recurrent_weights(self, layer: FileLayer, cell: Any, k: int) -> dict[str, NDArray[np.float32]]:
         arrays = {
@@ -391,7 +410,7 @@ def _fixed_format(quantizer: Any) -> FixedFormat | None:
     """The symmetric format of a ``quantized_bits`` without a scale; QKeras doesn't count the sign bit."""
     if type(quantizer).__name__ != "quantized_bits" or quantizer.alpha not in (None, 1, 1.0):
         return None
-    if not quantizer.keep_negative or quantizer.bits < 2:
+    if not quantizer.keep_negative or not 2 <= quantizer.bits <= MAX_BITS:
         return None
     return FixedFormat(
         int(quantizer.bits),

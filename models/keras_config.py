@@ -8,7 +8,7 @@ write the same model in different ways; both become the same configuration.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -346,10 +346,10 @@ def _label(entry: Mapping[str, Any]) -> str:
     return f"layer {entry['config'].get('name', entry.get('name'))!r}"
 
 
-def _kind(entry: Mapping[str, Any]) -> Any:
+def _kind(entry: Mapping[str, Any]) -> str:
     """The class; files in HDF5 write QKeras' with its package."""
     kind = entry.get("class_name")
-    return kind.removeprefix("qkeras>") if isinstance(kind, str) else kind
+    return str(kind).removeprefix("qkeras>")
 
 
 def _layer(path: Path, entry: Mapping[str, Any], sequential: bool, before: Any) -> FileLayer:
@@ -363,10 +363,11 @@ def _layer(path: Path, entry: Mapping[str, Any], sequential: bool, before: Any) 
     name = config.get("name", entry.get("name"))
     if not isinstance(name, str) or not name or "#" in name or "/" in name:
         raise UserError(f"{path}: {label}: its name must be a text without # and /")
+    source: Iterable[tuple[str, ...]]
     if sequential:
         source = [] if before is None else [(str(before["config"].get("name", before.get("name"))) + "#0",)]
     else:
-        source = list(_sources(path, label, entry.get("inbound_nodes")))
+        source = _sources(path, label, entry.get("inbound_nodes"))
     wrapped, dtype = "", _dtype(path, label, None if kind == "InputLayer" else config.get("dtype"))
     settings = _settings(path, label, kind, config)
     if kind == "TimeDistributed":

@@ -93,6 +93,7 @@ def read_file(path: Path, weights: Path | None = None) -> KerasFile:
         where = weights or path
         with h5py.File(source, "r") as file:
             arrays = {layer.name: _weights(where, file, chain, layer) for layer in chain.layers}
+        keras2 = _is_keras2(version, config)
     except (OSError, zipfile.BadZipFile, KeyError, ValueError, TypeError, RuntimeError) as error:
         if isinstance(error, UserError):
             raise
@@ -102,7 +103,7 @@ def read_file(path: Path, weights: Path | None = None) -> KerasFile:
         f"layer {name!r} computes in {policy}; its weights are taken as float32, and all is computed in that"
         for name, policy in policies.items()
     ]
-    return KerasFile(path, chain, arrays, _is_keras2(version, config), tuple(notes))
+    return KerasFile(path, chain, arrays, keras2, tuple(notes))
 
 
 def _begin(path: Path) -> bytes:

@@ -240,17 +240,6 @@ def test_layers_share_their_formats(signal: str, seed: int) -> None:
         Design(network, Array(2, 4, 1, 2))
 
 
-@pytest.mark.parametrize("function, other", [("sigmoid", "hard_sigmoid"), ("tanh", "hard_tanh")])
-def test_layers_share_their_functions(function: str, other: str, seed: int) -> None:
-    """There is one table of each; formats alone don't tell."""
-    spec = small_spec("w8a8", 6, (3, 4))
-    formats = dataclasses.replace(spec.layers[1].formats, **{function: other})
-    layers = (spec.layers[0], dataclasses.replace(spec.layers[1], formats=formats))
-    network = with_weights(NetworkSpec("mine", 6, layers, spec.output), np.random.default_rng(seed))
-    with pytest.raises(UserError, match=rf"layers\[1\] has {function}={other}, layers\[0\] {function}: all"):
-        Design(network, Array(2, 4, 1, 2))
-
-
 def test_sums_in_luts_must_be_in_time(seed: int) -> None:
     with pytest.raises(UserError, match="lut_depth must be at most 2 with 8-bit weights, got 4"):
         design(seed, array=Array(2, 2, 2, 2, lut_depth=4))

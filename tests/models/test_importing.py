@@ -291,11 +291,33 @@ def test_rounded_and_plain_layers_share_a_format_that_holds_both(checked: dict[s
     assert re.fullmatch("qlstm.*: quantized_sigmoid.*, lstm.*: not quantized.*", imported.theirs["gate"])
 
 
-def test_layers_with_different_functions_are_refused(tmp_path: Path, rng: np.random.Generator) -> None:
-    """There is one table for all layers; QLSTM's defaults are not LSTM's."""
-    layers = [K.LSTM(3, return_sequences=True, name="a"), QLSTM(3, return_sequences=True), K.Dense(SIZE)]
+def test_layers_keep_what_they_set_differently(tmp_path: Path, rng: np.random.Generator) -> None:
+    """Functions and widths of their own; the check holds each layer to its own."""
+    layers = [
+        QLSTM(3, return_sequences=True, activation=quantized_tanh(bits, use_real_tanh=real), name=str(bits))
+        for bits, real in ((6, True), (4, False))
+    ]
+    path = saved(
+        keras.Sequential([keras.Input((20, SIZE)), *layers, K.Dense(SIZE)]), tmp_path / "m.keras", rng
+    )
+    a, b = (layer.formats for layer in import_model(path, "w8a8").spec.layers)
+    assert [(fmt.tanh, fmt.g.bits, fmt.tc.bits) for fmt in (a, b)] == [("tanh", 6, 6), ("hard_tanh", 4, 4)]
+
+
+@pytest.mark.parametrize(
+    "settings, message",
+    [
+        ({"activation": quantized_tanh(17)}, r"quantized_tanh\(17.*\) has 17 bits; at most 16 .* for g"),
+        ({"recurrent_activation": quantized_sigmoid(16)}, r"has 16 bits; at most 15 are legal for gate"),
+        ({"state_quantizer": quantized_bits(20, 4, alpha=1)}, r"has 20 bits; at most 16 are legal for c"),
+    ],
+)
+def test_signals_wider_than_any_engines_are_refused(
+    settings: dict[str, Any], message: str, tmp_path: Path, rng: np.random.Generator
+) -> None:
+    layers = [QLSTM(3, return_sequences=True, **settings), K.Dense(SIZE)]
     path = saved(keras.Sequential([keras.Input((20, SIZE)), *layers]), tmp_path / "m.keras", rng)
-    with pytest.raises(UserError, match=r"'qlstm.*': recurrent_activation hard_sigmoid, where layer 'a' has"):
+    with pytest.raises(UserError, match=rf"layer 'qlstm.*': .*{message}"):
         import_model(path, "w8a8")
 
 

@@ -142,6 +142,17 @@ def rounding(name: str, units: int = 4, **config: Any) -> Entry:
     return entry
 
 
+def old_rounding(name: str) -> Entry:
+    """A QLSTM as QKeras wrote it with Keras 2."""
+    old = {"class_name": "quantized_bits", "config": {"bits": 8, "integer": 0, "symmetric": 1, "alpha": 1.0}}
+    entry = lstm(
+        4, name, keras2=True, **{f"{role}_quantizer": old for role in ("kernel", "recurrent", "bias")}
+    )
+    tanh = {"class_name": "quantized_tanh", "config": {"bits": 8, "use_real_tanh": True}}
+    entry["config"] |= {"state_quantizer": None, "kernel_range": None, "activation": tanh}
+    return {**entry, "class_name": "QLSTM"}
+
+
 KERAS2_LAYERS = (
     first((20, V), keras2=True),
     lstm(4, keras2=True),
@@ -486,18 +497,18 @@ SITUATIONS = {
     ),
     "rounded and plain layers": Situation(
         KERAS,
-        r"c: plain: not quantized, rounded:\s+quantized_bits\(8,1,0,alpha=1\).*\s.*the layers share one format",
+        r"plain: not quantized, rounded:\s+quantized_bits\(8,1,0,alpha=1\).*\s.*the layers share one",
         0,
         prepare=chain(lstm(4, "plain"), rounding("rounded"), dense(V)),
         imports=True,
     ),
-    "rounded and plain layers the other way": Situation(
-        KERAS, IMPORTED, 0, prepare=chain(rounding("rounded"), lstm(4, "plain"), dense(V)), imports=True
-    ),
-    "layers of different functions": Situation(
-        KERAS,
-        "layer 'b': activation hard_tanh, where layer 'a' has tanh; all layers share one gate pipeline",
-        prepare=chain(lstm(4, "a"), lstm(4, "b", activation="hard_tanh"), dense(V)),
+    "rounded and plain layers of Keras 2": Situation(
+        H5,
+        IMPORTED,
+        0,
+        prepare=names(
+            sequential(KERAS2_LAYERS[0], old_rounding("rounded"), lstm(4, "plain", keras2=True), dense(V))
+        ),
         imports=True,
     ),
 }
