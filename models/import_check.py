@@ -22,12 +22,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from models.errors import CheckError
+from models.errors import CheckError, UserError
 from models.importing import Imported, Quantizer, Reals, computed, keras_layer
 from models.spec import FUNCTIONS, GATES
 
 UNIT = 2.0**-24  # rounding of float32, relative
 FUNCTION_ERROR = 2.0**-20
+TINY = 2.0**-100  # what a processor that takes the smallest numbers for zero may lose
 WINDOWS, STEPS = 64, 8
 SEED = 7
 
@@ -95,6 +96,9 @@ def observe(imported: Imported) -> Observed:
     """What Keras computes for codes drawn with a fixed seed.
 
     Each character of the vocabulary is the last of a window at least once.
+
+    Raises:
+        UserError: the model's own signals are not finite.
     """
     vocabulary, chain = imported.spec.vocabulary, imported.chain
     codes = np.random.default_rng(SEED).integers(0, vocabulary, (max(WINDOWS, vocabulary), STEPS))
@@ -107,6 +111,11 @@ def observe(imported: Imported) -> Observed:
         found.append(_sequence(keras_layer(imported.model, chain, layer), x))
         x = found[-1].astype(np.float32)
     logits = computed(imported.without_softmax, first)
+    for what, values in (*((f"h of layer {k}", h) for k, h in enumerate(found)), ("output", logits)):
+        if not np.isfinite(values).all():
+            raise UserError(
+                f"{imported.file.path}: {what} in Keras is not finite: the weights are too large for float32"
+            )
     return Observed(codes, tuple(found), logits, computed(imported.model, first) if chain.softmax else None)
 
 
@@ -162,7 +171,7 @@ def _product(x: Reals, W: NDArray[Any], b: NDArray[Any] | None = None) -> Interv
     value, size = x @ W, np.abs(x) @ np.abs(W)
     if b is not None:
         value, size = value + b, size + np.abs(b.astype(np.float64))
-    error = 2 * (len(W) + 2) * UNIT * size
+    error = 2 * (len(W) + 2) * UNIT * size + TINY
     return Interval(value - error, value + error)
 
 

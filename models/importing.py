@@ -87,9 +87,7 @@ class Imported:
 
     def inputs(self, codes: NDArray[np.integer]) -> NDArray[Any]:
         """What their model reads for these codes (S, T)."""
-        if self.chain.embedding:
-            return codes.astype(np.int32)
-        return np.eye(self.spec.vocabulary, dtype=np.float32)[codes]
+        return inputs(self.chain, codes)
 
     def logits(self, codes: NDArray[np.integer]) -> Reals:
         """Their model's logits for windows that each start from zero: (S, T) -> (S, T or 1, V)."""
@@ -106,6 +104,13 @@ class Imported:
     def window(self) -> int | None:
         """Characters that their model takes at once; None for any number."""
         return self.chain.window
+
+
+def inputs(chain: Chain, codes: NDArray[np.integer]) -> NDArray[Any]:
+    """What a model reads for codes (S, T): they themselves, or one-hot vectors."""
+    if chain.embedding:
+        return codes.astype(np.int32)
+    return np.eye(chain.vocabulary, dtype=np.float32)[codes]
 
 
 def computed(layer: Any, x: NDArray[Any]) -> Reals:
@@ -150,8 +155,9 @@ def _build(file: KerasFile, chain: Chain) -> Any:
                 hard = layer.settings.get("recurrent_activation") == "hard_sigmoid"
                 if hard and file.keras2 and layer.kind == "LSTM":
                     theirs.cell.recurrent_activation = keras2_hard_sigmoid
+            computed(model, inputs(chain, np.zeros((1, 1), np.int64)))  # quantizers raise when they are used
     except Exception as error:  # Keras raises what its layers happen to raise
-        raise UserError(f"{file.path}: Keras can't build it: {_shortened(error)}") from None
+        raise UserError(f"{file.path}: Keras can't build or run it: {_shortened(error)}") from None
     return model
 
 

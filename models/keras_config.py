@@ -461,6 +461,8 @@ def _called(
         items = setting if isinstance(setting, list) else [setting]
         if not all(item is None or isinstance(item, bool | int | float | str) for item in items):
             raise UserError(f"{path}: {label}: {name} of its {key} isn't a number")
+        if name in ("bits", "integer") and (not isinstance(setting, int) or isinstance(setting, bool)):
+            raise UserError(f"{path}: {label}: {name} of its {key} must be a whole number, got {setting!r}")
     if key == "state_quantizer" and config.get("alpha") in ("auto", "auto_po2"):
         raise UserError(
             f"{path}: {label}: the scale of its state_quantizer (alpha={config['alpha']!r}) changes with the "

@@ -334,6 +334,21 @@ def test_a_shared_layer_fails_structure_and_numbers(
         import_model(path, "w8a8")
 
 
+@pytest.mark.parametrize("scale, message", [(1e-42, None), (3e38, "output in Keras is not finite")])
+def test_weights_at_the_ends_of_float32(scale: float, message: str | None, tmp_path: Path) -> None:
+    """The smallest may become zero in Keras; the largest are no fault of the import."""
+    config = sequential(first((None, SIZE)), lstm(4), dense(SIZE, use_bias=False))
+    arrays = arrays_of(config)
+    arrays["dense"] = [np.full(array.shape, scale, np.float32) for array in arrays["dense"]]
+    arrays["lstm"][2] += 9  # all gates are open: h is about 1
+    path = write_archive(tmp_path / "m.keras", config, arrays)
+    if message is None:
+        import_model(path, "w8a8")
+    else:
+        with pytest.raises(UserError, match=message):
+            import_model(path, "w8a8")
+
+
 #: Of a Keras 2 model with the weights of :func:`simple`, as its own predict() printed them.
 KERAS2_SAID = (
     (0.31198931, 0.23473342, 0.45327735),

@@ -379,6 +379,13 @@ SITUATIONS = {
     "another dtype": Situation(
         KERAS, "'lstm': dtype int8; legal are float32, ", prepare=chain(lstm(4, dtype="int8"), dense(V))
     ),
+    "a width that is no number": Situation(
+        KERAS,
+        "'a': bits of its state_quantizer must be a whole number, got '8'",
+        prepare=chain(
+            rounding("a", state_quantizer=quantizer("quantized_bits", bits="8", integer=1)), dense(V)
+        ),
+    ),
     # values
     "a value that is not a number": Situation(
         KERAS,
