@@ -123,9 +123,16 @@ def library(hls_model: Any) -> tuple[Path, str]:
 
 
 def _check_layers(model: Any) -> None:
-    """Refuse wrappers around our layers, which hls4ml would take apart wrongly."""
+    """Refuse what hls4ml would take apart wrongly: others' recurrent layers, and wrappers around ours."""
     for layer in model.layers:
         inner = getattr(layer, "forward_layer", getattr(layer, "layer", None))
+        for one in (layer, inner):
+            package = type(one).__module__.partition(".")[0]
+            if package in ("keras", "qkeras") and hasattr(one, "cell"):
+                raise UserError(
+                    f"layer {layer.name}: there is no kernel for {package}'s own {type(one).__name__}; save "
+                    "the model, make a checkpoint of it with 'zynq-lstm import-keras', and convert that"
+                )
         if inner is not None and type(inner).__module__ == "models.quantized":
             raise UserError(
                 f"layer {layer.name}: {type(layer).__name__} around {type(inner).__name__} is not supported; "

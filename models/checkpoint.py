@@ -24,6 +24,24 @@ from sim.fixed import FixedFormat
 FLOAT, QUANTIZED = "float network", "quantized network"
 
 
+def require_finite(what: str, array: NDArray[Any]) -> None:
+    """Refuse an array with a value that is not finite, as a diverged training leaves it.
+
+    Args:
+        what: the array, for the message.
+
+    Raises:
+        UserError: with the first such value, its position, and how many there are.
+    """
+    bad = np.argwhere(~np.isfinite(array))
+    if len(bad):
+        at = tuple(map(int, bad[0]))
+        raise UserError(
+            f"{what} holds {len(bad)} of {array.size} values that are not finite, the first {array[at]} at "
+            f"[{', '.join(map(str, at))}]; train again, or load the weights of before"
+        )
+
+
 @dataclass(frozen=True)
 class Checkpoint:
     """Trained weights.
@@ -59,8 +77,7 @@ class Checkpoint:
                 raise UserError(f"array {name!r} has shape {array.shape}, must be {shapes[name]}")
             if not np.issubdtype(array.dtype, np.floating):
                 raise UserError(f"array {name!r} must hold floating-point numbers, got {array.dtype}")
-            if not np.isfinite(array).all():
-                raise UserError(f"array {name!r} holds a value that is not finite")
+            require_finite(f"array {name!r}", array)
 
     @property
     def layers(self) -> int:

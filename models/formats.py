@@ -33,12 +33,13 @@ def sigmoid(x: NDArray[np.float64]) -> NDArray[np.float64]:
     return 0.5 * (1.0 + np.tanh(0.5 * x))
 
 
-#: What an activation table may hold. The hard ones are those of Keras 3 (``hard_sigmoid``, ``hard_tanh``) and
-#: of QKeras, whose ``hard_sigmoid`` is another function.
+#: What an activation table may hold. The hard ones are those of Keras 3 (``hard_sigmoid``, ``hard_tanh``),
+#: and of Keras 2 and QKeras, whose ``hard_sigmoid`` are other functions.
 FUNCTIONS: Mapping[str, Function] = MappingProxyType(
     {
         "sigmoid": sigmoid,
         "hard_sigmoid": lambda x: np.clip(x / 6 + 0.5, 0.0, 1.0),
+        "keras2_hard_sigmoid": lambda x: np.clip(x / 5 + 0.5, 0.0, 1.0),
         "qkeras_hard_sigmoid": lambda x: np.clip(x / 2 + 0.5, 0.0, 1.0),
         "tanh": np.tanh,
         "hard_tanh": lambda x: np.clip(x, -1.0, 1.0),

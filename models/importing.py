@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Character models that others trained, from ``.keras`` files: stock Keras LSTM and stock QKeras QLSTM.
+"""Character models that others trained: stock Keras LSTM and stock QKeras QLSTM.
 
-Nothing in a file is run: :mod:`models.keras_file` checks what it names; only then Keras builds the model, in
-safe mode.
+Nothing in a file is run: :mod:`models.keras_file` reads and checks it; only then Keras builds the model, from
+a configuration that is made of what was read.
 
 What is taken in: one-hot input (B, T, V), or codes (B, T) into an Embedding; one to four LSTM or QLSTM
 layers; Dense or QDense, with or without softmax, alone or in TimeDistributed.
@@ -12,22 +12,44 @@ Dropout is nothing at inference.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from models.checkpoint import require_finite
 from models.errors import UserError
-from models.keras_file import DENSE, LEGAL, NOTHING, RECURRENT, check_file
+from models.keras_config import Chain, FileLayer
+from models.keras_file import KerasFile, read_file
 from models.quiet import import_qkeras, quiet_stderr
 from models.spec import Layer, LstmFormats, NetworkSpec, network_spec
-from sim.fixed import FixedFormat, Overflow, Rounding
+from sim.fixed import MAX_BITS, FixedFormat, Overflow, Rounding
 
 UNQUANTIZED = "not quantized"
 MAX_EXACT_BITS = 16  # of a weight format that is to hold another quantizer's values exactly
+MAX_SIGNAL_BITS = 16  # of a signal, the sign included
+STREAMS = 64  # that Keras computes at once
+
+Reals = NDArray[np.float64]
+Quantizer = Callable[[Reals], Reals]
+
+
+@dataclass(frozen=True)
+class Rounds:
+    """How one layer of their model rounds its signals; None where it doesn't.
+
+    Args:
+        gate: i, f and o, after their function.
+        tanh: g and tanh(c), after their function.
+        state: h and c where the next step reads them.
+    """
+
+    gate: Quantizer | None = None
+    tanh: Quantizer | None = None
+    state: Quantizer | None = None
 
 
 @dataclass(frozen=True)
@@ -35,227 +57,303 @@ class Imported:
     """A model of somebody else's.
 
     Args:
-        model: theirs, without its softmax.
+        file: as it was read.
+        model: theirs, as Keras builds it of the file's own graph.
+        without_softmax: the same, or one of the same graph and weights with logits as its output.
         spec: formats that their quantizers set; the rest is a preset's.
         weights: what their quantizers make of their weights, by our names.
+        sizes: |embedding| @ |first kernel|, which bounds the error of their product; None without embedding.
+        rounds: for each layer, how it rounds its signals.
         fixed: names of weight arrays, and fields of signals' formats, that their quantizers set.
         theirs: what they have for each format field, in their words.
         notes: what a person should know.
-        embedding: whether the input is codes.
-        last_only: whether the model answers after a window's last character only.
     """
 
+    file: KerasFile
     model: Any
+    without_softmax: Any
     spec: NetworkSpec
     weights: Mapping[str, NDArray[np.float32]]
+    sizes: Reals | None
+    rounds: tuple[Rounds, ...]
     fixed: frozenset[str]
     theirs: Mapping[str, str]
     notes: tuple[str, ...]
-    embedding: bool
-    last_only: bool
 
-    def logits(self, codes: NDArray[np.integer]) -> NDArray[np.float64]:
+    @property
+    def chain(self) -> Chain:
+        """The layers of the file."""
+        return self.file.chain
+
+    def inputs(self, codes: NDArray[np.integer]) -> NDArray[Any]:
+        """What their model reads for these codes (S, T)."""
+        return inputs(self.chain, codes)
+
+    def logits(self, codes: NDArray[np.integer]) -> Reals:
         """Their model's logits for windows that each start from zero: (S, T) -> (S, T or 1, V)."""
-        size = self.model.inputs[0].shape[0] or 64
-        parts = []
-        for start in range(0, len(codes), size):
-            part = codes[start : start + size]
-            padded = np.zeros((size, codes.shape[1]), np.int32)
-            padded[: len(part)] = part
-            x = padded if self.embedding else np.eye(self.spec.vocabulary, dtype=np.float32)[padded]
-            for layer in self.model.layers:
-                if getattr(layer, "stateful", False):
-                    layer.reset_state()
-            parts.append(np.asarray(self.model([x], training=False), np.float64)[: len(part)])
-        logits = np.concatenate(parts)
-        return logits[:, None] if self.last_only else logits
+        parts = [codes[start : start + STREAMS] for start in range(0, len(codes), STREAMS)]
+        logits = np.concatenate([computed(self.without_softmax, self.inputs(part)) for part in parts])
+        return logits[:, None] if self.chain.last_only else logits
 
     @property
     def rounds_signals(self) -> bool:
         """Whether their model quantizes more than weights."""
-        fields = ("gate", "g", "c", "h")
-        return any(not self.theirs[field].startswith(UNQUANTIZED) for field in fields)
+        return any(rounds != Rounds() for rounds in self.rounds)
 
     @property
     def window(self) -> int | None:
         """Characters that their model takes at once; None for any number."""
-        steps = self.model.inputs[0].shape[1]
-        return None if steps is None else int(steps)
+        return self.chain.window
 
 
-def import_model(path: Path | str, preset: str) -> Imported:
-    """Read and check a ``.keras`` file.
+def inputs(chain: Chain, codes: NDArray[np.integer]) -> NDArray[Any]:
+    """What a model reads for codes (S, T): they themselves, or one-hot vectors."""
+    if chain.embedding:
+        return codes.astype(np.int32)
+    return np.eye(chain.vocabulary, dtype=np.float32)[codes]
+
+
+def computed(layer: Any, x: NDArray[Any]) -> Reals:
+    """What Keras computes, on the processor: a GPU's products may be less exact than float32."""
+    import tensorflow as tf
+
+    with tf.device("/CPU:0"):
+        return np.asarray(layer(x, training=False), np.float64)
+
+
+def import_model(source: KerasFile | Path | str, preset: str) -> Imported:
+    """Build a model that was read, and check that our equations compute what it does.
 
     Args:
+        source: what :func:`models.keras_file.read_file` read, or the file's path.
         preset: widths of what their model leaves unquantized.
 
     Raises:
         UserError: naming the layer, and what is legal.
+        CheckError: our equations are not the model's.
     """
-    path = Path(path)
-    check_file(path)
+    from models.import_check import check_import
+
+    file = source if isinstance(source, KerasFile) else read_file(Path(source))
+    imported = _Reader(file, preset).read()
+    check_import(imported)
+    return imported
+
+
+def _build(file: KerasFile, chain: Chain) -> Any:
+    """Keras' model of a chain, with the file's weights."""
     import_qkeras()  # makes its layers known to Keras
     import keras
 
     try:
         with quiet_stderr():
-            model = keras.saving.load_model(path, compile=False, safe_mode=True)
+            model = keras.Model.from_config(chain.config())
+            for layer in chain.layers:
+                theirs = keras_layer(model, chain, layer)
+                if file.weights[layer.name]:
+                    theirs.set_weights(list(file.weights[layer.name].values()))
+                hard = layer.settings.get("recurrent_activation") == "hard_sigmoid"
+                if hard and file.keras2 and layer.kind == "LSTM":
+                    theirs.cell.recurrent_activation = keras2_hard_sigmoid
+            computed(model, inputs(chain, np.zeros((1, 1), np.int64)))  # quantizers raise when they are used
     except Exception as error:  # Keras raises what its layers happen to raise
-        raise UserError(f"{path}: Keras can't load it: {_shortened(error)}") from None
-    return _Reader(path, model, preset).read()
+        raise UserError(f"{file.path}: Keras can't build or run it: {_shortened(error)}") from None
+    return model
 
 
+def keras_layer(model: Any, chain: Chain, layer: FileLayer) -> Any:
+    """A layer of the chain in the model that Keras built. QKeras' recurrent layers lose their names there."""
+    layers = [one for one in model.layers if type(one).__name__ != "InputLayer"]
+    return layers[chain.layers.index(layer)]
+
+
+def keras2_hard_sigmoid(x: Any) -> Any:
+    """Keras 2's; the one of Keras 3 has another slope."""
+    import keras
+
+    return keras.ops.clip(x * 0.2 + 0.5, 0.0, 1.0)
+
+
+def _without_softmax(chain: Chain) -> Chain:
+    """The same chain with logits as its output."""
+
+    def changed(layer: FileLayer) -> FileLayer:
+        kind = "Activation" if layer.kind == "Softmax" else layer.kind
+        settings = dict(layer.settings)
+        if layer.kind == "Softmax" or settings.get("activation") == "softmax":
+            settings.pop("axis", None)
+            settings["activation"] = "linear"
+        return dataclasses.replace(layer, kind=kind, settings=settings)
+
+    return dataclasses.replace(chain, layers=tuple(map(changed, chain.layers)))
+
+
+@dataclass
 class _Reader:
-    """Takes a loaded model apart."""
+    """Takes a model apart."""
 
-    def __init__(self, path: Path, model: Any, preset: str) -> None:
-        self.path, self.model, self.preset = path, model, preset
-        self.notes: list[str] = []
-        self.theirs: dict[str, str] = {}
-        self.fixed: set[str] = set()
-        self.formats: dict[str, FixedFormat] = {}  # of weight arrays
-
-    def refuse(self, layer: Any, what: str, legal: str) -> UserError:
-        return UserError(f"{self.path}: layer {layer.name!r}: {what}; {legal}")
+    file: KerasFile
+    preset: str
+    notes: list[str] = field(default_factory=list)
+    fixed: set[str] = field(default_factory=set)
+    formats: dict[str, FixedFormat] = field(default_factory=dict)  # of weight arrays
+    #: What each layer has for a format field, by field and then by the layer's name.
+    said: dict[str, dict[str, str]] = field(default_factory=dict)
+    #: For each layer, the fields of signals whose formats its quantizers set.
+    quantized: list[frozenset[str]] = field(default_factory=list)
 
     def read(self) -> Imported:
-        import keras
-
-        embedding, recurrent, dense = self.chain()
-        if len(self.model.inputs) != 1 or len(self.model.outputs) != 1:
-            raise UserError(f"{self.path}: the model must have one input and one output")
-        vocabulary = int(dense.units)
+        file, chain = self.file, self.file.chain
+        self.notes.extend(file.notes)
+        model = _build(file, chain)
         base = network_spec(self.preset, vocabulary=2, units=1, layers=1)
-        layers = []
         weights: dict[str, NDArray[np.float32]] = {}
-        for k, layer in enumerate(recurrent):
-            self.check_recurrent(layer, last=k == len(recurrent) - 1)
-            weights |= self.recurrent_weights(layer, k)
-            layers.append(Layer(int(layer.cell.units), self.lstm_formats(layer, base.layers[0].formats)))
-        if embedding is not None:
-            weights["layers.0.W"] = self.fold(embedding, weights["layers.0.W"])
-        rows = weights["layers.0.W"].shape[0]
-        if rows != vocabulary:
-            raise UserError(
-                f"{self.path}: layer {recurrent[0].name!r} reads {rows} different characters, "
-                f"layer {dense.name!r} answers with {vocabulary}; they must be as many"
-            )
-        weights |= self.dense_weights(dense)
-        spec = NetworkSpec("imported", vocabulary, tuple(layers), base.output)
-        spec = spec.with_weight_formats(self.formats)
-        self.check_activation(dense, ("softmax", "linear"))
-        dense.activation = keras.activations.linear
-        logits = next(layer for layer in self.model.layers if dense in (layer, getattr(layer, "layer", None)))
+        rounds, formats = [], []
+        for k, layer in enumerate(chain.recurrent):
+            theirs = keras_layer(model, chain, layer)
+            weights |= self.recurrent_weights(layer, theirs.cell, k)
+            ready, own = self.signals(layer, theirs.cell, base.layers[0].formats)
+            formats.append(ready)
+            rounds.append(own)
+        sizes = None
+        if chain.embedding is not None:
+            vectors = file.weights[chain.embedding.name]["embeddings"].astype(np.float64)
+            sizes = np.abs(vectors) @ np.abs(weights["layers.0.W"].astype(np.float64))
+            weights["layers.0.W"] = self.fold(chain.embedding, vectors, weights["layers.0.W"])
+        dense = keras_layer(model, chain, chain.dense)
+        weights |= self.dense_weights(chain.dense, getattr(dense, "layer", dense))
+        layers = tuple(
+            Layer(int(layer.settings["units"]), fmt)
+            for layer, fmt in zip(chain.recurrent, self.shared(formats), strict=True)
+        )
+        spec = NetworkSpec("imported", chain.vocabulary, layers, base.output)
         return Imported(
-            keras.Model(self.model.inputs, logits.output),
-            spec,
+            file,
+            model,
+            _build(file, _without_softmax(chain)) if chain.softmax else model,
+            spec.with_weight_formats(self.formats),
             weights,
+            sizes,
+            tuple(rounds),
             frozenset(self.fixed),
-            self.theirs,
+            {name: _by_layer(said) for name, said in self.said.items()},
             tuple(self.notes),
-            embedding is not None,
-            not recurrent[-1].return_sequences,
         )
 
-    def chain(self) -> tuple[Any, list[Any], Any]:
-        """The embedding (or None), the recurrent layers and the dense one, refusing any other order."""
-        embedding, recurrent, dense = None, [], None
-        layers = [x for x in self.model.layers if type(x).__name__ != "InputLayer"]
-        for before, layer in zip([None, *layers], layers, strict=False):
-            source = getattr(layer.input, "_keras_history", (None,))[0]
-            if not (source is before or (before is None and type(source).__name__ == "InputLayer")):
-                raise self.refuse(layer, "its input isn't the layer before", "the layers must be a chain")
-            kind = type(layer).__name__
-            if kind == "Embedding" and before is None:
-                embedding = layer
-            elif kind in RECURRENT and dense is None:
-                recurrent.append(layer)
-            elif kind in (*DENSE, "TimeDistributed") and recurrent and dense is None:
-                dense = layer.layer if kind == "TimeDistributed" else layer
-            elif kind == "Softmax" and dense is not None:
-                pass
-            elif kind == "Activation" and dense is not None:
-                self.check_activation(layer, ("softmax", "linear"))
-            elif kind not in NOTHING:
-                raise self.refuse(layer, f"a {kind} is not possible in this place", LEGAL)
-        if not recurrent or dense is None:
-            raise UserError(
-                f"{self.path}: the model has no {'Dense' if recurrent else 'LSTM'} layer; {LEGAL}"
-            )
-        return embedding, recurrent, dense
-
-    def check_activation(self, layer: Any, legal: tuple[str, ...]) -> None:
-        name = getattr(layer.activation, "__name__", str(layer.activation))
-        if layer.activation is not None and name not in legal:
-            raise self.refuse(layer, f"activation {name}", f"legal are {', '.join(legal)}")
-
-    def check_recurrent(self, layer: Any, last: bool) -> None:
-        if layer.go_backwards:
-            raise self.refuse(layer, "go_backwards=True", "text is read forwards: False is legal")
-        if layer.return_state:
-            raise self.refuse(layer, "return_state=True", "False is legal; the hardware keeps its state")
-        if not layer.return_sequences and not last:
-            raise self.refuse(layer, "return_sequences=False", "True is legal below another layer")
-
-    def lstm_formats(self, layer: Any, formats: LstmFormats) -> LstmFormats:
-        """Functions, and the formats that the layer's own quantizers set."""
-        cell = layer.cell
+    def signals(self, layer: FileLayer, cell: Any, formats: LstmFormats) -> tuple[LstmFormats, Rounds]:
+        """A layer's functions and the formats that its quantizers set, and how it rounds its signals."""
         chosen: dict[str, Any] = {}
-        for role, legal, fields in (
-            ("recurrent_activation", ("sigmoid", "hard_sigmoid", "qkeras_hard_sigmoid"), ("gate",)),
-            ("activation", ("tanh", "hard_tanh"), ("g", "tc")),
+        rounding: dict[str, Quantizer | None] = {}
+        for role, ours, fields in (
+            ("recurrent_activation", "sigmoid", ("gate",)),
+            ("activation", "tanh", ("g", "tc")),
         ):
             given = getattr(cell, role)
-            function, bits = _function(given)
-            if function not in legal:
-                raise self.refuse(
-                    layer, f"{role} {_name(given)}", f"legal are {', '.join(legal)}, or QKeras' of them"
-                )
-            chosen["sigmoid" if role == "recurrent_activation" else "tanh"] = function
-            for field in fields:
-                self.theirs[field] = _name(given) if bits else f"{UNQUANTIZED} ({_name(given)})"
+            chosen[ours], bits = _function(given)
+            rounding[ours] = _rounding(given) if bits else None
+            for name in fields:
+                self.say(name, layer, _name(given) if bits else f"{UNQUANTIZED} ({_name(given)})")
                 if bits:
-                    integer = formats.format(field).integer
-                    chosen[field] = dataclasses.replace(formats.format(field), bits=bits, integer=integer)
+                    chosen[name] = self.signal_format(layer, given, formats, name, bits)
         state = getattr(cell, "state_quantizer_internal", None)
-        for field in ("c", "h"):
-            self.theirs[field] = f"{_name(state)} where it is read" if state else UNQUANTIZED
-            fmt = _fixed_format(state)
+        fmt = _fixed_format(state)
+        for name in ("c", "h"):
+            self.say(name, layer, f"{_name(state)} where it is read" if state else UNQUANTIZED)
             if fmt is not None:
-                chosen[field] = dataclasses.replace(formats.format(field), bits=fmt.bits, integer=fmt.integer)
-                self.fixed.add(field)
-        for field in ("z", "ct"):
-            self.theirs[field] = UNQUANTIZED
-        self.theirs["output.logits"] = UNQUANTIZED
-        return dataclasses.replace(formats, **chosen)
+                chosen[name] = self.signal_format(layer, state, formats, name, fmt.bits, fmt.integer)
+        for name in ("z", "ct", "output.logits"):
+            self.say(name, layer, UNQUANTIZED)
+        self.quantized.append(frozenset(chosen) & frozenset(formats.format_names()))
+        rounds = Rounds(rounding["sigmoid"], rounding["tanh"], _on_reals(state) if state else None)
+        return dataclasses.replace(formats, **chosen), rounds
 
-    def recurrent_weights(self, layer: Any, k: int) -> dict[str, NDArray[np.float32]]:
-        cell = layer.cell
+    def signal_format(
+        self,
+        layer: FileLayer,
+        quantizer: Any,
+        formats: LstmFormats,
+        name: str,
+        bits: int,
+        integer: int | None = None,
+    ) -> FixedFormat:
+        """The format of a signal, in the width of a quantizer.
+
+        Raises:
+            UserError: it is wider than any signal may be.
+        """
+        ready = formats.format(name)
+        most = MAX_SIGNAL_BITS - (not ready.signed)
+        if bits > most:
+            raise UserError(
+                f"{self.file.path}: layer {layer.name!r}: {_name(quantizer)} has {bits} bits; at most {most} "
+                f"are legal for {name}"
+            )
+        return dataclasses.replace(ready, bits=bits, integer=ready.integer if integer is None else integer)
+
+    def say(self, name: str, layer: FileLayer, what: str) -> None:
+        self.said.setdefault(name, {})[layer.name] = what
+
+    def shared(self, layers: Sequence[LstmFormats]) -> list[LstmFormats]:
+        """The layers' formats, with one for all where some layers round a signal and others don't.
+
+        It holds the values of both: those of the quantizer, and those of the preset. Only c may leave the
+        preset's range; the functions keep the other signals in it. Formats of quantizers that differ from
+        each other stay as they are.
+        """
+        found = list(layers)
+        for name in sorted(set().union(*self.quantized)):
+            theirs = {
+                fmt.format(name) for fmt, own in zip(layers, self.quantized, strict=True) if name in own
+            }
+            everywhere = all(name in own for own in self.quantized)
+            if len(theirs) == 1 and not everywhere:
+                (fmt,) = theirs
+                (ready,) = {
+                    one.format(name)
+                    for one, own in zip(layers, self.quantized, strict=True)
+                    if name not in own
+                }
+                integer = max(fmt.integer, ready.integer) if name == "c" else ready.integer
+                bits = min(MAX_SIGNAL_BITS - (not ready.signed), integer + max(fmt.frac, ready.frac))
+                one = dataclasses.replace(ready, bits=bits, integer=integer)
+                change: dict[str, Any] = {name: one}
+                found = [dataclasses.replace(formats, **change) for formats in found]
+                self.notes.append(f"{name}: {_by_layer(self.said[name])}; the layers share one format, {one}")
+            if everywhere and name in ("c", "h"):
+                self.fixed.add(name)
+        return found
+
+    def recurrent_weights(self, layer: FileLayer, cell: Any, k: int) -> dict[str, NDArray[np.float32]]:
         arrays = {
             "W": (cell.kernel, getattr(cell, "kernel_quantizer_internal", None)),
             "U": (cell.recurrent_kernel, getattr(cell, "recurrent_quantizer_internal", None)),
         }
         if cell.use_bias:
             arrays["b"] = (cell.bias, getattr(cell, "bias_quantizer_internal", None))
-        found = {f"layers.{k}.{n}": self.array(f"layers.{k}.{n}", *pair) for n, pair in arrays.items()}
+        found = {
+            f"layers.{k}.{name}": self.array(layer, f"layers.{k}.{name}", *pair)
+            for name, pair in arrays.items()
+        }
         # Keras' gate order i, f, c, o is ours, i, f, g, o.
         return {f"layers.{k}.b": np.zeros(cell.kernel.shape[1], np.float32)} | found
 
-    def dense_weights(self, layer: Any) -> dict[str, NDArray[np.float32]]:
-        W = self.array("output.W", layer.kernel, getattr(layer, "kernel_quantizer_internal", None))
-        if not layer.use_bias:
+    def dense_weights(self, layer: FileLayer, theirs: Any) -> dict[str, NDArray[np.float32]]:
+        quantizers = (getattr(theirs, f"{role}_quantizer_internal", None) for role in ("kernel", "bias"))
+        kernel, bias = quantizers
+        W = self.array(layer, "output.W", theirs.kernel, kernel)
+        if not theirs.use_bias:
             return {"output.W": W, "output.b": np.zeros(W.shape[1], np.float32)}
-        quantizer = getattr(layer, "bias_quantizer_internal", None)
-        return {"output.W": W, "output.b": self.array("output.b", layer.bias, quantizer)}
+        return {"output.W": W, "output.b": self.array(layer, "output.b", theirs.bias, bias)}
 
-    def array(self, name: str, variable: Any, quantizer: Any) -> NDArray[np.float32]:
+    def array(self, layer: FileLayer, name: str, variable: Any, quantizer: Any) -> NDArray[np.float32]:
         """A weight array as its quantizer makes it; notes the format if it has one."""
         latent = np.asarray(variable, np.float32)
         key = name if name.startswith("output.") else name.rpartition(".")[2]
-        self.theirs[key] = _name(quantizer) if quantizer is not None else UNQUANTIZED
+        self.say(key, layer, _name(quantizer) if quantizer is not None else UNQUANTIZED)
         if quantizer is None:
             return latent
         values = np.asarray(quantizer(variable), np.float32)
+        require_finite(f"{self.file.path}: layer {layer.name!r}: {_name(quantizer)} of {name}", values)
         fmt = _fixed_format(quantizer) or _exact_format(values)
         if fmt is None:
             self.notes.append(
@@ -273,16 +371,13 @@ class _Reader:
             )
         return values
 
-    def fold(self, embedding: Any, W: NDArray[np.float32]) -> NDArray[np.float32]:
+    def fold(self, embedding: FileLayer, vectors: Reals, W: NDArray[np.float32]) -> NDArray[np.float32]:
         """Embedding @ W: a row look-up of a product's rows is the product of the looked-up rows."""
-        if embedding.mask_zero:
-            raise self.refuse(embedding, "mask_zero=True", "False is legal: the hardware skips no character")
         self.fixed.discard("layers.0.W")
         if self.formats.pop("layers.0.W", None):
             self.notes.append(
                 "layers.0.W: the product with the embedding isn't on its quantizer's grid; rounded anew"
             )
-        vectors = np.asarray(embedding.embeddings, np.float64)
         self.notes.append(
             f"layer {embedding.name!r} ({vectors.shape[1]} columns) is folded into layers.0.W: looking a row "
             "up and multiplying it is looking it up in the product"
@@ -290,11 +385,38 @@ class _Reader:
         return (vectors @ W.astype(np.float64)).astype(np.float32)
 
 
+def _by_layer(said: Mapping[str, str]) -> str:
+    """What the layers have, once if it is the same for all."""
+    different = set(said.values())
+    return different.pop() if len(different) == 1 else ", ".join(f"{a}: {b}" for a, b in said.items())
+
+
+def _rounding(given: Any) -> Quantizer:
+    """What ``quantized_tanh`` and ``quantized_sigmoid`` do after their function: round half to even, clip."""
+    step = 2.0 ** -(int(given.bits) - (type(given).__name__ == "quantized_tanh"))
+    low = -1.0 if type(given).__name__ == "quantized_tanh" else 0.0
+    low += step * bool(given.symmetric)
+
+    def rounded(x: Reals) -> Reals:
+        return np.clip(np.round(x / step) * step, low, 1.0 - step)
+
+    return rounded
+
+
+def _on_reals(quantizer: Any) -> Quantizer:
+    """A quantizer of theirs, which works in float32."""
+
+    def rounded(x: Reals) -> Reals:
+        return np.asarray(quantizer(np.asarray(x, np.float32)), np.float64)
+
+    return rounded
+
+
 def _fixed_format(quantizer: Any) -> FixedFormat | None:
     """The symmetric format of a ``quantized_bits`` without a scale; QKeras doesn't count the sign bit."""
     if type(quantizer).__name__ != "quantized_bits" or quantizer.alpha not in (None, 1, 1.0):
         return None
-    if not quantizer.keep_negative or quantizer.bits < 2:
+    if not quantizer.keep_negative or not 2 <= quantizer.bits <= MAX_BITS:
         return None
     return FixedFormat(
         int(quantizer.bits),
@@ -322,8 +444,8 @@ def _function(given: Any) -> tuple[str, int]:
         return ("tanh" if given.use_real_tanh else "hard_tanh"), int(given.bits)
     if kind == "quantized_sigmoid":
         return ("sigmoid" if given.use_real_sigmoid else "qkeras_hard_sigmoid"), int(given.bits)
-    name = getattr(given, "__name__", "linear" if given is None else kind)
-    if name == "hard_sigmoid" and getattr(given, "__module__", "").startswith("qkeras"):
+    name = str(given.__name__)
+    if name == "hard_sigmoid" and given.__module__.startswith("qkeras"):
         name = "qkeras_hard_sigmoid"
     return name, 0
 

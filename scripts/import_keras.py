@@ -19,13 +19,17 @@ from scripts.options import json_option
 
 if TYPE_CHECKING:
     from models.deviation import Deviation
-    from models.importing import Imported
 
 WINDOW = 128  # characters that each start from a zero state, where the model doesn't say
 
 
 @click.command(name="import-keras")
-@click.argument("model", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.argument("model", type=click.Path(path_type=Path))
+@click.option(
+    "--weights",
+    type=click.Path(path_type=Path),
+    help="HDF5 file of the weights, where MODEL is the .json of model.to_json().",
+)
 @click.option("--vocabulary", help="The characters in the order of their codes.")
 @click.option(
     "--vocabulary-file",
@@ -47,13 +51,20 @@ WINDOW = 128  # characters that each start from a zero state, where the model do
     show_default=True,
     help="Widths of what the model leaves unquantized.",
 )
-@click.option("--characters", default=16384, show_default=True, help="Of the text; half to calibrate on.")
+@click.option(
+    "--characters",
+    type=click.IntRange(min=1),
+    default=16384,
+    show_default=True,
+    help="Of the text; half to calibrate on.",
+)
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), required=True, help="The checkpoint to write."
 )
 @json_option("Write the deviations there.")
 def command(
     model: Path,
+    weights: Path | None,
     vocabulary: str | None,
     vocabulary_file: Path | None,
     text_file: Path | None,
@@ -62,7 +73,10 @@ def command(
     output: Path,
     json_path: Path | None,
 ) -> None:
-    """Make a checkpoint of a .keras file: LSTM or QKeras' QLSTM layers, and a Dense one.
+    """Make a checkpoint of a Keras model: LSTM or QKeras' QLSTM layers, and a Dense one.
+
+    MODEL is a .keras file of Keras 2 or 3, the .h5 file of model.save('name.h5'), or the .json of
+    model.to_json().
 
     Formats that the model doesn't have are calibrated on a text. Printed is what each rounding changes in
     the model's logits. Nothing in the file is run: classes that aren't known are refused.
@@ -72,6 +86,7 @@ def command(
     from models.deviation import deviations
     from models.freeze import freeze
     from models.importing import import_model
+    from models.keras_file import read_file
 
     if (vocabulary is None) == (vocabulary_file is None):
         raise UserError("give either --vocabulary or --vocabulary-file: the file holds no characters")
@@ -84,11 +99,12 @@ def command(
         text = read_text(text_file)
     if text is None:
         raise UserError("formats are calibrated on a text: give --text-file")
-    imported = import_model(model, preset)
-    wanted = imported.spec.vocabulary
+    file = read_file(model, weights)
+    wanted = file.chain.vocabulary
     if len(vocabulary) != wanted:
         raise UserError(f"{model}: has {wanted} characters, the vocabulary given has {len(vocabulary)}")
-    windows = _windows(text[:characters], vocabulary, imported)
+    windows = _windows(text, characters, vocabulary, file.chain.window)
+    imported = import_model(file, preset)
     half = len(windows) // 2
     spec = calibrate(imported.spec, imported.weights, windows[:half, :-1], imported.fixed)
     checkpoint = Checkpoint(
@@ -128,15 +144,17 @@ def read_vocabulary(path: Path) -> tuple[str, str | None]:
     return "".join(n if len(n) == 1 else chr(0xE000 + code) for code, n in enumerate(data)), None
 
 
-def _windows(text: str, vocabulary: str, imported: Imported) -> Any:
-    """The text cut to (S, T + 1), T what the model reads at once."""
-    length = (imported.window or WINDOW) + 1
-    codes = encode(text, vocabulary, "the text")
-    if len(codes) < 2 * length:
-        raise UserError(
-            f"the text has {len(codes)} characters; {2 * length} are needed: {length} to "
-            "calibrate on, as many to compare on"
-        )
+def _windows(text: str, characters: int, vocabulary: str, window: int | None) -> Any:
+    """The first characters of a text cut to (S, T + 1), T what the model reads at once."""
+    length = (window or WINDOW) + 1
+    needed = f"{2 * length} are needed, {length} to calibrate on and as many to compare on"
+    if window:
+        needed += f", because the model reads windows of {window}"
+    if len(text) < 2 * length:
+        raise UserError(f"the text has {len(text)} characters; {needed}; give a longer one with --text-file")
+    if characters < 2 * length:
+        raise UserError(f"--characters {characters} takes too little of the text; {needed}")
+    codes = encode(text[:characters], vocabulary, "the text")
     count = len(codes) // length
     return np.asarray(codes[: count * length]).reshape(count, length)
 

@@ -298,6 +298,20 @@ def test_unknown_layer_is_refused(model: Any, tmp_path: Path) -> None:
         convert(nested, tmp_path)
 
 
+@pytest.mark.parametrize("package", ["keras", "qkeras"])
+@pytest.mark.parametrize("backend", ["Vitis", "OpenRTL"])
+def test_others_recurrent_layers_are_told_the_way(tmp_path: Path, package: str, backend: str) -> None:
+    import keras
+    import qkeras
+
+    layer = (
+        keras.layers.LSTM(4) if package == "keras" else keras.layers.Bidirectional(qkeras.QLSTM(4), name="b")
+    )
+    stock = keras.Sequential([keras.Input((1, 5)), layer, qkeras.QDense(5)])
+    with pytest.raises(UserError, match=f"there is no kernel for {package}'s own Q?LSTM; .* import-keras"):
+        convert(stock, tmp_path, backend=backend)
+
+
 def test_wrapped_layer_is_refused(model: Any, tmp_path: Path) -> None:
     import keras
 

@@ -166,7 +166,7 @@ def test_checkpoint_round_trip(network, tmp_path):
     [
         ({"layers.1.U": None}, "array 'layers.1.U' is missing"),
         ({"output.b": np.zeros(4)}, r"array 'output.b' has shape \(4,\), must be \(5,\)"),
-        ({"output.b": np.full(5, np.nan)}, "array 'output.b' holds a value that is not finite"),
+        ({"output.b": np.full(5, np.nan)}, "array 'output.b' holds 5 of 5 values that are not finite"),
         ({"extra": np.zeros(1)}, "unknown array 'extra'; legal are layers.0.W"),
     ],
 )

@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Files of Keras models, written without Keras in the layouts of Keras 2 and Keras 3."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+KERAS2, KERAS3 = "2.15.0", "3.15.1"
+SEED = 3
+
+Entry = dict[str, Any]
+Arrays = dict[str, list[np.ndarray]]
+
+
+def layer(kind: str, name: str, **config: Any) -> Entry:
+    """A layer's entry in a configuration."""
+    return {"class_name": kind, "config": {"name": name, "trainable": True, "dtype": "float32", **config}}
+
+
+def lstm(units: int, name: str = "lstm", keras2: bool = False, **config: Any) -> Entry:
+    """An LSTM with the settings that Keras writes."""
+    settings: dict[str, Any] = {
+        "return_sequences": True,
+        "return_state": False,
+        "go_backwards": False,
+        "stateful": False,
+        "unroll": False,
+        "activation": "tanh",
+        "recurrent_activation": "sigmoid",
+        "use_bias": True,
+        "kernel_initializer": {"class_name": "GlorotUniform", "config": {"seed": None}},
+        "unit_forget_bias": True,
+        "dropout": 0.0,
+    }
+    settings |= {"time_major": False, "implementation": 2} if keras2 else {"seed": None}
+    return layer("LSTM", name, units=units, **(settings | config))
+
+
+def dense(units: int, name: str = "dense", **config: Any) -> Entry:
+    """A Dense layer."""
+    return layer("Dense", name, **({"units": units, "activation": "linear", "use_bias": True} | config))
+
+
+def first(shape: Sequence[int | None], keras2: bool = False, name: str = "input") -> Entry:
+    """The input of a model, its batch left out."""
+    key = "batch_input_shape" if keras2 else "batch_shape"
+    return layer("InputLayer", name, **{key: [None, *shape], "sparse": False, "ragged": False})
+
+
+def sequential(*layers: Entry) -> Entry:
+    """A Sequential model; the first layer is its input."""
+    return {"class_name": "Sequential", "config": {"name": "sequential", "layers": list(layers)}}
+
+
+def functional(
+    layers: Sequence[tuple[Entry, Sequence[Sequence[tuple[str, int]]]]],
+    outputs: Sequence[tuple[str, int]],
+    keras2: bool = False,
+) -> Entry:
+    """A model with a graph: each layer with the (layer, use) that it reads, for each of its uses."""
+    entries, inputs = [], []
+    for entry, uses in layers:
+        name = entry["config"]["name"]
+        if entry["class_name"] == "InputLayer":
+            inputs.append([name, 0, 0])
+        nodes: list[Any] = []
+        for reads in uses:
+            if keras2:
+                nodes.append([[source, use, 0, {}] for source, use in reads])
+            else:
+                tensors = [
+                    {
+                        "class_name": "__keras_tensor__",
+                        "config": {"shape": [None], "dtype": "float32", "keras_history": [source, use, 0]},
+                    }
+                    for source, use in reads
+                ]
+                nodes.append({"args": tensors, "kwargs": {"training": False, "mask": None}})
+        entries.append({**entry, "name": name, "inbound_nodes": nodes})
+    graph = {"input_layers": inputs, "output_layers": [[name, use, 0] for name, use in outputs]}
+    return {"class_name": "Functional", "config": {"name": "model", "layers": entries, **graph}}
+
+
+def arrays_of(config: Entry, scale: float = 0.5) -> Arrays:
+    """Random arrays for every layer of a configuration."""
+    rng, width, found = np.random.default_rng(SEED), 0, {}
+    for entry in config["config"]["layers"]:
+        settings, name = entry["config"], entry["config"]["name"]
+        inner = settings.get("layer", entry)
+        kind, own = inner["class_name"].removeprefix("qkeras>"), inner["config"]
+        shapes: list[tuple[int, ...]] = []
+        if kind == "InputLayer":
+            width = (own.get("batch_shape") or own["batch_input_shape"])[-1] or 0
+        elif kind == "Embedding":
+            shapes, width = [(own["input_dim"], own["output_dim"])], own["output_dim"]
+        elif "units" in own:
+            columns = own["units"] * (4 if kind.endswith("LSTM") else 1)
+            shapes = [(width, columns), *([(own["units"], columns)] if kind.endswith("LSTM") else [])]
+            shapes += [(columns,)] if own.get("use_bias", True) else []
+            width = own["units"]
+        found[name] = [rng.normal(0, scale, shape).astype(np.float32) for shape in shapes]
+    return found
+
+
+ROLES = {
+    "LSTM": ("kernel", "recurrent_kernel", "bias"),
+    "Dense": ("kernel", "bias"),
+    "Embedding": ("embeddings",),
+}
+
+
+def _kind(entry: Entry) -> str:
+    return str(entry["class_name"]).removeprefix("qkeras>")
+
+
+def write_archive(path: Path, config: Entry, arrays: Mapping[str, Any], version: str = KERAS3) -> Path:
+    """A ``.keras`` file."""
+    stored = io.BytesIO()
+    write_places(stored, config, arrays)
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("metadata.json", json.dumps({"keras_version": version}))
+        archive.writestr("config.json", json.dumps(config))
+        archive.writestr("model.weights.h5", stored.getvalue())
+    return path
+
+
+def write_places(path: Any, config: Entry, arrays: Mapping[str, Any]) -> None:
+    """Weights by class and number, as in ``.keras`` and ``.weights.h5`` files."""
+    import h5py
+
+    counts: dict[str, int] = {}
+    with h5py.File(path, "w") as file:
+        for entry in config["config"]["layers"]:
+            kind = _kind(entry)
+            number = counts[kind] = counts.get(kind, -1) + 1
+            snake = {"TimeDistributed": "time_distributed", "QDense": "q_dense"}.get(kind, kind.lower())
+            inner = {"TimeDistributed": "layer/", "LSTM": "cell/", "QLSTM": "cell/"}.get(kind, "")
+            place = f"layers/{snake}" + (f"_{number}" if number else "")
+            file.require_group(f"{place}/vars")
+            for k, array in enumerate(arrays.get(entry["config"]["name"], [])):
+                file[f"{place}/{inner}vars/{k}"] = array
+
+
+def write_names(
+    path: Path, config: Entry, arrays: Mapping[str, Any], version: str = KERAS2, whole: bool = True
+) -> Path:
+    """An ``.h5`` file: weights by the layers' names, with the model if it is ``whole``."""
+    import h5py
+
+    with h5py.File(path, "w") as file:
+        file.attrs["keras_version"] = version
+        if whole:
+            file.attrs["model_config"] = json.dumps(config)
+        groups = file.create_group("model_weights") if whole else file
+        for entry in config["config"]["layers"]:
+            name, inner = entry["config"]["name"], entry["config"].get("layer", entry)
+            own = arrays.get(name, [])
+            roles = ROLES.get(_kind(inner).removeprefix("Q"), ROLES["LSTM"])[: len(own)]
+            names = [f"{name}/{role}:0" for role in roles]
+            group = groups.create_group(name)
+            group.attrs["weight_names"] = [one.encode() for one in names]
+            for one, array in zip(names, own, strict=True):
+                group[one] = array
+    return path
