@@ -87,7 +87,9 @@ def check_path(venv: Path) -> None:
     """Raise :class:`SetupError` if no program can be run from a folder with that path."""
     path = str(venv)
     if ":" in path:
-        reason = "a ':' in its path, where lists of folders such as PATH are split"
+        reason = "a ':' in its path, at which lists of folders such as PATH are split"
+    elif re.search(r"[${}]", path):
+        reason = "a '$' or a brace in its path, which setuptools takes for the name of a variable"
     elif any(ord(character) < 32 or ord(character) == 127 for character in path):
         reason = "a control character in its path"
     elif any("\ud800" <= character <= "\udfff" for character in path):
@@ -97,7 +99,7 @@ def check_path(venv: Path) -> None:
     shown = path.encode("utf-8", "backslashreplace").decode("utf-8")
     shown = "".join(c if c.isprintable() else repr(c)[1:-1] for c in shown)
     raise SetupError(
-        f"{shown}: Python packages cannot be used from a folder with {reason}; move the checkout to another"
+        f"{shown}: packages cannot be installed in a folder with {reason}; move the checkout to another folder"
     )
 
 
@@ -222,13 +224,15 @@ def pip(venv: Path, arguments: list[str], seen: int = 0, total: int = 0) -> int:
         trouble = index_trouble(said)
         if not trouble and any("No matching distribution found" in line for line in said):
             # Why it found none, pip only tells when asked to tell more.
-            again = start_pip(venv, [*arguments, "--verbose"])
+            again = start_pip(venv, [*arguments, "-vv"])
             assert again.stdout is not None
             trouble = index_trouble(list(again.stdout))
             again.wait()
         if trouble:
+            answered = re.search(r"\d{3} (Client|Server) Error|\d{3} error responses", trouble)
+            what = "refuses" if answered else "cannot be reached"
             raise SetupError(
-                f"the package index cannot be reached: {trouble}; check the network, the proxy (https_proxy) "
+                f"the package index {what}: {trouble}; check the network, the proxy (https_proxy) "
                 "and pip's settings (pip config list), then run make again"
             )
         sys.stderr.write("".join(said[-25:]))
@@ -258,17 +262,15 @@ def start_pip(venv: Path, arguments: list[str]) -> subprocess.Popen[str]:
 def index_trouble(lines: list[str]) -> str:
     """Why pip got nothing from the package index, by its output; nothing if it did."""
     index = next((line.split(": ", 1)[1].strip() for line in lines if "Looking in indexes: " in line), "")
-    for line in lines:
-        match = NO_ANSWER.search(line)
-        if match and match.group("refused"):
-            return match.group("refused").split(" (Caused by ", 1)[-1]
-        if match:
-            # The messages of the exceptions, without their names and the objects that they are about.
-            text = re.sub(r"<[^>]*>[:,]* *|\w+\(host=[^)]*\): *", "", match.group("broken"))
-            words = [a or b for a, b in re.findall(r"'([^']*)'|\"([^\"]*)\"", text) if a or b]
-            reason = "; ".join(words) or text
-            return f"{index}: {reason}" if index else reason
-    return ""
+    match = next(filter(None, map(NO_ANSWER.search, lines)), None)
+    if match is None:
+        return ""
+    url, _, refused = (match.group("refused") or "").partition(": ")
+    text = (match.group("broken") or refused).split(" (Caused by ", 1)[-1]
+    # The messages of the exceptions, without their names and the objects that they are about.
+    text = re.sub(r"<[^>]*>[:,]* *|\w+\(host=[^)]*\): *", "", text)
+    words = [a or b for a, b in re.findall(r"'([^']*)'|\"([^\"]*)\"", text) if a or b]
+    return ": ".join(filter(None, [url or index, "; ".join(words) or text]))
 
 
 def progress_line(line: str, seen: int, total: int) -> str:

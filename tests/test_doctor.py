@@ -24,7 +24,7 @@ def test_this_machine_is_well(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["doctor", "--json"]) == 0
     findings = json.loads(capsys.readouterr().out)
     assert {f["state"] for f in findings if f["required"]} == {OK}
-    assert {"Python", "machine", "tensorflow", "Verilator runs", "g++", "make", "perl"} <= {
+    assert {"Python", "machine", "tensorflow", "Verilator runs", "g++", "make", "folder"} <= {
         f["name"] for f in findings if f["required"]
     }
     assert {"iverilog", "vivado", "vitis_hls or vitis-run", "surfer or gtkwave"} <= {
