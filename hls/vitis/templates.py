@@ -6,10 +6,12 @@ The kernel itself is ``nnet_utils/zynq_lstm.h``.
 
 from __future__ import annotations
 
+import glob
 from pathlib import Path
 from shutil import copyfile
 from typing import Any, ClassVar
 
+import hls4ml
 from hls4ml.backends.template import FunctionCallTemplate, LayerConfigTemplate
 from hls4ml.model.optimizer import OptimizerPass
 
@@ -93,18 +95,38 @@ class FixedDenseCall(FunctionCallTemplate):
         )
 
 
+#: How hls4ml's script for g++ gives the project's folder to C++, and how it must be given: in a string of C++, a
+#: quote or backslash of the path follows a backslash.
+WEIGHTS_DIR = r'''"\"${BASEDIR}/firmware/weights\""'''
+QUOTED_WEIGHTS_DIR = r'''"\"$(printf '%s' "${BASEDIR}/firmware/weights" | sed 's/["\\]/\\&/g')\""'''
+
+
 class CopyKernel(OptimizerPass):
-    """Puts the kernel beside hls4ml's own headers, in projects that use it and in no other."""
+    """Puts the kernel beside hls4ml's own headers, in projects that use it and in no other.
+
+    And lets the project be in a folder of any name, and hls4ml, too.
+    """
 
     def match(self, node: Any) -> bool:
         return isinstance(node, FixedLSTM) and node.get_attr("one_hot")
 
     def transform(self, model: Any, node: Any) -> bool:
-        folder = Path(model.config.get_output_dir(), "firmware", "nnet_utils")
-        for header in HEADERS.glob("*.h"):
-            copyfile(header, folder / header.name)
+        project = Path(model.config.get_output_dir())
+        folder = project / "firmware" / "nnet_utils"
+        if glob.has_magic(hls4ml.__path__[0]):  # it looks for its headers by a pattern with its own path
+            for tool in ("vivado", "vitis"):
+                _copy_headers(Path(hls4ml.__path__[0], "templates", tool, "nnet_utils"), folder)
+        _copy_headers(HEADERS, folder)
         write_text(folder / "zynq_lstm_noise.h", noise_header())
+        script = project / "build_lib.sh"
+        text = script.read_text(encoding="utf-8")
+        script.write_text(text.replace(WEIGHTS_DIR, QUOTED_WEIGHTS_DIR), encoding="utf-8")
         return False
+
+
+def _copy_headers(source: Path, folder: Path) -> None:
+    for header in source.glob("*.h"):
+        copyfile(header, folder / header.name)
 
 
 def noise_header() -> str:
