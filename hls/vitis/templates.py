@@ -6,12 +6,10 @@ The kernel itself is ``nnet_utils/zynq_lstm.h``.
 
 from __future__ import annotations
 
-import glob
 from pathlib import Path
 from shutil import copyfile
 from typing import Any, ClassVar
 
-import hls4ml
 from hls4ml.backends.template import FunctionCallTemplate, LayerConfigTemplate
 from hls4ml.model.optimizer import OptimizerPass
 
@@ -104,7 +102,7 @@ QUOTED_WEIGHTS_DIR = r'''"\"$(printf '%s' "${BASEDIR}/firmware/weights" | sed 's
 class CopyKernel(OptimizerPass):
     """Puts the kernel beside hls4ml's own headers, in projects that use it and in no other.
 
-    And lets the project be in a folder of any name, and hls4ml, too.
+    Also lets g++ compile such a project in a folder of any name.
     """
 
     def match(self, node: Any) -> bool:
@@ -113,20 +111,13 @@ class CopyKernel(OptimizerPass):
     def transform(self, model: Any, node: Any) -> bool:
         project = Path(model.config.get_output_dir())
         folder = project / "firmware" / "nnet_utils"
-        if glob.has_magic(hls4ml.__path__[0]):  # it looks for its headers by a pattern with its own path
-            for tool in ("vivado", "vitis"):
-                _copy_headers(Path(hls4ml.__path__[0], "templates", tool, "nnet_utils"), folder)
-        _copy_headers(HEADERS, folder)
+        for header in HEADERS.glob("*.h"):
+            copyfile(header, folder / header.name)
         write_text(folder / "zynq_lstm_noise.h", noise_header())
         script = project / "build_lib.sh"
         text = script.read_text(encoding="utf-8")
         script.write_text(text.replace(WEIGHTS_DIR, QUOTED_WEIGHTS_DIR), encoding="utf-8")
         return False
-
-
-def _copy_headers(source: Path, folder: Path) -> None:
-    for header in source.glob("*.h"):
-        copyfile(header, folder / header.name)
 
 
 def noise_header() -> str:
