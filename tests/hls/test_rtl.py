@@ -357,7 +357,7 @@ def test_lint_is_clean(name: str, tmp_path: Path, seed: int) -> None:
     for define in ([], ["-DZYNQ_LSTM_TRACE"]):
         done = subprocess.run(
             [
-                *verilator_command(),
+                *verilator_command(verilator_root()),
                 *("--lint-only", "-Wall", "--top-module", "zynq_lstm", *define),
                 *sorted(path.name for path in tmp_path.glob("*.sv")),
             ],
