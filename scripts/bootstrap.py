@@ -45,9 +45,7 @@ SIMPLE_PATH = re.compile(r"[A-Za-z0-9_@%+=,./-]{1,100}")
 #: A script begins with this where its path is another: it runs the Python in its own folder. To Python it
 #: is a string.
 SCRIPT_START = (
-    b"#!/bin/sh\n"
-    b"'''exec' \"$(dirname -- \"$(readlink -f -- \"$0\")\")/python\" \"$0\" \"$@\"\n"
-    b"' '''\n"
+    b'#!/bin/sh\n\'\'\'exec\' "$(dirname -- "$(readlink -f -- "$0")")/python" "$0" "$@"\n\' \'\'\'\n'
 )
 # How many packages one call of pip installs: an interruption loses at most these, whether or not
 # pip's cache may keep what was downloaded.

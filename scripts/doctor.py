@@ -145,7 +145,12 @@ def python() -> Iterator[Finding]:
     except SetupError as error:
         state, found = WRONG, str(error)
     yield Finding(
-        "folder", state, found, True, "program that is found on PATH", "move it, then make distclean, make venv"
+        "folder",
+        state,
+        found,
+        True,
+        "program that is found on PATH",
+        "move it, then make distclean, make venv",
     )
 
 

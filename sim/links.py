@@ -34,7 +34,9 @@ class Links:
     def files(self, name: str, paths: Iterable[Path]) -> list[str]:
         """Names of files, through links to their folders that begin with ``name``."""
         paths = list(paths)
-        folders = {folder: number for number, folder in enumerate(dict.fromkeys(path.parent for path in paths))}
+        folders = {
+            folder: number for number, folder in enumerate(dict.fromkeys(path.parent for path in paths))
+        }
         return [
             f"{self.to(name if number == 0 else f'{name}{number}', path.parent)}/{path.name}"
             if PLAIN.fullmatch(path.name)

@@ -239,7 +239,9 @@ def _python(links: Links, folder: Path) -> str:
 
     library = find_libpython.find_libpython()
     if library is None:
-        raise UserError(f"there is no libpython of {sys.executable}; on Debian: apt-get install libpython3-dev")
+        raise UserError(
+            f"there is no libpython of {sys.executable}; on Debian: apt-get install libpython3-dev"
+        )
     entry, function = config.pygpi_entry_point().rsplit(",", 1)
     names = [*links.files("python", [Path(library)]), *links.files("pygpi", [Path(entry)])]
     there = f"../{links.folder.name}"
@@ -279,9 +281,7 @@ _NETLIST_OPTIONS = (
 )
 
 
-def _verilator(
-    root: str, sources: list[str], links: Links, waves: bool, options: Sequence[str]
-) -> list[str]:
+def _verilator(root: str, sources: list[str], links: Links, waves: bool, options: Sequence[str]) -> list[str]:
     """cocotb's own recipe, except that only the top's ports are visible: all else stays optimised."""
     from cocotb_tools import config
 
