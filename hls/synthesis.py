@@ -174,7 +174,7 @@ def run_yosys(script: Sequence[Command], project: Path, log: Path) -> None:
     """Run Yosys commands in a project's folder.
 
     Args:
-        script: commands. One that names a file elsewhere comes word by word, since Yosys splits text at blanks.
+        script: commands; one that names a file elsewhere as its words, since Yosys splits text at blanks.
 
     Raises:
         UserError: if Yosys refuses one, naming the log.

@@ -97,7 +97,7 @@ def check_path(venv: Path) -> None:
     shown = path.encode("utf-8", "backslashreplace").decode("utf-8")
     shown = "".join(c if c.isprintable() else repr(c)[1:-1] for c in shown)
     raise SetupError(
-        f"{shown}: packages cannot be installed in a folder with {reason}; move the checkout to another folder"
+        f"{shown}: packages cannot be installed in a folder with {reason}; move the checkout to another"
     )
 
 

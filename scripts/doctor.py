@@ -150,7 +150,7 @@ def python() -> Iterator[Finding]:
         found,
         True,
         "program that is found on PATH",
-        "move it, then make distclean, make venv",
+        "move it, then: make distclean venv",
     )
 
 

@@ -33,14 +33,12 @@ class Links:
 
     def files(self, name: str, paths: Iterable[Path]) -> list[str]:
         """Names of files, through links to their folders that begin with ``name``."""
-        paths = list(paths)
-        folders = {
-            folder: number for number, folder in enumerate(dict.fromkeys(path.parent for path in paths))
-        }
-        return [
-            f"{self.to(name if number == 0 else f'{name}{number}', path.parent)}/{path.name}"
-            if PLAIN.fullmatch(path.name)
-            else self.to(f"{name}-{position}{path.suffix}", path)
-            for position, path in enumerate(paths)
-            for number in [folders[path.parent]]
-        ]
+        links: dict[Path, str] = {}  # folder -> its link
+        names = []
+        for path in paths:
+            if PLAIN.fullmatch(path.name):
+                link = links.setdefault(path.parent, f"{name}{len(links) or ''}")
+                names.append(f"{self.to(link, path.parent)}/{path.name}")
+            else:
+                names.append(self.to(f"{name}-file{len(names)}{path.suffix}", path))
+        return names

@@ -201,7 +201,7 @@ def _build(
     verilator_options: Sequence[str],
     coverage: bool = False,
 ) -> Simulator:
-    """Build in a folder beside the sources'; ``sources`` are arguments, whose files are named through links."""
+    """Build in a folder beside the sources'; ``sources`` are arguments, with files named through links."""
     if name not in SIMULATORS:
         raise UserError(f"unknown simulator {name!r}; legal are {', '.join(SIMULATORS)}")
     if not available(name):
@@ -312,10 +312,10 @@ def _verilator(root: str, sources: list[str], links: Links, waves: bool, options
 
 
 def verilator_command(root: Path | str) -> list[str]:
-    """How to start the Verilator in a folder: its program, without the Perl script around it, which splits paths
-    at blanks.
+    """How to start the Verilator of a folder.
 
-    That script also lifts the limit of the stack, which large designs need.
+    The program itself, and not the Perl script around it, which splits paths at blanks. That script also lifts
+    the limit of the stack, which large designs need.
     """
     program = f"{root}/bin/verilator_bin"
     return ["sh", "-c", 'ulimit -s unlimited 2>/dev/null; exec "$@"', "verilator", program]

@@ -131,7 +131,7 @@ def test_odd_name(
 
 @pytest.mark.nightly
 def test_checkout_and_environment_of_odd_names(tmp_path: Path) -> None:
-    """Both through links: every path that begins with that of a package, or of the sources, has an odd name."""
+    """Both through links: every path of a package or of the sources begins with an odd name."""
     odd = tmp_path / "a b'c #1 é;,%&[x]\"\\z"
     odd.mkdir()
     (odd / ".venv").symlink_to(sys.prefix)

@@ -93,8 +93,8 @@ class FixedDenseCall(FunctionCallTemplate):
         )
 
 
-#: How hls4ml's script for g++ gives the project's folder to C++, and how it must be given: in a string of C++, a
-#: quote or backslash of the path follows a backslash.
+#: How hls4ml's script for g++ gives the project's folder to C++, and how it must be given: in a string of
+#: C++, a quote or backslash of the path follows a backslash.
 WEIGHTS_DIR = r'''"\"${BASEDIR}/firmware/weights\""'''
 QUOTED_WEIGHTS_DIR = r'''"\"$(printf '%s' "${BASEDIR}/firmware/weights" | sed 's/["\\]/\\&/g')\""'''
 

