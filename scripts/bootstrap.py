@@ -88,6 +88,8 @@ def check_path(venv: Path) -> None:
         reason = "a ':' in its path, at which lists of folders such as PATH are split"
     elif re.search(r"[${}]", path):
         reason = "a '$' or a brace in its path, which setuptools takes for the name of a variable"
+    elif '"' in path:
+        reason = "a '\"' in its path, at which Yosys ends the name of a file"
     elif any(ord(character) < 32 or ord(character) == 127 for character in path):
         reason = "a control character in its path"
     elif any("\ud800" <= character <= "\udfff" for character in path):

@@ -314,8 +314,8 @@ def _verilator(root: str, sources: list[str], links: Links, waves: bool, options
 def verilator_command(root: Path | str) -> list[str]:
     """How to start the Verilator of a folder.
 
-    The program itself, and not the Perl script around it, which splits paths at blanks. That script also lifts
-    the limit of the stack, which large designs need.
+    The program itself, and not the Perl script around it, which splits paths at blanks. That script also
+    lifts the limit of the stack, which large designs need.
     """
     program = f"{root}/bin/verilator_bin"
     return ["sh", "-c", 'ulimit -s unlimited 2>/dev/null; exec "$@"', "verilator", program]

@@ -132,7 +132,7 @@ def test_odd_name(
 @pytest.mark.nightly
 def test_checkout_and_environment_of_odd_names(tmp_path: Path) -> None:
     """Both through links: every path of a package or of the sources begins with an odd name."""
-    odd = tmp_path / "a b'c #1 é;,%&[x]\"\\z"
+    odd = tmp_path / "a b'c #1 é;,%&[x]\\z(~`*?|<=@!"
     odd.mkdir()
     (odd / ".venv").symlink_to(sys.prefix)
     (odd / "sources").symlink_to(Path(scripts.__file__).parent.parent)
