@@ -149,7 +149,7 @@ def python() -> Iterator[Finding]:
         state,
         found,
         True,
-        "program that is found on PATH",
+        "installing, program on PATH, or synthesis",
         "move it, then: make distclean venv",
     )
 
