@@ -106,9 +106,9 @@ def test_it_runs_where_packages_are_missing() -> None:
 
 def test_folder_in_which_programs_cannot_be_found(monkeypatch: pytest.MonkeyPatch) -> None:
     """Only what can't work is an error: a blank or a quote is none."""
-    monkeypatch.setattr(doctor.sys, "prefix", "/home/a b'c/.venv")
+    monkeypatch.setattr(doctor.sys, "prefix", "/srv/a b'c/.venv")
     assert by_name(doctor.python())["folder"].state == OK
-    monkeypatch.setattr(doctor.sys, "prefix", "/home/a:b/.venv")
+    monkeypatch.setattr(doctor.sys, "prefix", "/srv/a:b/.venv")
     found = by_name(doctor.python())["folder"]
     assert found.state == WRONG and "a ':' in its path" in found.found
 
