@@ -299,7 +299,7 @@ def proved_equivalent(mutant: Mutant, folder: Path) -> bool:
         for name in ("mode", "cell", "port", "portbit", "ctrlbit")
         if name in options
     )
-    script = [
+    script: list[Command] = [
         ("read_rtlil", str(folder / "mutants.il")),
         *(f"cd {options['module']}", f"select c:{options['cell']}", "submod -name gold", "cd"),
         # What has a state, or is not one of Yosys' own cells, is not proved in this way.
