@@ -98,9 +98,7 @@ def check_path(venv: Path) -> None:
         return
     shown = path.encode("utf-8", "backslashreplace").decode("utf-8")
     shown = "".join(c if c.isprintable() else repr(c)[1:-1] for c in shown)
-    raise SetupError(
-        f"{shown}: packages cannot be installed in a folder with {reason}; move the checkout to another"
-    )
+    raise SetupError(f"{shown}: the project cannot be set up in a folder with {reason}; move it to another")
 
 
 def wanted_state(venv: Path, wheel: Path | None) -> dict[str, str]:

@@ -237,7 +237,7 @@ def _python(links: Links, folder: Path) -> str:
     import find_libpython
     from cocotb_tools import config
 
-    library = find_libpython.find_libpython()
+    library = os.environ.get("LIBPYTHON_LOC") or find_libpython.find_libpython()
     if library is None:
         raise UserError(
             f"there is no libpython of {sys.executable}; on Debian: apt-get install libpython3-dev"
