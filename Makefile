@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# Needs Debian's python3, python3-venv, g++, make and perl; the rest comes from requirements.lock.
+# Needs Debian's python3, python3-venv, g++ and make; the rest comes from requirements.lock.
 
 PYTHON ?= python3
 # How many tests run at once.
@@ -61,7 +61,7 @@ luts: venv ## count the LUTs in the documentation's table of lanes anew (half an
 	@$(BIN)/python -m docs.tables --synthesize
 
 venv: ## the virtual environment .venv, from the lock files
-	@$(PYTHON) scripts/bootstrap.py --need g++ make perl
+	@$(PYTHON) scripts/bootstrap.py --need g++ make
 
 # uv is used here only: it resolves for every Python at once.
 UV_VERSION := 0.13.8

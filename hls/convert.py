@@ -4,17 +4,20 @@
 from __future__ import annotations
 
 import contextlib
+import glob
 import sys
 import threading
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import IO, Any, TextIO, cast
+from unittest.mock import patch
 
 import hls
 from hls.synthesis import DEFAULT_PART, full_part
 from hls.vendor.projects import period_text
-from models.errors import UserError, first_error
+from models.errors import UserError, first_error, require_package
 from models.store import claim
 
 PART = full_part(DEFAULT_PART)
@@ -175,7 +178,27 @@ def _logged(folder: Path, mode: str) -> Iterator[None]:
         contextlib.redirect_stdout(cast(TextIO, _OneThread(sys.stdout, log))),
         contextlib.redirect_stderr(cast(TextIO, _OneThread(sys.stderr, log))),
         warnings.catch_warnings(),
+        _literal_folder(),
     ):
         warnings.simplefilter("always")
         warnings.showwarning = lambda message, kind, *_, **__: print(f"{kind.__name__}: {message}")
+        yield
+
+
+@contextlib.contextmanager
+def _literal_folder() -> Iterator[None]:
+    """Let hls4ml find its own headers in a folder with brackets, which its pattern for them has, too."""
+    if not glob.has_magic(str(require_package("hls4ml"))):
+        yield
+        return
+    from hls4ml.writer import vitis_writer, vivado_writer
+
+    def find(pattern: str) -> list[str]:
+        path = Path(pattern)
+        return [str(found) for found in path.parent.glob(path.name)]
+
+    with (
+        patch.object(vivado_writer, "glob", SimpleNamespace(glob=find)),
+        patch.object(vitis_writer, "glob", SimpleNamespace(glob=find)),
+    ):
         yield

@@ -7,6 +7,7 @@ import json
 import re
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -49,6 +50,9 @@ LUTS = {f"LUT{k}": 1 for k in range(1, 7)} | {
     "RAM256X1S": 4,
 }
 FLIP_FLOPS = ("FDRE", "FDSE", "FDCE", "FDPE")
+
+#: A command of Yosys: as text, or its words.
+Command = str | tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -125,11 +129,11 @@ def synthesize(project: Path, part: str = DEFAULT_PART) -> dict[str, Any]:
         "check -assert",
     ]
     run_yosys(check, project, folder / "check.log")
-    script = [
+    script: list[Command] = [
         *_script(project),
-        f"tee -q -o {folder}/cells.json stat -json",
-        f"write_json {folder}/netlist.json",
-        f"write_verilog -noattr {folder}/netlist.v",
+        ("tee", "-q", "-o", f"{folder}/cells.json", "stat", "-json"),
+        ("write_json", f"{folder}/netlist.json"),
+        ("write_verilog", "-noattr", f"{folder}/netlist.v"),
     ]
     run_yosys(script, project, folder / "yosys.log")
     resources = count(folder / "cells.json", part)
@@ -166,8 +170,11 @@ def _script(project: Path, end: str = "") -> list[str]:
     ]
 
 
-def run_yosys(script: list[str], project: Path, log: Path) -> None:
+def run_yosys(script: Sequence[Command], project: Path, log: Path) -> None:
     """Run Yosys commands in a project's folder.
+
+    Args:
+        script: commands; one that names a file elsewhere as its words, since Yosys splits text at blanks.
 
     Raises:
         UserError: if Yosys refuses one, naming the log.
@@ -175,7 +182,7 @@ def run_yosys(script: list[str], project: Path, log: Path) -> None:
     with log.open("w", encoding="utf-8") as output:
         done = subprocess.run(
             # A process of its own: Yosys' log goes to the process' standard output, and it never frees all.
-            [sys.executable, "-c", _RUN, *script],
+            [sys.executable, "-c", _RUN, json.dumps(script)],
             cwd=project,
             stdin=subprocess.DEVNULL,
             stdout=output,
@@ -191,20 +198,23 @@ def count_blocks(project: Path, folder: Path, part: str = DEFAULT_PART) -> Resou
     LUTs and flip-flops of the result are of no meaning.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    script = [
+    script: list[Command] = [
         *_script(project.resolve(), "map_ffram"),
-        f"tee -q -o {folder.resolve()}/cells.json stat -json",
+        ("tee", "-q", "-o", f"{folder.resolve()}/cells.json", "stat", "-json"),
     ]
     run_yosys(script, project, folder / "yosys.log")
     return count(folder / "cells.json", part)
 
 
 _RUN = """
-import sys
+import json, sys
 from pyosys import libyosys
 design = libyosys.Design()
-for command in sys.argv[1:]:
-    libyosys.run_pass(command, design)
+for command in json.loads(sys.argv[1]):
+    if isinstance(command, str):
+        libyosys.run_pass(command, design)
+    else:
+        libyosys.Pass.call(design, command)
 """
 
 

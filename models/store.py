@@ -32,6 +32,7 @@ Tensors = Mapping[str, NDArray[Any]]
 
 FORMAT_VERSION = "1"
 MAX_BYTES = 1 << 30  # of a file; the largest network has some 10 MB
+MAX_NAME = 200  # bytes of a file's name that its temporary file repeats; Linux allows 255
 FULL_BYTES = 1 << 20  # a disk with less left counts as full
 LOCK_FILE = ".zynq-lstm.lock"
 
@@ -57,13 +58,18 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
 
 def _is_part(name: object, path: Path) -> bool:
     """Whether that is a temporary file of :func:`_part`."""
-    return isinstance(name, str) and Path(name).name.startswith(f".{path.name}.")
+    return isinstance(name, str) and Path(name).name.startswith(_part_prefix(path))
+
+
+def _part_prefix(path: Path) -> str:
+    """How the name of a temporary file begins; shorter than a name that is as long as a name may be."""
+    return f".{os.fsencode(path.name)[:MAX_NAME].decode('utf-8', 'ignore')}."
 
 
 @contextlib.contextmanager
 def _part(path: Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+    handle, name = tempfile.mkstemp(prefix=_part_prefix(path), suffix=".part", dir=path.parent)
     os.close(handle)
     part = Path(name)
     try:

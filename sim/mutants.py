@@ -26,7 +26,7 @@ import numpy as np
 
 from hls.design import Design
 from hls.schedule import Array
-from hls.synthesis import read_verilog, run_yosys
+from hls.synthesis import Command, read_verilog, run_yosys
 from models.errors import CheckError, UserError
 from models.network import IntegerNetwork
 from models.spec import PRESETS, Layer, NetworkSpec
@@ -130,21 +130,24 @@ def make(design: Design, folder: Path, count: int, seed: int) -> tuple[list[Muta
     network_file = folder / "network.safetensors"
     design.network.save(network_file)
     listed = netlist.parent / "mutants.ys"
-    script = [
+    script: list[Command] = [
         read_verilog(project),
         f"hierarchy -check -top {TOP}",
         *("proc", "opt", "wreduce", "peepopt", "opt -full", "memory -nomap"),
         *("opt_hier", "opt -full", "wreduce", "opt_hier", "opt -full", "opt_clean -purge"),
-        f"mutate -list {count} -seed {seed} -ctrl mutant_i {SELECT_BITS} 1 -o {listed}",
-        f"write_rtlil {netlist.with_suffix('.il')}",
+        (
+            *("mutate", "-list", str(count), "-seed", str(seed)),
+            *("-ctrl", "mutant_i", str(SELECT_BITS), "1", "-o", str(listed)),
+        ),
+        ("write_rtlil", str(netlist.with_suffix(".il"))),
     ]
     run_yosys(script, project, netlist.parent / "list.log")
     mutants = _listed(listed, project)
     script = [
-        f"read_rtlil {netlist.with_suffix('.il')}",
-        f"script {listed}",
+        ("read_rtlil", str(netlist.with_suffix(".il"))),
+        ("script", str(listed)),
         "opt_clean",
-        f"write_verilog -noattr {netlist.with_suffix('.new')}",
+        ("write_verilog", "-noattr", str(netlist.with_suffix(".new"))),
     ]
     run_yosys(script, project, netlist.parent / "yosys.log")
     written = netlist.with_suffix(".new")
@@ -296,8 +299,8 @@ def proved_equivalent(mutant: Mutant, folder: Path) -> bool:
         for name in ("mode", "cell", "port", "portbit", "ctrlbit")
         if name in options
     )
-    script = [
-        f"read_rtlil {folder / 'mutants.il'}",
+    script: list[Command] = [
+        ("read_rtlil", str(folder / "mutants.il")),
         *(f"cd {options['module']}", f"select c:{options['cell']}", "submod -name gold", "cd"),
         # What has a state, or is not one of Yosys' own cells, is not proved in this way.
         *("select -assert-none gold/t:*ff* gold/t:*latch* gold/t:*mem*", "select -clear"),

@@ -160,9 +160,10 @@ class Rtl:
         """
         design = Design(network, SHELL_ARRAY)
         project, network_file = _write(design, folder, shell.project(design, shell.text("dpi_kernel.sv")))
-        options = ["-CFLAGS", f"-DZYNQ_LSTM_NETWORK={function}", "-LDFLAGS", str(library.resolve())]
+        options = ["-CFLAGS", f"-DZYNQ_LSTM_NETWORK={function}"]
         source = Path(shell.__file__).parent / shell.DPI
-        return cls(design, network_file, build_shell(project, sources=[source], options=options))
+        built = build_shell(project, sources=[source], library=library, options=options)
+        return cls(design, network_file, built)
 
     @classmethod
     def build_exported(cls, network: IntegerNetwork, exported: Path, ports: PortMap, folder: Path) -> Rtl:

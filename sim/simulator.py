@@ -19,6 +19,7 @@ from hls.generate import TOP as TOP
 from hls.synthesis import cell_models
 from models.errors import CheckError, UserError, first_error, require_package
 from models.store import if_full, write_text
+from sim.links import Links
 
 SIMULATORS = ("verilator", "icarus")
 CELLS = Path(__file__).parent / "cells"
@@ -26,6 +27,7 @@ COVERAGE_SIGNALS = Path(__file__).parent / "coverage.vlt"
 WAVES = "waves.fst"  # of a run, in its folder
 UNFINISHED = "unfinished"  # in the folder of a build that has begun, and not ended well
 CODE_COVERAGE = "coverage.dat"  # of a run, in its folder, as Verilator writes it
+COCOTB = "cocotb"  # link to its libraries, in the folder of a build
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,7 @@ class Simulator:
     folder: Path  # to run in: a project's memory files are there
     build_dir: Path
     waves: bool
+    python: str  # libraries that the simulation loads to run Python, as cocotb lists them
     coverage: bool = False
 
     def run(
@@ -89,7 +92,7 @@ class Simulator:
                     log_file=log,
                     testcase=testcase,
                     seed=seed,
-                    extra_env={"PYTHONUNBUFFERED": "1", **(environment or {})},
+                    extra_env={"PYTHONUNBUFFERED": "1", "GPI_USERS": self.python, **(environment or {})},
                     plusargs=arguments,
                     test_args=waves,
                     waves=whole and self.name == "icarus",
@@ -117,27 +120,44 @@ def build(
         UserError: if the simulator is not there or does not accept the sources.
     """
     project = project.resolve()
-    sources = [*(["-DZYNQ_LSTM_TRACE"] if trace else []), *map(str, sorted(project.glob("*.sv")))]
-    if coverage and name == "verilator":
-        return _build(project, name, waves, lambda _: sources, _COVERAGE_OPTIONS, coverage=True)
-    return _build(project, name, waves, lambda _: sources, _RTL_OPTIONS)
+
+    with_coverage = coverage and name == "verilator"
+
+    def sources(links: Links) -> list[str]:
+        counted = links.files("sim", [COVERAGE_SIGNALS]) if with_coverage else []
+        return [*(["-DZYNQ_LSTM_TRACE"] if trace else []), *counted, *_verilog(links, project)]
+
+    options = _COVERAGE_OPTIONS if with_coverage else _RTL_OPTIONS
+    return _build(project, name, waves, sources, options, coverage=with_coverage)
 
 
-def build_shell(project: Path, *, sources: Sequence[Path] = (), options: Sequence[str] = ()) -> Simulator:
+def build_shell(
+    project: Path, *, sources: Sequence[Path] = (), library: Path | None = None, options: Sequence[str] = ()
+) -> Simulator:
     """Build a project of sim.shell with Verilator.
 
     Args:
         sources: more Verilog or C++.
+        library: shared library to link with.
         options: more of Verilator's options.
 
     Raises:
         UserError: as :func:`build`.
     """
     project = project.resolve()
-    paths = [*sorted(project.glob("*.sv")), *(path.resolve() for path in sources)]
-    return _build(
-        project, "verilator", False, lambda _: [*options, *map(str, paths)], (*_RTL_OPTIONS, "-Wno-lint")
-    )
+
+    def arguments(links: Links) -> list[str]:
+        linked: list[str] = []
+        if library:
+            # By name and not by path, which would be that from the folder of the build.
+            path = library.resolve()
+            linked = ["-LDFLAGS", f"{_linked(links.to('library', path.parent))} -l:{path.name}"]
+        # Verilator puts C++ files' own folders into its makefile, whatever the links to them are called.
+        compiled = [links.to(path.name, path.resolve()) for path in sources if path.suffix == ".cpp"]
+        read = links.files("sources", [path.resolve() for path in sources if path.suffix != ".cpp"])
+        return [*options, *linked, *_verilog(links, project), *compiled, *read]
+
+    return _build(project, "verilator", False, arguments, (*_RTL_OPTIONS, "-Wno-lint"))
 
 
 def build_netlist(netlist: Path, name: str = "verilator", *, waves: bool = False) -> Simulator:
@@ -147,31 +167,41 @@ def build_netlist(netlist: Path, name: str = "verilator", *, waves: bool = False
     Arguments and errors as for :func:`build`.
     """
     netlist = netlist.resolve()
-    models = [f"-I{CELLS}", *map(str, sorted(CELLS.glob("*.sv")))]
-    return _build(
-        netlist.parent,
-        name,
-        waves,
-        lambda build_dir: [str(netlist), str(_cell_models(build_dir)), *models],
-        _NETLIST_OPTIONS,
-    )
+
+    def sources(links: Links) -> list[str]:
+        models = _verilog(links, CELLS, "cells")
+        return [*links.files("netlist", [netlist]), _cell_models(links.folder).name, *models]
+
+    return _build(netlist.parent, name, waves, sources, _NETLIST_OPTIONS)
 
 
 def build_mutants(netlist: Path) -> Simulator:
     """Build Verilog that sim.mutants had Yosys write, and that has its memories' content."""
     netlist = netlist.resolve()
-    return _build(netlist.parent, "verilator", False, lambda _: [str(netlist)], _RTL_OPTIONS)
+    return _build(
+        netlist.parent, "verilator", False, lambda links: links.files("netlist", [netlist]), _RTL_OPTIONS
+    )
+
+
+def _verilog(links: Links, folder: Path, name: str = "rtl") -> list[str]:
+    """Arguments for a folder's sources, and for what they include."""
+    return [f"-I{links.to(name, folder)}", *links.files(name, sorted(folder.glob("*.sv")))]
+
+
+def _linked(folder: str) -> str:
+    """Options of the linker for the libraries of a linked folder: found when linking, and when running."""
+    return f"-L{folder} -Wl,-rpath,'$$ORIGIN/{folder}'"
 
 
 def _build(
     folder: Path,
     name: str,
     waves: bool,
-    sources: Callable[[Path], list[str]],
+    sources: Callable[[Links], list[str]],
     verilator_options: Sequence[str],
     coverage: bool = False,
 ) -> Simulator:
-    """Build in a folder beside the sources'; ``sources`` are arguments, given the folder to build in."""
+    """Build in a folder beside the sources'; ``sources`` are arguments, with files named through links."""
     if name not in SIMULATORS:
         raise UserError(f"unknown simulator {name!r}; legal are {', '.join(SIMULATORS)}")
     if not available(name):
@@ -183,19 +213,39 @@ def _build(
         shutil.rmtree(build_dir)
     build_dir.mkdir(parents=True, exist_ok=True)
     unfinished.touch()
-    log = build_dir / "build.log"
+    log, links = build_dir / "build.log", Links(build_dir)
     with _environment(name), log.open("w") as output:
         if name == "verilator":
-            arguments = _verilator(sources(build_dir), build_dir, waves, verilator_options)
+            os.environ["VERILATOR_ROOT"] = root = links.to("verilator", verilator_root())
+            arguments = _verilator(root, sources(links), links, waves, verilator_options)
         else:
-            arguments = _icarus(sources(build_dir), build_dir)
+            arguments = _icarus(sources(links), links)
         done = subprocess.run(
-            arguments, cwd=folder, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT
+            arguments, cwd=build_dir, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT
         )
     if done.returncode:
         raise UserError(f"{name} could not build {folder}{if_full(build_dir)}; see {log}: {first_error(log)}")
     unfinished.unlink()
-    return Simulator(name, folder, build_dir, waves, coverage)
+    return Simulator(name, folder, build_dir, waves, _python(links, folder), coverage)
+
+
+def _python(links: Links, folder: Path) -> str:
+    """The libraries that make a simulation run Python, as cocotb lists them, by names from ``folder``.
+
+    cocotb's own list has their paths, between separators that a path may have.
+    """
+    import find_libpython
+    from cocotb_tools import config
+
+    library = os.environ.get("LIBPYTHON_LOC") or find_libpython.find_libpython()
+    if library is None:
+        raise UserError(
+            f"there is no libpython of {sys.executable}; on Debian: apt-get install libpython3-dev"
+        )
+    entry, function = config.pygpi_entry_point().rsplit(",", 1)
+    names = [*links.files("python", [Path(library)]), *links.files("pygpi", [Path(entry)])]
+    there = f"../{links.folder.name}"
+    return f"{there}/{names[0]};{there}/{names[1]},{function}"
 
 
 def _cell_models(build_dir: Path) -> Path:
@@ -221,7 +271,7 @@ _RTL_OPTIONS = (
 # Counters are most of the code, which takes long to compile.
 _COVERAGE_OPTIONS = (
     *("--x-assign", "fast", "--x-initial", "fast", "--coverage-line", "--coverage-toggle"),
-    *("-MAKEFLAGS", "OPT_FAST=-O1 OPT_GLOBAL=-O1", str(COVERAGE_SIGNALS)),
+    *("-MAKEFLAGS", "OPT_FAST=-O1 OPT_GLOBAL=-O1"),
 )
 # Undefined bits are random, since nothing may depend on them. Compiling takes longer than what is simulated;
 # one file without precompiled headers, up to thousands of cells, is what compiles fastest.
@@ -231,7 +281,7 @@ _NETLIST_OPTIONS = (
 )
 
 
-def _verilator(sources: list[str], build_dir: Path, waves: bool, options: Sequence[str]) -> list[str]:
+def _verilator(root: str, sources: list[str], links: Links, waves: bool, options: Sequence[str]) -> list[str]:
     """cocotb's own recipe, except that only the top's ports are visible: all else stays optimised."""
     from cocotb_tools import config
 
@@ -240,29 +290,41 @@ def _verilator(sources: list[str], build_dir: Path, waves: bool, options: Sequen
         # Verilator's FST writer wants liblz4 and zlib; sim/fst has the few functions that it calls, in
         # headers, and the libraries that its makefile asks for are empty ones.
         for name in ("lz4", "z"):
-            (build_dir / f"lib{name}.a").write_bytes(b"!<arch>\n")
-        headers = Path(__file__).parent / "fst"
-        waveform = ["--trace-fst", "-CFLAGS", f"-I{headers}", "-LDFLAGS", f"-L{build_dir}"]
-    library = f"-Wl,-rpath,{config.libs_dir} -L{config.libs_dir} -lcocotbvpi_verilator"
+            (links.folder / f"lib{name}.a").write_bytes(b"!<arch>\n")
+        headers = links.to("fst", Path(__file__).parent / "fst")
+        waveform = ["--trace-fst", "-CFLAGS", f"-I{headers}", "-LDFLAGS", "-L."]
+    library = f"{_linked(links.to(COCOTB, config.libs_dir))} -lcocotbvpi_verilator"
     jobs = str(os.cpu_count() or 1)
     return [
-        *("verilator", "--cc", "--exe", "--build", "-j", jobs, "-O3", "-Wno-fatal", "--vpi", *options),
-        *("--prefix", "Vtop", "--top-module", TOP, "-o", TOP, "-Mdir", str(build_dir)),
+        *verilator_command(root),
+        *("--cc", "--exe", "--build", "-j", jobs, "-O3", "-Wno-fatal", "--vpi", *options),
+        *("--prefix", "Vtop", "--top-module", TOP, "-o", TOP, "-Mdir", "."),
         *("--timescale", "1ns/1ps", "-LDFLAGS", library),
         # The packaged Verilator's makefile was never configured for a machine: how g++ includes a
-        # precompiled header is missing in it, and it expects a command `python`.
-        *("-MAKEFLAGS", "CFG_CXXFLAGS_PCH_I=-include PYTHON3=python3 OPT_SLOW=-O0"),
+        # precompiled header is missing in it, and it expects a command `python`. It also refuses to work in
+        # a folder with a blank in its path; but no path comes from there.
+        *("-MAKEFLAGS", "CFG_CXXFLAGS_PCH_I=-include PYTHON3=python3 OPT_SLOW=-O0 CURDIR=."),
         *waveform,
-        str(config.share_dir / "lib" / "verilator" / "verilator.cpp"),
-        str(Path(__file__).parent / "verilator.vlt"),
+        links.to("verilator.cpp", config.share_dir / "lib" / "verilator" / "verilator.cpp"),
+        *links.files("sim", [Path(__file__).parent / "verilator.vlt"]),
         *sources,
     ]
 
 
-def _icarus(sources: list[str], build_dir: Path) -> list[str]:
-    options = build_dir / "options.f"
+def verilator_command(root: Path | str) -> list[str]:
+    """How to start the Verilator of a folder.
+
+    The program itself, and not the Perl script around it, which splits paths at blanks. That script also
+    lifts the limit of the stack, which large designs need.
+    """
+    program = f"{root}/bin/verilator_bin"
+    return ["sh", "-c", 'ulimit -s unlimited 2>/dev/null; exec "$@"', "verilator", program]
+
+
+def _icarus(sources: list[str], links: Links) -> list[str]:
+    options = links.folder / "options.f"
     options.write_text("+timescale+1ns/1ps\n", encoding="ascii")
-    return ["iverilog", "-g2012", "-s", TOP, "-f", str(options), "-o", str(build_dir / "sim.vvp"), *sources]
+    return ["iverilog", "-g2012", "-s", TOP, "-f", options.name, "-o", "sim.vvp", *sources]
 
 
 def available(name: str) -> bool:

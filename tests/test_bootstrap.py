@@ -3,9 +3,16 @@
 
 from __future__ import annotations
 
+import http.server
 import json
+import os
+import re
+import socket
+import subprocess
 import sys
 import sysconfig
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -156,3 +163,145 @@ def test_the_lock_is_read_requirement_by_requirement():
     assert "".join(block for _, block in blocks) == text
     names = {n for n, _ in bootstrap.requirement_blocks((bootstrap.ROOT / "requirements.lock").read_text())}
     assert set(bootstrap.BUILD_TOOLS) <= names
+
+
+# ---- folders
+
+
+@pytest.mark.parametrize(
+    "name, said",
+    [
+        ("a:b", "a ':' in its path"),
+        ('a"b', "a '\"' in its path"),
+        ("a$b", "a '$' or a brace"),
+        ("{a}", "a '$' or a brace"),
+        ("a\nb", "a control character"),
+        ("a\udce9", "not UTF-8"),
+    ],
+)
+def test_folder_that_cannot_work_is_refused_before_any_work(
+    name: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(bootstrap, "make_environment", lambda venv: pytest.fail(f"begins in {venv}"))
+    with pytest.raises(bootstrap.SetupError, match=re.escape(said)) as error:
+        bootstrap.set_up(tmp_path / name / ".venv", [])
+    assert str(error.value).isprintable()
+    assert not (tmp_path / name).exists()
+
+
+ODD = (
+    *("a b é", "a'b", "a b'c #1 é;,%&[x]\\z", "(a) & b;", "\\N\\x", "-a", "long " + 24 * "name "),
+    *(" a", "`id`!~*?<>|"),
+)
+PIPS_SHELL_SCRIPT = """#!/bin/sh
+'''exec' "{}" "$0" "$@"
+' '''
+"""
+BODY = "# -*- coding: utf-8 -*-\nimport sys\nprint(sys.executable, sys.argv[1:])\n"
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_scripts_run_in_a_folder_of_any_name(name: str, tmp_path: Path):
+    """As pip writes them, with the path of Python, which the kernel and the shell take apart."""
+    venv = tmp_path / name / ".venv"
+    folder = venv / "bin"
+    folder.mkdir(parents=True)
+    python, elsewhere = folder / "python", tmp_path / "linked"
+    python.symlink_to(sys.executable)
+    for kind, start in {"direct": f"#!{python}\n", "shell": PIPS_SHELL_SCRIPT.format(python)}.items():
+        (folder / kind).write_text(start + BODY, encoding="utf-8")
+        (folder / kind).chmod(0o755)
+    (folder / "program").write_bytes(b"\x7fELF")
+    (folder / "other").write_text("#!/bin/sh\nexit 0\n")
+    bootstrap.check_path(venv)
+    bootstrap.mend_scripts(venv)
+    elsewhere.symlink_to(folder / "direct")
+    for script in (folder / "direct", folder / "shell", elsewhere):
+        done = subprocess.run([script, "x y", "$z"], capture_output=True, text=True, check=True)
+        assert done.stdout == f"{python} ['x y', '$z']\n"
+    assert (folder / "program").read_bytes() == b"\x7fELF"
+    assert (folder / "other").read_text() == "#!/bin/sh\nexit 0\n"
+    before = {path.name: path.read_bytes() for path in folder.iterdir() if path != python}
+    bootstrap.mend_scripts(venv)
+    assert {path.name: path.read_bytes() for path in folder.iterdir() if path != python} == before
+
+
+def test_scripts_in_a_simple_folder_are_pips(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    venv = Path("simple")
+    monkeypatch.chdir(tmp_path)
+    script = venv / "bin" / "script"
+    script.parent.mkdir(parents=True)
+    script.write_text("#!simple/bin/python\n")
+    bootstrap.mend_scripts(venv)
+    assert script.read_text() == "#!simple/bin/python\n"
+
+
+# ---- a package index that does not answer, or refuses
+
+
+class Refusing(http.server.BaseHTTPRequestHandler):
+    """Answers /403/... with that status."""
+
+    def do_GET(self) -> None:
+        self.send_error(int(self.path.split("/")[1]))
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture(scope="module")
+def index() -> Iterator[str]:
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Refusing) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+@pytest.fixture
+def closed() -> str:
+    """An address of this machine at which nothing listens."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+
+def install_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, **settings: str) -> str:
+    """What is said when pip looks for a package with these settings, and no others."""
+    for name in [n for n in os.environ if n.upper().startswith("PIP_") or n.lower().endswith("_proxy")]:
+        monkeypatch.delenv(name)
+    for name, value in {"PIP_CONFIG_FILE": os.devnull, "PIP_NO_CACHE_DIR": "1", **settings}.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(bootstrap.SetupError) as error:
+        bootstrap.pip(Path(sys.prefix), ["--no-deps", "--target", str(tmp_path), "no-such-package==1"])
+    return str(error.value)
+
+
+@pytest.mark.parametrize("retries", ["0", "1"])
+def test_index_that_does_not_answer(retries, closed: str, tmp_path: Path, monkeypatch, capfd):
+    said = install_nothing(monkeypatch, tmp_path, PIP_INDEX_URL=f"{closed}/simple", PIP_RETRIES=retries)
+    assert said.startswith(f"the package index cannot be reached: {closed}/simple")
+    assert "Connection refused" in said and "the network, the proxy" in said
+    out, err = capfd.readouterr()
+    assert "No matching distribution" not in out + err
+    assert ("does not answer yet" in out) == (retries == "1")
+
+
+def test_proxy_that_does_not_answer(closed: str, tmp_path: Path, monkeypatch, capfd):
+    settings = {"PIP_INDEX_URL": "https://index.invalid/simple", "PIP_RETRIES": "0", "https_proxy": closed}
+    said = install_nothing(monkeypatch, tmp_path, **settings)
+    assert "the package index cannot be reached" in said and "Cannot connect to proxy" in said
+    assert "No matching distribution" not in "".join(capfd.readouterr())
+
+
+@pytest.mark.parametrize("status", [403, 503])
+def test_index_that_refuses(status: int, index: str, tmp_path: Path, monkeypatch, capfd):
+    said = install_nothing(monkeypatch, tmp_path, PIP_INDEX_URL=f"{index}/{status}", PIP_RETRIES="0")
+    assert said.startswith(f"the package index refuses: {index}/{status}") and str(status) in said
+    assert "No matching distribution" not in "".join(capfd.readouterr())
+
+
+def test_other_failures_of_pip_are_shown_as_they_are(tmp_path: Path, monkeypatch, capfd):
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    with pytest.raises(bootstrap.SetupError, match="pip could not install this"):
+        bootstrap.pip(Path(sys.prefix), ["--target", str(tmp_path), "no-such-package==1"])
+    assert "No matching distribution" in capfd.readouterr().err

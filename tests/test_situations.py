@@ -62,6 +62,15 @@ def _content(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
+def _prepared(row: Situation, parent: Path) -> Path:
+    """The working folder with the files of a situation."""
+    folder = parent / row.folder
+    folder.mkdir(exist_ok=True)
+    if row.prepare:
+        row.prepare(folder)
+    return folder
+
+
 @pytest.mark.parametrize("name", TABLE)
 def test_situation(
     name: str,
@@ -73,20 +82,19 @@ def test_situation(
     row = TABLE[name]
     kind = "cases" if row.case else "situations"
     tally.tried[kind] += 1
-    monkeypatch.chdir(tmp_path)
-    if row.prepare:
-        row.prepare(tmp_path)
-    before = _content(tmp_path)
+    folder = _prepared(row, tmp_path)
+    monkeypatch.chdir(folder)
+    before = _content(folder)
     capsys.readouterr()
     code = cli.main(shlex.split(row.line))
     out, err = capsys.readouterr()
     assert code == row.code, out + err
     if row.code == 2:
         assert re.fullmatch(r"(?:zynq-lstm: note: .*\n)*zynq-lstm: error: .*\n", err), err
-        assert _content(tmp_path) == before, "a refused command has changed files"
+        assert _content(folder) == before, "a refused command has changed files"
     assert re.search(row.said, err if row.code else out + err), out + err
     if row.check:
-        row.check(tmp_path)
+        row.check(folder)
     tally.right[kind] += 1
 
 
@@ -103,8 +111,7 @@ sys.exit(f"imported {', '.join(sorted(heavy))}" if heavy else code)
 def test_answer_in_the_first_second(name: str, tmp_path: Path) -> None:
     """Known from configuration and files: TensorFlow, which takes seconds, is not imported before it."""
     row = FIRST_SECOND[name]
-    if row.prepare:
-        row.prepare(tmp_path)
+    folder = _prepared(row, tmp_path)
     root = Path(cli.__file__).parent.parent
     done = subprocess.run(
         [
@@ -113,7 +120,7 @@ def test_answer_in_the_first_second(name: str, tmp_path: Path) -> None:
             f"import sys; sys.path.insert(0, {str(root)!r})\n{LIGHT}",
             *shlex.split(row.line),
         ],
-        cwd=tmp_path,
+        cwd=folder,
         capture_output=True,
         text=True,
     )

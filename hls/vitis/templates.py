@@ -93,17 +93,30 @@ class FixedDenseCall(FunctionCallTemplate):
         )
 
 
+#: How hls4ml's script for g++ gives the project's folder to C++, and how it must be given: in a string of
+#: C++, a quote or backslash of the path follows a backslash.
+WEIGHTS_DIR = r'''"\"${BASEDIR}/firmware/weights\""'''
+QUOTED_WEIGHTS_DIR = r'''"\"$(printf '%s' "${BASEDIR}/firmware/weights" | sed 's/["\\]/\\&/g')\""'''
+
+
 class CopyKernel(OptimizerPass):
-    """Puts the kernel beside hls4ml's own headers, in projects that use it and in no other."""
+    """Puts the kernel beside hls4ml's own headers, in projects that use it and in no other.
+
+    Also lets g++ compile such a project in a folder of any name.
+    """
 
     def match(self, node: Any) -> bool:
         return isinstance(node, FixedLSTM) and node.get_attr("one_hot")
 
     def transform(self, model: Any, node: Any) -> bool:
-        folder = Path(model.config.get_output_dir(), "firmware", "nnet_utils")
+        project = Path(model.config.get_output_dir())
+        folder = project / "firmware" / "nnet_utils"
         for header in HEADERS.glob("*.h"):
             copyfile(header, folder / header.name)
         write_text(folder / "zynq_lstm_noise.h", noise_header())
+        script = project / "build_lib.sh"
+        text = script.read_text(encoding="utf-8")
+        script.write_text(text.replace(WEIGHTS_DIR, QUOTED_WEIGHTS_DIR), encoding="utf-8")
         return False
 
 

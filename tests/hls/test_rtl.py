@@ -24,7 +24,7 @@ from models.errors import CheckError, UserError
 from models.network import IntegerNetwork
 from sim.reference import Reference
 from sim.rtl import CORNER_TESTS, LONG_PROTOCOL_TESTS, PROTOCOL_TESTS, Rtl, write_project
-from sim.simulator import build, verilator_root
+from sim.simulator import build, verilator_command, verilator_root
 from sim.trace import compare
 from tests.machine import needs_icarus
 from tests.networks import small_spec, with_weights
@@ -354,16 +354,15 @@ def test_silence_is_no_success(small: Engine, tmp_path: Path) -> None:
 def test_lint_is_clean(name: str, tmp_path: Path, seed: int) -> None:
     """With and without the trace monitors."""
     write_project(CASES[name].design(seed), tmp_path)
-    root = verilator_root()
     for define in ([], ["-DZYNQ_LSTM_TRACE"]):
         done = subprocess.run(
             [
-                root / "bin" / "verilator",
+                *verilator_command(verilator_root()),
                 *("--lint-only", "-Wall", "--top-module", "zynq_lstm", *define),
                 *sorted(path.name for path in tmp_path.glob("*.sv")),
             ],
             cwd=tmp_path,
-            env={**os.environ, "VERILATOR_ROOT": str(root)},
+            env={**os.environ, "VERILATOR_ROOT": str(verilator_root())},
             capture_output=True,
             text=True,
         )

@@ -180,3 +180,12 @@ def test_an_error_names_the_file_and_not_the_temporary_one(tmp_path: Path) -> No
         with pytest.raises(OSError) as error:
             write_text(path, "")
         assert error.value.filename == str(path) and error.value.filename2 is None
+
+
+@pytest.mark.parametrize("name", [255 * "n", 85 * "日", 63 * "\U0001f600" + "abc"])
+def test_name_as_long_as_a_name_may_be(name: str, tmp_path: Path) -> None:
+    write_text(tmp_path / name, "text")
+    assert [path.read_text() for path in tmp_path.iterdir()] == ["text"]
+    with pytest.raises(OSError, match="no space") as error, atomic_path(tmp_path / name) as part:
+        raise OSError(28, "no space", str(part))
+    assert error.value.filename == str(tmp_path / name)

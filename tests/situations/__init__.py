@@ -25,6 +25,7 @@ class Situation:
         check: looks at the working folder afterwards; its assertions are part of the right answer.
         imports: whether the answer may take more than a second, because TensorFlow is needed to find it.
             Without it, a refused command must not have imported TensorFlow.
+        folder: of the working folder, a name that a person may have given it.
         case: whether this is one of the models on which the first import of a stranger's model failed.
     """
 
@@ -34,4 +35,5 @@ class Situation:
     prepare: Callable[[Path], object] | None = None
     check: Callable[[Path], object] | None = None
     imports: bool = False
+    folder: str = ""
     case: bool = False

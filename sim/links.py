@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Plain names for files and folders whose paths may have any character.
+
+Perl, make, shells and lists in variables split a path at a blank, a quote, ``$``, ``;`` and more. A tool that
+does so runs in one folder and is only given names relative to it, through links there.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+#: A file name that no tool takes apart, nor takes for an option.
+PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*")
+
+
+@dataclass(frozen=True)
+class Links:
+    """Links in ``folder``, where the tool runs. The names are the same at every run, as make wants them."""
+
+    folder: Path
+
+    def to(self, name: str, target: Path) -> str:
+        """Link ``name`` to a file or folder; returns ``name``."""
+        assert PLAIN.fullmatch(name), name
+        link = self.folder / name
+        if not link.is_symlink() or link.readlink() != target:
+            link.unlink(missing_ok=True)
+            link.symlink_to(target)
+        return name
+
+    def files(self, name: str, paths: Iterable[Path]) -> list[str]:
+        """Names of files, through links to their folders that begin with ``name``."""
+        links: dict[Path, str] = {}  # folder -> its link
+        names = []
+        for path in paths:
+            if PLAIN.fullmatch(path.name):
+                link = links.setdefault(path.parent, f"{name}{len(links) or ''}")
+                names.append(f"{self.to(link, path.parent)}/{path.name}")
+            else:
+                names.append(self.to(f"{name}-file{len(names)}{path.suffix}", path))
+        return names

@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Working and output folders whose names have blanks, quotes, brackets, ``$``, ``#`` and other letters."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+from tests.networks import save_checkpoint, small_spec, with_weights
+from tests.situations import Situation
+
+ODD = "a b'c $d #1 é"
+
+
+def _network(folder: Path) -> None:
+    network = with_weights(small_spec("w8a8", 6, (2,)), np.random.default_rng(0))
+    save_checkpoint(network, folder / "small.safetensors")
+
+
+def _estimated(folder: Path) -> None:
+    assert json.loads((folder / 'q"[1]' / "e.json").read_text(encoding="utf-8"))
+
+
+SITUATIONS = {
+    # The text has '"', which the shell of a person would want quoted.
+    "simulation in a folder with a blank": Situation(
+        "simulate --checkpoint small.safetensors --text '!\"#$'",
+        r"^\d+ values of 4 characters equal to the reference's",
+        code=0,
+        prepare=_network,
+        folder=ODD,
+        case=True,
+    ),
+    "doctor in a folder with a blank": Situation("doctor", "all that is needed is there", code=0, folder=ODD),
+    "figures into a folder with quotes and brackets": Situation(
+        "estimate --network small.safetensors --json 'q\"[1]/e.json'",
+        "fits",
+        code=0,
+        prepare=_network,
+        check=_estimated,
+        folder=ODD,
+    ),
+    "configuration in a folder with a blank": Situation(
+        "run engine.toml --dry-run",
+        "rtl",
+        code=0,
+        prepare=lambda folder: (folder / "engine.toml").write_text("[corpus]\n", encoding="utf-8"),
+        folder=ODD,
+    ),
+    "output named like a folder that is not there": Situation(
+        "corpus --corpus-file 'no such $folder/b.txt'", r"no such \$folder/b\.txt", folder=ODD
+    ),
+}
