@@ -18,7 +18,7 @@ from pathlib import Path
 
 import click
 
-from models.errors import CheckError
+from models.errors import CheckError, installs
 
 PROJECT = "zynq-lstm"
 OK, WRONG, MISSING = "ok", "wrong", "missing"
@@ -53,18 +53,18 @@ PROGRAMS = (
         ("g++",),
         ("--version",),
         "HLS C++, and no simulation of the RTL",
-        "apt-get install g++",
+        installs("g++"),
         True,
     ),
     Program(
         ("make",),
         ("--version",),
         "make demo, test, train, and no building with Verilator",
-        "apt-get install make",
+        installs("make"),
         True,
     ),
-    Program(("perl",), ("-v",), "Verilator, whose command is a Perl script", "apt-get install perl", True),
-    Program(("iverilog",), ("-V",), "second simulator (--simulator icarus)", "apt-get install iverilog"),
+    Program(("perl",), ("-v",), "Verilator, whose command is a Perl script", installs("perl"), True),
+    Program(("iverilog",), ("-V",), "second simulator (--simulator icarus)", installs("iverilog")),
     Program(
         ("vitis_hls", "vitis-run"),
         (),
@@ -76,7 +76,7 @@ PROGRAMS = (
         ("surfer", "gtkwave"),
         (),
         "viewer for the waveforms that --waves writes",
-        "apt-get install gtkwave",
+        installs("gtkwave"),
     ),
 )
 

@@ -19,6 +19,7 @@ FOLDER = Path(__file__).parent / "measured"
 RANDOM_NETWORKS, MUTANTS, LONGEST_RUN = "random networks", "mutants", "longest run"
 COVERAGE, BAD_INPUTS = "coverage", "bad inputs"
 SITUATIONS = "situations"
+SKIPPED = "skipped tests"
 
 #: Figure -> kind of record, the part of it that has them ("": the record itself), their names there.
 FIGURES: Mapping[str, tuple[str, str, tuple[str, ...]]] = {

@@ -7,6 +7,7 @@ import contextlib
 import importlib.util
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -17,12 +18,14 @@ from pathlib import Path
 
 from hls.generate import TOP as TOP
 from hls.synthesis import cell_models
-from models.errors import CheckError, UserError, first_error, require_package
+from models.errors import CheckError, UserError, first_error, installs, require_package
 from models.store import if_full, write_text
 
 SIMULATORS = ("verilator", "icarus")
 CELLS = Path(__file__).parent / "cells"
 COVERAGE_SIGNALS = Path(__file__).parent / "coverage.vlt"
+UPSET_MEMORIES = Path(__file__).parent / "upsets.vlt"
+OBJECT_CACHE = Path(__file__).parent / "objcache.py"
 WAVES = "waves.fst"  # of a run, in its folder
 UNFINISHED = "unfinished"  # in the folder of a build that has begun, and not ended well
 CODE_COVERAGE = "coverage.dat"  # of a run, in its folder, as Verilator writes it
@@ -104,6 +107,8 @@ def build(
     waves: bool = False,
     trace: bool = True,
     coverage: bool = False,
+    quick: bool = False,
+    upsets: bool = False,
 ) -> Simulator:
     """Build ``project`` (a folder that hls.generate filled) unless an equal build is there.
 
@@ -112,15 +117,24 @@ def build(
         waves: able to write an FST waveform; slower.
         trace: with the monitors that record every signal.
         coverage: with code coverage, and the signals that the bench counts coverage by (Verilator); slower.
+        quick: quickly, for short runs of small designs, which take several times longer then (Verilator).
+        upsets: so that a bench can write to memories, as :mod:`sim.bench.upsets` does (Icarus always can).
 
     Raises:
         UserError: if the simulator is not there or does not accept the sources.
     """
     project = project.resolve()
     sources = [*(["-DZYNQ_LSTM_TRACE"] if trace else []), *map(str, sorted(project.glob("*.sv")))]
-    if coverage and name == "verilator":
-        return _build(project, name, waves, lambda _: sources, _COVERAGE_OPTIONS, coverage=True)
-    return _build(project, name, waves, lambda _: sources, _RTL_OPTIONS)
+    if name != "verilator":
+        return _build(project, name, waves, lambda _: sources, ())
+    options, kind = _RTL_OPTIONS, ""
+    if coverage:
+        options, kind = _COVERAGE_OPTIONS, "-coverage"
+    elif quick:
+        options, kind = _QUICK_OPTIONS, "-quick"
+    if upsets:
+        options, kind = (*options, str(UPSET_MEMORIES)), f"{kind}-upsets"
+    return _build(project, name, waves, lambda _: sources, options, kind, coverage=coverage)
 
 
 def build_shell(project: Path, *, sources: Sequence[Path] = (), options: Sequence[str] = ()) -> Simulator:
@@ -169,14 +183,15 @@ def _build(
     waves: bool,
     sources: Callable[[Path], list[str]],
     verilator_options: Sequence[str],
+    kind: str = "",
     coverage: bool = False,
 ) -> Simulator:
-    """Build in a folder beside the sources'; ``sources`` are arguments, given the folder to build in."""
-    if name not in SIMULATORS:
-        raise UserError(f"unknown simulator {name!r}; legal are {', '.join(SIMULATORS)}")
-    if not available(name):
-        raise UserError(f"simulator {name} is not installed; 'zynq-lstm doctor' says how to")
-    build_dir = folder.parent / f"{folder.name}-{name}{'-waves' * waves}{'-coverage' * coverage}"
+    """Build in a folder beside the sources'; ``sources`` are arguments, given the folder to build in.
+
+    Options of one ``kind``, which is part of that folder's name, are equal.
+    """
+    require(name)
+    build_dir = folder.parent / f"{folder.name}-{name}{'-waves' * waves}{kind}"
     # A tool that is killed may leave half a file, which looks as good as new to the next one.
     unfinished = build_dir / UNFINISHED
     if unfinished.exists():
@@ -223,12 +238,12 @@ _COVERAGE_OPTIONS = (
     *("--x-assign", "fast", "--x-initial", "fast", "--coverage-line", "--coverage-toggle"),
     *("-MAKEFLAGS", "OPT_FAST=-O1 OPT_GLOBAL=-O1", str(COVERAGE_SIGNALS)),
 )
-# Undefined bits are random, since nothing may depend on them. Compiling takes longer than what is simulated;
-# one file without precompiled headers, up to thousands of cells, is what compiles fastest.
-_NETLIST_OPTIONS = (
-    *("--x-assign", "unique", "--x-initial", "unique"),
-    *("--output-split", "200000", "-MAKEFLAGS", "OPT_FAST=-O0 OPT_GLOBAL=-O0"),
-)
+# Compiling takes longer than what is simulated; one file without precompiled headers, up to thousands of
+# cells, is what compiles fastest.
+_SHORT_RUN = ("--output-split", "200000", "-MAKEFLAGS", "OPT_FAST=-O0 OPT_GLOBAL=-O2")
+_QUICK_OPTIONS = ("--x-assign", "fast", "--x-initial", "fast", *_SHORT_RUN)
+# Undefined bits are random, since nothing may depend on them.
+_NETLIST_OPTIONS = ("--x-assign", "unique", "--x-initial", "unique", *_SHORT_RUN)
 
 
 def _verilator(sources: list[str], build_dir: Path, waves: bool, options: Sequence[str]) -> list[str]:
@@ -272,6 +287,24 @@ def available(name: str) -> bool:
     return shutil.which("iverilog") is not None
 
 
+def require(name: str) -> None:
+    """Check that a simulator is one of SIMULATORS, and installed.
+
+    Raises:
+        UserError: it is not; the message says what installs it.
+    """
+    if name not in SIMULATORS:
+        raise UserError(f"unknown simulator {name!r}; legal are {', '.join(SIMULATORS)}")
+    if available(name):
+        return
+    if name == "verilator":
+        verilator_root()
+    raise UserError(
+        f"simulator {name} is not installed; on Debian: {installs('iverilog')}. "
+        "verilator, which comes with zynq-lstm, does without"
+    )
+
+
 def verilator_root() -> Path:
     """Folder of the Verilator that comes as a Python package.
 
@@ -290,12 +323,21 @@ def _environment(name: str) -> Iterator[None]:
         os.environ["VERILATOR_ROOT"] = str(root)
         os.environ["PATH"] = os.pathsep.join([str(root / "bin"), os.environ.get("PATH", os.defpath)])
         os.environ.setdefault("MAKEFLAGS", f"-j{os.cpu_count() or 1}")
+        os.environ.setdefault("OBJCACHE", _object_cache())
     os.environ["PYTHONPATH"] = os.pathsep.join(p for p in sys.path if p)
     try:
         yield
     finally:
         os.environ.clear()
         os.environ.update(before)
+
+
+def _object_cache() -> str:
+    """What make calls the compiler through, as text of a makefile."""
+    from platformdirs import user_cache_path
+
+    folder = user_cache_path("zynq-lstm") / "verilator"
+    return shlex.join([sys.executable, "-I", "-S", str(OBJECT_CACHE), str(folder)]).replace("$", "$$")
 
 
 def _check(results: Path, log: Path) -> Path:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,8 +10,18 @@ from pathlib import Path
 import pytest
 
 import scripts
+from sim.simulator import SIMULATORS, available
+from tests.skips import ICARUS
 
-needs_icarus = pytest.mark.skipif(not shutil.which("iverilog"), reason="Icarus Verilog is not installed")
+needs_icarus = pytest.mark.skipif(not available("icarus"), reason=ICARUS)
+
+
+def on_simulators() -> list[object]:
+    """Every simulator, as parameters of a test; those that are not here are skipped."""
+    return [
+        pytest.param(name, marks=pytest.mark.skipif(name == "icarus" and not available(name), reason=ICARUS))
+        for name in SIMULATORS
+    ]
 
 
 def run_code(code: str) -> subprocess.CompletedProcess[str]:

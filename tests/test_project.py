@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.skips import NO_GIT
+
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE_SUFFIXES = {".py", ".sv", ".svh", ".v", ".vh", ".h", ".hpp", ".cpp", ".tcl"}
 PACKAGES = {"models", "hls", "sim", "scripts"}
@@ -30,7 +32,7 @@ REGISTRIES = ["py" + "pi.org", "python" + "hosted.org", "index" + "-url", "find"
 def tracked_files() -> list[Path]:
     done = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=False)
     if done.returncode != 0:
-        pytest.skip("not a git work tree")
+        pytest.skip(NO_GIT)
     paths = [ROOT / name for name in done.stdout.split("\0") if name]
     return [p for p in paths if p.is_file()]
 
