@@ -5,9 +5,9 @@ The library is most of what g++ has to do for a small design, and the same for a
 
     python -I -S objcache.py FOLDER c++ OPTIONS... -c -o OBJECT SOURCE
 
-The object of a source below ``$VERILATOR_ROOT/include`` is copied from FOLDER if an equal command made it there
-before; a new one is kept there. Everything else is compiled as if this were not here. A folder that cannot be
-written costs time only. This file runs many times a build, so it imports nothing but the standard library.
+The object of a source below ``$VERILATOR_ROOT/include`` is copied from FOLDER if an equal command has made
+one before; a new one is kept there. Everything else is compiled as if this were not here. A folder that
+cannot be written costs time only. This runs many times a build, so it imports the standard library only.
 """
 
 from __future__ import annotations
@@ -56,9 +56,11 @@ def _copy(old: Path, new: Path) -> None:
 def _key(command: list[str], include: Path, source: Path) -> str:
     """Hash of everything that the object depends on: compiler, options, source and headers."""
     found = hashlib.sha256()
-    compiler = os.path.realpath(shutil.which(command[0]) or command[0])
-    stat = os.stat(compiler) if os.path.exists(compiler) else None
-    found.update(repr((command, compiler, stat and (stat.st_size, stat.st_mtime_ns))).encode())
+    compiler = Path(shutil.which(command[0]) or command[0]).resolve()
+    found.update(repr((command, compiler)).encode())
+    if compiler.exists():
+        stat = compiler.stat()
+        found.update(repr((stat.st_size, stat.st_mtime_ns)).encode())
     for path in (source, *sorted(include.glob("*.h"))):
         found.update(path.name.encode() + b"\0" + path.read_bytes())
     return found.hexdigest()

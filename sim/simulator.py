@@ -24,6 +24,7 @@ from models.store import if_full, write_text
 SIMULATORS = ("verilator", "icarus")
 CELLS = Path(__file__).parent / "cells"
 COVERAGE_SIGNALS = Path(__file__).parent / "coverage.vlt"
+SHELL_LINT = Path(__file__).parent / "shell" / "lint.vlt"
 UPSET_MEMORIES = Path(__file__).parent / "upsets.vlt"
 OBJECT_CACHE = Path(__file__).parent / "objcache.py"
 WAVES = "waves.fst"  # of a run, in its folder
@@ -149,9 +150,9 @@ def build_shell(project: Path, *, sources: Sequence[Path] = (), options: Sequenc
     """
     project = project.resolve()
     paths = [*sorted(project.glob("*.sv")), *(path.resolve() for path in sources)]
-    return _build(
-        project, "verilator", False, lambda _: [*options, *map(str, paths)], (*_RTL_OPTIONS, "-Wno-lint")
-    )
+    # A port of theirs that the map forgets would float: an error, unlike what else Verilator finds.
+    checked = [*_QUICK_OPTIONS, "-Werror-PINMISSING", str(SHELL_LINT)]
+    return _build(project, "verilator", False, lambda _: [*options, *map(str, paths)], checked)
 
 
 def build_netlist(netlist: Path, name: str = "verilator", *, waves: bool = False) -> Simulator:

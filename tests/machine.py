@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import scripts
-from sim.simulator import SIMULATORS, available
+from sim.simulator import SIMULATORS, TOP, available, verilator_root
 from tests.skips import ICARUS
 
 needs_icarus = pytest.mark.skipif(not available("icarus"), reason=ICARUS)
@@ -22,6 +23,23 @@ def on_simulators() -> list[object]:
         pytest.param(name, marks=pytest.mark.skipif(name == "icarus" and not available(name), reason=ICARUS))
         for name in SIMULATORS
     ]
+
+
+def verilator_lint(folder: Path, *arguments: str | Path) -> str:
+    """What ``verilator --lint-only -Wall`` says of the sources in a project's folder; empty if nothing."""
+    root = verilator_root()
+    done = subprocess.run(
+        [
+            *(root / "bin" / "verilator", "--lint-only", "-Wall", "--top-module", TOP, *arguments),
+            *sorted(path.name for path in folder.glob("*.sv")),
+        ],
+        cwd=folder,
+        env={**os.environ, "VERILATOR_ROOT": str(root)},
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode == 0) == (done.stderr == "")
+    return done.stderr
 
 
 def run_code(code: str) -> subprocess.CompletedProcess[str]:

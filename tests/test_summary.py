@@ -56,7 +56,7 @@ def test_each_test_counts_once() -> None:
         "mismatches": 0,
         "seconds": 9.0,
         "skipped": 0,
-        "processor min": 1.0,
+        "CPU min": 1.0,
     }
     assert found["b.py"]["tests"] == 1 and not found["b.py"]["simulations"]
 
@@ -99,7 +99,7 @@ from tests.skips import ICARUS
 @pytest.mark.skipif(True, reason=ICARUS)
 def test_listed(): pass
 @pytest.mark.skipif(LAZY, reason="no time today")
-def test_unlisted(): sum(range(10_000_000))
+def test_unlisted(): sum(range(50_000_000))
 """
 
 
@@ -119,14 +119,8 @@ def test_skipped_tests_are_written_down(tmp_path: Path) -> None:
     (tmp_path / "conftest.py").write_text(
         "from pathlib import Path\ndef pytest_addoption(parser): parser.addoption('--records', type=Path)\n"
     )
-    options = (
-        "--records",
-        str(tmp_path / "records"),
-        "--confcutdir",
-        str(tmp_path),
-        "--rootdir",
-        str(tmp_path),
-    )
+    places = {"--records": tmp_path / "records", "--confcutdir": tmp_path, "--rootdir": tmp_path}
+    options = [str(word) for pair in places.items() for word in pair]
     done = run_pytest(SKIPS.replace("LAZY", "False"), tmp_path, *options)
     assert done.returncode == 0, done.stdout
     found = json.loads((tmp_path / "records" / "skipped_tests.json").read_text())

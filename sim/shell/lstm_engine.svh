@@ -11,12 +11,15 @@
   localparam int CHOICE_CYCLES = 5;  // character_choice: from a word's number to its logits
 
   // ---- characters; layer 0 has one beat, and its row address is the code
-  logic generate_mode, auto_reset, reset_state, stop, accepted, bad_code, busy, generating;
+  logic generate_mode, auto_reset, reset_state, stop, accepted, bad_code, busy, generating, sequence_open;
   logic [31:0] length, seed;
   logic seed_write, start, fresh, output_score, output_sample, output_last, character_valid, sampled, sampled_last;
   logic [TEMPERATURE_BITS-1:0] temperature;
   logic [ADDRESS_BITS-1:0] code;
   logic [CODE_BITS-1:0] character;
+  logic unused, unused_beat, unused_beat_last, unused_phase;  // one character at a time, in one beat
+  logic [1:0] unused_fresh_by_phase;
+  assign unused = ^{unused_beat, unused_beat_last, unused_phase, unused_fresh_by_phase};
 
   typedef enum logic [2:0] {IDLE, FLAGS, RUN, ROOM, SEND, CHOOSE} state_e;
   state_e state_q;
@@ -48,15 +51,16 @@
       .bad_code_o       (bad_code),
       .busy_o           (busy),
       .generating_o     (generating),
+      .open_o           (sequence_open),
       .credit_i         (character_valid),
       .grant_i          (state_q == IDLE),
       .start_o          (start),
-      .beat_o           (),
-      .beat_last_o      (),
+      .beat_o           (unused_beat),
+      .beat_last_o      (unused_beat_last),
       .fresh_o          (fresh),
-      .phase_o          (),
+      .phase_o          (unused_phase),
       .row_address_o    (code),
-      .fresh_by_phase_o (),
+      .fresh_by_phase_o (unused_fresh_by_phase),
       .score_o          (output_score),
       .sample_o         (output_sample),
       .last_o           (output_last),
@@ -229,7 +233,10 @@
       .temperature_o(temperature),
       .busy_i       (busy || !fifo_empty),
       .generating_i (generating),
+      .open_i       (sequence_open),
+      .offered_i    (s_axis_tvalid),
       .accepted_i   (accepted),
-      .bad_code_i   (bad_code)
+      .bad_code_i   (bad_code),
+      .parity_error_i(1'b0)  // the kernel says nothing of its memories
   );
 endmodule
