@@ -7,7 +7,9 @@
   localparam int CODE_BITS = WORD_BITS + 2;
   localparam int FIFO_DEPTH = 2 << WORD_BITS;
   localparam int ADDRESS_BITS = 9;
-  localparam int FLAGS_CYCLES = 3;  // until character_control says what becomes of a character that starts
+  // Until character_control says what becomes of a character that starts (3), and until the noise of a seed that
+  // was written right before is ready (20, gumbel_noise); a kernel may be faster than that.
+  localparam int SETTLE_CYCLES = 20;
   localparam int CHOICE_CYCLES = 5;  // character_choice: from a word's number to its logits
 
   // ---- characters; layer 0 has one beat, and its row address is the code
@@ -21,9 +23,9 @@
   logic [1:0] unused_fresh_by_phase;
   assign unused = ^{unused_beat, unused_beat_last, unused_phase, unused_fresh_by_phase};
 
-  typedef enum logic [2:0] {IDLE, FLAGS, RUN, ROOM, SEND, CHOOSE} state_e;
+  typedef enum logic [2:0] {IDLE, SETTLE, RUN, ROOM, SEND, CHOOSE} state_e;
   state_e state_q;
-  logic [1:0] flags_left_q;
+  logic [4:0] settle_left_q;
   logic [WORD_BITS-1:0] word_q;
   logic kernel_start_q, kernel_done, fresh_q, room;
   logic [14:0] code_q;
@@ -74,14 +76,14 @@
     kernel_start_q <= 1'b0;
     case (state_q)
       IDLE: if (start) begin
-        state_q <= FLAGS;
+        state_q <= SETTLE;
         fresh_q <= fresh;
         code_q <= 15'(code);
-        flags_left_q <= 2'(FLAGS_CYCLES);
+        settle_left_q <= 5'(SETTLE_CYCLES);
       end
-      FLAGS: begin
-        flags_left_q <= flags_left_q - 1'b1;
-        if (flags_left_q == '0) begin
+      SETTLE: begin
+        settle_left_q <= settle_left_q - 1'b1;
+        if (settle_left_q == '0) begin
           state_q <= RUN;
           kernel_start_q <= 1'b1;
         end

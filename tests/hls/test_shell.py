@@ -36,6 +36,7 @@ FEW_TESTS = (
     "last_missing",
     "generate_stop",
     "sample_with_temperature",
+    "seed_right_before",
 )
 
 
