@@ -25,7 +25,7 @@ test: venv ## every check and every test, with results in build/test/junit.xml
 	@$(MAKE) --no-print-directory lint
 	@mkdir -p build/test
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile -m "not nightly" \
-	  --junit-xml=build/test/junit.xml $(ARGS)
+	  --junit-xml=build/test/junit.xml --records build/test $(ARGS)
 
 nightly: venv ## the tests that take too long for every run; figures in build/nightly
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile -m nightly --shuffle --records build/nightly $(ARGS)

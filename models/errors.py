@@ -13,6 +13,15 @@ from pathlib import Path
 _ERROR_LINE = re.compile(r"\b(?:error|fatal)\b", re.I)
 #: What a shell, env or make says of a program that is not there.
 _MISSING = re.compile(r"^\S+: .*(?:\bnot found|No such file or directory)$")
+#: Debian's package of a program.
+PACKAGES = {
+    **{name: name for name in ("g++", "make", "perl", "iverilog", "gtkwave")},
+    "c++": "g++",
+    "vvp": "iverilog",
+    "ar": "binutils",
+    "as": "binutils",
+    "ld": "binutils",
+}
 _LONGEST = 300  # characters of a tool's line that are repeated
 
 
@@ -44,10 +53,15 @@ def require_package(name: str) -> Path:
     return Path(spec.origin).parent
 
 
+def installs(program: str) -> str:
+    """The command that installs a program of :data:`PACKAGES` on Debian."""
+    return f"apt-get install {PACKAGES[program]}"
+
+
 def first_error(log: Path, start: int = 0, error: re.Pattern[str] = _ERROR_LINE) -> str:
     """What a tool that failed says itself: the first line of its log with an error, or else its last line.
 
-    Of a program that it has not found, also who says how to get it.
+    Of a program that it has not found, also what installs it.
 
     Args:
         start: where in the log it began to write, in bytes.
@@ -57,6 +71,9 @@ def first_error(log: Path, start: int = 0, error: re.Pattern[str] = _ERROR_LINE)
     lines = [line.strip() for line in text.splitlines()]
     found = next((line for line in lines if error.search(line) or _MISSING.search(line)), None)
     if found and not error.search(found):
+        missing = next((word for word in re.split(r"[\s:'\"‘’]+", found)[::-1] if word in PACKAGES), None)
+        if missing:
+            return f"{found} (on Debian: {installs(missing)})"
         return f"{found} ('zynq-lstm doctor' says what installs a missing program)"
     said = found or next((line for line in reversed(lines) if line), "nothing")
     return said if len(said) <= _LONGEST else f"{said[:_LONGEST]}..."

@@ -59,6 +59,7 @@ def command(
     from models.freeze import freeze
     from models.store import write_json
     from scripts.engines import trace
+    from sim.simulator import require
     from sim.trace import compare
 
     engines = (engine_a, engine_b)
@@ -66,6 +67,9 @@ def command(
         raise UserError(f"{engine_a} is one engine; give two of {', '.join(ENGINES)}")
     if rtl_project and not set(engines) & set(SIMULATORS):
         raise UserError(f"--rtl-project is for {' and '.join(SIMULATORS)}, not for {' and '.join(engines)}")
+    for engine in engines:
+        if engine in SIMULATORS:
+            require(SIMULATORS[engine])
     loaded = load_quantized(checkpoint)
     network = freeze(loaded)
     codes = text_codes(network.vocabulary, text, text_file, characters)

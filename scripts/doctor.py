@@ -19,7 +19,7 @@ from pathlib import Path
 
 import click
 
-from models.errors import CheckError
+from models.errors import CheckError, installs
 from scripts.bootstrap import SetupError, check_path
 
 PROJECT = "zynq-lstm"
@@ -57,17 +57,17 @@ PROGRAMS = (
         ("g++",),
         ("--version",),
         "HLS C++, and no simulation of the RTL",
-        "apt-get install g++",
+        installs("g++"),
         True,
     ),
     Program(
         ("make",),
         ("--version",),
         "make demo, test, train, and no building with Verilator",
-        "apt-get install make",
+        installs("make"),
         True,
     ),
-    Program(("iverilog",), ("-V",), "second simulator (--simulator icarus)", "apt-get install iverilog"),
+    Program(("iverilog",), ("-V",), "second simulator (--simulator icarus)", installs("iverilog")),
     Program(
         ("vitis_hls", "vitis-run"),
         (),
@@ -79,7 +79,7 @@ PROGRAMS = (
         ("surfer", "gtkwave"),
         (),
         "viewer for the waveforms that --waves writes",
-        "apt-get install gtkwave",
+        installs("gtkwave"),
     ),
 )
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from models.errors import CheckError, UserError, require_package
+from models.errors import CheckError, require_package
 from scripts.options import json_option, output_option
-from sim.simulator import SIMULATORS, available
+from sim.simulator import SIMULATORS, require
 
 if TYPE_CHECKING:
     from sim.random_networks import Case
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 @click.option(
     "--simulator",
     type=click.Choice(SIMULATORS),
-    default="icarus",
+    default=SIMULATORS[0],
     show_default=True,
-    help="Icarus builds a small network in a second, Verilator in half a minute.",
+    help="Verilator builds a small network in some seconds, Icarus (Debian's package iverilog) in one.",
 )
 @click.option("--keras/--no-keras", default=True, show_default=True, help="The quantized Keras model, too.")
 @click.option(
@@ -66,8 +66,7 @@ def command(
     require_package("hypothesis")
     from sim.random_networks import Case, Engines, search
 
-    if not available(simulator):
-        raise UserError(f"simulator {simulator} is not installed; --simulator has another")
+    require(simulator)
     engines = Engines(output, simulator, hls, keras)
     if replay:
         case = Case.load(replay)

@@ -37,6 +37,7 @@ def command(
     from scripts.flow.show import plan
     from scripts.flow.stages import STAGES
     from scripts.tables import show
+    from sim.simulator import require
 
     pipeline = Pipeline(load(config, changes), STAGES)
     forced = {pipeline.named(name).name for name in force}
@@ -45,6 +46,8 @@ def command(
     for name in force:
         if pipeline.named(name) not in stages:
             raise UserError(f"--force {name}: that stage is behind --until {last.name} and would not run")
+    if any(stage.name == "simulate" and pipeline.state(stage, forced).word != "done" for stage in stages):
+        require(pipeline.flow.config.verification.simulator)
     console = Console()
     if dry_run:
         show(plan([s for s in pipeline.states(forced) if s.stage in stages]), console)

@@ -17,7 +17,7 @@ from scripts.options import (
     text_options,
 )
 from sim.sampling import TEMPERATURE, check_seed, temperature_to_raw
-from sim.simulator import SIMULATORS
+from sim.simulator import SIMULATORS, require
 
 PIECE = 1000  # characters scored as one sequence: a bound on memory
 
@@ -110,6 +110,7 @@ def command(
         raise UserError("--netlist, --hls and --exported exclude each other")
     if (with_hls or exported) and (waves or simulator != "verilator"):
         raise UserError("--hls and --exported run on Verilator, without waveforms")
+    require(simulator)
     raw, seed = temperature_to_raw(temperature), check_seed(seed)
     loaded = load_quantized(checkpoint)
     network = freeze(loaded)

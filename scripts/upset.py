@@ -11,6 +11,7 @@ import click
 from models.errors import UserError
 from scripts.options import checkpoint_option, json_option, output_option
 from sim.sampling import TEMPERATURE, check_seed, temperature_to_raw
+from sim.simulator import SIMULATORS, require
 
 
 @click.command(name="upset")
@@ -42,7 +43,14 @@ from sim.sampling import TEMPERATURE, check_seed, temperature_to_raw
     type=click.IntRange(0),
     default=2,
     show_default=True,
-    help="Flips of each signal of each layer on the RTL of a small network (Icarus), which must do the same.",
+    help="Flips of each signal of each layer on the RTL of a small network, which must do the same.",
+)
+@click.option(
+    "--simulator",
+    type=click.Choice(SIMULATORS),
+    default=SIMULATORS[0],
+    show_default=True,
+    help="Of that RTL.",
 )
 @click.option("--seed", default=1, show_default=True)
 @output_option("build/upset", "Folder of the RTL.")
@@ -84,6 +92,7 @@ def _measure(
     horizon: int,
     temperature: float,
     rtl: int,
+    simulator: str,
     seed: int,
     output: Path,
 ) -> dict[str, Any]:
@@ -100,7 +109,6 @@ def _measure(
     from sim import records, upsets
     from sim.mutants import small_design
     from sim.rtl import Rtl
-    from sim.simulator import available
     from sim.upsets.rtl import compare
     from sim.upsets.state import PREFIX, STATE_SIGNALS, measure_state
     from sim.upsets.weights import measure_weights, weight_names
@@ -108,8 +116,8 @@ def _measure(
     raw = temperature_to_raw(temperature)
     check_seed(seed)
     check_seed(seed + windows)
-    if rtl and not available("icarus"):
-        raise UserError("Icarus Verilog is not installed; --rtl 0 leaves the RTL out")
+    if rtl:
+        require(simulator)
     network = freeze(load_quantized(checkpoint))
     design = Design(network, fitting_array(network.spec))
     held_out = load_corpus().with_vocabulary(network.vocabulary).split().part("validation")
@@ -142,7 +150,7 @@ def _measure(
         weights=weights,
     )
     if rtl:
-        small = Rtl.build(small_design(seed), output, simulator="icarus")
+        small = Rtl.build(small_design(seed), output, simulator=simulator, quick=True, upsets=True)
         record["rtl"] = compare(small, rtl, seed)
     return record
 

@@ -57,7 +57,7 @@ ROBUSTNESS: Mapping[str, Figure] = {
     "odd_paths": Figure(ODD_PATHS, "", ("tried", "passed")),
     "specs": Figure(SPECS, "", ("checked", "disagreements"), number="specs_checked"),
     "interruptions": Figure(INTERRUPTIONS, "", ("tried", "hung", "orphans")),
-    "skipped_tests": Figure(SKIPPED, "", ("skipped",), number="skipped_tests"),
+    "skipped_tests": Figure(SKIPPED, "", ("count", "tests"), number="skipped_tests"),
 }
 #: Kind of record -> the modules that were measured, or that measured, and files that count besides.
 MEASURED: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {

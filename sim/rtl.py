@@ -128,9 +128,13 @@ class Rtl:
         simulator: str = "verilator",
         waves: bool = False,
         coverage: bool = False,
+        quick: bool = False,
+        upsets: bool = False,
         project: Path | None = None,
     ) -> Rtl:
         """Write the project to ``folder/rtl`` and build it; or copy ``project``, which may have been changed.
+
+        Other arguments are those of :func:`sim.simulator.build`.
 
         Raises:
             UserError: if ``project`` was written for another network or array, or has other modules.
@@ -138,7 +142,8 @@ class Rtl:
         written, network_file = _write(design, folder)
         if project:
             _copy(project, written)
-        return cls(design, network_file, build(written, simulator, waves=waves, coverage=coverage))
+        options = {"waves": waves, "coverage": coverage, "quick": quick, "upsets": upsets}
+        return cls(design, network_file, build(written, simulator, **options))
 
     @classmethod
     def build_netlist(

@@ -7,6 +7,7 @@ import contextlib
 import importlib.util
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -17,13 +18,16 @@ from pathlib import Path
 
 from hls.generate import TOP as TOP
 from hls.synthesis import cell_models
-from models.errors import CheckError, UserError, first_error, require_package
+from models.errors import CheckError, UserError, first_error, installs, require_package
 from models.store import if_full, write_text
 from sim.links import Links
 
 SIMULATORS = ("verilator", "icarus")
 CELLS = Path(__file__).parent / "cells"
 COVERAGE_SIGNALS = Path(__file__).parent / "coverage.vlt"
+SHELL_LINT = Path(__file__).parent / "shell" / "lint.vlt"
+UPSET_MEMORIES = Path(__file__).parent / "upsets.vlt"
+OBJECT_CACHE = Path(__file__).parent / "objcache.py"
 WAVES = "waves.fst"  # of a run, in its folder
 UNFINISHED = "unfinished"  # in the folder of a build that has begun, and not ended well
 CODE_COVERAGE = "coverage.dat"  # of a run, in its folder, as Verilator writes it
@@ -107,6 +111,8 @@ def build(
     waves: bool = False,
     trace: bool = True,
     coverage: bool = False,
+    quick: bool = False,
+    upsets: bool = False,
 ) -> Simulator:
     """Build ``project`` (a folder that hls.generate filled) unless an equal build is there.
 
@@ -115,20 +121,29 @@ def build(
         waves: able to write an FST waveform; slower.
         trace: with the monitors that record every signal.
         coverage: with code coverage, and the signals that the bench counts coverage by (Verilator); slower.
+        quick: quickly, for short runs of small designs, which take several times longer then (Verilator).
+        upsets: so that a bench can write to memories, as :mod:`sim.bench.upsets` does (Icarus always can).
 
     Raises:
         UserError: if the simulator is not there or does not accept the sources.
     """
     project = project.resolve()
 
-    with_coverage = coverage and name == "verilator"
+    options, kind, marks = _RTL_OPTIONS, "", []
+    if name == "verilator":
+        if coverage:
+            options, kind, marks = _COVERAGE_OPTIONS, "-coverage", [COVERAGE_SIGNALS]
+        elif quick:
+            options, kind = _QUICK_OPTIONS, "-quick"
+        if upsets:
+            kind, marks = f"{kind}-upsets", [*marks, UPSET_MEMORIES]
 
     def sources(links: Links) -> list[str]:
-        counted = links.files("sim", [COVERAGE_SIGNALS]) if with_coverage else []
-        return [*(["-DZYNQ_LSTM_TRACE"] if trace else []), *counted, *_verilog(links, project)]
+        marked = links.files("sim", marks)
+        return [*(["-DZYNQ_LSTM_TRACE"] if trace else []), *marked, *_verilog(links, project)]
 
-    options = _COVERAGE_OPTIONS if with_coverage else _RTL_OPTIONS
-    return _build(project, name, waves, sources, options, coverage=with_coverage)
+    with_coverage = coverage and name == "verilator"
+    return _build(project, name, waves, sources, options, kind, coverage=with_coverage)
 
 
 def build_shell(
@@ -155,9 +170,11 @@ def build_shell(
         # Verilator puts C++ files' own folders into its makefile, whatever the links to them are called.
         compiled = [links.to(path.name, path.resolve()) for path in sources if path.suffix == ".cpp"]
         read = links.files("sources", [path.resolve() for path in sources if path.suffix != ".cpp"])
-        return [*options, *linked, *_verilog(links, project), *compiled, *read]
+        lint = links.files("sim", [SHELL_LINT])
+        return [*options, *lint, *linked, *_verilog(links, project), *compiled, *read]
 
-    return _build(project, "verilator", False, arguments, (*_RTL_OPTIONS, "-Wno-lint"))
+    # A port of theirs that the map forgets would float: an error, unlike what else Verilator finds.
+    return _build(project, "verilator", False, arguments, (*_QUICK_OPTIONS, "-Werror-PINMISSING"))
 
 
 def build_netlist(netlist: Path, name: str = "verilator", *, waves: bool = False) -> Simulator:
@@ -199,14 +216,15 @@ def _build(
     waves: bool,
     sources: Callable[[Links], list[str]],
     verilator_options: Sequence[str],
+    kind: str = "",
     coverage: bool = False,
 ) -> Simulator:
-    """Build in a folder beside the sources'; ``sources`` are arguments, with files named through links."""
-    if name not in SIMULATORS:
-        raise UserError(f"unknown simulator {name!r}; legal are {', '.join(SIMULATORS)}")
-    if not available(name):
-        raise UserError(f"simulator {name} is not installed; 'zynq-lstm doctor' says how to")
-    build_dir = folder.parent / f"{folder.name}-{name}{'-waves' * waves}{'-coverage' * coverage}"
+    """Build in a folder beside the sources'; ``sources`` are arguments, with files named through links.
+
+    Options of one ``kind``, which is part of that folder's name, are equal.
+    """
+    require(name)
+    build_dir = folder.parent / f"{folder.name}-{name}{'-waves' * waves}{kind}"
     # A tool that is killed may leave half a file, which looks as good as new to the next one.
     unfinished = build_dir / UNFINISHED
     if unfinished.exists():
@@ -273,12 +291,12 @@ _COVERAGE_OPTIONS = (
     *("--x-assign", "fast", "--x-initial", "fast", "--coverage-line", "--coverage-toggle"),
     *("-MAKEFLAGS", "OPT_FAST=-O1 OPT_GLOBAL=-O1"),
 )
-# Undefined bits are random, since nothing may depend on them. Compiling takes longer than what is simulated;
-# one file without precompiled headers, up to thousands of cells, is what compiles fastest.
-_NETLIST_OPTIONS = (
-    *("--x-assign", "unique", "--x-initial", "unique"),
-    *("--output-split", "200000", "-MAKEFLAGS", "OPT_FAST=-O0 OPT_GLOBAL=-O0"),
-)
+# Compiling takes longer than what is simulated; one file without precompiled headers, up to thousands of
+# cells, is what compiles fastest.
+_SHORT_RUN = ("--output-split", "200000", "-MAKEFLAGS", "OPT_FAST=-O0 OPT_GLOBAL=-O2")
+_QUICK_OPTIONS = ("--x-assign", "fast", "--x-initial", "fast", *_SHORT_RUN)
+# Undefined bits are random, since nothing may depend on them.
+_NETLIST_OPTIONS = ("--x-assign", "unique", "--x-initial", "unique", *_SHORT_RUN)
 
 
 def _verilator(root: str, sources: list[str], links: Links, waves: bool, options: Sequence[str]) -> list[str]:
@@ -334,6 +352,24 @@ def available(name: str) -> bool:
     return shutil.which("iverilog") is not None
 
 
+def require(name: str) -> None:
+    """Check that a simulator is one of SIMULATORS, and installed.
+
+    Raises:
+        UserError: it is not; the message says what installs it.
+    """
+    if name not in SIMULATORS:
+        raise UserError(f"unknown simulator {name!r}; legal are {', '.join(SIMULATORS)}")
+    if available(name):
+        return
+    if name == "verilator":
+        verilator_root()
+    raise UserError(
+        f"simulator {name} is not installed; on Debian: {installs('iverilog')}. "
+        "verilator, which comes with zynq-lstm, does without"
+    )
+
+
 def verilator_root() -> Path:
     """Folder of the Verilator that comes as a Python package.
 
@@ -352,12 +388,21 @@ def _environment(name: str) -> Iterator[None]:
         os.environ["VERILATOR_ROOT"] = str(root)
         os.environ["PATH"] = os.pathsep.join([str(root / "bin"), os.environ.get("PATH", os.defpath)])
         os.environ.setdefault("MAKEFLAGS", f"-j{os.cpu_count() or 1}")
+        os.environ.setdefault("OBJCACHE", _object_cache())
     os.environ["PYTHONPATH"] = os.pathsep.join(p for p in sys.path if p)
     try:
         yield
     finally:
         os.environ.clear()
         os.environ.update(before)
+
+
+def _object_cache() -> str:
+    """What make calls the compiler through, as text of a makefile."""
+    from platformdirs import user_cache_path
+
+    folder = user_cache_path("zynq-lstm") / "verilator"
+    return shlex.join([sys.executable, "-I", "-S", str(OBJECT_CACHE), str(folder)]).replace("$", "$$")
 
 
 def _check(results: Path, log: Path) -> Path:

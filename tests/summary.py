@@ -3,6 +3,7 @@
 
 Comparisons are counted where all of them go through: runs of the bench (their reports) and
 :func:`sim.trace.compare`. Counts travel with the tests' reports, so that they add up under pytest-xdist.
+A test that is skipped for a reason that is not in :data:`tests.skips.LEGAL` makes the run fail.
 """
 
 from __future__ import annotations
@@ -18,13 +19,18 @@ from typing import Any
 import pytest
 
 import sim.trace
+from models.store import write_json
+from sim import records
 from sim.bench.components import REPORT_FILE
 from sim.simulator import Simulator
+from tests.skips import LEGAL
 
 SEED = int(os.environ.get("ZYNQ_LSTM_TEST_SEED", "20150331"))
 PROPERTY = "compared"
 COUNTS = ("characters", "values", "mismatches")
-COLUMNS = ("tests", "failed", "simulations", *COUNTS, "seconds")
+PROCESSOR = "processor seconds"  # of the test, its fixtures and the programs that they ran
+COLUMNS = ("tests", "skipped", "failed", "simulations", *COUNTS, "seconds", "CPU min")
+UNLISTED_SKIP = 1  # exit status of a run with such a test: as if it had failed
 tally: Counter[str] = Counter()  # of the test that runs
 
 
@@ -59,14 +65,29 @@ def _counted_compare(compare: Callable[..., sim.trace.Comparison]) -> Callable[.
 
 
 @pytest.hookimpl(hookwrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+def pytest_runtest_protocol() -> Iterator[None]:
+    tally.clear()
+    tally[_BEGUN] = _processor_seconds()
+    yield
+
+
+_BEGUN = "begun"
+
+
+def _processor_seconds() -> float:
+    """Of this process and of all its children that have ended."""
+    return sum(os.times()[:4])
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
     outcome = yield
     report = outcome.get_result()  # type: ignore[attr-defined]
-    if tally:
-        counts = {name: tally[name] for name in ("simulations", *COUNTS)}
+    if call.when == "teardown":  # the last phase
+        counts: dict[str, float] = {name: tally[name] for name in ("simulations", *COUNTS)}
+        counts[PROCESSOR] = round(_processor_seconds() - tally[_BEGUN], 2)
         item.user_properties.append((PROPERTY, counts))  # in the JUnit XML, too
         report.user_properties = item.user_properties
-        tally.clear()
 
 
 def rows(reports: Iterable[Any]) -> dict[str, Counter[str]]:
@@ -77,21 +98,67 @@ def rows(reports: Iterable[Any]) -> dict[str, Counter[str]]:
     for report in reports:
         row = found.setdefault(report.nodeid.partition("::")[0], Counter())
         row["seconds"] += report.duration
+        row["skipped"] += report.outcome == "skipped"
         if report.when != "teardown":
             continue
         row.update({"tests": 1, "failed": report.nodeid in failed})
         for name, counts in report.user_properties:  # of all phases
             if name == PROPERTY:
-                row.update({**counts, "mismatches": counts["mismatches"] * (report.nodeid in failed)})
+                counts = {**counts, "mismatches": counts["mismatches"] * (report.nodeid in failed)}
+                row["CPU min"] += counts.pop(PROCESSOR) / 60
+                row.update(counts)
     return found
 
 
-def pytest_terminal_summary(terminalreporter: Any) -> None:
+def skipped(reports: Iterable[Any]) -> dict[str, list[str]]:
+    """Names of the tests that were skipped, by reason."""
+    found: dict[str, list[str]] = {}
+    for report in reports:
+        if report.skipped and not hasattr(report, "wasxfail"):
+            reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+            found.setdefault(reason.removeprefix("Skipped: "), []).append(report.nodeid)
+    return found
+
+
+def record(reports: Iterable[Any]) -> dict[str, Any]:
+    """How many of how many tests were skipped, and why."""
+    reports = list(reports)
+    reasons = {reason: len(names) for reason, names in skipped(reports).items()}
+    tests = len({report.nodeid for report in reports})
+    return records.new(records.SKIPPED, SEED, tests=tests, count=sum(reasons.values()), reasons=reasons)
+
+
+def _reports(terminalreporter: Any) -> list[pytest.TestReport | pytest.CollectReport]:
+    kinds = (pytest.TestReport, pytest.CollectReport)
     some = (report for reports in terminalreporter.stats.values() for report in reports)
-    found = rows(report for report in some if isinstance(report, pytest.TestReport))
+    return [report for report in some if isinstance(report, kinds)]
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is None or hasattr(session.config, "workerinput"):
+        return  # another process sums up
+    reports = _reports(reporter)
+    if session.exitstatus == pytest.ExitCode.OK and skipped(reports).keys() - LEGAL.keys():
+        session.exitstatus = UNLISTED_SKIP
+    folder: Path | None = session.config.getoption("--records", None)
+    if folder and reports:
+        write_json(records.path(records.SKIPPED, folder), record(reports))
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    reports = _reports(terminalreporter)
+    found = rows(report for report in reports if isinstance(report, pytest.TestReport))
     total: Counter[str] = sum(found.values(), Counter())
     terminalreporter.section(f"what was compared, seed {SEED}")
     write = terminalreporter.write_line
     write(f"{'':44}" + "".join(f"{name:>13}" for name in COLUMNS))
     for name, row in (*sorted(found.items()), ("total", total)):
-        write(f"{name:44}" + "".join(f"{row[column]:>13,.0f}" for column in COLUMNS))
+        cells = (f"{row[column]:>13,.{2 * (column == 'CPU min')}f}" for column in COLUMNS)
+        write(f"{name:44}" + "".join(cells))
+    for reason, names in skipped(reports).items():
+        listed = "" if reason in LEGAL else "; this reason is not in tests/skips.py, so the run fails"
+        write(f"skipped {len(names)}: {reason}{listed}")
+        for name in names if listed else ():
+            write(f"  {name}")

@@ -29,7 +29,6 @@ from sim import records
 from sim.bench.bad_inputs import CASES
 from sim.random_networks import Case
 from sim.rtl import Rtl
-from tests.machine import needs_icarus
 from tests.networks import save_checkpoint, small_spec, with_weights
 
 
@@ -64,12 +63,11 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str | None]:
     """All cases in one simulation."""
     network = with_weights(small_spec("w8a8", 6, (3, 4)), np.random.default_rng(0))
     design = Design(network, Array(2, 2, 2, 1))
-    return Rtl.build(design, tmp_path_factory.mktemp("bad"), simulator="icarus").bad_inputs()
+    return Rtl.build(design, tmp_path_factory.mktemp("bad"), quick=True).bad_inputs()
 
 
 @pytest.mark.rtl
 @pytest.mark.slow
-@needs_icarus
 @pytest.mark.parametrize("name", CASES)
 def test_streams_and_registers(name: str, answers: dict[str, str | None], tally: Tally) -> None:
     kind, _ = CASES[name]

@@ -25,8 +25,8 @@ from models.store import LOCK_FILE, claim
 from sim import simulator
 from sim.rtl import Rtl, write_project
 from sim.simulator import UNFINISHED, build
-from tests.machine import needs_icarus
 from tests.networks import small_spec, with_weights
+from tests.skips import NAME_SPACES
 
 ROOT = Path(__file__).parent.parent
 
@@ -138,18 +138,17 @@ from pathlib import Path
 from sim.rtl import Rtl
 from tests.test_interrupted import small_design
 print("ready", flush=True)
-Rtl.build(small_design(), Path(sys.argv[1]), simulator="icarus")
+Rtl.build(small_design(), Path(sys.argv[1]), quick=True)
 """
 
 
 @pytest.mark.rtl
 @pytest.mark.slow
-@needs_icarus
 def test_killed_build_is_completed(tmp_path: Path, seed: int) -> None:
     rng = random.Random(seed)
     for _ in range(3):
-        run_and_kill(BUILD, tmp_path, after=rng.uniform(0, 1))
-    rtl = Rtl.build(small_design(), tmp_path, simulator="icarus")
+        run_and_kill(BUILD, tmp_path, after=rng.uniform(0, 4))
+    rtl = Rtl.build(small_design(), tmp_path, quick=True)
     assert rtl.score([1, 2, 3]).report["mismatches"] == 0
 
 
@@ -203,7 +202,7 @@ def can_unshare() -> bool:
     return subprocess.run([*UNSHARE, "true"], capture_output=True).returncode == 0
 
 
-@pytest.mark.skipif(not can_unshare(), reason="no user name spaces here")
+@pytest.mark.skipif(not can_unshare(), reason=NAME_SPACES)
 def test_full_disk_is_said_in_one_line(tmp_path: Path) -> None:
     done = subprocess.run(
         [*UNSHARE, "sh", "-c", FULL, "sh", str(tmp_path), sys.executable],

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import runpy
 import subprocess
@@ -11,6 +12,8 @@ from pathlib import Path
 
 import pytest
 import yaml
+
+from tests.skips import NO_GIT
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE_SUFFIXES = {".py", ".sv", ".svh", ".v", ".vh", ".h", ".hpp", ".cpp", ".tcl"}
@@ -30,7 +33,7 @@ REGISTRIES = ["py" + "pi.org", "python" + "hosted.org", "index" + "-url", "find"
 def tracked_files() -> list[Path]:
     done = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=False)
     if done.returncode != 0:
-        pytest.skip("not a git work tree")
+        pytest.skip(NO_GIT)
     paths = [ROOT / name for name in done.stdout.split("\0") if name]
     return [p for p in paths if p.is_file()]
 
@@ -142,7 +145,7 @@ def test_the_openrtl_backend_is_announced_to_hls4ml():
 def test_continuous_integration_runs_what_a_person_runs():
     script = ROOT / ".ci" / "run"
     assert script.stat().st_mode & 0o111, "not executable"
-    assert script.read_text().rstrip().endswith("make test")
+    assert script.read_text().rstrip().endswith('exec make "${@:-test}"')
 
 
 def test_the_picture_of_the_flow_is_the_drawn_one():
@@ -170,3 +173,33 @@ def test_every_data_file_of_a_package_is_installed_with_it():
         if path.relative_to(ROOT).parts[0] in PACKAGES and path.suffix not in suffixes | {".py", ".md"}
     ]
     assert not left_out, "add their suffixes to package-data"
+
+
+SHOWN = """all:
+\t@echo $$PATH; for p in make g++ perl python3 git iverilog tclsh; do command -v $$p; done; true
+"""
+
+
+def test_continuous_integration_has_no_more_than_the_readme_names(tmp_path: Path) -> None:
+    """A program that a developer has put on the PATH is not there; what the README names is."""
+    for name in ("iverilog", "tclsh"):
+        (tmp_path / name).write_text("#!/bin/sh\n")
+        (tmp_path / name).chmod(0o755)
+    (tmp_path / "shown.mk").write_text(SHOWN)
+    (tmp_path / "copy" / ".ci").mkdir(parents=True)
+    script = tmp_path / "copy" / ".ci" / "run"
+    script.write_bytes((ROOT / ".ci" / "run").read_bytes())
+    done = subprocess.run(
+        ["bash", script, "--no-print-directory", "-f", tmp_path / "shown.mk"],
+        env=os.environ | {"PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+    )
+    folder = tmp_path / "copy" / "build" / "ci" / "bin"
+    assert (done.returncode, done.stderr) == (0, "")
+    found = [str(folder), *(f"{folder}/{name}" for name in ("make", "g++", "perl", "python3", "git"))]
+    assert done.stdout.splitlines() == found
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    (needed,) = re.findall(r"--need (.*)", (ROOT / "Makefile").read_text(encoding="utf-8"))
+    assert needed.split() == ["g++", "make", "perl"]
+    assert all(f"`{name}`" in readme for name in needed.split())

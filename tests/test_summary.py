@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -16,16 +17,21 @@ from sim.fixed import Raw
 from sim.reference import Reference
 from tests import summary
 from tests.networks import small_spec, with_weights
-from tests.summary import PROPERTY, rows
+from tests.skips import ICARUS, LEGAL
+from tests.summary import PROCESSOR, PROPERTY, rows
 
 
 def reports(nodeid: str, failed: bool = False, **counts: int) -> list[Any]:
-    properties = [(PROPERTY, {"simulations": 1, "mismatches": 0, **counts})] if counts else []
+    properties = (
+        [(PROPERTY, {"simulations": 1, "mismatches": 0, PROCESSOR: 30.0, **counts})] if counts else []
+    )
     return [
         SimpleNamespace(
             nodeid=nodeid,
             when=when,
             failed=failed and when == "call",
+            skipped=False,
+            outcome="passed",
             duration=1.5,
             user_properties=[("other", 1), *properties],
         )
@@ -49,6 +55,8 @@ def test_each_test_counts_once() -> None:
         "values": 150,
         "mismatches": 0,
         "seconds": 9.0,
+        "skipped": 0,
+        "CPU min": 1.0,
     }
     assert found["b.py"]["tests"] == 1 and not found["b.py"]["simulations"]
 
@@ -70,11 +78,61 @@ def test_comparisons_are_counted(rng: np.random.Generator) -> None:
     assert summary.tally["characters"] == before + 3
 
 
+def run_pytest(code: str, folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    """Run a module of tests in a process of its own."""
+    (folder / "test_given.py").write_text(code)
+    command = [sys.executable, "-m", "pytest", "-p", "tests.summary", "-p", "no:cacheprovider", *options]
+    root = Path(summary.__file__).parent.parent
+    return subprocess.run([*command, str(folder)], cwd=root, capture_output=True, text=True)
+
+
 def test_a_module_that_cannot_be_imported_is_named(tmp_path: Path) -> None:
     """Its report has no duration, and is none of a test's."""
-    (tmp_path / "test_broken.py").write_text("import nothing_of_that_name\n")
-    command = [sys.executable, "-m", "pytest", "-p", "tests.summary", "-p", "no:cacheprovider"]
-    root = Path(summary.__file__).parent.parent
-    done = subprocess.run([*command, str(tmp_path)], cwd=root, capture_output=True, text=True, timeout=60)
+    done = run_pytest("import nothing_of_that_name\n", tmp_path)
     assert done.returncode == 2 and not done.stderr
     assert "No module named 'nothing_of_that_name'" in done.stdout and "\ntotal" in done.stdout
+
+
+SKIPS = """
+import pytest
+from tests.skips import ICARUS
+@pytest.mark.skipif(True, reason=ICARUS)
+def test_listed(): pass
+@pytest.mark.skipif(LAZY, reason="no time today")
+def test_unlisted(): sum(range(50_000_000))
+"""
+
+
+def test_a_skip_for_a_reason_that_is_not_listed_fails_the_run(tmp_path: Path) -> None:
+    """With one process and with several."""
+    for options in ([], ["-n", "1"]):
+        done = run_pytest(SKIPS.replace("LAZY", "True"), tmp_path, *options)
+        assert done.returncode == 1, done.stdout
+        assert "skipped 1: no time today; this reason is not in tests/skips.py" in done.stdout
+        assert f"skipped 1: {ICARUS}\n" in done.stdout and "::test_unlisted" in done.stdout
+    done = run_pytest(SKIPS.replace("LAZY", "False"), tmp_path)
+    assert done.returncode == 0, done.stdout
+
+
+def test_skipped_tests_are_written_down(tmp_path: Path) -> None:
+    """With --records, which the tests' own conftest.py knows."""
+    (tmp_path / "conftest.py").write_text(
+        "from pathlib import Path\ndef pytest_addoption(parser): parser.addoption('--records', type=Path)\n"
+    )
+    places = {"--records": tmp_path / "records", "--confcutdir": tmp_path, "--rootdir": tmp_path}
+    options = [str(word) for pair in places.items() for word in pair]
+    done = run_pytest(SKIPS.replace("LAZY", "False"), tmp_path, *options)
+    assert done.returncode == 0, done.stdout
+    found = json.loads((tmp_path / "records" / "skipped_tests.json").read_text())
+    assert (found["kind"], found["tests"], found["count"]) == ("skipped tests", 2, 1)
+    assert found["reasons"] == {ICARUS: 1}
+    (row,) = (line.split() for line in done.stdout.splitlines() if line.startswith("total"))
+    assert row[1:3] == ["2", "1"] and float(row[-1]) > 0  # tests, skipped, minutes of the processor
+
+
+def test_the_list_of_skips_is_short() -> None:
+    """Longer, and nobody reads it; the documentation has it, too."""
+    text = (Path(summary.__file__).parent.parent / "docs" / "verification.md").read_text(encoding="utf-8")
+    assert len(LEGAL) <= 5
+    for reason, where in LEGAL.items():
+        assert f"| {reason} | {where} |" in " ".join(text.split())

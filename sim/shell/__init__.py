@@ -53,6 +53,7 @@ class PortMap:
         code_valid, logits_valid: valid signals beside them (ap_vld), if there are any.
         start, ready, done: the block's handshake.
         tied: other inputs, and the value that each is given.
+        unused: other outputs.
     """
 
     top: str
@@ -67,6 +68,7 @@ class PortMap:
     code_valid: str = ""
     logits_valid: str = ""
     tied: dict[str, int] = field(default_factory=dict)
+    unused: list[str] = field(default_factory=lambda: ["ap_idle"])
 
     @classmethod
     def load(cls, path: Path) -> PortMap:
@@ -85,7 +87,7 @@ class PortMap:
         for name, value in data.items():
             if name not in legal:
                 raise UserError(f"{path}: unknown key {name!r}; legal are {', '.join(legal)}")
-            kind = {"str": str, "int": int}.get(str(legal[name]), dict)
+            kind = {"str": str, "int": int, "list[str]": list}.get(str(legal[name]), dict)
             if not isinstance(value, kind):
                 raise UserError(f"{path}: {name} must be a {kind.__name__}, got {value!r}")
         missing = [name for name in ("top", "code", "logits") if name not in data]
@@ -105,6 +107,7 @@ class PortMap:
             self.code: "code_q",
             **({self.code_valid: "start_q"} if self.code_valid else {}),
             **{name: str(value) for name, value in self.tied.items()},
+            **dict.fromkeys(self.unused, ""),
         }
         codes = [0] if single else range(vocabulary)
         width = "VOCABULARY*LOGIT_BITS" if single else "LOGIT_BITS"

@@ -7,20 +7,25 @@
   localparam int CODE_BITS = WORD_BITS + 2;
   localparam int FIFO_DEPTH = 2 << WORD_BITS;
   localparam int ADDRESS_BITS = 9;
-  localparam int FLAGS_CYCLES = 3;  // until character_control says what becomes of a character that starts
+  // Until character_control says what becomes of a character that starts (3), and until the noise of a seed that
+  // was written right before is ready (20, gumbel_noise); a kernel may be faster than that.
+  localparam int SETTLE_CYCLES = 20;
   localparam int CHOICE_CYCLES = 5;  // character_choice: from a word's number to its logits
 
   // ---- characters; layer 0 has one beat, and its row address is the code
-  logic generate_mode, auto_reset, reset_state, stop, accepted, bad_code, busy, generating;
+  logic generate_mode, auto_reset, reset_state, stop, accepted, bad_code, busy, generating, sequence_open;
   logic [31:0] length, seed;
   logic seed_write, start, fresh, output_score, output_sample, output_last, character_valid, sampled, sampled_last;
   logic [TEMPERATURE_BITS-1:0] temperature;
   logic [ADDRESS_BITS-1:0] code;
   logic [CODE_BITS-1:0] character;
+  logic unused, unused_beat, unused_beat_last, unused_phase;  // one character at a time, in one beat
+  logic [1:0] unused_fresh_by_phase;
+  assign unused = ^{unused_beat, unused_beat_last, unused_phase, unused_fresh_by_phase};
 
-  typedef enum logic [2:0] {IDLE, FLAGS, RUN, ROOM, SEND, CHOOSE} state_e;
+  typedef enum logic [2:0] {IDLE, SETTLE, RUN, ROOM, SEND, CHOOSE} state_e;
   state_e state_q;
-  logic [1:0] flags_left_q;
+  logic [4:0] settle_left_q;
   logic [WORD_BITS-1:0] word_q;
   logic kernel_start_q, kernel_done, fresh_q, room;
   logic [14:0] code_q;
@@ -48,15 +53,16 @@
       .bad_code_o       (bad_code),
       .busy_o           (busy),
       .generating_o     (generating),
+      .open_o           (sequence_open),
       .credit_i         (character_valid),
       .grant_i          (state_q == IDLE),
       .start_o          (start),
-      .beat_o           (),
-      .beat_last_o      (),
+      .beat_o           (unused_beat),
+      .beat_last_o      (unused_beat_last),
       .fresh_o          (fresh),
-      .phase_o          (),
+      .phase_o          (unused_phase),
       .row_address_o    (code),
-      .fresh_by_phase_o (),
+      .fresh_by_phase_o (unused_fresh_by_phase),
       .score_o          (output_score),
       .sample_o         (output_sample),
       .last_o           (output_last),
@@ -70,14 +76,14 @@
     kernel_start_q <= 1'b0;
     case (state_q)
       IDLE: if (start) begin
-        state_q <= FLAGS;
+        state_q <= SETTLE;
         fresh_q <= fresh;
         code_q <= 15'(code);
-        flags_left_q <= 2'(FLAGS_CYCLES);
+        settle_left_q <= 5'(SETTLE_CYCLES);
       end
-      FLAGS: begin
-        flags_left_q <= flags_left_q - 1'b1;
-        if (flags_left_q == '0) begin
+      SETTLE: begin
+        settle_left_q <= settle_left_q - 1'b1;
+        if (settle_left_q == '0) begin
           state_q <= RUN;
           kernel_start_q <= 1'b1;
         end
@@ -229,7 +235,10 @@
       .temperature_o(temperature),
       .busy_i       (busy || !fifo_empty),
       .generating_i (generating),
+      .open_i       (sequence_open),
+      .offered_i    (s_axis_tvalid),
       .accepted_i   (accepted),
-      .bad_code_i   (bad_code)
+      .bad_code_i   (bad_code),
+      .parity_error_i(1'b0)  // the kernel says nothing of its memories
   );
 endmodule

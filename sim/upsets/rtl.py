@@ -57,7 +57,7 @@ def strike(rtl: Rtl, codes: Sequence[int], flips: Mapping[int, Flip]) -> dict[st
     """Score ``codes``, one at a time, with bits flipped before (h: in) some characters; every signal.
 
     Args:
-        rtl: built for Icarus, which lets a bench write to memories.
+        rtl: built with ``upsets``, so that a bench can write to memories.
         flips: by character.
     """
     places = {n: asdict(place(rtl.design, flip, n)) for n, flip in flips.items()}

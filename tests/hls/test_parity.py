@@ -16,7 +16,6 @@ from hls.schedule import Array
 from sim.reference import Reference
 from sim.rtl import Rtl
 from sim.upsets.rtl import Place
-from tests.machine import needs_icarus
 from tests.networks import small_spec, with_weights
 
 INSTANCES = {"weights": "u_dsp_weights", "lut_weights": "gen_tree/u_lut_weights"}
@@ -61,13 +60,12 @@ def test_every_chain_has_even_ones_above_the_same_weights(name: str, seed: int) 
     }
 
 
-@needs_icarus
 @pytest.mark.rtl
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["packed", "in LUTs"])
 def test_flips_are_flagged_and_counted(name: str, tmp_path: Path, rng: np.random.Generator) -> None:
     made = design(name, rng)
-    rtl = Rtl.build(made, tmp_path, simulator="icarus")
+    rtl = Rtl.build(made, tmp_path, quick=True, upsets=True)
     codes = rng.integers(0, 9, 6).tolist()
     flag = registers.bit("ERRORS", "WEIGHT_PARITY")
     expected = Reference(made.network).run(codes)
@@ -95,10 +93,9 @@ def test_flips_are_flagged_and_counted(name: str, tmp_path: Path, rng: np.random
                 assert np.array_equal(struck.logits, expected)
 
 
-@needs_icarus
 @pytest.mark.rtl
 @pytest.mark.slow
 def test_registers_of_an_engine_with_parity(tmp_path: Path, seed: int, rng: np.random.Generator) -> None:
-    rtl = Rtl.build(design("packed", rng), tmp_path, simulator="icarus")
+    rtl = Rtl.build(design("packed", rng), tmp_path, quick=True)
     for test in ("register_map", "strobes"):
         rtl.protocol(test, seed)

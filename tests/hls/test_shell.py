@@ -17,21 +17,36 @@ from hls.schedule import Array
 from models.errors import CheckError, UserError
 from models.network import IntegerNetwork
 from scripts.main import main
+from sim import shell
 from sim.generate import generate
 from sim.reference import Reference
-from sim.rtl import CORNER_TESTS, PROTOCOL_TESTS, Rtl
+from sim.rtl import CORNER_TESTS, PROTOCOL_TESTS, SHELL_ARRAY, Rtl, write_project
 from sim.shell import PortMap
+from sim.simulator import SHELL_LINT
 from tests.hls.hls4ml_networks import keras_model, random_network
+from tests.machine import verilator_lint
 
 SEED = 7
 # There is no schedule behind the shell.
 TESTS = [test for test in PROTOCOL_TESTS + CORNER_TESTS if test != "pace"]
-FEW_TESTS = ("score_with_pauses", "counters", "generate_stop", "sample_with_temperature")
+FEW_TESTS = (
+    "score_with_pauses",
+    "counters",
+    "counts_of_errors",
+    "last_missing",
+    "generate_stop",
+    "sample_with_temperature",
+    "seed_right_before",
+)
 
 
-def parametrized() -> list[object]:
+def parametrized(*left_out: str) -> list[object]:
     """All tests of the bench, most of them nightly."""
-    return [test if test in FEW_TESTS else pytest.param(test, marks=pytest.mark.nightly) for test in TESTS]
+    return [
+        test if test in FEW_TESTS else pytest.param(test, marks=pytest.mark.nightly)
+        for test in TESTS
+        if test not in left_out
+    ]
 
 
 def text_is_the_references(rtl: Rtl, network: IntegerNetwork) -> None:
@@ -191,16 +206,58 @@ def test_exported_rtl_of_another_network_is_found(
 
 @pytest.mark.rtl
 @pytest.mark.slow
-@pytest.mark.nightly
-@pytest.mark.parametrize("test", [t for t in TESTS if t != "counters"])
+@pytest.mark.parametrize("test", parametrized("counters"))
 def test_protocol_of_exported_rtl(exported: tuple[IntegerNetwork, Rtl], test: str, seed: int) -> None:
     """All but the test that sets counters, which takes every character to need equally many cycles."""
     exported[1].protocol(test, seed)
 
 
+# ---- every wire
+
+
+def shell_of(kind: str, folder: Path) -> tuple[Path, list[str]]:
+    """A project of a shell, and what else Verilator must be given: the stand-in, which is not looked at."""
+    network = random_network("w8a8", 11, (6, 5), np.random.default_rng(SEED))
+    kernel, more = shell.text("dpi_kernel.sv"), []
+    if kind == "exported":
+        (folder / "ports.toml").write_text(PORTS)
+        kernel = PortMap.load(folder / "ports.toml").kernel(11)
+        theirs = stand_in(network, folder / "theirs")
+        (folder / "theirs.vlt").write_text(f'`verilator_config\nlint_off -file "{theirs}/*"\n')
+        more = [str(folder / "theirs.vlt"), *map(str, sorted(theirs.glob("*v")))]
+    project = folder / "rtl"
+    write_project(design := Design(network, SHELL_ARRAY), project, shell.project(design, kernel))
+    return project, [str(SHELL_LINT), *more]
+
+
+@pytest.mark.parametrize("kind", ["dpi", "exported"])
+def test_lint_is_clean(kind: str, tmp_path: Path) -> None:
+    """And a wire that is left out is found."""
+    project, more = shell_of(kind, tmp_path)
+    assert verilator_lint(project, *more) == ""
+    engine = project / "lstm_engine.sv"
+    text = engine.read_text()
+    for wire in (".open_o", ".open_i", ".offered_i", ".parity_error_i"):
+        # Nothing but a line of the instance.
+        changed = re.sub(rf"\n *{re.escape(wire)} .*|,\n *{re.escape(wire)}\(.*", "", text)
+        assert changed != text
+        engine.write_text(changed)
+        assert f"missing pin: '{wire[1:]}'" in verilator_lint(project, *more)
+
+
+def test_port_that_the_map_forgets(tmp_path: Path) -> None:
+    """It would float; which one, and where to say so."""
+    network = random_network("w8a8", 11, (6, 5), np.random.default_rng(SEED))
+    theirs = stand_in(network, tmp_path / "theirs")
+    (tmp_path / "ports.toml").write_text(PORTS + "unused = []\n")
+    with pytest.raises(UserError, match=r"could not build .*missing pin: 'ap_idle'"):
+        Rtl.build_exported(network, theirs, PortMap.load(tmp_path / "ports.toml"), tmp_path / "ours")
+
+
 @pytest.mark.parametrize(
     "text, message",
     [
+        ("unused = 3\n", "ports.toml: unused must be a list, got 3"),
         ("top = ", "ports.toml: not TOML"),
         ('top = "a"\ncode = "b"\n', "ports.toml: logits is missing"),
         ('top = "a"\nclok = "b"\n', "ports.toml: unknown key 'clok'; legal are top, code, logits, clock"),

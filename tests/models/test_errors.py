@@ -12,6 +12,10 @@ from models.errors import UserError, first_error
 DOCTOR = "('zynq-lstm doctor' says what installs a missing program)"
 
 
+def debian(package: str) -> str:
+    return f"(on Debian: apt-get install {package})"
+
+
 @pytest.mark.parametrize(
     "log, said",
     [
@@ -22,13 +26,18 @@ DOCTOR = "('zynq-lstm doctor' says what installs a missing program)"
         ("", "nothing"),
         (
             "make: c++: No such file or directory\n%Error: make",
-            f"make: c++: No such file or directory {DOCTOR}",
+            f"make: c++: No such file or directory {debian('g++')}",
         ),
         (
             "./b.sh: line 2: g++: command not found\n\nFailed",
-            f"./b.sh: line 2: g++: command not found {DOCTOR}",
+            f"./b.sh: line 2: g++: command not found {debian('g++')}",
         ),
-        ("/bin/sh: 1: make: not found\n", f"/bin/sh: 1: make: not found {DOCTOR}"),
+        ("/bin/sh: 1: make: not found\n", f"/bin/sh: 1: make: not found {debian('make')}"),
+        (
+            "env: 'perl': No such file or directory",
+            f"env: 'perl': No such file or directory {debian('perl')}",
+        ),
+        ("/bin/sh: 1: vivado: not found\n", f"/bin/sh: 1: vivado: not found {DOCTOR}"),
         (
             "a.cpp:1: fatal error: b.h: No such file or directory",
             "a.cpp:1: fatal error: b.h: No such file or directory",

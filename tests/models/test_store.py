@@ -14,6 +14,7 @@ import pytest
 from models import store
 from models.errors import UserError
 from models.store import atomic_path, content_hash, load_tensors, save_tensors, write_text
+from tests.skips import not_as_root
 
 
 def test_writes_and_replaces(tmp_path: Path) -> None:
@@ -84,7 +85,7 @@ def test_rights_are_those_of_any_new_file(tmp_path: Path) -> None:
         os.umask(before)
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+@not_as_root
 def test_folder_without_write_permission(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_text("old")

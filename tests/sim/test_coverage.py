@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +24,11 @@ from sim.coverage_exclusions import Exclusion
 from sim.coverage_plan import BINS, PLAN
 from sim.reference import Reference
 from sim.rtl import Rtl
-from sim.simulator import available
 from tests.networks import small_spec, with_weights
+from tests.skips import needs_cocotb_coverage
 
 RECORD = records.path(records.COVERAGE)
 VALUE_POINTS = ("saturation", "rounding", "tables", "accumulators", "sums")
-needs_cocotb_coverage = pytest.mark.skipif(sys.version_info < (3, 11), reason="cocotb-coverage has no wheel")
 
 
 def test_bins_are_unique_and_explained() -> None:
@@ -129,11 +127,10 @@ def test_every_exclusion_is_of_rtl_that_there_is() -> None:
 @pytest.mark.rtl
 @pytest.mark.slow
 def test_bench_counts_what_a_test_does(tmp_path: Path, seed: int) -> None:
-    """A small design: what two tests must hit, and what they cannot. On Icarus, which builds in a second."""
+    """A small design: what two tests must hit, and what they cannot."""
     network = with_weights(small_spec("w8a8", 3, (2, 1)), np.random.default_rng(seed), extreme=True)
-    simulator = "icarus" if available("icarus") else "verilator"
     design = Design(network, Array(1, 1, 1, 1))
-    rtl = Rtl.build(design, tmp_path, simulator=simulator, coverage=True)
+    rtl = Rtl.build(design, tmp_path, coverage=True)
     runs = [rtl.cover(test, seed) for test in ("every_transition", "error_bits")]
     hits = [merge_bins([run / COVERAGE_FILE], tmp_path / "merged.yml") for run in runs]
     assert all(hits[0][bin_] for bin_ in BINS if bin_[0] in ("mode", "mode transition"))

@@ -16,17 +16,16 @@ from hls.generate import generate
 from models.errors import CheckError, UserError
 from scripts.main import main
 from sim.random_networks import CASE_FILE, Case, Engines, search
-from tests.machine import needs_icarus
+from sim.simulator import SIMULATORS
 
 
-@needs_icarus
 @pytest.mark.rtl
 @pytest.mark.hls
 @pytest.mark.slow
 @pytest.mark.parametrize("half", [0, 1])
 def test_twenty_networks(half: int, seed: int, tmp_path: Path) -> None:
     """RTL and reference of all, Keras of most, HLS C++ of some."""
-    engines = Engines(tmp_path, "icarus", hls=5, keras=True)
+    engines = Engines(tmp_path, SIMULATORS[0], hls=5, keras=True)
     tried, failed = search(10, seed + half, tmp_path, engines.check)
     assert (tried, failed) == (10, "")
     assert (
@@ -34,11 +33,10 @@ def test_twenty_networks(half: int, seed: int, tmp_path: Path) -> None:
     )
 
 
-@needs_icarus
 @pytest.mark.nightly
 @pytest.mark.timeout(7200)
 def test_two_hundred_networks(seed: int, tmp_path: Path, write_record: Callable[..., None]) -> None:
-    engines = Engines(tmp_path, "icarus", hls=20, keras=True)
+    engines = Engines(tmp_path, SIMULATORS[0], hls=20, keras=True)
     tried, failed = search(200, seed + 2, tmp_path, engines.check)
     write_record(engines.record(tried, failed, seed + 2))
     assert (tried, failed) == (200, "")
@@ -66,7 +64,6 @@ def test_equal_seeds_try_equal_networks(tmp_path: Path, seed: int) -> None:
     assert runs[0] == runs[1] and len(set(runs[0])) > 4
 
 
-@needs_icarus
 @pytest.mark.rtl
 @pytest.mark.slow
 def test_replay(
@@ -92,7 +89,6 @@ def test_replay(
     assert "first: character 0, layer 0, f, unit 0" in capfd.readouterr().err
 
 
-@needs_icarus
 @pytest.mark.rtl
 @pytest.mark.slow
 def test_difference_of_another_engine_is_found(
@@ -113,7 +109,7 @@ def test_difference_of_another_engine_is_found(
 
     monkeypatch.setattr(quantized, "trace", wrong)
     with pytest.raises(CheckError, match="keras: 1 values differ, first: character 0, layer 0, o, unit 0"):
-        Engines(tmp_path, "icarus", keras=True).check(case)
+        Engines(tmp_path, SIMULATORS[0], keras=True).check(case)
 
 
 def test_replay_of_something_else(tmp_path: Path, capsys: pytest.CaptureFixture[str], seed: int) -> None:
@@ -129,7 +125,6 @@ def test_replay_of_something_else(tmp_path: Path, capsys: pytest.CaptureFixture[
         Case.load(tmp_path)
 
 
-@needs_icarus
 @pytest.mark.rtl
 def test_verb_counts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "figures.json"
@@ -150,4 +145,4 @@ def test_verb_counts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     record = json.loads(path.read_text())
     assert record["kind"] == "random networks" and len(record["date"]) == 10 and "commit" in record
     assert (record["tried"], record["mismatches"], record["seed"]) == (1, 0, 3)
-    assert "1 random networks (seed 3) on icarus" in capsys.readouterr().out
+    assert "1 random networks (seed 3) on verilator" in capsys.readouterr().out

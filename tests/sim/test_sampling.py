@@ -23,6 +23,7 @@ from sim import sampling
 from sim.bench.model import EngineModel
 from sim.fixed import FixedFormat
 from sim.generate import generate, stream
+from sim.reference import Reference
 from sim.rtl import Rtl
 from sim.sampling import NOISE, TEMPERATURE, Sampler, Xorshift128, temperature_to_raw
 from tests.networks import small_spec, with_weights
@@ -435,6 +436,49 @@ def test_one_text_on_every_engine(network: IntegerNetwork, rtl: Rtl, tmp_path: P
     assert len(simulate.generate(graph, [1], 0)) == 0
     with pytest.raises(UserError, match="the seed must be"):
         simulate.generate(graph, [1], 5, 1, -1)
+
+
+def with_ties(network: IntegerNetwork) -> IntegerNetwork:
+    """Several codes have each logit, within a word of the RTL's four and in different ones."""
+    weights = {name: network.arrays[name].copy() for name in network.spec.weight_formats()}
+    for name in ("output.W", "output.b"):
+        weights[name] = weights[name][..., [0, 0, 2, 2, 0, 5, 5, 2, 0, 5, 10]]
+    return IntegerNetwork.from_weights(network.spec, network.vocabulary, weights)
+
+
+def equal_scores(network: IntegerNetwork, text: list[int], temperature_raw: int, seed: int) -> int:
+    """How many of a text's characters, behind code 1, were chosen of several with the highest score."""
+    reference, sampler = Reference(network), Sampler(network.spec, temperature_raw, seed)
+    ties = 0
+    for code in [1, *text[:-1]]:
+        values = sampling.scores(
+            reference.run([code])[-1], sampler.noise(), temperature_raw, network.spec.output.logits
+        )
+        ties += int((values == values.max()).sum() > 1)
+    return ties
+
+
+@pytest.mark.slow
+@pytest.mark.rtl
+@pytest.mark.hls
+def test_ties_go_to_the_lowest_code_on_every_engine(network: IntegerNetwork, tmp_path: Path) -> None:
+    """Greedy, every choice is a tie; with a temperature the noise makes one."""
+    from hls import simulate
+    from hls.convert import compile_model, convert
+    from models import sampling as keras_sampling
+    from tests.hls.hls4ml_networks import keras_model
+
+    tied = with_ties(network)
+    model = keras_model(tied)
+    graph = convert(model, tmp_path / "hls")
+    compile_model(graph)
+    rtl = Rtl.build(Design(tied, fitting_array(tied.spec)), tmp_path, quick=True)
+    for raw, seed, length, ties in ((0, 0, 60, 60), (1, 3, 300, 1)):
+        text = generate(tied, [1], length, raw, seed).tolist()
+        assert equal_scores(tied, text, raw, seed) >= ties
+        assert simulate.generate(graph, [1], length, raw, seed).tolist() == text
+        assert rtl.generate([1], length, temperature_raw=raw, seed=seed).report["generated"] == text
+        assert list(keras_sampling.generate(model, np.array([1]), length, raw / 256, seed)) == text
 
 
 # ---- the verb

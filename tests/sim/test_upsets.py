@@ -33,7 +33,7 @@ from sim.upsets.state import (
     undisturbed,
 )
 from sim.upsets.weights import WeightFlip, WornReference, flipped_weights, measure_weights, weight_names
-from tests.machine import needs_icarus
+from tests.machine import on_simulators
 from tests.networks import Scalar, save_checkpoint, small_spec, with_weights
 
 
@@ -196,12 +196,15 @@ def test_rows_of_the_record(design: Design, rng: np.random.Generator) -> None:
     assert "\n| bit | layers.0.W | layers.0.U | layers.1.W | layers.1.U | output.W |\n" in table
 
 
-@needs_icarus
 @pytest.mark.rtl
 @pytest.mark.slow
-def test_rtl_does_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rng: np.random.Generator) -> None:
+@pytest.mark.parametrize("simulator", on_simulators())
+def test_rtl_does_the_same(
+    simulator: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rng: np.random.Generator
+) -> None:
     network = with_weights(small_spec("w8a8", 6, (3, 4)), rng)
-    rtl = Rtl.build(Design(network, Array(2, 2, 2, 1)), tmp_path, simulator="icarus")
+    design = Design(network, Array(2, 2, 2, 1))
+    rtl = Rtl.build(design, tmp_path, simulator=simulator, quick=True, upsets=True)
     found = compare(rtl, 2, 1)
     assert found["flips"] == 12 and found["disturbed"] > 0
     # And a flip in another bit than was said does not go unnoticed.

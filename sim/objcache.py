@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A compiler wrapper (make's OBJCACHE) that compiles Verilator's run-time library once on a machine.
+
+The library is most of what g++ has to do for a small design, and the same for all. Called as::
+
+    python -I -S objcache.py FOLDER c++ OPTIONS... -c -o OBJECT SOURCE
+
+The object of a source below ``$VERILATOR_ROOT/include`` is copied from FOLDER if an equal command has made
+one before; a new one is kept there. Everything else is compiled as if this were not here. A folder that
+cannot be written costs time only. This runs many times a build, so it imports the standard library only.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import sys
+from pathlib import Path
+
+
+def main(folder: str, command: list[str]) -> int:
+    """Compile, or copy what was compiled before; the compiler's exit code."""
+    include = Path(os.environ.get("VERILATOR_ROOT", ""), "include")
+    source = Path(command[-1])
+    if "-c" not in command or "-o" not in command or not source.is_relative_to(include):
+        os.execvp(command[0], command)
+    target = Path(command[command.index("-o") + 1])
+    kept = Path(folder, f"{_key(command, include, source)}.o")
+    try:
+        _copy(kept, target)
+        return 0
+    except OSError:  # not there yet
+        pass
+    code = os.waitstatus_to_exitcode(os.spawnvp(os.P_WAIT, command[0], command) << 8)
+    if code == 0:
+        try:
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            _copy(target, kept)
+        except OSError:
+            pass
+    return code
+
+
+def _copy(old: Path, new: Path) -> None:
+    """Copy whole or not at all: other builds may read and write the same file now."""
+    part = new.with_name(f"{new.name}.{os.getpid()}.part")
+    try:
+        shutil.copyfile(old, part)
+        part.replace(new)
+    except OSError:
+        part.unlink(missing_ok=True)
+        raise
+
+
+def _key(command: list[str], include: Path, source: Path) -> str:
+    """Hash of everything that the object depends on: compiler, options, source and headers."""
+    found = hashlib.sha256()
+    compiler = Path(shutil.which(command[0]) or command[0]).resolve()
+    found.update(repr((command, compiler)).encode())
+    if compiler.exists():
+        stat = compiler.stat()
+        found.update(repr((stat.st_size, stat.st_mtime_ns)).encode())
+    for path in (source, *sorted(include.glob("*.h"))):
+        found.update(path.name.encode() + b"\0" + path.read_bytes())
+    return found.hexdigest()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1], sys.argv[2:]))

@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The C++ as a synthesis tool reads it: compiled by g++ with ``__SYNTHESIS__``, against the reference.
+
+C simulation never sees what stands under that macro: sums of the proved widths, weights as constants, and no
+hooks. The ap types look at it, too, and then need the vendor's compiler: they come before it is defined.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hls.convert import convert, save
+from hls.vendor.projects import BENCH, HERE, vectors
+from models.network import IntegerNetwork
+from tests.hls.hls4ml_networks import keras_model, random_network
+
+pytestmark = [pytest.mark.hls, pytest.mark.slow]
+
+SEED = 7
+KERNEL = "firmware/nnet_utils/zynq_lstm.h"
+SOURCE = """
+#include <fstream>
+#include <iostream>
+#include <vector>
+#include "ap_fixed.h"
+#include "ap_int.h"
+#define __SYNTHESIS__
+#include "firmware/char_lstm.cpp"
+"""
+# Whatever C++ leaves undefined ends the program. The ap types shift negative numbers, which C++20 defines.
+SANITIZED = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all")
+
+# Preset, units, extreme weights; the second and third layer's code is another than the first's.
+CASES = {"w8a8": ("w8a8", (6, 5), True), "q8.8": ("q8.8", (3, 4, 2), False)}
+
+
+@pytest.fixture(scope="module", params=["w8a8", pytest.param("q8.8", marks=pytest.mark.nightly)])
+def project(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    preset, units, extreme = CASES[request.param]
+    network = random_network(preset, 11, units, np.random.default_rng(SEED), extreme)
+    folder = tmp_path_factory.mktemp("project")
+    save(convert(keras_model(network), folder))
+    add_bench(network, folder)
+    return folder
+
+
+def add_bench(network: IntegerNetwork, folder: Path) -> None:
+    """The vendor's test bench; the state is cleared halfway."""
+    (folder / "tb_data").mkdir(exist_ok=True)
+    codes = np.random.default_rng(SEED).integers(0, 11, 60)
+    (folder / "tb_data" / "vectors.txt").write_text(vectors(network, codes))
+    shutil.copyfile(HERE / BENCH, folder / BENCH)
+    (folder / "synthesis.cpp").write_text(SOURCE)
+
+
+def run(folder: Path, compiler: str = "g++", *options: str) -> tuple[int, str]:
+    """Compile and run the bench: exit code and output."""
+    given = ["-std=c++20", "-w", "-O0", "-I.", "-Ifirmware/ap_types", *options]
+    command = [compiler, *given, "synthesis.cpp", BENCH, "-o", "bench"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-2000:]
+    ran = subprocess.run(["./bench"], cwd=folder, capture_output=True, text=True)
+    return ran.returncode, ran.stdout + ran.stderr
+
+
+@pytest.mark.parametrize("compiler", ["g++", *filter(shutil.which, ["clang++"])])
+def test_every_logit_is_the_references(project: Path, compiler: str) -> None:
+    assert run(project, compiler, *SANITIZED) == (0, "660 logits of 60 characters: equal\n")
+
+
+#: What is planted for synthesis only: place in the kernel -> what stands there then.
+FAULTS = {
+    "no reset of layer 0": ("    ap_uint<1> reset = word[CODE_BITS];", "    ap_uint<1> reset = 0;"),
+    "no reset of layers above": ("    reset_next = reset;", "    reset_next = 0;"),
+    "h is kept at a reset": ("        h[u] = 0;", ""),
+    "sums too narrow": ("    typedef ap_int<WIDTH> type;", "    typedef ap_int<WIDTH - 4> type;"),
+}
+
+
+@pytest.fixture
+def kernel(project: Path) -> Iterator[Path]:
+    """The kernel's header, put back afterwards."""
+    path = project / KERNEL
+    text = path.read_text()
+    yield path
+    path.write_text(text)
+
+
+@pytest.mark.parametrize(
+    "name", [name if "no reset" in name else pytest.param(name, marks=pytest.mark.nightly) for name in FAULTS]
+)
+def test_fault_for_synthesis_only_is_found(project: Path, kernel: Path, name: str) -> None:
+    right, wrong = FAULTS[name]
+    text = kernel.read_text()
+    assert right in text
+    kernel.write_text(text.replace(right, f"#ifdef __SYNTHESIS__\n{wrong}\n#else\n{right}\n#endif"))
+    status, said = run(project)
+    assert status == 1 and said.startswith("ERROR: character "), said

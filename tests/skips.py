@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Why a test may be skipped: the whole list. A run in which a test is skipped for another reason fails.
+
+What the README asks for must be enough to run everything, except for what stands here.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import pytest
+
+ICARUS = "Icarus Verilog, the optional second simulator, is not installed (Debian: iverilog)"
+ROOT = "root may write anywhere"
+NAME_SPACES = "no user name spaces here, which a full disk is tried in"
+PYTHON_3_10 = "cocotb-coverage, which counts coverage, needs Python 3.11"
+NO_GIT = "not a git work tree, whose files are looked at"
+
+#: Reason -> where it is so.
+LEGAL = {
+    ICARUS: "a machine with no more than the README names",
+    ROOT: "a test run by root, as in many containers",
+    NAME_SPACES: "a container that forbids them",
+    PYTHON_3_10: "Python 3.10",
+    NO_GIT: "an unpacked archive of the sources",
+}
+
+not_as_root = pytest.mark.skipif(os.geteuid() == 0, reason=ROOT)
+needs_cocotb_coverage = pytest.mark.skipif(sys.version_info < (3, 11), reason=PYTHON_3_10)
