@@ -5,13 +5,13 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
 import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from hls.generate import PROJECT_FILE
+from models import processes
 from models.errors import UserError, first_error, require_package
 from models.store import if_full, write_json
 
@@ -173,14 +173,8 @@ def run_yosys(script: list[str], project: Path, log: Path) -> None:
         UserError: if Yosys refuses one, naming the log.
     """
     with log.open("w", encoding="utf-8") as output:
-        done = subprocess.run(
-            # A process of its own: Yosys' log goes to the process' standard output, and it never frees all.
-            [sys.executable, "-c", _RUN, *script],
-            cwd=project,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-        )
+        # A process of its own: Yosys' log goes to the process' standard output, and it never frees all.
+        done = processes.run([sys.executable, "-c", _RUN, *script], cwd=project, output=output)
     if done.returncode:
         raise UserError(f"Yosys refuses {project}{if_full(log.parent)}; see {log}: {first_error(log)}")
 

@@ -6,19 +6,19 @@ A record's file is named after its kind; the last ones are shipped, for ``zynq-l
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Mapping
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+from models import processes
 from models.errors import UserError
 from models.store import read_record
 
 FOLDER = Path(__file__).parent / "measured"
 RANDOM_NETWORKS, MUTANTS, LONGEST_RUN = "random networks", "mutants", "longest run"
 COVERAGE, BAD_INPUTS = "coverage", "bad inputs"
-SITUATIONS = "situations"
+SITUATIONS, INTERRUPTIONS = "situations", "interruptions"
 
 #: Figure -> kind of record, the part of it that has them ("": the record itself), their names there.
 FIGURES: Mapping[str, tuple[str, str, tuple[str, ...]]] = {
@@ -105,11 +105,9 @@ def markdown() -> str:
 def _commit() -> str | None:
     """Of the sources that run, with a + if they have been changed since; None outside a repository."""
     try:
-        done = subprocess.run(
+        done = processes.run(
             ["git", "describe", "--always", "--abbrev=12", "--exclude=*", "--dirty=+"],
             cwd=Path(__file__).parent,
-            capture_output=True,
-            text=True,
         )
     except FileNotFoundError:  # no git
         return None

@@ -8,7 +8,6 @@ import importlib.util
 import os
 import re
 import shutil
-import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,6 +16,7 @@ from pathlib import Path
 
 from hls.generate import TOP as TOP
 from hls.synthesis import cell_models
+from models import processes
 from models.errors import CheckError, UserError, first_error, require_package
 from models.store import if_full, write_text
 
@@ -78,7 +78,7 @@ class Simulator:
                 arguments += [f"+waves={run_dir / WAVES}", f"+waves_from_ns={waves_from_ns}"]
             runner.build_dir = self.build_dir
             # A simulator that gives up or fails; the results tell, or that there are none.
-            with contextlib.suppress(SystemExit, RuntimeError):
+            with contextlib.suppress(SystemExit, RuntimeError), processes.marked():
                 runner.test(
                     test_module=module,
                     hdl_toplevel=TOP,
@@ -189,9 +189,7 @@ def _build(
             arguments = _verilator(sources(build_dir), build_dir, waves, verilator_options)
         else:
             arguments = _icarus(sources(build_dir), build_dir)
-        done = subprocess.run(
-            arguments, cwd=folder, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT
-        )
+        done = processes.run(arguments, cwd=folder, output=output)
     if done.returncode:
         raise UserError(f"{name} could not build {folder}{if_full(build_dir)}; see {log}: {first_error(log)}")
     unfinished.unlink()
