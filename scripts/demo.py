@@ -252,7 +252,7 @@ class Demo:
 
 def _failed(title: str, error: BaseException) -> str:
     """The last line of a demo in which a step failed."""
-    return f"{title} failed: {error}"
+    return f"{title}: {error}"
 
 
 def _seconds(run: Callable[[], object]) -> float:

@@ -75,6 +75,6 @@ def test_a_module_that_cannot_be_imported_is_named(tmp_path: Path) -> None:
     (tmp_path / "test_broken.py").write_text("import nothing_of_that_name\n")
     command = [sys.executable, "-m", "pytest", "-p", "tests.summary", "-p", "no:cacheprovider"]
     root = Path(summary.__file__).parent.parent
-    done = subprocess.run([*command, str(tmp_path)], cwd=root, capture_output=True, text=True, timeout=60)
+    done = subprocess.run([*command, str(tmp_path)], cwd=root, capture_output=True, text=True)
     assert done.returncode == 2 and not done.stderr
     assert "No module named 'nothing_of_that_name'" in done.stdout and "\ntotal" in done.stdout

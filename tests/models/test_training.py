@@ -345,14 +345,13 @@ def test_a_killed_run_ends_with_the_same_weights(text_file, tmp_path, seed):
     """kill -9 in the float stage, and in the quantized one, each at a random moment."""
     draw = random.Random(seed)
     whole = start(text_file, tmp_path / "whole")
-    output = whole.communicate(timeout=300)[0]
+    output = whole.communicate()[0]
     assert whole.returncode == 0, output
     killed = tmp_path / "killed"
     for name in ("text-base", "text-float", "text-w8a8"):
         process = start(text_file, killed, "--resume")
         checkpoint = killed / name / "training.safetensors"
-        deadline = time.monotonic() + 200
-        while not checkpoint.exists() and process.poll() is None and time.monotonic() < deadline:
+        while not checkpoint.exists() and process.poll() is None:
             time.sleep(0.01)
         time.sleep(draw.uniform(0.0, 0.4))
         assert process.poll() is None, process.communicate()[0]
@@ -361,7 +360,7 @@ def test_a_killed_run_ends_with_the_same_weights(text_file, tmp_path, seed):
         step = load_tensors(checkpoint)[1]["step"]  # whole, whenever it was killed
         assert 0 < step < 2 * (len(TEXT) * 9 // 10 // 4 // 16), "killed too late to mean anything"
     last = start(text_file, killed, "--resume")
-    output = last.communicate(timeout=300)[0]
+    output = last.communicate()[0]
     assert last.returncode == 0, output
     assert "resumed at step" in output
     for name in ("text-base", "text-float", "text-w8a8"):
