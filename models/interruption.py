@@ -12,7 +12,6 @@ process after :data:`GRACE` seconds.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 import select
 import shutil
@@ -63,6 +62,8 @@ def end_at_signals(name: str) -> None:
             signal.signal(number, lambda *_: _end(CODE, f"{name}: interrupted"))
     threading.Thread(target=_impatient, args=(read, f"{name}: interrupted"), daemon=True).start()
     if os.environ.pop(WITH_PARENT, ""):
+        import ctypes
+
         parent = os.getppid()
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
         if os.getppid() != parent:  # it ended before we asked

@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from models import processes
+from models import interruption, processes
+from scripts import bootstrap
 from tests import trees
 
 ROOT = Path(__file__).parents[2]
@@ -65,11 +66,16 @@ def wait_for(condition: Callable[[], object], mark: str) -> None:
     assert condition()
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-@pytest.mark.parametrize("how", ["run", "marked", "beside", "nested", "plain"])
+@pytest.mark.parametrize(
+    ("how", "number"),
+    [
+        (how, number)
+        for how in ("run", "marked", "beside", "nested", "plain")
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL)
+        if (how, number) != ("plain", signal.SIGKILL)  # nothing knows of what others start by themselves
+    ],
+)
 def test_no_program_outlives_the_process(how: str, number: signal.Signals, tmp_path: Path) -> None:
-    if how == "plain" and number == signal.SIGKILL:
-        pytest.skip("not started through models.processes")
     mark = secrets.token_hex(8)
     with begin(how, tmp_path, mark) as process:
         wait_for((tmp_path / "begun").exists, mark)
@@ -79,6 +85,28 @@ def test_no_program_outlives_the_process(how: str, number: signal.Signals, tmp_p
     assert process.returncode == (-number if number == signal.SIGKILL else 130), said
     assert said.count("probe: interrupted\n") == (number != signal.SIGKILL)
     assert trees.wait_until_gone(mark, process.pid) == set()
+
+
+def test_the_process_ends_with_its_parent_if_that_is_wanted(tmp_path: Path) -> None:
+    """As make wants it; and whatever it has started ends with it."""
+    mark = secrets.token_hex(8)
+    command = [sys.executable, "-c", PROGRAM, "run", FAMILY[2]]
+    parent = subprocess.Popen(
+        ["sh", "-c", '"$@" & wait', "sh", *command],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(ROOT), trees.VARIABLE: mark, interruption.WITH_PARENT: "1"},
+        stderr=subprocess.DEVNULL,
+    )
+    wait_for((tmp_path / "begun").exists, mark)
+    parent.kill()
+    parent.wait()
+    assert trees.wait_until_gone(mark) == set()
+
+
+def test_make_and_the_set_up_name_the_same_variable() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    assert f"demo train venv: export {interruption.WITH_PARENT} := 1\n" in makefile
+    assert bootstrap.WITH_PARENT == interruption.WITH_PARENT
 
 
 def test_an_exception_ends_what_was_started(tmp_path: Path) -> None:
