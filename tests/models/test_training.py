@@ -13,6 +13,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -94,6 +95,29 @@ def test_the_float_network_is_keras_lstm(rng):
     for x, y in zip(da, db, strict=True):
         assert np.abs(x - y).max() < 1e-5
     assert np.array_equal(ours(codes.T), tf.transpose(a, (1, 0, 2)))
+
+
+def test_no_thread_outlives_a_run():
+    """However it ends; threads that are left are waited for when the interpreter ends."""
+
+    def threads():
+        return {thread for thread in threading.enumerate() if thread.name.startswith("ThreadPoolExecutor")}
+
+    trainer, before = small_trainer(epochs=0.1), threads()
+    trainer.update(0, 0.01)
+    assert threads() == before
+    during = []
+    trainer.run(report=lambda _: during.append(threads() - before))
+    assert {len(new) for new in during} == {training.GROUPS}  # the same ones for all updates
+    assert len(set.union(*during)) == training.GROUPS
+    assert threads() == before
+
+    def interrupted(_):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        small_trainer().run(report=interrupted)
+    assert threads() == before
 
 
 def test_state_is_carried(rng):
