@@ -227,7 +227,7 @@ def result(folder: Path, stage: str) -> Any:
         else:
             text = path.read_text(encoding="utf-8")
             contents[name] = re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d", "", text)  # when the report was written
-    return contents, {name: record["figures"][name] for name in SAME.get(stage, ())}
+    return contents, {name: record["figures"].get(name) for name in SAME.get(stage, ())}
 
 
 def interrupted(

@@ -11,6 +11,7 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -47,11 +48,17 @@ if __name__ == "__main__":
 
 
 def begin(how: str, folder: Path, mark: str) -> subprocess.Popen[str]:
+    """Its standard error is a file: a pipe would only end with the last program that has it."""
+    with (folder / "said").open("w") as said:
+        return _begin(how, folder, mark, said)
+
+
+def _begin(how: str, folder: Path, mark: str, said: IO[str]) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-c", PROGRAM, how, FAMILY[2], PROGRAM],
         cwd=folder,
         env=os.environ | {"PYTHONPATH": str(ROOT), trees.VARIABLE: mark},
-        stderr=subprocess.PIPE,
+        stderr=said,
         text=True,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
@@ -81,10 +88,13 @@ def test_no_program_outlives_the_process(how: str, number: signal.Signals, tmp_p
         wait_for((tmp_path / "begun").exists, mark)
         wait_for(lambda: len(trees.tree(mark)) >= 4, mark)
         process.send_signal(number)
-        said = process.communicate()[1]
+    left = trees.wait_until_gone(mark, process.pid)
+    for each in left:
+        os.kill(each, signal.SIGKILL)
+    assert not left
+    said = (tmp_path / "said").read_text()
     assert process.returncode == (-number if number == signal.SIGKILL else 130), said
     assert said.count("probe: interrupted\n") == (number != signal.SIGKILL)
-    assert trees.wait_until_gone(mark, process.pid) == set()
 
 
 def test_the_process_ends_with_its_parent_if_that_is_wanted(tmp_path: Path) -> None:
@@ -162,7 +172,6 @@ def test_workers_are_ended_with_their_programs(tmp_path: Path) -> None:
     with begin("pool", tmp_path, mark) as process:
         wait_for((tmp_path / "begun").exists, mark)
         process.kill()
-        process.communicate()
     assert trees.wait_until_gone(mark, process.pid) == set()
 
 
