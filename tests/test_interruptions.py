@@ -188,10 +188,9 @@ def interrupt(
             if program.process.poll() is None:
                 (os.killpg if kind.group else os.kill)(program.process.pid, number)
             time.sleep(pause)
-        tally.tried += 1
         where = f"{arguments} {name} at {moment:.2f} s"
         if not program.ends():
-            tally.hung += 1
+            tally.tried, tally.hung = tally.tried + 1, tally.hung + 1
             tally.seen.append(f"hung: {where}: {program.said()}")
             return True
         code, said = program.process.returncode, program.said()
@@ -200,6 +199,7 @@ def interrupt(
             tally.seen.append(f"orphans {left}: {where}")
         if code == 0 or "stages ran" in said:
             return False  # it had just ended
+        tally.tried += 1
         if kind.signals[0] == signal.SIGKILL:
             assert code == -signal.SIGKILL, (where, said)
         elif "run " not in said and code != CODE:  # Python itself had only begun
