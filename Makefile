@@ -11,6 +11,9 @@ BIN := .venv/bin
 # No path or startup file of the caller's reaches the project's Python.
 unexport PYTHONPATH PYTHONHOME PYTHONSTARTUP
 
+# What make starts ends when make does, also if make is killed.
+demo train venv: export ZYNQ_LSTM_ENDS_WITH_PARENT := 1
+
 .DEFAULT_GOAL := help
 .PHONY: help demo test nightly matrix train lint docs site luts lock venv clean distclean
 
@@ -19,7 +22,7 @@ help: ## what there is to make
 	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  \1\t\2/p' Makefile | expand -t 14
 
 demo: venv ## convert, simulate and compare the shipped network; print what the RTL writes
-	@$(BIN)/zynq-lstm demo $(ARGS)
+	@exec $(BIN)/zynq-lstm demo $(ARGS)
 
 test: venv ## every check and every test, with results in build/test/junit.xml
 	@$(MAKE) --no-print-directory lint
@@ -36,7 +39,7 @@ matrix: venv ## the quick tests from the installed wheel, on every Python from 3
 	@$(BIN)/python -m scripts.matrix $(ARGS)
 
 train: venv ## train the float and the quantized network from the text
-	@$(BIN)/zynq-lstm train $(ARGS)
+	@exec $(BIN)/zynq-lstm train $(ARGS)
 
 lint: venv ## ruff's checks and format, mypy, and which package may import which
 	$(BIN)/ruff check .

@@ -17,6 +17,7 @@ from unittest.mock import patch
 import hls
 from hls.synthesis import DEFAULT_PART, full_part
 from hls.vendor.projects import period_text
+from models import processes
 from models.errors import UserError, first_error, require_package
 from models.store import claim
 
@@ -106,7 +107,8 @@ def compile_model(hls_model: Any) -> None:
     try:
         with _logged(folder, "a"):
             try:
-                hls_model.compile()
+                with processes.marked():
+                    hls_model.compile()
             except UserError:
                 raise
             except Exception as error:  # hls4ml raises nothing more specific

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from hls.generate import PROJECT_FILE
+from models import processes
 from models.errors import UserError, first_error, require_package
 from models.store import if_full, write_json
 
@@ -180,14 +180,8 @@ def run_yosys(script: Sequence[Command], project: Path, log: Path) -> None:
         UserError: if Yosys refuses one, naming the log.
     """
     with log.open("w", encoding="utf-8") as output:
-        done = subprocess.run(
-            # A process of its own: Yosys' log goes to the process' standard output, and it never frees all.
-            [sys.executable, "-c", _RUN, json.dumps(script)],
-            cwd=project,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-        )
+        # A process of its own: Yosys' log goes to the process' standard output, and it never frees all.
+        done = processes.run([sys.executable, "-c", _RUN, json.dumps(script)], cwd=project, output=output)
     if done.returncode:
         raise UserError(f"Yosys refuses {project}{if_full(log.parent)}; see {log}: {first_error(log)}")
 

@@ -12,9 +12,9 @@ import fcntl
 import hashlib
 import json
 import os
+import secrets
 import shutil
 import stat
-import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -26,6 +26,7 @@ from safetensors.numpy import load as safetensors_load
 from safetensors.numpy import save as safetensors_save
 
 from models.errors import UserError
+from models.interruption import at_interruption
 
 T = TypeVar("T")
 Tensors = Mapping[str, NDArray[Any]]
@@ -69,17 +70,21 @@ def _part_prefix(path: Path) -> str:
 @contextlib.contextmanager
 def _part(path: Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=_part_prefix(path), suffix=".part", dir=path.parent)
-    os.close(handle)
-    part = Path(name)
-    try:
-        yield part
-        with part.open("rb") as written:
-            os.fsync(written.fileno())
-        part.chmod(0o666 & ~_umask())
-        part.replace(path)
-    finally:
+    part = path.parent / f"{_part_prefix(path)}{secrets.token_hex(4)}.part"
+
+    def remove() -> None:
         part.unlink(missing_ok=True)
+
+    with at_interruption(remove):
+        try:
+            os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600))
+            yield part
+            with part.open("rb") as written:
+                os.fsync(written.fileno())
+            part.chmod(0o666 & ~_umask())
+            part.replace(path)
+        finally:
+            remove()
 
 
 def claim(folder: Path) -> None:

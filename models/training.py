@@ -12,11 +12,12 @@ killed and resumed ends with the same weights, bit for bit, as one that was not.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import math
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -167,7 +168,7 @@ class Trainer:
         self.first = [tf.Variable(tf.zeros_like(w)) for w in self.weights]
         self.second = [tf.Variable(tf.zeros_like(w)) for w in self.weights]
         self.states = self._zero_states()
-        self._threads = ThreadPoolExecutor(GROUPS)
+        self._threads: ThreadPoolExecutor | None = None
         self.groups = GROUPS if options.batch % GROUPS == 0 else 1
         self._gradients = tf.function(self._gradients_eagerly, jit_compile=True)
         self._apply = tf.function(self._apply_eagerly, jit_compile=True)
@@ -222,6 +223,18 @@ class Trainer:
             weight.assign_sub(rate * (m / correction1) / (tf.sqrt(v / correction2) + ADAM_EPSILON))
         return norm
 
+    @contextlib.contextmanager
+    def threads(self) -> Iterator[ThreadPoolExecutor]:
+        """The threads of all updates inside the block; a single update makes its own. They end with it."""
+        if self._threads is not None:
+            yield self._threads
+            return
+        with ThreadPoolExecutor(GROUPS) as self._threads:
+            try:
+                yield self._threads
+            finally:
+                self._threads = None
+
     def update(self, step: int, rate: float) -> tuple[float, float]:
         """One update with the characters of ``step``: the loss in nats, and the gradient's norm.
 
@@ -236,7 +249,8 @@ class Trainer:
             seed = tf.constant([self.options.seed, step * self.groups + group], tf.int32)
             return self._gradients(tf.constant(codes[group]), own, seed)
 
-        losses, gradients, after = zip(*self._threads.map(work, range(self.groups)), strict=True)
+        with self.threads() as threads:
+            losses, gradients, after = zip(*threads.map(work, range(self.groups)), strict=True)
         loss = sum(map(float, losses)) / self.groups
         norm = self._apply(list(gradients), tf.constant(rate, tf.float32), tf.constant(step + 1, tf.float32))
         if math.isfinite(loss) and math.isfinite(norm):
@@ -260,6 +274,16 @@ class Trainer:
         Raises:
             TrainingDiverged: with the step and the likely cause; the last good checkpoint stays.
         """
+        with self.threads():
+            self._run(checkpoint, seconds_between, report, each_epoch)
+
+    def _run(
+        self,
+        checkpoint: Path | None,
+        seconds_between: float,
+        report: Callable[[Progress], None] | None,
+        each_epoch: Callable[[int], None] | None,
+    ) -> None:
         started = saved = last = time.monotonic()
         first = self.step
         smooth = None

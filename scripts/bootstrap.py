@@ -22,6 +22,7 @@ import os
 import platform
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -33,6 +34,7 @@ ROOT = Path(__file__).resolve().parent.parent
 LOCK = "requirements.lock"
 NODEPS_LOCK = "requirements-nodeps.lock"
 STAMP = "installed.json"
+WITH_PARENT = "ZYNQ_LSTM_ENDS_WITH_PARENT"  # as in models/interruption.py; make sets it
 # Needed to build the few packages that PyPI has as source only, and this project itself.
 BUILD_TOOLS = ("setuptools", "wheel", "packaging")
 BIG_DOWNLOAD_MB = 4.0
@@ -199,6 +201,16 @@ def remove_half_installed(venv: Path) -> None:
             shutil.rmtree(info)
 
 
+def end_with_parent() -> None:
+    """Have this process end when the one that started it does (Linux)."""
+    try:
+        import ctypes
+
+        ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
+    except (ImportError, AttributeError, OSError):
+        pass
+
+
 def say(*words: str) -> None:
     print("setup:", *words, flush=True)
 
@@ -210,15 +222,21 @@ def pip(venv: Path, arguments: list[str], seen: int = 0, total: int = 0) -> int:
     """
     process, said, silent = start_pip(venv, arguments), [], False
     assert process.stdout is not None
-    for line in process.stdout:
-        said.append(line)
-        seen += line.startswith(("Collecting ", "Requirement already satisfied: "))
-        text = progress_line(line, seen, total)
-        if not text and not silent and NO_ANSWER.search(line):
-            silent, text = True, "the package index does not answer yet: " + index_trouble([line])
-        if text:
-            say(text)
-    if process.wait() != 0:
+    try:
+        for line in process.stdout:
+            said.append(line)
+            seen += line.startswith(("Collecting ", "Requirement already satisfied: "))
+            text = progress_line(line, seen, total)
+            if not text and not silent and NO_ANSWER.search(line):
+                silent, text = True, "the package index does not answer yet: " + index_trouble([line])
+            if text:
+                say(text)
+    except BaseException:
+        process.terminate()
+        raise
+    finally:
+        process.wait()
+    if process.returncode != 0:
         trouble = index_trouble(said)
         if not trouble and any("No matching distribution found" in line for line in said):
             # Why it found none, pip only tells when asked to tell more.
@@ -254,6 +272,7 @@ def start_pip(venv: Path, arguments: list[str]) -> subprocess.Popen[str]:
         stderr=subprocess.STDOUT,
         universal_newlines=True,
         errors="replace",
+        preexec_fn=end_with_parent,
     )
 
 
@@ -346,6 +365,9 @@ def main() -> int:
     arguments = parser.parse_args()
     venv = Path(os.path.abspath(str(arguments.venv)))  # noqa: PTH100 - keep a link as it is named
     start = time.monotonic()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    if os.environ.get(WITH_PARENT):
+        end_with_parent()
     handle = os.open(str(ROOT), os.O_RDONLY)
     try:
         try:

@@ -3,14 +3,17 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from models import interruption, processes
+from models.errors import CheckError, UserError
+from scripts.main import PROG
 from scripts.options import checkpoint_option, corpus_options, output_option, part_option
 
 if TYPE_CHECKING:
@@ -20,6 +23,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+SYNTHESIS = "synthesis with Yosys"
 GENERATED = 400  # characters of text that the RTL writes
 MINIMUM = 16  # characters; the state has then been through all of the schedule's overlaps
 
@@ -37,9 +41,7 @@ MINIMUM = 16  # characters; the state has then been through all of the schedule'
 @checkpoint_option
 @part_option("Zynq-7000 device to synthesize for.")
 @click.option("--synthesis/--no-synthesis", default=True, show_default=True, help="Run Yosys, too.")
-@click.pass_context
 def command(
-    ctx: click.Context,
     characters: int,
     output: Path,
     corpus: str,
@@ -60,7 +62,7 @@ def command(
     from hls.synthesis import part_name
     from models.checkpoint import load_float, load_quantized
     from models.corpus import load_corpus
-    from models.errors import UserError
+    from models.store import claim
 
     if characters < MINIMUM:
         raise UserError(f"--characters is {characters}; it must be at least {MINIMUM}")
@@ -72,11 +74,11 @@ def command(
     if len(held_out) <= characters:
         raise UserError(f"--characters is {characters}; the validation split has {len(held_out)} characters")
     console = Console()
+    claim(output)
     demo = Demo(output, console)
     demo.run(text, held_out, characters, floating, quantized, part if synthesis else None)
     if not demo.exact:
-        console.print(f"[bold red]NOT EXACT[/]: {demo.first}")
-        ctx.exit(1)
+        raise CheckError(f"NOT EXACT: {demo.first}")
     console.print(f"Exact everywhere. Summary: {output / 'summary.json'}, {output / 'summary.md'}")
 
 
@@ -87,6 +89,7 @@ class Demo:
         self.output, self.console = output, console
         self.exact = True
         self.first = ""
+        self.beside_failed: BaseException | None = None  # of the work beside these steps
 
     def run(
         self, text: Any, held_out: Any, characters: int, floating: Any, quantized: Any, part: str | None
@@ -108,9 +111,17 @@ class Demo:
         # Yosys takes longest and needs only the network: it runs beside the rest, on the other core.
         graph = convert(model, self.output / "rtl", backend="OpenRTL")
         graph.write()
-        with ThreadPoolExecutor(1) as pool:
-            synthesis = pool.submit(synthesize, self.output / "rtl" / "rtl", part) if part else None
+        steps = threading.get_ident()
 
+        def synthesis_failed(error: BaseException) -> None:
+            self.beside_failed = error
+            interruption.end(1, f"{PROG}: error: {_failed(SYNTHESIS, error)}")
+            processes.end_started_by(steps)
+
+        def synthesis() -> dict[str, Any] | None:
+            return synthesize(self.output / "rtl" / "rtl", part) if part else None
+
+        with processes.beside(synthesis, synthesis_failed) as synthesized:
             bits = self._evaluate(floating, model, network, held_out)
             expected: dict[str, Any] = {}
             self._step("reference, every signal", lambda: Reference(network).run(codes, expected))
@@ -134,7 +145,7 @@ class Demo:
             written = self._step(
                 "RTL, text in closed loop", lambda: self._bench(rtl.generate, prime, GENERATED)
             )
-            resources = self._step("synthesis with Yosys", synthesis.result) if synthesis else None
+            resources = self._step(SYNTHESIS, synthesized.result) if part else None
 
         summary = {
             "corpus": {
@@ -184,19 +195,27 @@ class Demo:
 
     def _step(self, title: str, run: Callable[[], T], show: Callable[[T], str] | None = None) -> T:
         started = time.monotonic()
-        with self.console.status(f"{title} ..."):
-            result = run()
+        try:
+            with self.console.status(f"{title} ..."):
+                result = run()
+        except UserError as error:  # a tool gave up: nothing that was typed is wrong
+            self._raise_failure_beside()
+            raise CheckError(_failed(title, error)) from error
+        self._raise_failure_beside()
         more = f"  [bold]{show(result)}[/]" if show else ""
         self.console.print(f"[green]done[/] {time.monotonic() - started:6.1f} s  {title}{more}")
         return result
 
+    def _raise_failure_beside(self) -> None:
+        if self.beside_failed:
+            raise CheckError(_failed(SYNTHESIS, self.beside_failed)) from self.beside_failed
+
     def _bench(self, run: Callable[..., Any], *arguments: Any) -> dict[str, Any]:
         """A bench run's report; without figures if the bench found a difference, which is noted."""
-        from models.errors import CheckError
-
         try:
             return dict(run(*arguments).report)
         except CheckError as error:
+            self._raise_failure_beside()
             self._fail(str(error))
             return {}
 
@@ -213,6 +232,8 @@ class Demo:
         return result.summary()
 
     def _fail(self, reason: str) -> None:
+        if self.exact:
+            self.console.print(f"[bold red]NOT EXACT[/]: {_escape(reason)}")
         self.first = self.first or reason
         self.exact = False
 
@@ -227,6 +248,11 @@ class Demo:
         self.console.rule()
         if self.exact:
             self.console.print(*_figures(summary), sep="\n", highlight=False)
+
+
+def _failed(title: str, error: BaseException) -> str:
+    """The last line of a demo in which a step failed."""
+    return f"{title}: {error}"
 
 
 def _seconds(run: Callable[[], object]) -> float:

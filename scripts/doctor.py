@@ -10,15 +10,16 @@ import platform
 import re
 import shlex
 import shutil
-import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
+from subprocess import TimeoutExpired
 
 import click
 
+from models import processes
 from models.errors import CheckError, installs
 from scripts.bootstrap import SetupError, check_path
 
@@ -258,19 +259,10 @@ def _version(command: list[str]) -> str | None:
 def _output(command: list[str], environment: Mapping[str, str] | None = None) -> str | None:
     """What a program prints; None if it does not run, or fails."""
     try:
-        done = subprocess.run(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-            timeout=60,
-            env={**os.environ, **(environment or {})},
-        )
-    except (OSError, subprocess.TimeoutExpired):
+        done = processes.run(command, timeout=60, env={**os.environ, **(environment or {})})
+    except (OSError, TimeoutExpired):
         return None
-    return done.stdout if done.returncode == 0 else None
+    return done.stdout + done.stderr if done.returncode == 0 else None
 
 
 def _print(findings: list[Finding]) -> None:

@@ -106,12 +106,11 @@ def _smallest_part(row: dict[str, Any]) -> str | None:
 
 def _luts(spec: NetworkSpec, one: Estimate) -> int:
     """LUTs by Yosys, of a network with random weights."""
-    from tempfile import TemporaryDirectory
-
     import numpy as np
 
     from hls.design import Design
     from hls.synthesis import synthesize
+    from models.interruption import temporary_folder
     from models.network import IntegerNetwork
     from sim.rtl import write_project
 
@@ -126,9 +125,9 @@ def _luts(spec: NetworkSpec, one: Estimate) -> int:
         for name, shape in spec.weight_shapes().items()
     }
     network = IntegerNetwork.from_weights(spec, "".join(map(chr, range(256, 256 + spec.vocabulary))), weights)
-    with TemporaryDirectory() as folder:
-        write_project(Design(network, one.array), Path(folder, "rtl"))
-        return int(synthesize(Path(folder, "rtl"), one.part)["lut"])
+    with temporary_folder() as folder:
+        write_project(Design(network, one.array), folder / "rtl")
+        return int(synthesize(folder / "rtl", one.part)["lut"])
 
 
 def _print(spec: NetworkSpec, one: Estimate, clock: float) -> None:

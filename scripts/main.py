@@ -29,6 +29,7 @@ from pathlib import Path
 import click
 
 import scripts
+from models import interruption
 from models.errors import CheckError, UserError
 
 PROG = "zynq-lstm"
@@ -147,8 +148,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = list(sys.argv[1:] if argv is None else argv)
     show_traceback = "--traceback" in args[: _first_verb(args)]
     _accept_any_character()
-    if argv is None:  # a program of its own: what ends it ends the tools that it has started
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
+    if argv is None:  # a program of its own, which a signal ends
+        interruption.end_at_signals(PROG)
     try:
         result = cli.main(args=args, prog_name=PROG, standalone_mode=False)
         if sys.stdout:  # None where it was closed before the start
@@ -164,7 +165,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _fail(error.format_message())
     except (click.Abort, KeyboardInterrupt):
         print(f"{PROG}: interrupted", file=sys.stderr)
-        return 130
+        return interruption.CODE
     except BrokenPipeError:
         return _no_reader()
     except SystemExit as error:  # click and rich make a 1 of a closed pipe, which here is a failed check

@@ -4,15 +4,14 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
-import tempfile
 import xml.etree.ElementTree as ElementTree
 from collections import Counter
 from pathlib import Path
 
 import click
 
+from models import interruption, processes
 from models.errors import CheckError, UserError, require_package
 from scripts.options import json_option
 
@@ -80,19 +79,17 @@ def run(files: list[Path], mode: str) -> dict[str, str]:
     """
     from hls.peers import VARIABLE
 
-    with tempfile.TemporaryDirectory() as scratch:
-        results = Path(scratch) / "results.xml"
+    with interruption.temporary_folder() as scratch:
+        results = scratch / "results.xml"
         ours = str(Path(__file__).parents[1])
         path = os.pathsep.join(filter(None, [ours, os.environ.get("PYTHONPATH")]))
-        done = subprocess.run(
+        done = processes.run(
             [
                 *(sys.executable, "-m", "pytest", "-p", "hls.peers", "-p", "no:cacheprovider"),
                 *("-q", "--tb=no", f"--junit-xml={results}", *map(str, files)),
             ],
             cwd=files[0].parent,
             env=os.environ | {VARIABLE: mode, "PYTHONPATH": path},
-            capture_output=True,
-            text=True,
         )
         if done.returncode not in (0, 1) or not results.exists():
             last = (done.stderr or done.stdout).strip().splitlines() or ["no output"]

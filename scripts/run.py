@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from models import interruption
 from scripts.main import require_extra
 from scripts.options import config_argument, set_option
 
@@ -32,6 +34,7 @@ def command(
     from rich.console import Console
 
     from models.errors import UserError
+    from scripts.flow import last_run
     from scripts.flow.load import load
     from scripts.flow.runner import Pipeline
     from scripts.flow.show import plan
@@ -49,6 +52,16 @@ def command(
     if any(stage.name == "simulate" and pipeline.state(stage, forced).word != "done" for stage in stages):
         require(pipeline.flow.config.verification.simulator)
     console = Console()
+    before = last_run.read(pipeline.flow.folder)
+    dropped = [change for change in before.changes if change not in changes] if before else []
+    if dropped:
+        given = shlex.join(word for change in dropped for word in ("--set", change))
+        console.print(
+            f"note: the last run had {given}; this one takes the value of {config}",
+            highlight=False,
+            soft_wrap=True,
+            markup=False,
+        )
     if dry_run:
         show(plan([s for s in pipeline.states(forced) if s.stage in stages]), console)
         return
@@ -85,14 +98,16 @@ def run_stages(pipeline: Pipeline, stages: list[Stage], forced: set[str], consol
         more = "" if None not in seconds else " and what has not run yet"
         expected = f", [dim]about {duration(known)}{more} to go[/]" if known else ""
         say(f"[cyan]run [/] {title}: {stage.what} ({state.reason}){expected}")
+        stopped = f"stopped in stage {stage.name}; the same command goes on from there"
         try:
-            record = pipeline.run(
-                stage,
-                stage.name in forced,
-                lambda stage, resume: Terminal(pipeline.flow, stage, resume, pipeline, console),
-            )
+            with interruption.at_interruption(lambda stopped=stopped: interruption.say(stopped)):  # type: ignore[misc]
+                record = pipeline.run(
+                    stage,
+                    stage.name in forced,
+                    lambda stage, resume: Terminal(pipeline.flow, stage, resume, pipeline, console),
+                )
         except KeyboardInterrupt:
-            say(f"stopped in stage {stage.name}; the same command goes on from there")
+            say(stopped)
             raise
         ran += 1
         say(f"[green]done[/] {title}: {duration(record['seconds'])} -> {pipeline.folder(stage.name)}")

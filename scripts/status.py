@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from pathlib import Path
 
@@ -16,23 +17,37 @@ from scripts.options import config_argument, set_option
 @set_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead.")
 def command(config: Path, changes: tuple[str, ...], as_json: bool) -> None:
-    """Show the tree of the stages of CONFIG: done, to do and why, when, how long, and where.
+    """Show the tree of the stages of CONFIG: running, done, to do and why, when, how long, and where.
 
-    CONFIG is flow.toml if not given.
+    Without --set, the --set options of the last run count, and are shown. CONFIG is flow.toml if not given.
     """
     from rich.console import Console
 
+    from models.errors import UserError
+    from scripts.flow import last_run
     from scripts.flow.load import load
     from scripts.flow.runner import Pipeline
-    from scripts.flow.show import tree
+    from scripts.flow.show import overrides, running_as, tree
     from scripts.flow.stages import STAGES
 
-    pipeline = Pipeline(load(config, changes), STAGES)
+    flow = load(config, changes)
+    running, last = last_run.is_running(flow.folder), last_run.read(flow.folder)
+    if last and last.changes and not changes:
+        with contextlib.suppress(UserError):  # the file may have changed, and they are no longer legal
+            flow = load(config, last.changes)
+    pipeline = Pipeline(flow, STAGES)
     states = pipeline.states()
+    if last and running:
+        states = running_as(states, last)
     if as_json:
         rows = [
             {"stage": s.stage.name, "state": s.word, "reason": s.reason, "seconds": s.seconds} for s in states
         ]
         click.echo(json.dumps(rows, indent=1))
         return
-    Console().print(tree(pipeline, states))
+    console = Console()
+    if last:
+        console.print(last.told(running), highlight=False, soft_wrap=True, markup=False)
+    for line in overrides(flow, load(config).config):
+        console.print(line, highlight=False, soft_wrap=True, markup=False)
+    console.print(tree(pipeline, states))

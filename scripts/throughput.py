@@ -13,8 +13,9 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
-from multiprocessing import get_context
 from typing import Any
+
+from models import processes
 
 BATCH, STEPS, VOCABULARY, UNITS, LAYERS = 64, 64, 78, 128, 2
 
@@ -54,9 +55,7 @@ def ratios(rates: dict[str, list[float]]) -> dict[str, float]:
 
 
 def _worker(stack: ExitStack, kind: str, preset: str) -> ProcessPoolExecutor:
-    worker = stack.enter_context(
-        ProcessPoolExecutor(1, get_context("spawn"), initializer=_prepare, initargs=(kind, preset))
-    )
+    worker = stack.enter_context(processes.pool(1, _prepare, (kind, preset)))
     worker.submit(_timed, 2).result()  # compile
     return worker
 

@@ -17,7 +17,6 @@ import functools
 import json
 import re
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +26,7 @@ import numpy as np
 from hls.design import Design
 from hls.schedule import Array
 from hls.synthesis import Command, read_verilog, run_yosys
+from models import processes
 from models.errors import CheckError, UserError
 from models.network import IntegerNetwork
 from models.spec import PRESETS, Layer, NetworkSpec
@@ -235,7 +235,7 @@ def hunt(
     """
     left = [mutant.number for mutant in mutants]
     killed: dict[int, str] = {}
-    with ProcessPoolExecutor(jobs) if jobs > 1 else contextlib.nullcontext() as pool:
+    with processes.pool(jobs) if jobs > 1 else contextlib.nullcontext() as pool:
         for test in tests:
             passed, last = _simulate(rtl, seed, [(test, WITHOUT_FAULT, LONGEST_TEST)])
             if last is not None:

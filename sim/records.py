@@ -8,13 +8,13 @@ A record's file is named after its kind. The last ones are shipped, for ``zynq-l
 from __future__ import annotations
 
 import functools
-import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+from models import processes
 from models.errors import UserError
 from models.store import read_record
 from sim import sources
@@ -183,11 +183,9 @@ def markdown(wanted: Mapping[str, Figure] = VERIFICATION) -> str:
 def _commit() -> str | None:
     """Of the sources that run, with a + if they have been changed since; None outside a repository."""
     try:
-        done = subprocess.run(
+        done = processes.run(
             ["git", "describe", "--always", "--abbrev=12", "--exclude=*", "--dirty=+"],
             cwd=Path(__file__).parent,
-            capture_output=True,
-            text=True,
         )
     except FileNotFoundError:  # no git
         return None

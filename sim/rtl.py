@@ -7,7 +7,7 @@ import contextlib
 import json
 import shutil
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import wait
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from hls.design import Design
 from hls.generate import PROJECT_FILE, generate
 from hls.schedule import MODES, Array
 from hls.synthesis import results, synthesize
+from models import processes
 from models.errors import CheckError, UserError
 from models.network import IntegerNetwork
 from models.store import claim, write_text
@@ -347,8 +348,7 @@ class Rtl:
             (file.parent / old).unlink(missing_ok=True)
         options = options | {"sequences": [sequence.plan() for sequence in sequences]}
         seen = 0
-        with ThreadPoolExecutor(1) as pool:
-            done = pool.submit(self._run, "sim.bench.text", "text", run, options)
+        with processes.beside(lambda: self._run("sim.bench.text", "text", run, options)) as done:
             over = False
             while not over:
                 wait([done], timeout=LOOK_SECONDS)

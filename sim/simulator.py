@@ -9,7 +9,6 @@ import os
 import re
 import shlex
 import shutil
-import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,6 +17,7 @@ from pathlib import Path
 
 from hls.generate import TOP as TOP
 from hls.synthesis import cell_models
+from models import processes
 from models.errors import CheckError, UserError, first_error, installs, require_package
 from models.store import if_full, write_text
 from sim.links import Links
@@ -85,7 +85,7 @@ class Simulator:
                 arguments += [f"+waves={run_dir / WAVES}", f"+waves_from_ns={waves_from_ns}"]
             runner.build_dir = self.build_dir
             # A simulator that gives up or fails; the results tell, or that there are none.
-            with contextlib.suppress(SystemExit, RuntimeError):
+            with contextlib.suppress(SystemExit, RuntimeError), processes.marked():
                 runner.test(
                     test_module=module,
                     hdl_toplevel=TOP,
@@ -238,9 +238,7 @@ def _build(
             arguments = _verilator(root, sources(links), links, waves, verilator_options)
         else:
             arguments = _icarus(sources(links), links)
-        done = subprocess.run(
-            arguments, cwd=build_dir, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT
-        )
+        done = processes.run(arguments, cwd=build_dir, output=output)
     if done.returncode:
         raise UserError(f"{name} could not build {folder}{if_full(build_dir)}; see {log}: {first_error(log)}")
     unfinished.unlink()

@@ -50,6 +50,5 @@ def run_code(code: str) -> subprocess.CompletedProcess[str]:
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
         cwd=Path(scripts.__file__).parent.parent,
     )

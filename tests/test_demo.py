@@ -5,6 +5,11 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
+import re
+import secrets
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +23,7 @@ from models.network import IntegerNetwork
 from scripts.demo import GENERATED
 from scripts.main import main
 from sim.generate import generate
+from tests import trees
 from tests.networks import small_spec, with_weights
 
 LETTERS = "abcde"
@@ -72,7 +78,55 @@ def test_engines_agree_and_one_that_does_not_is_named(
 
     monkeypatch.setattr(quantized, "trace", wrong)
     assert main([*arguments, "--characters", str(characters)]) == 1
-    assert "NOT EXACT: keras: character 5, layer 1, c, unit 2" in capsys.readouterr().out
+    out, err = capsys.readouterr()
+    first = "NOT EXACT: keras: character 5, layer 1, c, unit 2"
+    assert first in out[: out.index("HLS C++")]  # at once
+    assert first in err
+
+
+ENDLESS = "class Design: pass\ndef run_pass(*_):\n    import time\n    time.sleep(100_000)\n"
+REFUSING = "class Design: pass\ndef run_pass(*_):\n    raise SystemExit('ERROR: not today')\n"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("yosys", "compiler", "failure"),
+    [
+        (
+            ENDLESS,
+            "echo 'error: no compiler today'; exit 1",
+            r"HLS C\+\+ by hls4ml, compiled with g\+\+: compiling .*today",
+        ),
+        (REFUSING, "exec sleep 100000", "synthesis with Yosys: Yosys refuses .*ERROR: not today"),
+    ],
+    ids=["compiler", "synthesis"],
+)
+def test_the_first_failure_ends_the_demo_at_once(
+    yosys: str, compiler: str, failure: str, arguments: list[str], tmp_path: Path
+) -> None:
+    """Whatever runs beside it, which here would never end, is stopped."""
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "g++").write_text(f"#!/bin/sh\n{compiler}\n")
+    (tmp_path / "bin" / "g++").chmod(0o755)
+    (tmp_path / "python" / "pyosys").mkdir(parents=True)
+    (tmp_path / "python" / "pyosys" / "__init__.py").touch()
+    (tmp_path / "python" / "pyosys" / "libyosys.py").write_text(yosys)
+    root, mark = str(Path(quantized.__file__).parents[1]), secrets.token_hex(8)
+    done = subprocess.run(
+        [sys.executable, "-m", "scripts", *arguments, "--synthesis", "--characters", "16"],
+        cwd=root,
+        env={
+            **os.environ,
+            "PATH": f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}",
+            "PYTHONPATH": f"{tmp_path / 'python'}{os.pathsep}{root}",
+            trees.VARIABLE: mark,
+        },
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert re.fullmatch(f"zynq-lstm: error: {failure}.*\n", done.stderr), done.stderr
+    assert trees.wait_until_gone(mark) == set()
 
 
 @pytest.mark.parametrize(

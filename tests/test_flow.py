@@ -122,23 +122,20 @@ def test_ctrl_c_stops_and_the_next_run_goes_on(folder: Path) -> None:
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     begun, base = Path("build/small/train") / BEGUN, Path("build/small/train/base.json")
-    deadline = time.monotonic() + 300
-    while not base.exists() and process.poll() is None and time.monotonic() < deadline:
+    while not base.exists() and process.poll() is None:
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=200)
+    out, err = process.communicate()
     assert process.returncode == 130, out + err
     assert err.endswith("zynq-lstm: interrupted\n")
     assert "Traceback" not in err
     assert "goes on from there" in out
     assert begun.exists()
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=400)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "(did not finish)" in done.stdout
     assert "base: resumed at step" in done.stdout
     first = Checkpoint.load("build/small/train/float.safetensors").sha256
-    whole = subprocess.run(
-        [*command, "--set", "name=whole"], env=environment, capture_output=True, text=True, timeout=400
-    )
+    whole = subprocess.run([*command, "--set", "name=whole"], env=environment, capture_output=True, text=True)
     assert whole.returncode == 0, whole.stderr
     assert Checkpoint.load("build/whole/train/float.safetensors").sha256 == first

@@ -4,6 +4,11 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -208,6 +213,69 @@ def test_one_run_at_a_time(flow: Fake) -> None:
         pass
 
 
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from scripts.flow.load import load
+from scripts.flow.runner import Pipeline, Stage
+stage = Stage("corpus", "be killed", lambda _: os.kill(os.getpid(), signal.SIGKILL))
+one = Pipeline(load(Path("flow.toml"), ["model.units=4"]), [stage])
+with one.locked():
+    one.run(stage, False, lambda *_: None)
+"""
+
+
+def test_status_says_how_the_last_run_stands(flow: Fake, capsys: pytest.CaptureFixture[str]) -> None:
+    def status() -> str:
+        assert main(["status"]) == 0
+        return capsys.readouterr().out
+
+    def stage() -> str:
+        assert main(["status", "--json"]) == 0
+        rows = json.loads(capsys.readouterr().out)
+        return str(next(row["state"] for row in rows if row["stage"] == "corpus"))
+
+    def first() -> str:
+        return status().splitlines()[0]
+
+    def locked(work: Any) -> None:
+        one = pipeline(flow)
+        corpus = Stage("corpus", "as the real one is called", work)
+        with one.locked():
+            one.run(corpus, False, lambda *_: None)
+
+    def looked_at(_: object) -> Any:
+        assert first().startswith("running since ")
+        assert f" as process {os.getpid()}: stage corpus, since " in first()
+        assert stage() == "running"
+        return [], {}
+
+    assert first() == "flow  flow.toml -> build/flow"
+    locked(looked_at)
+    assert first().startswith("the last run finished at 2")
+    assert stage() == "to do"
+
+    def fail(error: BaseException) -> Any:
+        raise error
+
+    with pytest.raises(CheckError):
+        locked(lambda _: fail(CheckError("not equal")))
+    assert re.match(r"the last run failed at .* in stage corpus; the same command goes on", first())
+    with pytest.raises(KeyboardInterrupt):
+        locked(lambda _: fail(KeyboardInterrupt()))
+    assert re.match(r"the last run was interrupted at .* in stage corpus; the same command goes on", first())
+
+    root = Path(hls.__file__).parents[1]
+    environment = os.environ | {"PYTHONPATH": str(root)}
+    done = subprocess.run([sys.executable, "-c", KILLED], env=environment, capture_output=True, text=True)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    said = status().splitlines()
+    assert re.match(r"the last run \(process \d+, since .*\) was killed in stage corpus; the same", said[0])
+    assert said[1] == "--set model.units=4 (flow.toml says 128)"
+    Path("flow.toml").write_text(CONFIG + "[model]\nunits = 4\n")
+    assert "--set" not in status()
+
+
 def test_the_verbs(flow: Fake, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """With the real stages; the first two take no time."""
     Path("text.txt").write_text("to be or not to be\n" * 200)
@@ -232,9 +300,14 @@ def test_the_verbs(flow: Fake, capsys: pytest.CaptureFixture[str], monkeypatch: 
     assert main([*common, "--until", "estimate"]) == 0
     capsys.readouterr()
     assert main(["status", "flow.toml", "--json"]) == 0
-    states = {row["stage"]: row for row in json.loads(capsys.readouterr().out)}
-    assert states["corpus"]["reason"] == "verification.characters is now 2048, was 32"
-    assert states["train"]["state"] == "to do"
+    rows = {row["stage"]: row for row in json.loads(capsys.readouterr().out)}
+    assert rows["corpus"]["state"] == "done"  # as the last run had it
+    assert main(["run", "--dry-run"]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("note: the last run had --set verification.characters=32; this one takes ")
+    states = Pipeline(load(Path("flow.toml")), STAGES).states()
+    assert states[0].reason == "verification.characters is now 2048, was 32"
+    assert rows["train"]["state"] == "to do"
     assert main(["status", "flow.toml"]) == 0
     assert "to do" in capsys.readouterr().out
     assert main([*common, "--until", "trian"]) == 2

@@ -6,10 +6,10 @@ from __future__ import annotations
 import re
 import shlex
 import shutil
-import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
+from models import processes
 from models.errors import UserError, first_error
 
 #: A line with an error; that some commands mention errors is none.
@@ -46,13 +46,7 @@ def run(tool: str, script: Path) -> Path:
     program, *options = there[0]
     log = script.parent / f"{tool}.log"
     with log.open("w", encoding="utf-8") as output:
-        done = subprocess.run(
-            [program, *options, script.name],
-            cwd=script.parent,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-        )
+        done = processes.run([program, *options, script.name], cwd=script.parent, output=output)
     if done.returncode:
         raise UserError(f"{program} failed: {first_error(log, error=ERROR_LINE)}; see {log}")
     return log

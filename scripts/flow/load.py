@@ -40,6 +40,7 @@ class Flow:
 
     file: Path
     config: Config
+    changes: tuple[str, ...] = ()  # given instead of what the file says, ``section.key=value`` each
 
     @property
     def name(self) -> str:
@@ -93,7 +94,8 @@ def load(file: Path, changes: Iterable[str] = ()) -> Flow:
         said = str(error)[: place.start()] if place else str(error)
         expected = f"; {_EXPECTED}" if line == "1" else ""  # another kind of file, perhaps
         raise UserError(f"{file}:{line}: not TOML: {said}{expected}") from None
-    flow = Flow(file, checked(data, file, text, changes))
+    changes = tuple(changes)
+    flow = Flow(file, checked(data, file, text, changes), changes)
     _require_files(flow, text)
     return flow
 

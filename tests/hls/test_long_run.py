@@ -29,7 +29,7 @@ pytestmark = [pytest.mark.rtl, pytest.mark.slow]
 LONGEST = 100_000  # characters
 
 
-@pytest.mark.timeout(3600)
+@pytest.mark.timeout(36_000)
 @pytest.mark.parametrize("characters", [10_000, pytest.param(LONGEST, marks=pytest.mark.nightly)])
 def test_shipped_network_on_the_whole_engine(
     characters: int, tmp_path: Path, seed: int, write_record: Callable[..., None]

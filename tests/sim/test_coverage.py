@@ -143,7 +143,7 @@ def test_bench_counts_what_a_test_does(tmp_path: Path, seed: int) -> None:
 @needs_cocotb_coverage
 @pytest.mark.rtl
 @pytest.mark.nightly
-@pytest.mark.timeout(3600)
+@pytest.mark.timeout(36_000)
 def test_plan_is_covered(tmp_path: Path) -> None:
     """As ``zynq-lstm cover`` does it."""
     data = measure(designs(1), tmp_path, 1)

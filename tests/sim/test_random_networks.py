@@ -34,7 +34,7 @@ def test_twenty_networks(half: int, seed: int, tmp_path: Path) -> None:
 
 
 @pytest.mark.nightly
-@pytest.mark.timeout(7200)
+@pytest.mark.timeout(72_000)
 def test_two_hundred_networks(seed: int, tmp_path: Path, write_record: Callable[..., None]) -> None:
     engines = Engines(tmp_path, SIMULATORS[0], hls=20, keras=True)
     tried, failed = search(200, seed + 2, tmp_path, engines.check)

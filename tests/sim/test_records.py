@@ -139,6 +139,6 @@ def test_no_seed_no_git(monkeypatch: pytest.MonkeyPatch) -> None:
     def missing(*_: object, **__: object) -> None:
         raise FileNotFoundError("git")
 
-    monkeypatch.setattr("subprocess.run", missing)
+    monkeypatch.setattr("models.processes.run", missing)
     record = records.new(records.BAD_INPUTS, tried=1)
     assert record["commit"] is None and "seed" not in record
