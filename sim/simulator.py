@@ -128,7 +128,8 @@ def build(
     sources = [*(["-DZYNQ_LSTM_TRACE"] if trace else []), *map(str, sorted(project.glob("*.sv")))]
     if name != "verilator":
         return _build(project, name, waves, lambda _: sources, ())
-    options, kind = _RTL_OPTIONS, ""
+    options: tuple[str, ...] = _RTL_OPTIONS
+    kind = ""
     if coverage:
         options, kind = _COVERAGE_OPTIONS, "-coverage"
     elif quick:
