@@ -128,8 +128,8 @@ def build(
         UserError: if the simulator is not there or does not accept the sources.
     """
     project = project.resolve()
-
-    options, kind, marks = _RTL_OPTIONS, "", []
+    options: tuple[str, ...] = _RTL_OPTIONS
+    kind, marks = "", list[Path]()
     if name == "verilator":
         if coverage:
             options, kind, marks = _COVERAGE_OPTIONS, "-coverage", [COVERAGE_SIGNALS]

@@ -12,6 +12,7 @@ import sys
 import pytest
 
 ICARUS = "Icarus Verilog, the optional second simulator, is not installed (Debian: iverilog)"
+TCL = "no Tcl interpreter, which AMD's tools have (Debian: tcl)"
 ROOT = "root may write anywhere"
 NAME_SPACES = "no user name spaces here, which a full disk is tried in"
 PYTHON_3_10 = "cocotb-coverage, which counts coverage, needs Python 3.11"
@@ -20,6 +21,7 @@ NO_GIT = "not a git work tree, whose files are looked at"
 #: Reason -> where it is so.
 LEGAL = {
     ICARUS: "a machine with no more than the README names",
+    TCL: "a machine with no more than the README names",
     ROOT: "a test run by root, as in many containers",
     NAME_SPACES: "a container that forbids them",
     PYTHON_3_10: "Python 3.10",

@@ -23,6 +23,7 @@ from models.network import IntegerNetwork
 from scripts.main import main
 from sim.reference import Reference
 from tests.networks import save_checkpoint, small_spec, with_weights
+from tests.skips import TCL
 
 UTILIZATION = """\
 1. Slice Logic
@@ -266,7 +267,7 @@ def tools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Programs named as the vendor's on the PATH; returns the folder with the reports that they write."""
     tclsh = shutil.which("tclsh")
     if tclsh is None:
-        pytest.skip("needs tclsh")
+        pytest.skip(TCL)
     programs = tmp_path / "bin"
     programs.mkdir()
     for name in ("vivado", "vitis_hls"):
@@ -285,7 +286,7 @@ def synth(tool: str, checkpoint: Path, folder: Path, *more: str) -> int:
     return main(["synth", *arguments, "--json", str(folder / "report.json")])
 
 
-def test_vivado(checkpoint: Path, tools: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def vivado(checkpoint: Path, tools: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = tmp_path / "my designs"
     assert synth("vivado", checkpoint, folder, "--part", "xc7z020", "--clock-period", "4") == 0
     out = capsys.readouterr().out
@@ -300,7 +301,7 @@ def test_vivado(checkpoint: Path, tools: Path, tmp_path: Path, capsys: pytest.Ca
     assert "-period 4.000 [get_ports clk_i]" in (folder / "out" / "rtl" / "clock.xdc").read_text()
 
 
-def test_vivado_without_routing_and_with_a_clock_too_fast(
+def vivado_without_routing_and_with_a_clock_too_fast(
     checkpoint: Path, tools: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tools / "timing.rpt").write_text(
@@ -311,7 +312,7 @@ def test_vivado_without_routing_and_with_a_clock_too_fast(
     assert "route_design" not in (tmp_path / "out" / "rtl" / "vivado.log").read_text()
 
 
-def test_a_failure_of_the_tool_is_its_own_first_error(
+def failure_of_the_tool_is_its_own_first_error(
     checkpoint: Path,
     tools: Path,
     tmp_path: Path,
@@ -333,8 +334,7 @@ def test_yosys(checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert "xc7z020 has" in out and "53,200" in out
 
 
-@pytest.mark.slow
-def test_vitis_hls(checkpoint: Path, tools: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def vitis_hls(checkpoint: Path, tools: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert synth("vitis-hls", checkpoint, tmp_path) == 0
     assert "a character every 1,100 cycles, latency 2,306 (RTL simulation)" in capsys.readouterr().out
     report = json.loads((tmp_path / "report.json").read_text())
@@ -342,6 +342,23 @@ def test_vitis_hls(checkpoint: Path, tools: Path, tmp_path: Path, capsys: pytest
     log = (tmp_path / "out" / "vitis-hls.log").read_text()
     steps = [line.split()[0] for line in log.splitlines() if line.split()[0].endswith("_design")]
     assert steps == ["csim_design", "csynth_design", "cosim_design", "export_design"]
+
+
+@pytest.mark.slow
+def test_scripts_run_in_a_tcl_interpreter(
+    checkpoint: Path,
+    tools: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """One test, since it is one program that a machine may lack."""
+    timing = (tools / "timing.rpt").read_text()
+    vivado(checkpoint, tools, tmp_path / "vivado", capsys)
+    vivado_without_routing_and_with_a_clock_too_fast(checkpoint, tools, tmp_path / "fast", capsys)
+    (tools / "timing.rpt").write_text(timing)
+    vitis_hls(checkpoint, tools, tmp_path / "vitis", capsys)
+    failure_of_the_tool_is_its_own_first_error(checkpoint, tools, tmp_path / "fails", monkeypatch, capsys)
 
 
 @pytest.mark.parametrize(
