@@ -31,6 +31,9 @@ LEGAL = (
     "one after the other"
 )
 
+#: The way out for a model with too many characters.
+FEWER = "train it on a text with the rare characters replaced by one"
+
 GATE_QUANTIZERS, TANH_QUANTIZERS = ("quantized_sigmoid",), ("quantized_tanh",)
 QUANTIZERS = (
     "quantized_bits",
@@ -633,6 +636,6 @@ def _check_sizes(path: Path, chain: Chain, shape: Sequence[int | None]) -> None:
         )
     if not 2 <= chain.vocabulary <= MAX_VOCABULARY:
         raise UserError(
-            f"{path}: layer {dense.name!r} answers with {chain.vocabulary} characters; 2 to {MAX_VOCABULARY} "
-            "are legal"
+            f"{path}: layer {dense.name!r} answers with {chain.vocabulary} characters; a network has 2 to "
+            f"{MAX_VOCABULARY}: {FEWER}"
         )

@@ -360,6 +360,11 @@ SITUATIONS = {
     "too many units": Situation(
         KERAS, "'lstm': has 600 units; at most 512", prepare=chain(lstm(600), dense(V))
     ),
+    "too many characters": Situation(
+        KERAS,
+        "layer 'dense' answers with 300 characters; a network has 2 to 256: train it on a text with",
+        prepare=archive(sequential(first((20, 300)), lstm(4), dense(300))),
+    ),
     # legal values that are legal in this place
     "another activation": Situation(
         KERAS,
