@@ -87,6 +87,11 @@ class _FixedLayer(Layer):
             self.refuse("Compression is not supported", "leave it out")
         if config.get_target_cycles(self) is not None:
             self.refuse("TargetCycles is not supported", "set ReuseFactor")
+        if "Optimizers" in hls:
+            self.refuse(
+                "HLSConfig's Optimizers, which hls4ml.model.profiling sets, are not supported",
+                "'zynq-lstm ranges' measures the signals of this network",
+            )
         if hls.get("Model", {}).get("BitExact"):
             self.refuse("bit_exact=True would replace the trained types", "leave it out: they are exact")
         for option in config.get_layer_config(self):
@@ -138,12 +143,15 @@ class _FixedLayer(Layer):
     def set_lanes(self, inner: int, also: int, columns: int) -> None:
         """Spread products of ``inner`` rows by ``columns`` over the cycles that the reuse factor allows.
 
-        Fewer cycles than rows: all columns, several rows a cycle. More: one row, a group of columns.
+        Fewer cycles than rows: all columns, several rows a cycle. More: one row, a group of columns. hls4ml's
+        default of 1 means as few cycles as are possible. OpenRTL has an array of its own, whatever these are.
 
         Raises:
             UserError: if the reuse factor is not possible, naming those that are.
         """
         reuse = self.model.config.get_reuse_factor(self)
+        if reuse == 1:
+            reuse = inner // int(np.gcd(inner, also))
         rows = inner // reuse if isinstance(reuse, int) and 0 < reuse < inner else 1
         groups = reuse // inner if isinstance(reuse, int) and reuse > inner else 1
         if reuse not in (inner // rows, inner * groups) or inner % rows or also % rows or groups > columns:
