@@ -46,7 +46,7 @@ class QuantizedDenseHandler(KerasV3LayerHandler):
 
 
 def _name_weights_for_profiling() -> None:
-    """Tell hls4ml's profiling of Keras models that our LSTM has three weight arrays, if it can be imported."""
+    """Tell hls4ml's profiling of Keras models, if it is there, that our LSTM has three weight arrays."""
     if all(importlib.util.find_spec(name) for name in PROFILING):
         from hls4ml.model.profiling import keras_process_layer_map
 
