@@ -49,7 +49,7 @@ class Design:
 
     def __post_init__(self) -> None:
         spec = self.network.spec
-        require("rtl", spec, self.network)
+        require("rtl", spec)
         # lut_multiply adds the products of a weight's bit pairs, then those of all inputs; the first DSP adds
         # the sum SKEW_LATENCY + 2 cycles after the inputs came.
         pairs = (self.weight_bits + 1) // 2  # at most 8: models.limits.WEIGHT_BITS

@@ -67,6 +67,12 @@ def require(engine: str, spec: NetworkSpec, network: IntegerNetwork | None = Non
         raise UserError(summary(found))
 
 
+def notes(spec: NetworkSpec) -> list[str]:
+    """A sentence for each engine that can't be built for a network."""
+    found = {name: reasons(name, spec) for name in ENGINES}
+    return [f"not for {ENGINES[name]}: {summary(why)}" for name, why in found.items() if why]
+
+
 def summary(found: tuple[str, ...]) -> str:
     """The first of some reasons, and how many more there are."""
     more = len(found) - 1

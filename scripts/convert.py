@@ -11,6 +11,7 @@ import click
 from hls.convert import CLOCK_PERIOD
 from hls.synthesis import DEFAULT_PART, full_part
 from models.errors import UserError
+from scripts.engines import frozen
 from scripts.options import array_options, checkpoint_option, reuse_factor_option
 
 BACKENDS = ("Vitis", "OpenRTL")
@@ -52,6 +53,7 @@ def command(
             other = BACKENDS[backend == "Vitis"]
             raise UserError(f"--{name.replace('_', '-')} is an option of --backend {other}, not of {backend}")
     loaded = load_quantized(checkpoint)
+    frozen(loaded, "keras", backend)
 
     from hls.convert import compile_model, convert, save
     from hls.graph import network_from_graph

@@ -72,6 +72,7 @@ def command(
     from models.deviation import deviations
     from models.freeze import freeze
     from models.importing import import_model
+    from models.limits import notes, require
 
     if (vocabulary is None) == (vocabulary_file is None):
         raise UserError("give either --vocabulary or --vocabulary-file: the file holds no characters")
@@ -94,10 +95,11 @@ def command(
     checkpoint = Checkpoint(
         vocabulary, imported.weights, spec, record={"imported": model.name, "theirs": dict(imported.theirs)}
     )
+    require("reference", spec)
     network = freeze(checkpoint)
     rows = deviations(imported, network, windows[half:])
     checkpoint.save(output)
-    _print(rows, imported.notes)
+    _print(rows, (*imported.notes, *notes(spec)))
     click.echo(f"network  {network.identity}\nwrote    {output}")
     if json_path:
         write_json(json_path, [asdict(row) for row in rows])

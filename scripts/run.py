@@ -30,8 +30,10 @@ def command(
     stages then do not run. CONFIG is flow.toml if not given; 'zynq-lstm init' writes one.
     """
     from rich.console import Console
+    from rich.markup import escape
 
     from models.errors import UserError
+    from scripts.flow.checks import check
     from scripts.flow.load import load
     from scripts.flow.runner import Pipeline
     from scripts.flow.show import plan
@@ -46,6 +48,9 @@ def command(
         if pipeline.named(name) not in stages:
             raise UserError(f"--force {name}: that stage is behind --until {last.name} and would not run")
     console = Console()
+    notes = check(pipeline.flow, [stage.name for stage in stages])
+    for note in notes:
+        console.print(f"[yellow]note:[/] {escape(note)}", highlight=False, soft_wrap=True)
     if dry_run:
         show(plan([s for s in pipeline.states(forced) if s.stage in stages]), console)
         return
