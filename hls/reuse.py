@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from models.errors import UserError
 from models.spec import GATES, NetworkSpec
 
 
@@ -59,9 +60,12 @@ def products(spec: NetworkSpec) -> Iterator[tuple[str, Product]]:
     yield "logits", Product(last, last, spec.vocabulary)
 
 
-def refused(spec: NetworkSpec, reuse: int) -> str | None:
-    """Why a reuse factor is not possible for a whole network; None if it is."""
+def require_reuse_factor(spec: NetworkSpec, reuse: int) -> None:
+    """Refuse a reuse factor that is not possible for a whole network.
+
+    Raises:
+        UserError: naming the layer, and what is possible for it.
+    """
     for name, product in products(spec):
         if product.spread(reuse) is None:
-            return f"layer {name}: reuse factor {reuse} is not possible; {product.legal}"
-    return None
+            raise UserError(f"layer {name}: reuse factor {reuse} is not possible; {product.legal}")

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from hls.convert import CLOCK_PERIOD
+from hls.reuse import require_reuse_factor
 from hls.synthesis import DEFAULT_PART, full_part
 from models.errors import UserError
 from scripts.engines import frozen
@@ -53,7 +54,9 @@ def command(
             other = BACKENDS[backend == "Vitis"]
             raise UserError(f"--{name.replace('_', '-')} is an option of --backend {other}, not of {backend}")
     loaded = load_quantized(checkpoint)
-    frozen(loaded, "keras", backend)
+    spec = frozen(loaded, "keras", backend).spec
+    if reuse_factor is not None:
+        require_reuse_factor(spec, reuse_factor)
 
     from hls.convert import compile_model, convert, save
     from hls.graph import network_from_graph

@@ -62,11 +62,8 @@ def command(
     else:
         each = {p: estimate(spec, fitting_array(spec, p, dsp, lanes, parity), p) for p in PARTS}
         one = each[part_name(part)]
-        engines = {name: list(reasons(name, spec)) for name in ENGINES}
-        rows = [
-            one.to_dict() | {"refused_by": engines},
-            *(other.to_dict() for other in each.values() if other is not one),
-        ]
+        rows = [row.to_dict() for row in (one, *(other for other in each.values() if other is not one))]
+        rows[0]["refused_by"] = {name: list(reasons(name, spec)) for name in ENGINES}
         _print(spec, one, clock)
         _print_parts(list(each.values()), clock)
     if json_path:

@@ -18,7 +18,7 @@ from models.store import read_record
 FOLDER = Path(__file__).parent / "measured"
 RANDOM_NETWORKS, MUTANTS, LONGEST_RUN = "random networks", "mutants", "longest run"
 COVERAGE, BAD_INPUTS = "coverage", "bad inputs"
-SITUATIONS = "situations"
+SITUATIONS, SPECS = "situations", "specs"
 
 #: Figure -> kind of record, the part of it that has them ("": the record itself), their names there.
 FIGURES: Mapping[str, tuple[str, str, tuple[str, ...]]] = {

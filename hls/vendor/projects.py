@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from hls.graph import RESET
+from hls.reuse import require_reuse_factor
 from hls.synthesis import full_part
 from models.checkpoint import Checkpoint
 from models.errors import UserError
@@ -82,6 +83,8 @@ def write_vitis(checkpoint: Checkpoint, part: str, folder: Path, given: Mapping[
     """
     network = freeze(checkpoint)
     require("hls", network.spec)
+    if "reuse_factor" in given:
+        require_reuse_factor(network.spec, given["reuse_factor"])
 
     from hls.convert import CLOCK_PERIOD, PROJECT, convert, save
     from hls.graph import network_from_graph

@@ -10,14 +10,17 @@ import shutil
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
+from hls.reuse import require_reuse_factor
 from models.checkpoint import Checkpoint, load_float, load_quantized, shipped
-from models.corpus import HELD_OUT, Corpus, encode, load_corpus
+from models.corpus import HELD_OUT, Corpus, load_corpus
 from models.errors import UserError
 from models.evaluate import require_text
 from models.limits import require
 from models.spec import NetworkSpec, network_spec, with_formats
 from scripts.flow.config import SHIPPED, Config, engines_needed
 from scripts.flow.load import Flow, line_of
+
+SHOWN = 10  # characters that a message names
 
 #: Packages and programs that stages need, by the stage's name; of Verilator's, what its makefiles call.
 _COMPILERS = ("g++", "make")
@@ -102,8 +105,10 @@ def check(flow: Flow, stages: Collection[str]) -> list[str]:
             load_float(path)
     except UserError as error:
         raise UserError(f"{at('training.checkpoint')}: {error}") from None
-    vocabulary = _vocabulary(flow, given, at("training.checkpoint"))
-    spec = spec_of(config, given, len(vocabulary))
+    characters = _characters(flow, at("corpus.file"))
+    if given is not None:
+        _require_characters(config, characters, given, at("training.checkpoint"))
+    spec = spec_of(config, given, len(characters))
     if given is not None:
         for engine in engines_needed(config):
             try:
@@ -111,30 +116,36 @@ def check(flow: Flow, stages: Collection[str]) -> list[str]:
             except UserError as error:
                 raise UserError(f"{at('training.checkpoint')}: {error}") from None
     if config.engine.reuse_factor and "hls" in stages:
-        from hls.reuse import refused
-
-        if why := refused(spec, config.engine.reuse_factor):
-            raise UserError(f"{at('engine.reuse_factor')}: {why}")
+        try:
+            require_reuse_factor(spec, config.engine.reuse_factor)
+        except UserError as error:
+            raise UserError(f"{at('engine.reuse_factor')}: {error}") from None
     for what, key in _missing(config, stages):
         raise UserError(f"{at(key)}: {what}; 'zynq-lstm doctor' says how to install it")
     return [note] if (note := _too_large(spec, config)) else []
 
 
-def _vocabulary(flow: Flow, given: Checkpoint | None, where: str) -> str:
-    """The characters of the network, to which those of the text must belong."""
+def _characters(flow: Flow, where: str) -> str:
+    """The different characters of the text."""
     config = flow.config.corpus
-    if config.file:
-        corpus = checked_corpus(flow)
-        characters, source = corpus.vocabulary, corpus.text
-    else:  # reading it takes seconds; its own network knows the characters
-        characters = source = load_float(shipped("float", config.name)).vocabulary
-    if given is None:
-        return characters
+    if not config.file:  # reading it takes seconds; its own network knows its characters
+        return load_float(shipped("float", config.name)).vocabulary
     try:
-        encode(source, given.vocabulary, config.file or f"the corpus {config.name}")
+        return checked_corpus(flow).vocabulary
     except UserError as error:
-        raise UserError(f"{where}: {error}; give a network that was trained on this text") from None
-    return given.vocabulary
+        raise UserError(f"{where}: {error}") from None
+
+
+def _require_characters(config: Config, characters: str, given: Checkpoint, where: str) -> None:
+    """Refuse a network that does not know all characters of the text."""
+    unknown = sorted(set(characters) - set(given.vocabulary))
+    if unknown:
+        shown = ", ".join(map(repr, unknown[:SHOWN])) + (", ..." if len(unknown) > SHOWN else "")
+        raise UserError(
+            f"{where}: the network's {len(given.vocabulary)} characters lack {len(unknown)} of "
+            f"{config.corpus.file or f'the corpus {config.corpus.name}'}: {shown}; give a network that was "
+            "trained on this text, or leave it out to train one"
+        )
 
 
 def _missing(config: Config, stages: Collection[str]) -> Iterator[tuple[str, str]]:
