@@ -40,6 +40,8 @@ ENGINES = MappingProxyType(
 SHARED_SIGNALS = LstmFormats.signal_fields()
 #: Functions of the tables, which they share for the same reason.
 SHARED_FUNCTIONS = tuple(dict.fromkeys(table.function for table in LstmFormats.tables.values()))
+#: Of what is kept or handed on as float32: its mantissa, and the sign.
+FLOAT32_BITS = EXACT_BITS["float32"] + 1
 SIGNAL_BITS = 16  # of the RTL's signals, signed: what m_axis and the trace have room for
 #: Of weights that the RTL multiplies in its array: nine pairs of bits are one too many for the adders.
 WEIGHT_BITS = 16
@@ -114,6 +116,9 @@ def _keras(spec: NetworkSpec, network: IntegerNetwork | None) -> Iterator[str]:
     for name, fmt in spec.weight_formats().items():
         if fault := weight_fault(fmt):
             yield f"{name}: {fault}"
+    for where, fmt in rounded_signals(spec):
+        if where.endswith((" h", " logits")) and fmt.bits + (not fmt.signed) > FLOAT32_BITS:
+            yield f"{where}: Keras hands it on as float32, which holds {FLOAT32_BITS} bits, signed; got {fmt}"
 
 
 def _hls(spec: NetworkSpec, network: IntegerNetwork | None) -> Iterator[str]:
@@ -176,6 +181,12 @@ def weight_fault(fmt: FixedFormat) -> str | None:
     """Why QKeras has no quantizer for a weight's format."""
     if not fmt.signed or fmt.rounding is not Rounding.AP_RND_CONV or fmt.overflow is not Overflow.AP_SAT_SYM:
         return f"a weight format must be signed with AP_RND_CONV and AP_SAT_SYM, got {fmt}"
+    if fmt.bits < 2:
+        return f"a weight format has at least 2 bits, got {fmt}; QKeras' of 1 bit are -1 and 1, without 0"
+    if fmt.bits > FLOAT32_BITS:
+        return (
+            f"a weight format has at most {FLOAT32_BITS} bits, got {fmt}; a checkpoint's weights are float32"
+        )
     return None
 
 

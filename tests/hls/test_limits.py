@@ -205,3 +205,32 @@ def test_every_engine_on_many_networks(write_record: Callable[[dict[str, Any]], 
 def test_presets_are_within_every_limit(engine: str) -> None:
     for preset in ("w8a8", "w4a8", "w2a8", "q8.8"):
         assert reasons(engine, small_spec(preset, 256, (512, 512, 512, 512))) == ()
+
+
+@pytest.mark.parametrize(
+    "engine, formats, message",
+    [
+        ("keras", {"U": "ap_fixed<1,1,AP_RND_CONV,AP_SAT_SYM>"}, r"layers\.0\.U: .* at least 2 bits"),
+        ("keras", {"b": "ap_fixed<26,6,AP_RND_CONV,AP_SAT_SYM>"}, r"layers\.0\.b: .* at most 25 bits"),
+        ("keras", {"U": "ap_fixed<8,2>"}, r"layers\.0\.U: .* signed with AP_RND_CONV and AP_SAT_SYM"),
+        ("hls", {"logits": "ap_fixed<26,6>"}, "format logits: .* float32, which holds 25 bits"),
+        ("keras", {"h": "ap_ufixed<25,1>"}, r"layers\[0\]: format h: .* float32"),
+        (
+            "reference",
+            {"c": "ap_fixed<32,5>", "gate": "ap_ufixed<30,0>"},
+            r"layers\[0\]: a sum or product might",
+        ),
+        ("reference", {"logits": "ap_fixed<4,36>"}, "logits in .* too coarse or too fine to be sampled"),
+        ("reference", {"b": "ap_fixed<24,14>", "U": "ap_fixed<32,0>"}, r"x\.W \+ h\.U \+ b might reach"),
+        ("rtl", {"W": "ap_fixed<17,2>"}, None),  # a look-up, which nothing is multiplied by
+        ("rtl", {"U": "ap_fixed<17,2>"}, r"format of layers\.0\.U: the RTL multiplies weights of at most 16"),
+    ],
+)
+def test_limits_are_named(engine: str, formats: dict[str, str], message: str | None) -> None:
+    spec = small_spec("w8a8", 5, (4,), **formats)
+    if message is None:
+        require(engine, spec)
+        return
+    with pytest.raises(UserError, match=message) as error:
+        require(engine, spec)
+    assert "\n" not in str(error.value)
