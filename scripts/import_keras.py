@@ -166,4 +166,4 @@ def _print(rows: list[Deviation], notes: tuple[str, ...]) -> None:
     console = Console()
     show(table, console)
     for note in notes:
-        console.print(note, markup=False, highlight=False)
+        console.print(note, markup=False, highlight=False, soft_wrap=True)

@@ -33,7 +33,7 @@ from sim.simulator import TOP, verilator_root
 from tests.networks import LETTERS, small_spec
 from tests.specs import specs
 
-QUICK = {"rtl": 25, "hls": 3}  # networks, for every run of the tests
+QUICK = {"rtl": 16, "hls": 2}  # networks, for every run of the tests
 NIGHTLY = 500
 LIGHT = ("reference", "rtl")  # engines that need neither TensorFlow nor g++
 
