@@ -48,14 +48,14 @@ def command(
         if pipeline.named(name) not in stages:
             raise UserError(f"--force {name}: that stage is behind --until {last.name} and would not run")
     console = Console()
+    if stages[-1].name == "report":
+        require_extra("report")
     notes = check(pipeline.flow, [stage.name for stage in stages])
     for note in notes:
         console.print(f"[yellow]note:[/] {escape(note)}", highlight=False, soft_wrap=True)
     if dry_run:
         show(plan([s for s in pipeline.states(forced) if s.stage in stages]), console)
         return
-    if stages[-1].name == "report":
-        require_extra("report")
     with pipeline.locked():
         ran = run_stages(pipeline, stages, forced, console)
     where = pipeline.flow.folder / "report.html"
