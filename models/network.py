@@ -198,7 +198,8 @@ def _h_range(fmt: CellFormats, *tables: Raw) -> tuple[int, int]:
     """Smallest and largest raw h, or 0; an LSTM's from its tables of the output gate and of tanh(c)."""
     if not isinstance(fmt, LstmFormats):
         return min(0, fmt.format("h").min_raw), fmt.format("h").max_raw
-    corners = np.outer(*([table.min(), table.max()] for table in tables))
+    sigmoid, tanh_c = tables
+    corners = np.outer([sigmoid.min(), sigmoid.max()], [tanh_c.min(), tanh_c.max()])
     h = fmt.h.requantize(corners, fmt.gate.frac + fmt.tc.frac)
     return min(0, int(h.min())), max(0, int(h.max()))
 

@@ -317,8 +317,8 @@ class Config(Section):
     @model_validator(mode="after")
     def _within_every_engines_limits(self) -> Config:
         if self.training.checkpoint is None:
-            shape = {"vocabulary": MAX_VOCABULARY, "units": self.model.units, "layers": self.model.layers}
-            spec, given = network_spec(self.formats.preset, **shape), self.formats.formats()
+            preset, shape, given = self.formats.preset, self.model, self.formats.formats()
+            spec = network_spec(preset, vocabulary=MAX_VOCABULARY, units=shape.units, layers=shape.layers)
             for engine in engines_needed(self):
                 if why := reasons(engine, with_formats(spec, given)):
                     alone = (n for n in given if reasons(engine, with_formats(spec, {n: given[n]})))
