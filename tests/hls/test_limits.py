@@ -222,6 +222,9 @@ def test_presets_are_within_every_limit(engine: str) -> None:
         ),
         ("reference", {"logits": "ap_fixed<4,36>"}, "logits in .* too coarse or too fine to be sampled"),
         ("reference", {"b": "ap_fixed<24,14>", "U": "ap_fixed<32,0>"}, r"x\.W \+ h\.U \+ b might reach"),
+        ("keras", {"U": "ap_fixed<25,2,AP_RND_CONV,AP_SAT_SYM>", "logits": "ap_fixed<25,6>"}, None),
+        ("keras", {"U": "ap_fixed<2,1,AP_RND_CONV,AP_SAT_SYM>", "h": "ap_ufixed<24,0>"}, None),
+        ("rtl", {"U": "ap_fixed<16,2>", "c": "ap_fixed<16,5>", "gate": "ap_ufixed<15,0>"}, None),
         ("rtl", {"W": "ap_fixed<17,2>"}, None),  # a look-up, which nothing is multiplied by
         ("rtl", {"U": "ap_fixed<17,2>"}, r"format of layers\.0\.U: the RTL multiplies weights of at most 16"),
     ],
