@@ -13,21 +13,19 @@ import numpy as np
 from hls.memory import Rom, row_bits
 from hls.schedule import SKEW_LATENCY, Array, Schedule, schedule
 from models.errors import UserError
+from models.limits import in_array, require
 from models.network import IntegerNetwork, product_range
-from models.spec import GATES, LstmFormats, NetworkSpec, require_lstm, symmetric
+from models.spec import GATES, LstmFormats, NetworkSpec, symmetric
 from sim import sampling
-from sim.fixed import FixedFormat, Overflow, Rounding, signed_bits
+from sim.fixed import FixedFormat, Rounding, signed_bits
 
-#: Signals whose formats all layers share, since one gate pipeline serves them.
-SHARED_SIGNALS = LstmFormats.signal_fields()
-SIGNAL_BITS = 16
 FIELD_BITS = 17  # of the lower of two sums in a DSP; FIELD in mac_segment.sv
 PACKED_BITS = 8  # widest factors of which a DSP48E1 multiplies two pairs
 
 
 def packable(spec: NetworkSpec) -> bool:
     """Whether two products fit one DSP48E1: narrow symmetric weights, narrow activations."""
-    weights = [fmt for name, fmt in spec.weight_formats().items() if _in_array(name)]
+    weights = [fmt for name, fmt in spec.weight_formats().items() if in_array(name)]
     return all(fmt.bits <= PACKED_BITS and symmetric(fmt) for fmt in weights) and all(
         layer.formats.h.bits <= PACKED_BITS for layer in spec.layers
     )
@@ -35,7 +33,7 @@ def packable(spec: NetworkSpec) -> bool:
 
 def spec_weight_bits(spec: NetworkSpec) -> int:
     """Width of the widest weight that is multiplied in the array."""
-    return max(fmt.bits for name, fmt in spec.weight_formats().items() if _in_array(name))
+    return max(fmt.bits for name, fmt in spec.weight_formats().items() if in_array(name))
 
 
 @dataclass(frozen=True)
@@ -51,32 +49,10 @@ class Design:
 
     def __post_init__(self) -> None:
         spec = self.network.spec
-        require_lstm(spec, "RTL")
-        first = spec.layers[0].formats
-        for k, layer in enumerate(spec.layers):
-            for name in SHARED_SIGNALS:
-                fmt: FixedFormat = getattr(layer.formats, name)
-                shared: FixedFormat = getattr(first, name)
-                if fmt != shared:
-                    raise UserError(
-                        f"layers[{k}] has {name} in {fmt}, layers[0] in {shared}: all layers share one gate "
-                        f"pipeline in the RTL; give them the same formats (those of W, U, b may differ)"
-                    )
-        for name in ("z", "c", "ct", "h"):
-            self._check_signal(name, getattr(first, name))
-        for name in ("g", "tc"):
-            if not getattr(first, name).signed:
-                raise UserError(f"format {name}: must be signed in the RTL, got {getattr(first, name)}")
-        self._check_signal("logits", spec.output.logits)
-        for name, fmt in [(n, getattr(first, n)) for n in SHARED_SIGNALS] + [("logits", spec.output.logits)]:
-            if fmt.bits + (not fmt.signed) > SIGNAL_BITS:  # what m_axis and the trace have room for
-                raise UserError(f"format {name}: at most {SIGNAL_BITS} bits, signed, in the RTL, got {fmt}")
-        for name, fmt in spec.weight_formats().items():
-            if not fmt.signed:
-                raise UserError(f"format of {name}: weights are signed in the RTL, got {fmt}")
+        require("rtl", spec)
         # lut_multiply adds the products of a weight's bit pairs, then those of all inputs; the first DSP adds
         # the sum SKEW_LATENCY + 2 cycles after the inputs came.
-        pairs = (self.weight_bits + 1) // 2
+        pairs = (self.weight_bits + 1) // 2  # at most 8: models.limits.WEIGHT_BITS
         most = 1 << (SKEW_LATENCY + 1 - (pairs - 1).bit_length())
         if self.array.lut_depth > most:
             raise UserError(
@@ -88,22 +64,11 @@ class Design:
                 f"two products a DSP need symmetric weights (AP_SAT_SYM) and h of at most {PACKED_BITS} "
                 "bits; use pack=1"
             )
-        largest = ((1 << (self.weight_bits - 1)) - 1) << (first.h.bits - 1)
+        largest = ((1 << (self.weight_bits - 1)) - 1) << (self.formats.h.bits - 1)
         if self.array.pack == 2 and self.array.depth * largest >= 1 << (FIELD_BITS - 1):
             raise UserError(
                 f"array: {self.array.depth} inputs a cycle of {self.weight_bits}-bit weights overflow the "
                 f"lower sum of a packed DSP; at most {((1 << (FIELD_BITS - 1)) - 1) // largest} fit"
-            )
-
-    @staticmethod
-    def _check_signal(name: str, fmt: FixedFormat) -> None:
-        if (
-            not fmt.signed
-            or fmt.overflow is not Overflow.AP_SAT
-            or fmt.rounding not in (Rounding.AP_RND, Rounding.AP_TRN)
-        ):
-            raise UserError(
-                f"format {name}: the RTL has signed formats with AP_RND or AP_TRN, and AP_SAT; got {fmt}"
             )
 
     @cached_property
@@ -321,11 +286,6 @@ def table_roms(formats: LstmFormats) -> Mapping[str, Rom]:
             width = max(1, width - 1)
         roms[name] = Rom(width, depth, row_bits([width], depth))
     return MappingProxyType(roms)
-
-
-def _in_array(name: str) -> bool:
-    """Whether a weight array is multiplied in the array: not the look-up of layer 0, not biases."""
-    return name != "layers.0.W" and not name.endswith(".b")
 
 
 def _bits(value: int) -> int:

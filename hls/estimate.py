@@ -22,7 +22,8 @@ from hls.memory import halves
 from hls.schedule import MAX_GROUP, Array, busy_cycles, schedule, steps
 from hls.synthesis import DEFAULT_PART, PARTS, part_name
 from models.errors import UserError
-from models.spec import GATES, NetworkSpec, require_lstm
+from models.limits import require
+from models.spec import GATES, NetworkSpec
 from sim import sampling
 from sim.fixed import signed_bits
 
@@ -81,9 +82,9 @@ def estimate(spec: NetworkSpec, array: Array | None = None, part: str = DEFAULT_
     """Cost of ``spec`` on ``array``, or on the fastest that fits the part.
 
     Raises:
-        UserError: for an unknown part.
+        UserError: for an unknown part, or a network that the RTL can't be built for.
     """
-    require_lstm(spec, "RTL")
+    require("rtl", spec)
     part = part_name(part)
     array = array or fitting_array(spec, part)
     plan = schedule(spec, array)
@@ -152,7 +153,7 @@ def fitting_array(
         UserError: for an unknown part, or less than one DSP or lane.
     """
     part = part_name(part)
-    require_lstm(spec, "RTL")
+    require("rtl", spec)
     left = PARTS[part]["dsp"] - gate_dsp(spec) - CHOICE_DSP
     arrays = arrays_within(spec, left if dsp is None else min(dsp, left), lanes)
     arrays = [replace(array, parity=parity) for array in arrays]

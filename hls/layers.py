@@ -8,7 +8,7 @@ kernels written for the stock layers don't apply to them.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 from hls4ml.model.attributes import Attribute, ConfigurableAttribute, TypeAttribute, WeightAttribute
@@ -16,6 +16,7 @@ from hls4ml.model.layers import Layer
 from hls4ml.model.types import FixedPrecisionType, NamedType
 
 from hls.graph import CODE_BITS, chain, network_from_chain
+from hls.reuse import Product
 from models.errors import UserError
 from models.spec import GATES, DenseFormats, LstmFormats, formats_from_dict
 from sim.fixed import FixedFormat, Overflow, Raw, Rounding, signed_bits
@@ -60,7 +61,7 @@ class _FixedLayer(Layer):
         """Raw W, U, b in the layout of :class:`models.network.IntegerNetwork`."""
         return self.get_attr("integers")
 
-    def refuse(self, what: str, alternative: str) -> None:
+    def refuse(self, what: str, alternative: str) -> NoReturn:
         raise UserError(f"layer {self.name} ({self.class_name}): {what}; {alternative}")
 
     def check_options(self) -> None:
@@ -87,6 +88,11 @@ class _FixedLayer(Layer):
             self.refuse("Compression is not supported", "leave it out")
         if config.get_target_cycles(self) is not None:
             self.refuse("TargetCycles is not supported", "set ReuseFactor")
+        if "Optimizers" in hls:
+            self.refuse(
+                "HLSConfig's Optimizers, which hls4ml.model.profiling sets, are not supported",
+                "'zynq-lstm ranges' measures the signals of this network",
+            )
         if hls.get("Model", {}).get("BitExact"):
             self.refuse("bit_exact=True would replace the trained types", "leave it out: they are exact")
         for option in config.get_layer_config(self):
@@ -138,22 +144,19 @@ class _FixedLayer(Layer):
     def set_lanes(self, inner: int, also: int, columns: int) -> None:
         """Spread products of ``inner`` rows by ``columns`` over the cycles that the reuse factor allows.
 
-        Fewer cycles than rows: all columns, several rows a cycle. More: one row, a group of columns.
+        :mod:`hls.reuse` says how. OpenRTL has an array of its own, whatever these are.
 
         Raises:
             UserError: if the reuse factor is not possible, naming those that are.
         """
+        product = Product(inner, also, columns)
         reuse = self.model.config.get_reuse_factor(self)
-        rows = inner // reuse if isinstance(reuse, int) and 0 < reuse < inner else 1
-        groups = reuse // inner if isinstance(reuse, int) and reuse > inner else 1
-        if reuse not in (inner // rows, inner * groups) or inner % rows or also % rows or groups > columns:
-            self.refuse(
-                f"ReuseFactor {reuse!r} is not possible",
-                f"it must be a multiple of {inner} up to {inner * columns}, or a divisor of "
-                f"{np.gcd(inner, also) if inner == also else f'{inner} that leaves a divisor of {also}'}",
-            )
+        spread = product.spread(reuse)
+        if spread is None:
+            self.refuse(f"ReuseFactor {reuse!r} is not possible", product.legal)
+        rows, groups = spread
         lanes = -(-columns // groups)
-        self.set_attr("reuse_factor", reuse)
+        self.set_attr("reuse_factor", groups * inner // rows)
         self.set_attr("rows", rows)
         self.set_attr("lanes", lanes)
         self.set_attr("columns", -(-columns // lanes) * lanes)

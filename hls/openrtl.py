@@ -104,6 +104,7 @@ class OpenRTLBackend(FPGABackend):
             "Dsp": dsp,
             "Lanes": lanes,
             "Parity": parity,
+            "IOType": "io_parallel",  # of no meaning here; hls4ml's own passes ask for it
             "HLSConfig": {},
             "WriterConfig": {},
         }

@@ -7,6 +7,7 @@ class is touched.
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Sequence
 from typing import Any
 
@@ -19,6 +20,9 @@ from models.spec import GATES, formats_to_dict
 # Options of Keras' recurrent layers that change what is computed, and what they must be.
 RECURRENT_OPTIONS = {"go_backwards": False, "return_state": False, "time_major": False}
 
+#: What hls4ml's module needs that an installation may lack.
+PROFILING = ("matplotlib", "pandas", "seaborn")
+
 Node = dict[str, Any]  # a layer as hls4ml's graph takes it
 
 
@@ -26,6 +30,7 @@ class QuantizedLSTMHandler(KerasV3LayerHandler):
     handles = ("models.quantized.QuantizedLSTM",)
 
     def handle(self, layer: Any, in_tensors: Sequence[Any], out_tensors: Sequence[Any]) -> tuple[Node, ...]:
+        _name_weights_for_profiling()
         for option, value in RECURRENT_OPTIONS.items():
             given = getattr(layer, option, value)
             if given != value:
@@ -38,6 +43,14 @@ class QuantizedDenseHandler(KerasV3LayerHandler):
 
     def handle(self, layer: Any, in_tensors: Sequence[Any], out_tensors: Sequence[Any]) -> tuple[Node, ...]:
         return (_layer(layer, "FixedDense", in_tensors, out_tensors),)
+
+
+def _name_weights_for_profiling() -> None:
+    """Tell hls4ml's profiling of Keras models, if it is there, that our LSTM has three weight arrays."""
+    if all(importlib.util.find_spec(name) for name in PROFILING):
+        from hls4ml.model.profiling import keras_process_layer_map
+
+        keras_process_layer_map["QuantizedLSTM"] = keras_process_layer_map["QLSTM"]
 
 
 def _layer(layer: Any, class_name: str, in_tensors: Sequence[Any], out_tensors: Sequence[Any]) -> Node:

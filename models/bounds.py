@@ -11,8 +11,8 @@ from __future__ import annotations
 import numpy as np
 
 from models.errors import UserError
-from models.network import IntegerNetwork
-from models.spec import GruFormats, RnnFormats
+from models.network import IntegerNetwork, h_range
+from models.spec import GruFormats, NetworkSpec, RnnFormats
 from sim.fixed import FixedFormat
 
 #: Bits of mantissa, by name of the type.
@@ -26,10 +26,35 @@ def layer_bound(network: IntegerNetwork, index: int, *, margin: int = 1, offset:
         margin: factor by which weights may still grow.
         offset: raw z that is added to the sum before it is rounded.
     """
-    spec = network.spec
+    return _layer_bound(network.spec, index, margin * extent(network.accumulator_range(index)), offset)
+
+
+def worst_layer_bound(spec: NetworkSpec, index: int) -> int:
+    """The same with the worst weights that the formats hold, and the reference's own offset."""
+    return _layer_bound(spec, index, worst_sums(spec, index), -spec.layers[index].formats.z.min_raw)
+
+
+def worst_sums(spec: NetworkSpec, index: int) -> int:
+    """Largest magnitude of a partial sum of x.W + h.U + b, with the worst weights that the formats hold."""
+    layer, frac = spec.layers[index], spec.accumulator_frac(index)
+    fmt = layer.formats
+    if index:
+        x = spec.inputs(index) * extent(h_range(spec.layers[index - 1].formats))
+    else:
+        x = 1  # one row of W
+    recurrent = layer.units * extent(h_range(fmt)) * magnitude(fmt.U)
+    return (
+        (x * magnitude(fmt.W) << (frac - fmt.W.frac - spec.input_frac(index)))
+        + (recurrent << (frac - fmt.U.frac - fmt.h.frac))
+        + (magnitude(fmt.b) << (frac - fmt.b.frac))
+    )
+
+
+def _layer_bound(spec: NetworkSpec, index: int, sums: int, offset: int) -> int:
+    """:func:`layer_bound` for sums up to ``sums``."""
     fmt = spec.layers[index].formats
     frac = spec.accumulator_frac(index)
-    sums = margin * extent(network.accumulator_range(index)) + (offset << max(0, frac - fmt.z.frac))
+    sums += offset << max(0, frac - fmt.z.frac)
     if isinstance(fmt, RnnFormats):
         return _rounded(sums, frac, fmt.z)
     if isinstance(fmt, GruFormats):
@@ -70,8 +95,18 @@ def _gru_bound(fmt: GruFormats, sums: int, frac: int) -> int:
 
 def output_bound(network: IntegerNetwork, *, margin: int = 1) -> int:
     """The same for the output layer."""
-    spec = network.spec
-    sums = margin * extent(network.output_accumulator_range())
+    return _output_bound(network.spec, margin * extent(network.output_accumulator_range()))
+
+
+def worst_output_bound(spec: NetworkSpec) -> int:
+    """The same with the worst weights that the formats hold."""
+    out, last, frac = spec.output, spec.layers[-1], spec.output_accumulator_frac()
+    products = last.units * extent(h_range(last.formats)) * magnitude(out.W)
+    sums = products << (frac - out.W.frac - last.formats.h.frac)
+    return _output_bound(spec, sums + (magnitude(out.b) << (frac - out.b.frac)))
+
+
+def _output_bound(spec: NetworkSpec, sums: int) -> int:
     return _rounded(sums, spec.output_accumulator_frac(), spec.output.logits)
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.errors import UserError
-from models.spec import LstmFormats, NetworkSpec
+from models.spec import CellFormats, LstmFormats, NetworkSpec
 from models.store import content_hash, load_tensors, save_tensors, typed
 from sim.fixed import FixedFormat, Raw
 
 KIND = "integer network"
+MAX_SUM = 1 << 52  # beyond every sum, so that float64 holds it, and half of its last bit, exactly
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,7 +73,7 @@ class IntegerNetwork:
         object.__setattr__(self, "arrays", frozen)
         for index in range(len(self.spec.layers)):
             low, high = self.accumulator_range(index)
-            if max(-low, high) >= 1 << 52:
+            if max(-low, high) >= MAX_SUM:
                 raise UserError(
                     f"layers[{index}]: accumulator reaches 2**52, beyond what is exact in float64"
                 )
@@ -97,14 +98,8 @@ class IntegerNetwork:
     def h_range(self, index: int) -> tuple[int, int]:
         """Smallest and largest raw h that layer ``index`` can produce; holds 0. An LSTM's from its tables."""
         layer, fmt = self.layer(index), self.spec.layers[index].formats
-        if not isinstance(fmt, LstmFormats):
-            return min(0, fmt.h.min_raw), fmt.h.max_raw
-        corners = np.outer(
-            [layer["sigmoid"].min(), layer["sigmoid"].max()],
-            [layer["tanh_c"].min(), layer["tanh_c"].max()],
-        )
-        h = fmt.h.requantize(corners, fmt.gate.frac + fmt.tc.frac)
-        return min(0, int(h.min())), max(0, int(h.max()))
+        tables = [layer[name] for name in ("sigmoid", "tanh_c")] if isinstance(fmt, LstmFormats) else ()
+        return _h_range(fmt, *tables)
 
     def accumulator_range(self, index: int) -> tuple[int, int]:
         """Proven bounds of every partial sum of layer ``index``'s x.W + h.U + b, in any order.
@@ -190,6 +185,23 @@ def _expected_arrays(spec: NetworkSpec) -> dict[str, tuple[tuple[int, ...], Fixe
         for name, table in fmt.tables.items():
             expected[f"layers.{k}.{name}"] = ((1 << fmt.format(table.index).bits,), fmt.format(table.value))
     return expected
+
+
+@lru_cache(256)
+def h_range(fmt: CellFormats) -> tuple[int, int]:
+    """:meth:`IntegerNetwork.h_range` of any network with these formats."""
+    tables = [fmt.table(name) for name in ("sigmoid", "tanh_c")] if isinstance(fmt, LstmFormats) else ()
+    return _h_range(fmt, *tables)
+
+
+def _h_range(fmt: CellFormats, *tables: Raw) -> tuple[int, int]:
+    """Smallest and largest raw h, or 0; an LSTM's from its tables of the output gate and of tanh(c)."""
+    if not isinstance(fmt, LstmFormats):
+        return min(0, fmt.format("h").min_raw), fmt.format("h").max_raw
+    sigmoid, tanh_c = tables
+    corners = np.outer([sigmoid.min(), sigmoid.max()], [tanh_c.min(), tanh_c.max()])
+    h = fmt.h.requantize(corners, fmt.gate.frac + fmt.tc.frac)
+    return min(0, int(h.min())), max(0, int(h.max()))
 
 
 def product_range(weights: Raw, low: int, high: int, shift: int = 0) -> tuple[Raw, Raw]:

@@ -32,6 +32,7 @@ from models.checkpoint import Checkpoint, preset_spec
 from models.errors import UserError
 from models.float_lstm import PACKAGE, State, load_weights, project, recurrent_layers, select_rows, tf
 from models.freeze import arithmetic_bounds, freeze
+from models.limits import require
 from models.network import IntegerNetwork
 from models.quantized_cell import QuantizedLSTMCell
 from models.quantizers import fixed, quantize_weight, raw_weights, weight_quantizer
@@ -280,9 +281,10 @@ def quantized_model(checkpoint: Checkpoint, time_steps: int = 1, batch: int | No
     the room that further training has, and else in float64.
 
     Raises:
-        UserError: the checkpoint is of a float network, or no float type is exact.
+        UserError: the checkpoint is of a float network, or beyond the Keras model's :mod:`models.limits`.
     """
     network = freeze(checkpoint)
+    require("keras", network.spec, network)
     arithmetic = {
         name: "float32" if bound <= 1 << EXACT_BITS["float32"] else "float64"
         for name, bound in arithmetic_bounds(network, margin=2).items()

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from models.errors import UserError
 from models.float_lstm import PACKAGE, tf
+from models.limits import signal_fault, weight_fault
 from models.quiet import import_qkeras
-from sim.fixed import FixedFormat, Overflow, Rounding
+from sim.fixed import FixedFormat
 
 import_qkeras()
 import keras  # noqa: E402  (after TensorFlow's messages are out of the way)
@@ -34,8 +35,8 @@ class fixed(BaseQuantizer):  # named as QKeras names quantizers
     def __init__(self, format: FixedFormat | str) -> None:
         super().__init__()
         self.format = FixedFormat.parse(format) if isinstance(format, str) else format
-        if self.format.rounding is Rounding.AP_RND_CONV or self.format.overflow is Overflow.AP_WRAP:
-            raise UserError(f"a signal must round by AP_RND or AP_TRN and saturate: {self.format}")
+        if fault := signal_fault(self.format):
+            raise UserError(fault)
 
     def raw(self, x: Any) -> Any:
         """Raw integers as floats; no gradient."""
@@ -80,8 +81,8 @@ def weight_quantizer(fmt: FixedFormat) -> quantized_bits:
     Raises:
         UserError: the format isn't symmetric with ties to even, which is what QKeras does.
     """
-    if not fmt.signed or fmt.rounding is not Rounding.AP_RND_CONV or fmt.overflow is not Overflow.AP_SAT_SYM:
-        raise UserError(f"a weight format must be signed with AP_RND_CONV and AP_SAT_SYM, got {fmt}")
+    if fault := weight_fault(fmt):
+        raise UserError(fault)
     # QKeras doesn't count the sign bit among the integer bits. alpha=1.0: no scale beside 2**k.
     return quantized_bits(fmt.bits, fmt.integer - 1, symmetric=1, keep_negative=True, alpha=1.0)
 

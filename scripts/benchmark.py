@@ -53,9 +53,11 @@ def command(
 
     from models.checkpoint import load_quantized
     from models.store import write_json
+    from scripts.engines import frozen
     from scripts.tables import show
 
     loaded = load_quantized(checkpoint)
+    frozen(loaded, *(engines or ENGINES))
     console = Console()
     rates: dict[str, float] = {}
     for name in engines or ENGINES:

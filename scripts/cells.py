@@ -14,6 +14,7 @@ from models.errors import UserError
 from models.evaluate import METRIC
 from models.store import write_json
 from scripts.options import corpus_options, json_option
+from scripts.pictures import picture_option
 from scripts.records import load_record
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ SHOWN_DISTANCES = (1, 10, 30, 100)
 @click.option("--seed", type=click.IntRange(0), default=1, show_default=True)
 @click.option("--record", type=click.Path(path_type=Path), help="To print; the shipped one if not given.")
 @json_option("Write the record there.")
-@click.option("--plot", type=click.Path(path_type=Path), help="Draw the gradients there: SVG, PDF or PNG.")
+@picture_option("--plot", text="Draw the gradients there")
 def command(
     measure: bool,
     chosen: tuple[str, ...],

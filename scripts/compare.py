@@ -56,9 +56,8 @@ def command(
     from rich.console import Console
 
     from models.checkpoint import load_quantized
-    from models.freeze import freeze
     from models.store import write_json
-    from scripts.engines import trace
+    from scripts.engines import frozen, trace
     from sim.simulator import require
     from sim.trace import compare
 
@@ -71,7 +70,7 @@ def command(
         if engine in SIMULATORS:
             require(SIMULATORS[engine])
     loaded = load_quantized(checkpoint)
-    network = freeze(loaded)
+    network = frozen(loaded, *engines)
     codes = text_codes(network.vocabulary, text, text_file, characters)
     console = Console(soft_wrap=True, highlight=False, markup=False)
     found: dict[str, dict[str, Raw]] = {}

@@ -9,8 +9,10 @@ from typing import Any
 import click
 
 from hls.convert import CLOCK_PERIOD
+from hls.reuse import require_reuse_factor
 from hls.synthesis import DEFAULT_PART, full_part
 from models.errors import UserError
+from scripts.engines import frozen
 from scripts.options import array_options, checkpoint_option, reuse_factor_option
 
 BACKENDS = ("Vitis", "OpenRTL")
@@ -52,6 +54,9 @@ def command(
             other = BACKENDS[backend == "Vitis"]
             raise UserError(f"--{name.replace('_', '-')} is an option of --backend {other}, not of {backend}")
     loaded = load_quantized(checkpoint)
+    spec = frozen(loaded, "keras", backend).spec
+    if reuse_factor is not None:
+        require_reuse_factor(spec, reuse_factor)
 
     from hls.convert import compile_model, convert, save
     from hls.graph import network_from_graph

@@ -19,6 +19,28 @@ ENGINES = ("keras", "reference", "hls", "rtl", "icarus")
 SIMULATORS = {"rtl": "verilator", "icarus": "icarus"}  # what an engine of RTL runs on
 
 
+#: Limits that an engine of any verb has, where they are those of another one.
+_LIKE = {"icarus": "rtl", "quantized": "keras", "streams": "reference", "Vitis": "hls", "OpenRTL": "rtl"}
+
+
+def frozen(checkpoint: Checkpoint, *engines: str) -> IntegerNetwork:
+    """The integers of a quantized network; before anything heavy is imported.
+
+    Args:
+        engines: that it is for, by the names that any verb has for them.
+
+    Raises:
+        UserError: with the reason why one of the engines can't be built for it.
+    """
+    from models.freeze import freeze
+    from models.limits import require
+
+    network = freeze(checkpoint)
+    for engine in engines:
+        require(_LIKE.get(engine, engine), network.spec)
+    return network
+
+
 def trace(
     engine: str, checkpoint: Checkpoint, network: IntegerNetwork, codes: Raw, folder: Path, rtl: Path | None
 ) -> dict[str, Raw]:

@@ -41,11 +41,13 @@ def command(
     """Predict what an engine takes, how fast it is, and whether it fits, on a part and on all others.
 
     Cycles, DSP48E1 and block RAM are exact, LUTs about right; 'zynq-lstm synth' counts. What binds is what
-    the next faster engine would take too much of. Where none fits, changes are named that make one fit.
+    the next faster engine would take too much of. Where none fits, changes are named that make one fit. A
+    network that the RTL can't be built for is refused; of other engines it is said.
     """
     from hls.estimate import estimate, fitting_array
     from hls.synthesis import PARTS, part_name
     from models.errors import UserError
+    from models.limits import ENGINES, reasons, require
     from models.store import write_json
 
     if not 1 <= clock <= 1000:
@@ -53,13 +55,15 @@ def command(
     if synthesize and not table:
         raise UserError("--synthesize goes with --table; 'zynq-lstm synth' counts one design")
     spec = shape_given(**shape)
+    require("rtl", spec)
     if table:
         rows = table_rows(spec, part, synthesize)
         click.echo(lanes_table(rows))
     else:
         each = {p: estimate(spec, fitting_array(spec, p, dsp, lanes, parity), p) for p in PARTS}
         one = each[part_name(part)]
-        rows = [one.to_dict(), *(other.to_dict() for other in each.values() if other is not one)]
+        rows = [row.to_dict() for row in (one, *(other for other in each.values() if other is not one))]
+        rows[0]["refused_by"] = {name: list(reasons(name, spec)) for name in ENGINES}
         _print(spec, one, clock)
         _print_parts(list(each.values()), clock)
     if json_path:
@@ -136,6 +140,7 @@ def _print(spec: NetworkSpec, one: Estimate, clock: float) -> None:
 
     from hls.feasibility import advice, named
     from hls.synthesis import PARTS
+    from models.limits import notes
     from scripts.tables import show
 
     has = PARTS[one.part]
@@ -163,6 +168,8 @@ def _print(spec: NetworkSpec, one: Estimate, clock: float) -> None:
     show(table, console)
     if not one.fits:
         console.print(advice(spec, one.part))
+    for note in notes(spec):
+        console.print(note, soft_wrap=True, markup=False, highlight=False)
 
 
 def _print_parts(found: list[Estimate], clock: float) -> None:

@@ -16,8 +16,8 @@ from models.checkpoint import Checkpoint, shipped
 from models.corpus import CORPORA, HELD_OUT, PARTS, Corpus, encode, load_corpus, read_text
 from models.errors import UserError
 from models.evaluate import METRIC, evaluate_keras, evaluate_reference, require_text
-from models.freeze import freeze
 from models.store import write_json
+from scripts.engines import frozen
 from scripts.options import json_option
 
 
@@ -119,12 +119,9 @@ def _engines(checkpoint: Checkpoint) -> Iterator[tuple[str, Callable[[Any], floa
         model = float_model(checkpoint)
         yield "float (Keras)", lambda codes: evaluate_keras(model, codes)
     else:
+        name, network = checkpoint.spec.preset, frozen(checkpoint, "keras", "reference")
         from models.quantized import quantized_model
 
-        name, quantized, network = (
-            checkpoint.spec.preset,
-            quantized_model(checkpoint),
-            freeze(checkpoint),
-        )
+        quantized = quantized_model(checkpoint)
         yield f"{name} (Keras)", lambda codes: evaluate_keras(quantized, codes)
         yield f"{name} (reference)", lambda codes: evaluate_reference(network, codes)

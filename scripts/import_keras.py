@@ -87,6 +87,7 @@ def command(
     from models.freeze import freeze
     from models.importing import import_model
     from models.keras_file import read_file
+    from models.limits import notes, require
 
     if (vocabulary is None) == (vocabulary_file is None):
         raise UserError("give either --vocabulary or --vocabulary-file: the file holds no characters")
@@ -110,10 +111,11 @@ def command(
     checkpoint = Checkpoint(
         vocabulary, imported.weights, spec, record={"imported": model.name, "theirs": dict(imported.theirs)}
     )
+    require("reference", spec)
     network = freeze(checkpoint)
     rows = deviations(imported, network, windows[half:])
     checkpoint.save(output)
-    _print(rows, imported.notes)
+    _print(rows, (*imported.notes, *notes(spec)))
     click.echo(f"network  {network.identity}\nwrote    {output}")
     if json_path:
         write_json(json_path, [asdict(row) for row in rows])
@@ -182,4 +184,4 @@ def _print(rows: list[Deviation], notes: tuple[str, ...]) -> None:
     console = Console()
     show(table, console)
     for note in notes:
-        console.print(note, markup=False, highlight=False)
+        console.print(note, markup=False, highlight=False, soft_wrap=True)

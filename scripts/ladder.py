@@ -13,6 +13,7 @@ from models.corpus import load_corpus
 from models.spec import PRESETS
 from models.store import write_json
 from scripts.options import corpus_options, float_option, json_option, part_option
+from scripts.pictures import picture_option
 from scripts.records import load_record, training_figures, training_records
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 @click.option("--preset", "presets", type=click.Choice(tuple(PRESETS)), multiple=True, help="All if none.")
 @click.option("--record", type=click.Path(path_type=Path), help="To print; the shipped one if not given.")
 @json_option("Write the record there.")
-@click.option("--plot", type=click.Path(path_type=Path), help="Draw it there: SVG, PDF or PNG.")
+@picture_option("--plot")
 @part_option("For which the estimate is.")
 def command(
     measure: bool,

@@ -3,12 +3,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+import click
+
+from models.errors import UserError
+
+Command = TypeVar("Command", bound=Callable[..., object])
+
+#: Of files that pictures are written to.
+ENDINGS = (".svg", ".png", ".pdf")
 COLORS = ("#4e79a7", "#f28e2b", "#59a14f", "#e15759", "#b07aa1")
+
+
+def picture_option(*names: str, text: str = "Draw it there") -> Callable[[Command], Command]:
+    """An option for the file of a picture, whose ending is checked before any work."""
+
+    def checked(_: click.Context, parameter: click.Parameter, path: Path | None) -> Path | None:
+        if path is not None and path.suffix.lower() not in ENDINGS:
+            raise UserError(
+                f"{parameter.opts[0]} {path}: pictures end in {', '.join(ENDINGS[:-1])} or {ENDINGS[-1]}"
+            )
+        return path
+
+    return click.option(
+        *names,
+        type=click.Path(path_type=Path, dir_okay=False),
+        callback=checked,
+        help=f"{text} ({', '.join(ENDINGS)}).",
+    )
 
 
 @contextmanager
@@ -39,11 +65,6 @@ def picture(
     matplotlib.use("Agg")
     from matplotlib import pyplot as plt
 
-    from models.errors import UserError
-
-    legal = plt.figure().canvas.get_supported_filetypes()
-    if path.suffix[1:] not in legal:
-        raise UserError(f"{path}: no picture has this suffix; legal are .{', .'.join(sorted(legal))}")
     settings: Any = {"svg.hashsalt": "zynq-lstm", "svg.fonttype": "none", "font.size": 9}
     with plt.rc_context(settings):
         figure, axes = plt.subplots(1, columns, figsize=size, layout="constrained", **options)

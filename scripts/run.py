@@ -32,15 +32,16 @@ def command(
     stages then do not run. CONFIG is flow.toml if not given; 'zynq-lstm init' writes one.
     """
     from rich.console import Console
+    from rich.markup import escape
 
     from models.errors import UserError
     from scripts.flow import last_run
+    from scripts.flow.checks import check
     from scripts.flow.load import load
     from scripts.flow.runner import Pipeline
     from scripts.flow.show import plan
     from scripts.flow.stages import STAGES
     from scripts.tables import show
-    from sim.simulator import require
 
     pipeline = Pipeline(load(config, changes), STAGES)
     forced = {pipeline.named(name).name for name in force}
@@ -49,24 +50,22 @@ def command(
     for name in force:
         if pipeline.named(name) not in stages:
             raise UserError(f"--force {name}: that stage is behind --until {last.name} and would not run")
-    if any(stage.name == "simulate" and pipeline.state(stage, forced).word != "done" for stage in stages):
-        require(pipeline.flow.config.verification.simulator)
     console = Console()
+    if stages[-1].name == "report":
+        require_extra("report")
+    notes = check(
+        pipeline.flow, [stage.name for stage in stages if pipeline.state(stage, forced).word != "done"]
+    )
     before = last_run.read(pipeline.flow.folder)
     dropped = [change for change in before.changes if change not in changes] if before else []
     if dropped:
         given = shlex.join(word for change in dropped for word in ("--set", change))
-        console.print(
-            f"note: the last run had {given}; this one takes the value of {config}",
-            highlight=False,
-            soft_wrap=True,
-            markup=False,
-        )
+        notes = [*notes, f"the last run had {given}; this one takes the value of {config}"]
+    for note in notes:
+        console.print(f"[yellow]note:[/] {escape(note)}", highlight=False, soft_wrap=True)
     if dry_run:
         show(plan([s for s in pipeline.states(forced) if s.stage in stages]), console)
         return
-    if stages[-1].name == "report":
-        require_extra("report")
     with pipeline.locked():
         ran = run_stages(pipeline, stages, forced, console)
     where = pipeline.flow.folder / "report.html"

@@ -12,6 +12,7 @@ import click
 from models.checkpoint import Checkpoint, shipped
 from models.corpus import encode
 from models.errors import UserError
+from scripts.engines import frozen
 from sim.sampling import TEMPERATURE, temperature_to_raw
 
 ENGINES = ("float", "quantized", "reference", "hls", "rtl")
@@ -81,7 +82,8 @@ def _engine(
     engine: str, source: Checkpoint, codes: Any, length: int, temperature: float, seed: int, folder: Path
 ) -> Iterator[int]:
     """The characters of an engine; everything slow but the writing itself is done before it returns."""
-    if engine in ("float", "quantized"):
+    network = frozen(source, engine) if source.spec else None
+    if network is None or engine == "quantized":
         from models.float_lstm import float_model
         from models.quantized import quantized_model
         from models.sampling import generate
@@ -89,10 +91,9 @@ def _engine(
         model = quantized_model(source) if source.spec else float_model(source)
         return generate(model, codes, length, temperature, seed)
 
-    from models.freeze import freeze
     from sim.generate import check_arguments, stream
 
-    network, raw = freeze(source), temperature_to_raw(temperature)
+    raw = temperature_to_raw(temperature)
     check_arguments(len(codes), length, raw, seed)
     if engine == "reference":
         return stream(network, codes, length, raw, seed)

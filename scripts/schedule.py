@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from scripts.options import array_options, part_option, shape_given, shape_options
+from scripts.pictures import picture_option
 
 if TYPE_CHECKING:
     from hls.chart import Chart
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 @array_options
 @part_option()
 @click.option("--mode", type=click.Choice(["generate", "score"]), default="generate", show_default=True)
-@click.option("--output", type=click.Path(path_type=Path, dir_okay=False), help="Draw it (.svg, .png, .pdf).")
+@picture_option("--output")
 def command(
     dsp: int | None,
     lanes: int | None,

@@ -95,9 +95,8 @@ def command(
     from hls.estimate import fitting_array
     from models.checkpoint import load_quantized
     from models.corpus import decode
-    from models.freeze import freeze
     from models.store import write_json
-    from scripts.engines import compiled_hls
+    from scripts.engines import compiled_hls, frozen
     from sim import records
     from sim.rtl import PROTOCOL_TESTS, Rtl, Sequence
     from sim.shell import PortMap
@@ -113,7 +112,7 @@ def command(
     require(simulator)
     raw, seed = temperature_to_raw(temperature), check_seed(seed)
     loaded = load_quantized(checkpoint)
-    network = freeze(loaded)
+    network = frozen(loaded, "rtl", *(["hls"] if with_hls else []))
     codes = text_codes(network.vocabulary, text, text_file, characters)
     console = Console()
     build, what = (Rtl.build_netlist, "Yosys and ") if netlist else (Rtl.build, "")

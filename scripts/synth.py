@@ -10,6 +10,7 @@ import click
 
 from hls.convert import CLOCK_PERIOD
 from hls.vendor.projects import CHARACTERS
+from scripts.engines import frozen
 from scripts.options import array_options, checkpoint_option, json_option, part_option, reuse_factor_option
 
 if TYPE_CHECKING:
@@ -69,7 +70,6 @@ def command(
     """
     from models.checkpoint import load_quantized
     from models.errors import UserError
-    from models.freeze import freeze
     from models.store import claim, write_json
 
     options["parity"] = options["parity"] or None
@@ -80,12 +80,13 @@ def command(
                 f"--{name.replace('_', '-')} is for --tool {' and '.join(ONLY[name])}, not {tool}"
             )
     loaded = load_quantized(checkpoint)
+    network = frozen(loaded, "hls" if tool == "vitis-hls" else "rtl")
     folder = output or Path("build", "synth", tool)
     claim(folder)
     if tool == "yosys":
-        report, good = _yosys(freeze(loaded), part, folder, given)
+        report, good = _yosys(network, part, folder, given)
     elif tool == "vivado":
-        report, good = _vivado(freeze(loaded), part, folder, given)
+        report, good = _vivado(network, part, folder, given)
     else:
         from hls.vendor.projects import write_vitis
 

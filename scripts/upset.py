@@ -10,6 +10,7 @@ import click
 
 from models.errors import UserError
 from scripts.options import checkpoint_option, json_option, output_option
+from scripts.pictures import picture_option
 from sim.sampling import TEMPERATURE, check_seed, temperature_to_raw
 from sim.simulator import SIMULATORS, require
 
@@ -55,7 +56,7 @@ from sim.simulator import SIMULATORS, require
 @click.option("--seed", default=1, show_default=True)
 @output_option("build/upset", "Folder of the RTL.")
 @json_option("Write the record there, too.")
-@click.option("--plot", type=click.Path(path_type=Path), help="Draw it there: SVG, PDF or PNG.")
+@picture_option("--plot")
 @click.option("--shipped", "from_record", is_flag=True, help="Show the shipped record; measure nothing.")
 def command(
     json_path: Path | None,

@@ -21,9 +21,10 @@ from threadpoolctl import ThreadpoolController
 
 from models.bounds import exact_float, layer_bound, output_bound
 from models.errors import UserError
+from models.limits import require
 from models.network import IntegerNetwork
 from models.spec import GATES, GruFormats, LstmFormats, RnnFormats
-from sim.fixed import FixedFormat, Overflow, Raw, Rounding
+from sim.fixed import FixedFormat, Raw
 
 Floats = NDArray[Any]
 
@@ -53,11 +54,15 @@ class Reference:
     Args:
         network: what to run.
         streams: number of independent streams, each with its own state.
+
+    Raises:
+        UserError: for a network beyond the reference's :mod:`models.limits`.
     """
 
     def __init__(self, network: IntegerNetwork, streams: int = 1) -> None:
         if streams < 1:
             raise ValueError(f"streams must be at least 1, got {streams}")
+        require("reference", network.spec, network)
         self.network = network
         self.streams = streams
         self._layers = [
@@ -220,9 +225,6 @@ class _Layer:
         self.fmt = fmt = spec.layers[index].formats
         self.units = spec.layers[index].units
         self.one_hot = index == 0
-        for name in ("z", "p", "c", "ct", "h"):
-            if name in fmt.format_names():
-                _check_signal(f"layers[{index}]", fmt.format(name))
         bound = layer_bound(network, index, offset=-fmt.z.min_raw)
         self.dtype = exact_float(bound)
         # In LSBs of z; z indexes the tables, whose first entry is that of the lowest raw z.
@@ -383,7 +385,6 @@ class _Output:
 
     def __init__(self, network: IntegerNetwork) -> None:
         spec, self.fmt = network.spec, network.spec.output
-        _check_signal("logits", self.fmt.logits)
         self.dtype = exact_float(output_bound(network))
         h_frac = spec.layers[-1].formats.h.frac
         out, logits = self.fmt, self.fmt.logits
@@ -396,11 +397,6 @@ class _Output:
         logits = h.astype(self.dtype) @ self.W + self.b
         np.floor(logits, out=logits)
         return np.clip(logits, self.fmt.logits.min_raw, self.fmt.logits.max_raw)
-
-
-def _check_signal(where: str, fmt: FixedFormat) -> None:
-    if fmt.rounding is Rounding.AP_RND_CONV or fmt.overflow is Overflow.AP_WRAP:
-        raise UserError(f"{where}: signals must round by AP_RND or AP_TRN and saturate, got {fmt}")
 
 
 def _round_to(values: Floats, fmt: FixedFormat) -> None:

@@ -11,10 +11,12 @@ from typing import Any
 import numpy as np
 
 from hls.graph import RESET
+from hls.reuse import require_reuse_factor
 from hls.synthesis import full_part
 from models.checkpoint import Checkpoint
 from models.errors import UserError
 from models.freeze import freeze
+from models.limits import require
 from models.network import IntegerNetwork
 from models.store import write_text
 from sim.fixed import Raw
@@ -76,14 +78,19 @@ def write_vitis(checkpoint: Checkpoint, part: str, folder: Path, given: Mapping[
         given: ``reuse_factor``, ``clock_period`` (ns) and ``characters``, each or none.
 
     Raises:
-        UserError: a float network, an unknown part, an impossible value.
+        UserError: a float network, or one beyond the limits of the HLS C++; an unknown part, an impossible
+            value.
     """
+    network = freeze(checkpoint)
+    require("hls", network.spec)
+    if "reuse_factor" in given:
+        require_reuse_factor(network.spec, given["reuse_factor"])
+
     from hls.convert import CLOCK_PERIOD, PROJECT, convert, save
     from hls.graph import network_from_graph
     from models.quantized import quantized_model
 
     part, period = full_part(part), given.get("clock_period", CLOCK_PERIOD)
-    network = freeze(checkpoint)
     count = given.get("characters", CHARACTERS)
     check_characters(count)
     codes = np.random.default_rng(0).integers(network.spec.vocabulary, size=count)

@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 from hls4ml.backends.template import FunctionCallTemplate, LayerConfigTemplate
 from hls4ml.model.optimizer import OptimizerPass
 
+from hls.graph import INPUTS
 from hls.layers import FixedDense, FixedLSTM
 from models.spec import LstmFormats
 from models.store import write_text
@@ -72,6 +73,7 @@ class FixedLSTMCall(FunctionCallTemplate):
         if node.get_attr("one_hot"):
             function, reset_in = "first_lstm", ""
         else:
+            _require_layer_below(node)
             function, reset_in = "lstm", f"reset{node.get_input_node().index}, "
         arrays = ", ".join(node.weights[n].name for n in (*LstmFormats.weights, *LstmFormats.tables))
         return [
@@ -86,6 +88,7 @@ class FixedDenseCall(FunctionCallTemplate):
         super().__init__(FixedDense, include_header=INCLUDE)
 
     def format(self, node: Any) -> str:
+        _require_layer_below(node)
         x, out = node.get_input_variable(), node.get_output_variable()
         return (
             f"nnet::zynq_lstm::dense<{x.type.name}, {out.type.name}, config{node.index}>"
@@ -97,6 +100,16 @@ class FixedDenseCall(FunctionCallTemplate):
 #: C++, a quote or backslash of the path follows a backslash.
 WEIGHTS_DIR = r'''"\"${BASEDIR}/firmware/weights\""'''
 QUOTED_WEIGHTS_DIR = r'''"\"$(printf '%s' "${BASEDIR}/firmware/weights" | sed 's/["\\]/\\&/g')\""'''
+
+
+def _require_layer_below(node: Any) -> None:
+    """Refuse a graph that begins with a layer that is not the first: hls4ml has split it."""
+    if node.get_input_node().class_name in INPUTS:
+        node.refuse(
+            "a MultiModelGraph can't begin a part with it, since the flag that clears the state comes from "
+            "the layer below",
+            "convert the network as one graph",
+        )
 
 
 class CopyKernel(OptimizerPass):

@@ -26,10 +26,12 @@ from pydantic.fields import FieldInfo
 from hls.convert import CLOCK_PERIOD
 from hls.synthesis import DEFAULT_PART, PARTS, part_name
 from models.corpus import CORPORA
+from models.limits import reasons, summary
 from models.spec import (
     DEFAULT_PRESET,
     MAX_LAYERS,
     MAX_UNITS,
+    MAX_VOCABULARY,
     PRESETS,
     DenseFormats,
     LstmFormats,
@@ -194,6 +196,10 @@ class Formats(Section):
                 raise Mistake(name, str(error)) from None
         return self
 
+    def formats(self) -> dict[str, FixedFormat]:
+        """:meth:`changes`, read."""
+        return {name: FixedFormat.parse(text) for name, text in self.changes().items()}
+
     def changes(self) -> dict[str, str]:
         """Formats given instead of the preset's, by field name."""
         return {name: text for name in SIGNALS if (text := getattr(self, name)) is not None}
@@ -309,6 +315,17 @@ class Config(Section):
         return value
 
     @model_validator(mode="after")
+    def _within_every_engines_limits(self) -> Config:
+        if self.training.checkpoint is None:
+            preset, shape, given = self.formats.preset, self.model, self.formats.formats()
+            spec = network_spec(preset, vocabulary=MAX_VOCABULARY, units=shape.units, layers=shape.layers)
+            for engine in engines_needed(self):
+                if why := reasons(engine, with_formats(spec, given)):
+                    alone = (n for n in given if reasons(engine, with_formats(spec, {n: given[n]})))
+                    raise Mistake(f"formats.{next(alone, next(iter(given), 'preset'))}", summary(why))
+        return self
+
+    @model_validator(mode="after")
     def _nothing_without_effect(self) -> Config:
         if self.training.checkpoint is None:
             return self
@@ -320,6 +337,11 @@ class Config(Section):
                     f"{section}.{given[0]}", "has no effect, since training.checkpoint gives the network"
                 )
         return self
+
+
+def engines_needed(config: Config) -> tuple[str, ...]:
+    """The engines that a flow builds, whatever is compared: names of :data:`models.limits.ENGINES`."""
+    return ("reference", "keras", "rtl", *(["hls"] if "hls" in config.verification.engines else []))
 
 
 def sections() -> dict[str, type[Section]]:

@@ -16,7 +16,8 @@ def _report(work: Work) -> Result:
 
 
 # What decides the results of a stage, beside what it says of itself below.
-_MODELS = ("models/*.py", "sim/fixed.py", "scripts/flow/network.py", "scripts/flow/work.py")
+_NETWORK = ("scripts/flow/network.py", "scripts/flow/checks.py")
+_MODELS = ("models/*.py", "sim/fixed.py", *_NETWORK, "scripts/flow/work.py")
 _SIM = ("models/*.py", "sim/*.py", "scripts/flow/engines.py", "scripts/flow/work.py")
 _HLS = (*_SIM, "hls/*.py")
 #: Keys that matter to the float networks, too.
@@ -33,7 +34,7 @@ STAGES = (
         "read and normalise the text",
         network.read_corpus,
         reads=("corpus", "verification.characters"),
-        code=("models/corpus.py", "scripts/flow/network.py"),
+        code=("models/corpus.py", *_NETWORK),
         files=lambda config: (config.corpus.file,),
     ),
     Stage(
@@ -42,7 +43,7 @@ STAGES = (
         network.predict,
         reads=("model", "formats", "training.checkpoint", *_ARRAY),
         after=("corpus",),
-        code=(*_HLS, "scripts/flow/network.py", _SHIPPED),
+        code=(*_HLS, *_NETWORK, _SHIPPED),
         files=lambda config: (_file(config.training.checkpoint),),
     ),
     Stage(

@@ -205,10 +205,10 @@ def test_packing_is_refused_where_it_is_wrong(formats: dict[str, str], message: 
         ({"z": "ap_ufixed<10,4>"}, "format z: the RTL has signed formats .*; got ap_ufixed<10,4,"),
         (
             {"c": "ap_fixed<16,5,AP_RND_CONV,AP_SAT>"},
-            "format c: the RTL has .* AP_RND or AP_TRN, and AP_SAT; got",
+            r"layers\[0\]: format c: signals must round by AP_RND or AP_TRN",
         ),
         ({"ct": "ap_fixed<10,3,AP_RND,AP_SAT_SYM>"}, "format ct: the RTL has .*AP_SAT_SYM"),
-        ({"h": "ap_fixed<8,1,AP_RND,AP_WRAP>"}, "format h: the RTL has .*AP_WRAP"),
+        ({"h": "ap_fixed<8,1,AP_RND,AP_WRAP>"}, "format h: signals must .* saturate, got .*AP_WRAP"),
         ({"logits": "ap_ufixed<8,1>"}, "format logits: the RTL has signed"),
         ({"g": "ap_ufixed<8,1>"}, "format g: must be signed in the RTL, got ap_ufixed<8,1"),
         ({"tc": "ap_ufixed<8,1>"}, "format tc: must be signed in the RTL"),
@@ -219,6 +219,11 @@ def test_packing_is_refused_where_it_is_wrong(formats: dict[str, str], message: 
             {"U": "ap_ufixed<8,1>"},
             r"format of layers\.0\.U: weights are signed in the RTL, got ap_ufixed<8,1",
         ),
+        (
+            {"U": "ap_fixed<17,6>"},
+            r"format of layers\.0\.U: the RTL multiplies weights of at most 16 bits, got ap_fixed<17,6",
+        ),
+        ({"gate": "ap_fixed<8,0,AP_RND,AP_WRAP>"}, "format gate: the table of sigmoid .* below 0"),
     ],
 )
 def test_formats_that_the_rtl_lacks_are_refused(formats: dict[str, str], message: str, seed: int) -> None:
@@ -236,6 +241,18 @@ def test_layers_share_their_formats(signal: str, seed: int) -> None:
     network = with_weights(NetworkSpec("mine", 6, layers, spec.output), np.random.default_rng(seed))
     with pytest.raises(
         UserError, match=rf"layers\[1\] has {signal} in .*: all layers share one gate pipeline"
+    ):
+        Design(network, Array(2, 4, 1, 2))
+
+
+def test_layers_share_their_functions(seed: int) -> None:
+    """One gate pipeline has one table of tanh; before, the first layer's served all."""
+    spec = small_spec("w8a8", 6, (3, 4))
+    formats = dataclasses.replace(spec.layers[1].formats, tanh="hard_tanh")
+    layers = (spec.layers[0], dataclasses.replace(spec.layers[1], formats=formats))
+    network = with_weights(NetworkSpec("mine", 6, layers, spec.output), np.random.default_rng(seed))
+    with pytest.raises(
+        UserError, match=r"layers\[1\] has tanh in hard_tanh, layers\[0\] in tanh: all layers"
     ):
         Design(network, Array(2, 4, 1, 2))
 

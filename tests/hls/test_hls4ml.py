@@ -3,15 +3,18 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
 import hls
-from hls.convert import LOG, compile_model, convert
+from hls import parsing
+from hls.convert import LOG, compile_model, convert, save
 from hls.graph import network_from_graph
 from models.errors import UserError
 from models.freeze import freeze
@@ -254,6 +257,10 @@ def whole(**options: Any) -> dict[str, Any]:
         (whole(ReuseFactor=128), r"lstm1 .*multiple of 4 up to 64"),
         (whole(Compression=1), r"Compression"),
         (whole(TargetCycles=10), r"TargetCycles .*ReuseFactor"),
+        (
+            {"hls_config": {"Optimizers": []}},
+            r"lstm1 .*Optimizers, which hls4ml\.model\.profiling sets, .*ranges",
+        ),
         (whole(PipelineStyle="pipeline"), r"PipelineStyle"),
         ({"bit_exact": True}, r"bit_exact"),
         ({"io_type": "io_stream"}, r"io_type 'io_stream' is not supported; use 'io_parallel'"),
@@ -353,3 +360,56 @@ def test_other_threads_keep_their_output(tmp_path: Path, capsys: pytest.CaptureF
         thread.join()
     assert capsys.readouterr().out == "for the user\n"
     assert (tmp_path / LOG).read_text() == "for the log\n"
+
+
+@pytest.fixture(scope="module")
+def uneven() -> Any:
+    """A model of layers whose sizes have no common divisor."""
+    return keras_model(random_network("w8a8", 9, (12, 20, 7), np.random.default_rng(SEED)))
+
+
+@pytest.mark.parametrize("backend", ["Vitis", "OpenRTL"])
+@pytest.mark.parametrize("granularity", ["name", "type", None])
+def test_hls4mls_own_reuse_factor_suits_any_units(
+    uneven: Any, tmp_path: Path, backend: str, granularity: str | None
+) -> None:
+    """Its default of 1 was given by nobody; in the configurations that it makes it stands for every layer."""
+    import hls4ml
+
+    options: dict[str, Any] = {"backend": backend}
+    if granularity:
+        config = hls4ml.utils.config_from_keras_model(uneven, granularity=granularity, backend=backend)
+        options["hls_config"] = config
+    graph = hls4ml_convert(uneven, tmp_path, **options)
+    rows = [node.get_attr("rows") for node in list(graph.get_layers())[1:]]
+    assert rows == [12, 4, 1, 7]  # of 12 units; 20 over 12; 7 over 20; the output layer
+
+
+def test_openrtl_writes_layers_of_any_units(uneven: Any, tmp_path: Path) -> None:
+    save(convert(uneven, tmp_path, backend="OpenRTL"))
+    assert (tmp_path / "rtl" / "lstm_engine.sv").is_file()
+
+
+@pytest.mark.parametrize("backend", ["Vitis", "OpenRTL"])
+@pytest.mark.parametrize("name, kind", [("lstm2", "FixedLSTM"), ("logits", "FixedDense")])
+def test_a_split_graph_is_refused_by_name(
+    uneven: Any, tmp_path: Path, backend: str, name: str, kind: str
+) -> None:
+    from hls4ml.model import to_multi_model_graph
+
+    graph = convert(uneven, tmp_path, backend=backend)
+    with pytest.raises(UserError, match=rf"{name} \({kind}\): a MultiModelGraph can't begin .*as one graph"):
+        to_multi_model_graph(graph, [name])
+
+
+def test_profiling_of_the_keras_model_knows_our_layer(
+    uneven: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """hls4ml.model.profiling.numerical(model=...): it needs pandas, which is not installed here."""
+    table = {"QLSTM": lambda layer: (layer.get_weights(), ["w", "u", "b"])}
+    profiling = SimpleNamespace(keras_process_layer_map=table)
+    monkeypatch.setattr(parsing, "PROFILING", ())
+    monkeypatch.setitem(sys.modules, "hls4ml.model.profiling", profiling)
+    convert(uneven, tmp_path)
+    weights, names = table[type(uneven.get_layer("lstm1")).__name__](uneven.get_layer("lstm1"))
+    assert len(weights) == len(names) == 3

@@ -56,7 +56,7 @@ def test_writes_a_project(
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        (["--reuse-factor", "9"], "lstm1 (FixedLSTM): ReuseFactor 9 is not possible"),
+        (["--reuse-factor", "9"], "layer lstm1: reuse factor 9 is not possible; it must be a multiple of "),
         (["--dsp", "3"], "--dsp is an option of --backend OpenRTL, not of Vitis"),
         (["--backend", "OpenRTL", "--reuse-factor", "8"], "--reuse-factor is an option of --backend Vitis"),
         (["--backend", "OpenRTL", "--lanes", "0"], "'--lanes': 0 is not in the range x>=1"),

@@ -117,4 +117,4 @@ def test_a_record_of_another_network_is_refused(
     assert main(["ladder", "--checkpoint", str(other)]) == 2
     assert "is of another float network" in capsys.readouterr().err
     assert main(["ladder", "--plot", str(tmp_path / "x.docx")]) == 2
-    assert "x.docx: no picture has this suffix" in capsys.readouterr().err
+    assert "x.docx: pictures end in .svg, .png or .pdf" in capsys.readouterr().err

@@ -1,0 +1,239 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What models.limits says of a network, and so 'estimate', against building the engines.
+
+Networks are drawn far beyond what any engine takes. An engine is built if its files are generated and
+elaborated: SystemVerilog by lint of Verilator, C++ by g++ without code. That succeeds if and only if nothing
+is said against it; otherwise the engine itself must refuse the network, and by nothing but a UserError.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import subprocess
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+
+from hls.estimate import estimate, fitting_array
+from models.errors import UserError
+from models.freeze import thaw
+from models.limits import ENGINES, reasons, require
+from models.network import IntegerNetwork
+from models.spec import NetworkSpec
+from sim import records
+from sim.simulator import TOP, verilator_root
+from tests.networks import LETTERS, small_spec
+from tests.specs import specs
+
+QUICK = {"rtl": 16, "hls": 2}  # networks, for every run of the tests
+NIGHTLY = 500
+LIGHT = ("reference", "rtl")  # engines that need neither TensorFlow nor g++
+
+
+def networks(spec: NetworkSpec) -> Iterator[IntegerNetwork]:
+    """With the largest weights that the formats hold, in every combination of signs of the arrays' kinds."""
+    shapes, formats = spec.weight_shapes(), spec.weight_formats()
+    kinds = sorted({name.rsplit(".", 1)[1] for name in shapes})
+    for ends in itertools.product(("min_raw", "max_raw"), repeat=len(kinds)):
+        end = dict(zip(kinds, ends, strict=True))
+        weights = {
+            name: np.full(shape, getattr(formats[name], end[name.rsplit(".", 1)[1]]))
+            for name, shape in shapes.items()
+        }
+        yield IntegerNetwork.from_weights(spec, LETTERS[: spec.vocabulary], weights)
+
+
+def build_reference(network: IntegerNetwork, folder: Path) -> None:
+    from sim.reference import Reference
+
+    Reference(network).run(np.arange(2))
+
+
+def build_keras(network: IntegerNetwork, folder: Path) -> None:
+    from models.quantized import quantized_model
+
+    quantized_model(thaw(network))
+
+
+def build_hls(network: IntegerNetwork, folder: Path) -> None:
+    from hls.convert import convert, save
+    from models.quantized import quantized_model
+
+    require("hls", network.spec)  # as 'convert' does
+    graph = convert(quantized_model(thaw(network)), folder)
+    save(graph)
+    project = graph.config.get_project_name()
+    done = subprocess.run(
+        ["g++", "-std=c++11", "-fsyntax-only", "-I", "ap_types", f"{project}.cpp"],
+        cwd=folder / "firmware",
+        capture_output=True,
+        text=True,
+    )
+    assert not done.returncode, done.stderr[:2000]
+
+
+def build_rtl(network: IntegerNetwork, folder: Path) -> None:
+    from hls.design import Design
+    from sim.rtl import write_project
+
+    write_project(Design(network, fitting_array(network.spec)), folder)
+    root = verilator_root()
+    done = subprocess.run(
+        [
+            str(root / "bin" / "verilator_bin"),
+            *("--lint-only", "-DZYNQ_LSTM_TRACE", "--timescale", "1ns/1ps", "--top-module", TOP),
+            *map(str, sorted(folder.glob("*.sv"))),
+        ],
+        cwd=folder,
+        env={**os.environ, "VERILATOR_ROOT": str(root)},
+        capture_output=True,
+        text=True,
+    )
+    assert not done.returncode, done.stderr[:2000]
+
+
+BUILD: dict[str, Callable[[IntegerNetwork, Path], None]] = {
+    "reference": build_reference,
+    "keras": build_keras,
+    "hls": build_hls,
+    "rtl": build_rtl,
+}
+
+
+def disagreement(engine: str, spec: NetworkSpec) -> str | None:
+    """How building an engine contradicts what is said of it; None if it does not."""
+    why = reasons(engine, spec)
+    refusals = []
+    try:
+        # A refusal may be due to the weights of one network only; one that is built stands for all.
+        for network in networks(spec):
+            with tempfile.TemporaryDirectory() as folder:
+                try:
+                    BUILD[engine](network, Path(folder, "built"))
+                except UserError as error:
+                    refusals.append(str(error))
+            if not why or refusals:
+                break
+    except UserError as error:  # of the integer network itself
+        refusals.append(str(error))
+    except Exception as error:  # a defect, which the record counts
+        return f"{engine}: {type(error).__name__}: {error}"
+    if bool(why) == bool(refusals):
+        return None
+    return f"{engine}: said {list(why)}, found {refusals}"
+
+
+def estimate_agrees(spec: NetworkSpec) -> bool:
+    """Whether 'estimate' refuses a network if and only if something is said against its RTL."""
+    try:
+        estimate(spec)
+    except UserError:
+        return bool(reasons("rtl", spec))
+    return not reasons("rtl", spec)
+
+
+def drawn(count: int, check: Callable[[NetworkSpec], None], shrinks: bool = True) -> None:
+    """Check so many drawn networks; the smallest that fails is shown."""
+
+    @settings(
+        max_examples=count,
+        phases=[Phase.generate, *([Phase.shrink] if shrinks else [])],
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(specs())
+    def each(spec: NetworkSpec) -> None:
+        check(spec)
+
+    each()
+
+
+@pytest.mark.rtl
+def test_the_rtl_is_built_if_and_only_if_nothing_is_said_against_it() -> None:
+    verdicts: Counter[bool] = Counter()
+
+    def check(spec: NetworkSpec) -> None:
+        assert estimate_agrees(spec)
+        assert [found for engine in LIGHT if (found := disagreement(engine, spec))] == []
+        verdicts[not reasons("rtl", spec)] += 1
+
+    drawn(QUICK["rtl"], check)
+    assert min(verdicts[True], verdicts[False]) > 0, verdicts  # of both kinds, or nothing was tried
+
+
+@pytest.mark.hls
+def test_the_hls_cpp_is_built_if_and_only_if_nothing_is_said_against_it() -> None:
+    drawn(QUICK["hls"], lambda spec: _agrees(("keras", "hls"), spec), shrinks=False)
+
+
+def _agrees(engines: tuple[str, ...], spec: NetworkSpec) -> None:
+    assert [found for engine in engines if (found := disagreement(engine, spec))] == []
+
+
+@pytest.mark.nightly
+@pytest.mark.timeout(6 * 3600)
+def test_every_engine_on_many_networks(write_record: Callable[[dict[str, Any]], None], seed: int) -> None:
+    """Also writes a record: networks checked, verdicts of each engine, disagreements."""
+    found: list[str] = []
+    counts: dict[str, Counter[str]] = {engine: Counter() for engine in ENGINES}
+    checked = 0
+
+    def check(spec: NetworkSpec) -> None:
+        nonlocal checked
+        checked += 1
+        told = [] if estimate_agrees(spec) else ["estimate disagrees with the limits of the RTL"]
+        for engine in ENGINES:
+            counts[engine]["refused" if reasons(engine, spec) else "built"] += 1
+            if difference := disagreement(engine, spec):
+                told.append(difference)
+        found.extend(f"{line} for {json.dumps(spec.to_dict())}" for line in told)
+
+    drawn(NIGHTLY, check, shrinks=False)
+    write_record(records.new(records.SPECS, seed, checked=checked, disagreements=len(found), engines=counts))
+    assert found == []
+    assert checked >= NIGHTLY
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_presets_are_within_every_limit(engine: str) -> None:
+    for preset in ("w8a8", "w4a8", "w2a8", "q8.8"):
+        assert reasons(engine, small_spec(preset, 256, (512, 512, 512, 512))) == ()
+
+
+@pytest.mark.parametrize(
+    "engine, formats, message",
+    [
+        ("keras", {"U": "ap_fixed<1,1,AP_RND_CONV,AP_SAT_SYM>"}, r"layers\.0\.U: .* at least 2 bits"),
+        ("keras", {"b": "ap_fixed<26,6,AP_RND_CONV,AP_SAT_SYM>"}, r"layers\.0\.b: .* at most 25 bits"),
+        ("keras", {"U": "ap_fixed<8,2>"}, r"layers\.0\.U: .* signed with AP_RND_CONV and AP_SAT_SYM"),
+        ("hls", {"logits": "ap_fixed<26,6>"}, "format logits: .* float32, which holds 25 bits"),
+        ("keras", {"h": "ap_ufixed<25,1>"}, r"layers\[0\]: format h: .* float32"),
+        (
+            "reference",
+            {"c": "ap_fixed<32,5>", "gate": "ap_ufixed<30,0>"},
+            r"layers\[0\]: a sum or product might",
+        ),
+        ("reference", {"logits": "ap_fixed<4,36>"}, "logits in .* too coarse or too fine to be sampled"),
+        ("reference", {"b": "ap_fixed<24,14>", "U": "ap_fixed<32,0>"}, r"x\.W \+ h\.U \+ b might reach"),
+        ("keras", {"U": "ap_fixed<25,2,AP_RND_CONV,AP_SAT_SYM>", "logits": "ap_fixed<25,6>"}, None),
+        ("keras", {"U": "ap_fixed<2,1,AP_RND_CONV,AP_SAT_SYM>", "h": "ap_ufixed<24,0>"}, None),
+        ("rtl", {"U": "ap_fixed<16,2>", "c": "ap_fixed<16,5>", "gate": "ap_ufixed<15,0>"}, None),
+        ("rtl", {"W": "ap_fixed<17,2>"}, None),  # a look-up, which nothing is multiplied by
+        ("rtl", {"U": "ap_fixed<17,2>"}, r"format of layers\.0\.U: the RTL multiplies weights of at most 16"),
+    ],
+)
+def test_limits_are_named(engine: str, formats: dict[str, str], message: str | None) -> None:
+    spec = small_spec("w8a8", 5, (4,), **formats)
+    if message is None:
+        require(engine, spec)
+        return
+    with pytest.raises(UserError, match=message) as error:
+        require(engine, spec)
+    assert "\n" not in str(error.value)
