@@ -33,7 +33,7 @@ FIGURES: Mapping[str, tuple[str, str, tuple[str, ...]]] = {
 
 def new(kind: str, seed: int | None = None, **found: Any) -> dict[str, Any]:
     """A record of today, and of the sources that run."""
-    stamp = {"kind": kind, "date": datetime.now(timezone.utc).date().isoformat(), "commit": _commit()}
+    stamp = {"kind": kind, "date": datetime.now(timezone.utc).date().isoformat(), "commit": commit()}
     return stamp | ({} if seed is None else {"seed": seed}) | found
 
 
@@ -102,8 +102,8 @@ def markdown() -> str:
     return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in rows())]) + "\n"
 
 
-def _commit() -> str | None:
-    """Of the sources that run, with a + if they have been changed since; None outside a repository."""
+def commit() -> str | None:
+    """The commit of the sources that run, with a + if they were changed since; None outside a repository."""
     try:
         done = subprocess.run(
             ["git", "describe", "--always", "--abbrev=12", "--exclude=*", "--dirty=+"],
