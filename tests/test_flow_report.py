@@ -17,10 +17,11 @@ import pytest
 
 from hls.estimate import estimate
 from models.network import IntegerNetwork
+from scripts.flow.blocks import Table
 from scripts.flow.coverage import coverage
 from scripts.flow.engines import _samples
 from scripts.flow.load import Flow, checked, tomllib
-from scripts.flow.page import Table, cards, sections
+from scripts.flow.page import cards, sections
 from scripts.flow.report import facts, render, write_report
 from scripts.flow.runner import Stage
 from scripts.flow.stages import STAGES

@@ -97,7 +97,7 @@ def test_a_cell_that_warns_or_fails_stops_the_run(tmp_path: Path) -> None:
     made = run(
         "x = 2\nprint('a')", "import os\nos.system('echo b')\nx + 1", f"print({str(tmp_path)!r} + '/f')"
     )
-    assert notebooks.text_of(made) == "a\n\nb\n3\nf\n\n"
+    assert notebooks.text_of(made) == "a\n\nb\n\n3\nf\n\n"
     for bad, said in (
         ("import warnings; warnings.warn('old')", "c1 wrote to standard error"),
         ("import os; os.write(2, b'from C')", "from C"),
