@@ -94,7 +94,7 @@ def _print(
         table.add_column(heading)
     bits = [heading for part in HELD_OUT for heading in (f"{part} BPC", "above float")]
     for heading in (*bits, "kbit", "cycles", "block RAM"):
-        table.add_column(heading, justify="right")
+        table.add_column(heading, justify="right", no_wrap=heading == "above float")
     for row in rows:
         # Hardware is for what is rounded as a whole.
         engine = engines[row["preset"]] if row["step"] in ("all", "trained") else None

@@ -326,6 +326,7 @@ def test_the_report_is_enough_to_do_it_again(tmp_path: Path, monkeypatch: pytest
             assert fact in text, fact
     (lines,) = re.findall(r"```\n(name = .*?)```", markdown, re.S)
     assert lines in "".join(page.words)
+    assert "clock_mhz = 125.0  # --set" in lines and "units = 128  # default" in lines
     again = checked(tomllib.loads(lines), tmp_path / "again.toml", lines)
     assert again.model_dump() == one.flow.config.model_dump() | {"name": "probe"}
 

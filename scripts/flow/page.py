@@ -126,7 +126,7 @@ def _exactness(found: Facts) -> Section:
         "Every gate, state and logit against the bit-accurate reference; no tolerance. "
         f"RTL: simulated with {found['simulator']}."
     )
-    blocks = [Text(how, "soft"), Table(columns, rows, (1, 2, 3), marks, wide=True)]
+    blocks: list[Block] = [Text(how, "soft"), Table(columns, rows, (1, 2, 3), marks, wide=True)]
     return Section("exactness", "Exactness", "Exactness", blocks)
 
 
@@ -137,7 +137,7 @@ def _bits(found: Facts) -> Section:
         Table(("network", "BPC", "above float", "computed by"), rows, (1, 2)),
     ]
     if found["ladder"]:
-        rows = [
+        steps = [
             (
                 row["step"],
                 f"{row['bpc']:.4f}",
@@ -157,7 +157,7 @@ def _bits(found: Facts) -> Section:
             Heading("The ladder: what each kind of rounding costs, before any training with it"),
             Picture("ladder"),
             Text(f"{found['ladder_on']}.{said}", "soft"),
-            Table(("rounded", "BPC", "above float", "noise", "weights, kbit"), rows, (1, 2, 3, 4)),
+            Table(("rounded", "BPC", "above float", "noise", "weights, kbit"), steps, (1, 2, 3, 4)),
         ]
     return Section("bits", "Bits per character", "Bits per character", blocks)
 
@@ -373,7 +373,7 @@ def _how(found: Facts) -> Section:
         ("Characters/s on this machine", "wall time; other work on the machine lowers it."),
     )
     rows = [(row["name"], row["what"], row["took"], row["ended"]) for row in found["stages"]]
-    blocks = [
+    blocks: list[Block] = [
         Items(explained),
         Text("Stages of this flow", "soft"),
         Table(("stage", "does", "took", "ended"), rows, wide=True),
