@@ -94,7 +94,7 @@ def training(measure: bool, rounds: int, updates: int, json_path: Path | None) -
 
     console = Console()
     figures: dict[str, Any] = training_figures(training_records())
-    table = Table("corpus", "network")
+    table = Table("corpus", "network", pad_edge=False)
     for heading in ("validation BPC", "above float", "test BPC", "above float", "minutes"):
         table.add_column(heading, justify="right")
     for corpus, networks in figures.items():

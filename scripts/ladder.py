@@ -89,12 +89,13 @@ def _print(
 
     from scripts.tables import show
 
-    table = Table(title=f"{record['corpus']['name']}; {record['metric']}", pad_edge=False)
+    title = f"{record['corpus']['name']}; {record['metric']}"
+    table = Table(title=title, pad_edge=False, padding=(0, 0, 0, 1))
     for heading in ("preset", "rounded"):
         table.add_column(heading)
     bits = [heading for part in HELD_OUT for heading in (f"{part} BPC", "above float")]
     for heading in (*bits, "kbit", "cycles", "block RAM"):
-        table.add_column(heading, justify="right", no_wrap=heading == "above float")
+        table.add_column(heading, justify="right")
     for row in rows:
         # Hardware is for what is rounded as a whole.
         engine = engines[row["preset"]] if row["step"] in ("all", "trained") else None
@@ -114,7 +115,7 @@ def _above(row: Mapping[str, Any], part: str) -> str:
     if not row["preset"]:
         return ""
     noise = row[f"{part}_noise"]
-    return f"{row[f'{part}_above_float']:+.4f}" + ("" if noise is None else f" ± {noise:.4f}")
+    return f"{row[f'{part}_above_float']:+.4f}" + ("" if noise is None else f" ±{noise:.4f}")
 
 
 #: Steps of the ladder in the documentation.
