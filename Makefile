@@ -15,7 +15,7 @@ unexport PYTHONPATH PYTHONHOME PYTHONSTARTUP
 demo train venv: export ZYNQ_LSTM_ENDS_WITH_PARENT := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test nightly matrix train lint docs site luts lock venv clean distclean
+.PHONY: help demo test nightly matrix train lint docs notebooks site luts lock venv clean distclean
 
 help: ## what there is to make
 	@echo "make TARGET, where TARGET is"
@@ -48,17 +48,22 @@ lint: venv ## ruff's checks and format, mypy, and which package may import which
 	$(BIN)/lint-imports --no-cache --no-logo
 
 docs: venv ## draw the pictures and write the tables of the documentation anew
-	@$(BIN)/python docs/flow.py
+	@$(BIN)/python -m docs.flow
+	@$(BIN)/python -m docs.blocks
 	@$(BIN)/zynq-lstm schedule --output docs/schedule.svg
 	@$(BIN)/zynq-lstm ladder --plot docs/ladder.svg
 	@$(BIN)/zynq-lstm cells --plot docs/cells.svg
 	@$(BIN)/zynq-lstm upset --shipped --plot docs/upsets.svg > /dev/null
 	@$(BIN)/python -m docs.tables
 
+notebooks: venv ## run the notebooks and keep their outputs in them: some minutes
+	@$(BIN)/python -m docs.notebooks
+
 site: venv ## the documentation as a site, with pages of the API, in build/site
 	@test -d build/site-packages || $(BIN)/python -m pip install --quiet --require-hashes --no-deps \
 	  --target build/site-packages -r requirements-docs.lock
 	PYTHONPATH=build/site-packages $(BIN)/python -m sphinx -q -W --keep-going -b html docs build/site
+	@$(BIN)/python -m docs.site build/site
 
 luts: venv ## count the LUTs in the documentation's table of lanes anew (half an hour)
 	@$(BIN)/python -m docs.tables --synthesize
@@ -79,7 +84,7 @@ lock: ## resolve requirements.lock anew (ARGS=--upgrade takes new versions)
 	$(COMPILE) --universal $(ARGS) requirements-docs.in -o requirements-docs.lock
 
 clean: ## remove what was built; the environment stays
-	rm -rf build .pytest_cache .ruff_cache .mypy_cache .hypothesis
+	rm -rf build notebooks/build .pytest_cache .ruff_cache .mypy_cache .hypothesis
 	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
 
 distclean: clean ## and the environment

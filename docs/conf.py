@@ -12,12 +12,11 @@ import_qkeras()  # once, and without its messages
 
 project = "zynq-lstm"
 author = "the zynq-lstm authors"
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinxcontrib.mermaid"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 exclude_patterns = ["requirements*"]
 html_theme = "furo"
 html_title = "zynq-lstm"
 
-myst_fence_as_directive = ["mermaid"]
 myst_heading_anchors = 3  # links such as numerics.md#sampling
 suppress_warnings = ["myst.xref_missing"]  # links to files outside docs/ stay as they are
 

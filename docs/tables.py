@@ -14,14 +14,17 @@ from typing import Any
 
 from hls import registers
 from models.spec import network_spec
+from scripts import ladder
 from scripts.estimate import lanes_table, table_rows
 from scripts.flow.load import table
 from scripts.flow.stages import STAGES
+from scripts.records import results_table, training_figures, training_records
 from sim import coverage_plan, formal, records, upsets
 
 PAGE = Path(__file__).parent / "architecture.md"
 VERIFICATION = PAGE.with_name("verification.md")
 FLOW = PAGE.with_name("flow.md")
+TRAINING = PAGE.with_name("training.md")
 
 
 def block(name: str) -> re.Pattern[str]:
@@ -61,6 +64,12 @@ def verification(text: str) -> str:
     return text
 
 
+def training(text: str) -> str:
+    """The page of training with its tables of results and of the ladder written anew."""
+    text = _filled(text, "results", results_table(training_figures(training_records())))
+    return _filled(text, "ladder", ladder.markdown())
+
+
 def flow(text: str) -> str:
     """The page of the flow with its tables of stages and keys written anew."""
     stages = ["| stage | does | after |", "|---|---|---|"]
@@ -73,4 +82,5 @@ if __name__ == "__main__":
     found = table_rows(spec, "xc7z020", "--synthesize" in sys.argv[1:])
     PAGE.write_text(tables(PAGE.read_text(encoding="utf-8"), found), encoding="utf-8")
     VERIFICATION.write_text(verification(VERIFICATION.read_text(encoding="utf-8")), encoding="utf-8")
+    TRAINING.write_text(training(TRAINING.read_text(encoding="utf-8")), encoding="utf-8")
     FLOW.write_text(flow(FLOW.read_text(encoding="utf-8")), encoding="utf-8")

@@ -268,6 +268,16 @@ def normalise(text: str, source: str = "text") -> str:
     return text
 
 
+def character_name(character: str) -> str:
+    """A character for people: itself if it can be seen, else its name and number."""
+    if character.isprintable() and not character.isspace() and not unicodedata.combining(character):
+        return character
+    names = {"\n": "line feed", "\t": "tabulator", " ": "space"}
+    name = names.get(character) or unicodedata.name(character, "").lower()
+    number = f"U+{ord(character):04X}"
+    return f"{name} ({number})" if name else number
+
+
 def strip_gutenberg(text: str) -> str:
     """``text`` without Project Gutenberg's header and footer, where there are any."""
     if start := _GUTENBERG_START.search(text):

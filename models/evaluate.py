@@ -139,26 +139,36 @@ def estimate_reference(network: IntegerNetwork, codes: NDArray[np.integer], stre
 def evaluate_partial(
     network: PartlyQuantized, codes: NDArray[np.integer], states: list[LayerStates], streams: int = STREAMS
 ) -> float:
-    """BPC of a partly quantized network, nearly as of one stream but ten times as fast.
+    """BPC of a partly quantized network: the mean of :func:`bits_partial`, the sum exact."""
+    bits = bits_partial(network, codes, states, streams)
+    return math.fsum(bits.tolist()) / len(bits)
 
-    Every character of the text counts once. A stream must not start from zero: there are places in a text
-    from where a network needs thousands of characters to find its way.
+
+def bits_partial(
+    network: PartlyQuantized, codes: NDArray[np.integer], states: list[LayerStates], streams: int = STREAMS
+) -> NDArray[np.float64]:
+    """Bits of each character of a text but the first, in its order: (N,) -> (N - 1,).
+
+    Nearly as of one stream but ten times as fast. A stream must not start from zero: there are places in a
+    text from where a network needs thousands of characters to find its way.
 
     Args:
+        network: partly quantized.
         states: of :func:`float_states`, for the same text and as many streams.
     """
     predicted, warm_up, length = _cut(codes, streams)
     starts = length * np.arange(streams)[:, None]
     network.state = list(states)
-    bits: list[float] = []
+    bits = np.full(predicted, np.nan)
     with threadpool_limits(1):  # the products are too small to share
         for first in range(0, length + warm_up, 16):
             step = np.arange(first, min(first + 16, length + warm_up))
             at = starts + step  # (S, T)
             logits = network.run(codes[np.minimum(at, predicted - 1)], carry=True)
             counts = (at < predicted) & ((step >= warm_up) | (starts == 0))
-            bits += bits_of(logits[counts], codes[at[counts] + 1]).tolist()
-    return math.fsum(bits) / predicted
+            bits[at[counts]] = bits_of(logits[counts], codes[at[counts] + 1])
+    assert not np.isnan(bits).any()
+    return bits
 
 
 def float_states(

@@ -7,10 +7,14 @@ import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from models.checkpoint import Checkpoint, preset_spec
 from models.corpus import HELD_OUT, Corpus
 from models.errors import UserError
-from models.evaluate import METRIC_PARTIAL, evaluate_partial, float_states
+from models.evaluate import METRIC_PARTIAL, bits_partial, float_states
+from models.noise import METHOD, noise_bound
 from models.partial import GROUPS, PartlyQuantized, format_names, in_groups
 from models.spec import DEFAULT_PRESET, NetworkSpec
 
@@ -18,8 +22,8 @@ from models.spec import DEFAULT_PRESET, NetworkSpec
 STEPS = (*GROUPS, "all")
 FLOAT_BITS = 32  # of a weight that isn't quantized
 
-Bits = dict[str, float]
-"""Bits per character by part of the corpus."""
+Bits = Mapping[str, Any]
+"""Bits per character by part of the corpus; ``noise``: bounds of the distance from float, by part."""
 
 
 def rounded_names(spec: NetworkSpec, step: str) -> set[str]:
@@ -61,6 +65,7 @@ def measure(
     shape = preset_spec(source, DEFAULT_PRESET)
     progress("float, one stream")
     states = {part: float_states(PartlyQuantized(shape, source.weights), text[part]) for part in HELD_OUT}
+    exact: dict[str, NDArray[np.float64]] = {}  # of the float network, character by character
     known: dict[Any, Bits] = {}
 
     def bits(spec: NetworkSpec, rounded: set[str]) -> Bits:
@@ -69,7 +74,13 @@ def measure(
         key = frozenset((name, formats[name]) for name in rounded)
         if key not in known:
             network = PartlyQuantized(spec, source.weights, rounded)
-            known[key] = {part: evaluate_partial(network, text[part], states[part]) for part in HELD_OUT}
+            found = {part: bits_partial(network, text[part], states[part]) for part in HELD_OUT}
+            known[key] = {part: math.fsum(array.tolist()) / len(array) for part, array in found.items()}
+            if rounded:
+                noise = {part: noise_bound(found[part] - exact[part]) for part in HELD_OUT}
+                known[key] = {**known[key], "noise": noise}
+            else:
+                exact.update(found)
         return known[key]
 
     record: dict[str, Any] = {
@@ -77,6 +88,7 @@ def measure(
         "checkpoint": source.sha256,
         "corpus": {"name": corpus.name, "sha256": corpus.sha256},
         "metric": METRIC_PARTIAL,
+        "noise": METHOD,
         "presets": {},
     }
     progress("float")
@@ -91,7 +103,9 @@ def measure(
 
 
 def rows(record: Mapping[str, Any], source: Checkpoint, trained: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The ladder as rows: preset, step, BPC, BPC above float, and the size of the weights in bits.
+    """The ladder as rows: preset, step, BPC, BPC above float, its noise, and the weights' size in bits.
+
+    The noise is a bound of :mod:`models.noise`, None where it was not measured.
 
     Args:
         record: of :func:`measure`.
@@ -107,7 +121,11 @@ def rows(record: Mapping[str, Any], source: Checkpoint, trained: Mapping[str, An
     def row(preset: str, step: str, bits: Bits, above: Bits, size: int) -> dict[str, Any]:
         figures: dict[str, Any] = {}
         for part in HELD_OUT:
-            figures |= {f"{part}_bpc": bits[part], f"{part}_above_float": bits[part] - above[part]}
+            figures |= {
+                f"{part}_bpc": bits[part],
+                f"{part}_above_float": bits[part] - above[part],
+                f"{part}_noise": bits.get("noise", {}).get(part),
+            }
         return {"preset": preset, "step": step, **figures, "weight_bits": size}
 
     real = record["float"]

@@ -81,32 +81,33 @@ def engine(
 def training(measure: bool, rounds: int, updates: int, json_path: Path | None) -> None:
     """Bits per character of the networks whose training records are shipped.
 
-    A preset's delta is its test BPC minus float's, from networks of equally long training only: the same
-    base, then the same number of updates; or anew, as many as both together.
+    Validation comes first: networks are chosen by it, and test is for the one that was chosen. 'Above float'
+    is only for networks of equally long training: the same base, then the same number of updates; or anew,
+    as many as both together.
     """
     from rich.console import Console
     from rich.table import Table
 
+    from models.corpus import HELD_OUT
     from models.spec import DEFAULT_PRESET
     from models.store import write_json
     from scripts import throughput
-    from scripts.records import training_figures, training_records
+    from scripts.records import part_figures, training_figures, training_records
     from scripts.tables import show
 
     console = Console()
     figures: dict[str, Any] = training_figures(training_records())
-    table = Table("corpus", "network", "validation BPC", "test BPC", "test BPC above float", "minutes")
+    table = Table("corpus", "network", pad_edge=False)
+    for heading in ("validation BPC", "above float", "test BPC", "above float", "minutes"):
+        table.add_column(heading, justify="right")
     for corpus, networks in figures.items():
         if not isinstance(networks, dict):
             continue
         for name, row in networks.items():
-            delta = row.get("delta_test_bpc")
             table.add_row(
                 corpus,
                 name,
-                f"{row['validation_bpc']:.4f}",
-                f"{row['test_bpc']:.4f}",
-                "" if delta is None else f"{delta:+.4f}",
+                *(text for part in HELD_OUT for text in part_figures(row, part)),
                 f"{row['minutes']:g}",
             )
     show(table, console)

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from hls.synthesis import DEFAULT_PART
 from models.checkpoint import Checkpoint, load_float, preset_spec
-from models.corpus import load_corpus
+from models.corpus import HELD_OUT, load_corpus
 from models.spec import PRESETS
 from models.store import write_json
 from scripts.options import corpus_options, float_option, json_option, part_option
@@ -44,7 +45,9 @@ def command(
 
     A float network is rounded: each kind of signals alone, then all, with no training. 'trained' is the
     shipped network that was trained with the rounding; its distance is from the float network that was
-    trained as long. Size is of the weights; cycles and block RAM are the estimator's, of the whole engine.
+    trained as long. After each distance stands its noise: how far it may lie from that on other text of the
+    same kind (95 %, a block bootstrap). Size is of the weights; cycles and block RAM are the estimator's, of
+    the whole engine.
     """
     from rich.console import Console
 
@@ -87,10 +90,12 @@ def _print(
 
     from scripts.tables import show
 
-    table = Table(title=f"{record['corpus']['name']}; {record['metric']}", pad_edge=False)
+    title = f"{record['corpus']['name']}; {record['metric']}"
+    table = Table(title=title, pad_edge=False, padding=(0, 0, 0, 1))
     for heading in ("preset", "rounded"):
         table.add_column(heading)
-    for heading in ("validation BPC", "test BPC", "above float", "kbit", "cycles", "block RAM"):
+    bits = ("valid. BPC", "above float", "test BPC", "above float")  # 80 columns have no room for the word
+    for heading in (*bits, "kbit", "cycles", "block RAM"):
         table.add_column(heading, justify="right")
     for row in rows:
         # Hardware is for what is rounded as a whole.
@@ -98,14 +103,53 @@ def _print(
         table.add_row(
             row["preset"],
             row["step"],
-            f"{row['validation_bpc']:.4f}",
-            f"{row['test_bpc']:.4f}",
-            f"{row['test_above_float']:+.4f}" if row["preset"] else "",
+            *(text for part in HELD_OUT for text in (f"{row[f'{part}_bpc']:.4f}", _above(row, part))),
             f"{row['weight_bits'] / 1000:,.0f}",
             f"{engine['cycles']:,}" if engine else "",
             f"{engine['bram36']:g}" if engine else "",
         )
     show(table, console)
+
+
+def _above(row: Mapping[str, Any], part: str) -> str:
+    """Distance from float with its noise; nothing for the float network itself."""
+    if not row["preset"]:
+        return ""
+    noise = row[f"{part}_noise"]
+    return f"{row[f'{part}_above_float']:+.4f}" + ("" if noise is None else f" ±{noise:.4f}")
+
+
+#: Steps of the ladder in the documentation.
+STEPS = {
+    "weights": "weights (and biases)",
+    "tables": "tables (z, gates, g, ct, tanh(c))",
+    "activations": "activations (h, logits)",
+    "state": "state (c)",
+    "all": "all",
+    "trained": "trained",
+}
+
+
+def markdown() -> str:
+    """The shipped record as the table of the documentation: test BPC above float, and what it saves."""
+    from models import ladder
+
+    found, source = load_record("ladder"), load_float()
+    trained = training_figures(training_records()).get(found["corpus"]["name"], {})
+    rows = {(row["preset"], row["step"]): row for row in ladder.rows(found, source, trained)}
+    presets = list(found["presets"])
+    engines = {preset: _engine(source, preset, DEFAULT_PART) for preset in presets}
+    size = {key: f"{row['weight_bits'] / 1000:,.0f}" for key, row in rows.items()}
+    lines = [["", *(f"`{preset}`" for preset in presets)], ["---"] * (1 + len(presets))]
+    for step, name in STEPS.items():
+        cells = [_above(rows[preset, step], "test") if (preset, step) in rows else "" for preset in presets]
+        lines.append([name, *cells])
+    lines.append(
+        [f"weights, kbit (float: {size['', 'float']})", *(size[preset, "all"] for preset in presets)]
+    )
+    lines.append(["cycles a character", *(f"{engines[preset]['cycles']:,}" for preset in presets)])
+    lines.append(["block RAM", *(f"{engines[preset]['bram36']:g}" for preset in presets)])
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
 def draw(rows: Sequence[Mapping[str, Any]], engines: Mapping[str, Mapping[str, Any]], path: Path) -> None:
@@ -119,10 +163,12 @@ def draw(rows: Sequence[Mapping[str, Any]], engines: Mapping[str, Mapping[str, A
         for k, (preset, found) in enumerate(by_preset.items()):
             color, beside = COLORS[k % len(COLORS)], 0.12 * (k - (len(by_preset) - 1) / 2)
             known = [step for step in steps if step in found]
-            left.plot(
+            left.errorbar(
                 [steps.index(step) + beside for step in known],
                 [found[step]["test_above_float"] for step in known],
-                "o",
+                [found[step]["test_noise"] or 0 for step in known],
+                fmt="o",
+                elinewidth=1,
                 color=color,
                 label=preset,
             )
@@ -148,7 +194,7 @@ def draw(rows: Sequence[Mapping[str, Any]], engines: Mapping[str, Mapping[str, A
             axes.axhline(0, color="0.6", lw=1)
             axes.yaxis.set_major_formatter("{x:g}")
         left.set_ylim(-0.02, 10)
-        left.set_ylabel("test BPC above float")
+        left.set_ylabel("test BPC above float; lines: noise (95 %)")
         left.legend(frameon=False, loc="upper center")
         right.set_xlabel("Mbit of weights; hollow: rounded, full: trained")
         right.set_xlim(0, 2.1 * max(found["all"]["weight_bits"] for found in by_preset.values()) / 1e6)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import models
-from models.corpus import CORPORA
+from models.corpus import CORPORA, HELD_OUT
 from models.errors import UserError
 from models.spec import DEFAULT_PRESET, PRESETS
 from models.store import read_record
@@ -43,13 +43,33 @@ def training_figures(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
             bits = stages[stage]["bits_per_character"]
             row = {"validation_bpc": bits["validation"], "test_bpc": bits["test"]}
             if stage in PRESETS and _length(stages[stage]) == _length(stages.get("float", {})):
-                row["delta_test_bpc"] = bits["test"] - stages["float"]["bits_per_character"]["test"]
+                start = stages["float"]["bits_per_character"]
+                row |= {f"delta_{part}_bpc": bits[part] - start[part] for part in HELD_OUT}
             figures[corpus][stage] = row | {"minutes": stages[stage]["minutes"]}
     default = by_corpus.get(CORPORA[0], {})
     if {"float", DEFAULT_PRESET} <= set(default):
         parts = [default["float"]["base"], default["float"], default[DEFAULT_PRESET]]
         figures["minutes"] = round(sum(part["minutes"] for part in parts), 1)
     return figures
+
+
+def part_figures(row: Mapping[str, Any], part: str) -> tuple[str, str]:
+    """BPC of a network on a part of the text, and how far above float, as text."""
+    above = row.get(f"delta_{part}_bpc")
+    return f"{row[f'{part}_bpc']:.4f}", "" if above is None else f"{above:+.4f}"
+
+
+def results_table(figures: Mapping[str, Any]) -> str:
+    """:func:`training_figures` as Markdown."""
+    lines = [
+        "| corpus | network | validation BPC | above float | test BPC | above float |",
+        "|---|---|---|---|---|---|",
+    ]
+    for corpus in CORPORA:
+        for name, row in figures.get(corpus, {}).items():
+            cells = [text for part in HELD_OUT for text in part_figures(row, part)]
+            lines.append(f"| `{corpus}` | `{name}` | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
 
 
 def _length(record: Mapping[str, Any]) -> tuple[Any, ...] | None:

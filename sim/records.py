@@ -76,7 +76,7 @@ MEASURED: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 
 def new(kind: str, seed: int | None = None, **found: Any) -> dict[str, Any]:
     """A record of today, and of the sources that run."""
-    stamp = {"kind": kind, "date": datetime.now(timezone.utc).date().isoformat(), "commit": _commit()}
+    stamp = {"kind": kind, "date": datetime.now(timezone.utc).date().isoformat(), "commit": commit()}
     stamp |= {"sources": digest(kind)} if kind in MEASURED else {}
     return stamp | ({} if seed is None else {"seed": seed}) | found
 
@@ -180,8 +180,8 @@ def markdown(wanted: Mapping[str, Figure] = VERIFICATION) -> str:
     return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in rows(wanted))]) + "\n"
 
 
-def _commit() -> str | None:
-    """Of the sources that run, with a + if they have been changed since; None outside a repository."""
+def commit() -> str | None:
+    """The commit of the sources that run, with a + if they were changed since; None outside a repository."""
     try:
         done = processes.run(
             ["git", "describe", "--always", "--abbrev=12", "--exclude=*", "--dirty=+"],

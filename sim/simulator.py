@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import logging
 import os
 import re
 import shlex
@@ -70,6 +71,7 @@ class Simulator:
         results.unlink(missing_ok=True)
         with _environment(self.name):
             runner = get_runner(self.name)
+            runner.log.setLevel(logging.WARNING)  # not the command, with paths of this machine
             arguments = [f"+{key}={value}" for key, value in (plusargs or {}).items()]
             if self.name == "verilator":  # of effect where it was built with undefined bits
                 arguments += ["+verilator+rand+reset+2", f"+verilator+seed+{(seed or 0) % (2**31 - 1) + 1}"]

@@ -70,6 +70,14 @@ def test_tables_of_the_flow_are_its_definitions() -> None:
     assert "| `engine.lanes` |" in page and "| `synthesize` |" in page
 
 
+def test_tables_of_training_are_the_records() -> None:
+    page = tables.TRAINING.read_text(encoding="utf-8")
+    assert tables.training(page) == page, "run make docs"
+    results = page.split("## Results")[1]
+    assert results.index("validation BPC") < results.index("test BPC")
+    assert "| `tinyshakespeare` | `w2a8` |" in results and "| weights (and biases) |" in page
+
+
 def test_modes_are_all_explained() -> None:
     modes = re.findall(r"^\| `(AP_\w+)` \|", NUMERICS, re.M)
     used = set()

@@ -64,7 +64,7 @@ def test_modules_of_the_api_pages_exist() -> None:
 
 
 def test_every_page_is_in_the_site() -> None:
-    listed = set((ROOT / "docs" / "index.md").read_text(encoding="utf-8").split("```")[1].split())
+    listed = set((ROOT / "docs" / "index.md").read_text(encoding="utf-8").split("```{toctree}")[1].split())
     assert {page.stem for page in PAGES if page.parent.name == "docs"} - {"index"} <= listed
 
 

@@ -11,8 +11,18 @@ import pytest
 from models.errors import UserError
 from models.training_options import LIMITS
 from scripts import train
-from scripts.flow.config import Config, Training, legal, sections
-from scripts.flow.load import PRESETS, line_of, load, preset_file, table, tomllib
+from scripts.flow.config import Config, Training, effective, legal, sections
+from scripts.flow.load import (
+    PRESETS,
+    Flow,
+    checked,
+    line_of,
+    load,
+    preset_file,
+    repeatable,
+    table,
+    tomllib,
+)
 from scripts.main import main
 
 
@@ -163,3 +173,27 @@ def test_the_list_of_presets(capsys) -> None:
 
 def test_the_table_of_keys() -> None:
     assert "| `model.units` | `128` | a whole number from 1 to 512 | Units of each layer. |" in table()
+
+
+@pytest.mark.parametrize(
+    ("text", "changes"),
+    [
+        ("", []),
+        ("[corpus]\nfile = 'a \"b\".txt'\n", ["engine.lanes=16", "formats.h=ap_fixed<6,1,AP_RND,AP_SAT>"]),
+        ("[training]\ncheckpoint = 'shipped'\n[formats]\npreset = 'w8a8'\n", ["engine.part=xc7z010"]),
+        ("[training]\ncheckpoint = 'a.safetensors'\nfloat_checkpoint = 'b.safetensors'\n", []),
+        ("name = 'x'\n[verification]\nengines = ['rtl']\n", ["verification.temperature=0.75"]),
+    ],
+)
+def test_a_flow_can_be_written_as_one_file_that_gives_it_again(text: str, changes: list[str]) -> None:
+    """Without any --set, and saying everything that a default decides."""
+    file = Path("probe.toml")
+    flow = Flow(file, checked(tomllib.loads(text), file, text, changes), tuple(changes))
+    lines = repeatable(flow)
+    again = checked(tomllib.loads(lines), Path("other.toml"), lines)
+    assert again.model_dump() == flow.config.model_dump() | {"name": flow.name}
+    marked = {line.split(" = ")[0] for line in lines.splitlines() if line.endswith("# --set")}
+    assert marked == {change.partition("=")[0].split(".")[1] for change in changes}
+    # A default that changes later changes nothing here: what has no value has no effect.
+    for name, keys in effective(flow.config).items():
+        assert set(keys) == getattr(again, name).model_fields_set

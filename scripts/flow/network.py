@@ -67,7 +67,7 @@ def _training_options(work: Work) -> dict[str, Any]:
         "resume": work.resume,
         "overwrite": not work.resume,
         "checkpoint_seconds": option(train_command, "checkpoint_seconds"),
-        "command": f"zynq-lstm run {work.flow.file.name}",
+        "command": work.flow.command,
     }
 
 
@@ -168,6 +168,7 @@ def evaluate(work: Work) -> Result:
         )
         figures["ladder"] = {
             "metric": record["metric"],
+            "noise": record["noise"],
             "characters": min(len(held_out), characters),
             "rows": ladder.rows(record, source, {}),
         }

@@ -1,14 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """The report of a flow: one HTML page that needs nothing else, and the same as Markdown.
 
-:func:`facts` collects what the stages found, as plain data; the templates beside this file show it, and
-nothing in them is a figure. Every table says how its figures were obtained.
+:func:`facts` collects what the stages found, as plain data; :mod:`scripts.flow.page` puts it into sections,
+and the templates in this folder show those. Every table says how its figures were obtained.
 """
 
 from __future__ import annotations
 
-import base64
-import platform
+import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -16,11 +15,15 @@ from typing import TYPE_CHECKING, Any
 
 from models.spec import NetworkSpec
 from models.store import write_text
+from scripts.flow import page
+from scripts.flow.load import repeatable
+from scripts.flow.pictures import pictures
 from scripts.flow.show import duration
+from scripts.machine import machine, versions
 from scripts.main import PROG, version
-from scripts.pictures import COLORS, on_page, picture
 from scripts.training import TRAINING_CURVE as TRAINING
 from scripts.training import VALIDATION_CURVE as VALIDATION
+from sim.records import commit
 
 if TYPE_CHECKING:
     from scripts.flow.work import Work
@@ -29,7 +32,8 @@ TEMPLATES = Path(__file__).parent / "templates"
 RESOURCES = {"lut": "LUT", "ff": "flip-flops", "dsp": "DSP48E1", "bram36": "block RAM (36 Kb)"}
 #: Folders of training logs by what was trained; below a stage's folder.
 LOGS = {"base": ("train", "base"), "float": ("train", "float"), "quantized": ("quantize", "quantized")}
-SMALL = (4.8, 2.6)  # inches; letters stay readable on a telephone
+#: Of a training's options, those that the report shows.
+OPTIONS = ("epochs", "batch", "steps", "learning_rate", "dropout", "clip", "distill", "seed")
 
 Facts = dict[str, Any]
 
@@ -59,12 +63,36 @@ def render(found: Facts, shown: Sequence[Mapping[str, Any]]) -> dict[str, str]:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["cell"] = lambda text: str(text).replace("|", "\\|").replace("\n", " ")
-    by_name = {one["name"]: one for one in shown}
-    return {
-        name: environment.get_template(f"{name}.j2").render(**found, pictures=by_name)
-        for name in ("report.html", "report.md")
+    environment.filters |= {"cell": _cell, "fenced": _fenced, "quoted": _quoted}
+    said = {
+        "title": f"{found['name']}: {found['shape']}, {found['preset']}, on {found['part']}",
+        **{name: found[name] for name in ("program", "file", "made")},
+        "verdicts": page.verdicts(found),
+        "cards": page.cards(found),
+        "sections": page.sections(found),
+        "pictures": {one["name"]: one for one in shown},
     }
+    pages = {
+        name: environment.get_template(f"{name}.j2").render(said) for name in ("report.html", "report.md")
+    }
+    return pages | {"report.md": re.sub(r"\n{3,}", "\n\n", pages["report.md"]).strip() + "\n"}
+
+
+def _cell(text: str) -> str:
+    """In a table of Markdown."""
+    return text.replace("|", "\\|").replace("\n", " ")
+
+
+def _quoted(text: str) -> str:
+    """Code within a line, in Markdown; two backticks and blanks where the text has one."""
+    return f"`` {text} ``" if "`" in text else f"`{text}`"
+
+
+def _fenced(text: str) -> str:
+    """Lines as they are, in Markdown."""
+    longest = max((len(run) for run in re.findall("`+", text)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return f"{fence}\n{text.rstrip()}\n{fence}"
 
 
 def facts(work: Work) -> Facts:
@@ -92,9 +120,10 @@ def facts(work: Work) -> Facts:
         "exact": all(not row["mismatches"] for row in compared["exactness"].values()),
         "simulator": config.verification.simulator,
         "bits": _bits(work.figures("evaluate")),
-        "bits_on": f"{work.figures('evaluate')['split']} split; {work.figures('evaluate')['metric']}",
+        "bits_on": _bits_on(work.figures("evaluate")),
         "ladder": _ladder(work.figures("evaluate")),
         "ladder_on": _ladder_on(work.figures("evaluate")),
+        "hashes": _hashes(work),
         "curves": _curves(work),
         "training": _training(work),
         "engine": engine,
@@ -108,21 +137,20 @@ def facts(work: Work) -> Facts:
         "coverage": compared["coverage"],
         "protocol": simulated.get("protocol_tests", []),
         "before": compared["before"],
-        "text": compared["text"],
-        "temperature": config.verification.temperature,
-        "versions": _versions(work),
+        "samples": compared["samples"],
+        "commit": commit(),
+        "command": flow.command,
+        "configuration": repeatable(flow),
+        "machine": list(machine().items()),
+        "versions": list(versions().items()),
         "stages": [_stage(work, stage) for stage in stages],
     }
 
 
 def _built(work: Work, spec: NetworkSpec) -> list[tuple[str, str]]:
-    corpus, made, config = work.figures("corpus"), work.figures("quantize"), work.flow.config
+    corpus, made = work.figures("corpus"), work.figures("quantize")
     layers = f"{len(spec.layers)} LSTM layer{'s' if len(spec.layers) > 1 else ''}"
     record = made["record"]
-    trained = [record]
-    if "from" in record:  # calibrated: only the float network was trained
-        trained = list(work.figures("train").get("records", {}).values())
-    seed = next((one["options"]["seed"] for one in trained if "seed" in one.get("options", {})), None)
     return [
         ("network", f"{layers} of {' and '.join(str(layer.units) for layer in spec.layers)} units, "
                     f"{spec.vocabulary} characters"),
@@ -131,12 +159,18 @@ def _built(work: Work, spec: NetworkSpec) -> list[tuple[str, str]]:
         ("multiply-accumulates a character", f"{spec.macs_per_character():,}"),
         ("part", work.figures("estimate")["part"]),
         ("corpus", f"{corpus['name']}, {corpus['characters']:,} characters"),
-        ("identity of the integers (also in the engine's registers)", made["identity"]),
-        ("SHA-256 of the weights", made["weights_sha256"]),
+        ("how the network was made", str(record.get("command") or _calibrated(record))),
+    ]  # fmt: skip
+
+
+def _hashes(work: Work) -> list[tuple[str, str]]:
+    """Of what was read and of what came out."""
+    corpus, made = work.figures("corpus"), work.figures("quantize")
+    return [
         ("SHA-256 of the corpus", corpus["sha256"]),
-        ("seed of the training", str(seed) if seed is not None else "not recorded"),
-        ("seed of what is written", str(config.verification.seed)),
-        ("how the network came about", str(record.get("command") or _calibrated(record))),
+        ("SHA-256 of the weights before rounding", made["weights_sha256"]),
+        ("SHA-256 of the quantized weights, formats and tables; also in the engine's registers",
+         made["identity"]),
     ]  # fmt: skip
 
 
@@ -165,17 +199,28 @@ def _bits(found: Mapping[str, Any]) -> list[Facts]:
     bits = found["bits_per_character"]
     start = bits.get("float")
     return [
-        {"name": name, "bpc": value, "above": None if start is None else value - start, "how": how[name]}
+        {
+            "name": name,
+            "bpc": value,
+            "above": None if start is None or name == "float" else value - start,
+            "how": how[name],
+        }
         for name, value in bits.items()
     ]
 
 
+def _bits_on(found: Mapping[str, Any]) -> str:
+    """The text that networks were evaluated on, and the metric."""
+    return f"{found['split'].capitalize()} split; {found['metric']}"
+
+
 def _ladder_on(found: Mapping[str, Any]) -> str:
-    """What the ladder was measured on, and how."""
+    """The text that the ladder was measured on, the metric, and its noise."""
     if "ladder" not in found:
         return ""
     ladder = found["ladder"]
-    return f"first {ladder['characters']:,} characters of the validation split; {ladder['metric']}"
+    on = f"First {ladder['characters']:,} characters of the validation split; {ladder['metric']}"
+    return f"{on}; noise: {ladder['noise']}"
 
 
 def _ladder(found: Mapping[str, Any]) -> list[Facts]:
@@ -184,6 +229,7 @@ def _ladder(found: Mapping[str, Any]) -> list[Facts]:
             "step": row["step"],
             "bpc": row["validation_bpc"],
             "above": row["validation_above_float"],
+            "noise": row["validation_noise"],
             "kbit": row["weight_bits"] / 1000,
         }
         for row in found.get("ladder", {}).get("rows", [])
@@ -225,6 +271,7 @@ def _resources(estimated: Mapping[str, Any], synthesized: Mapping[str, Any]) -> 
                     "name": RESOURCES[key],
                     "estimated": predicted,
                     "counted": counted,
+                    "used": used,
                     "has": has,
                     "share": used / has,
                     "how": "estimated" if counted is None else f"synthesis with {synthesized['tool']}",
@@ -248,20 +295,31 @@ def _speed(work: Work) -> list[tuple[str, int]]:
 
 
 def _training(work: Work) -> list[Facts]:
-    """Of each network that was trained: how long, and how well it does."""
+    """Of each network that was trained: how, from which start, how long, and how well it does."""
     records = dict(work.figures("train").get("records", {}))
     records["quantized"] = work.figures("quantize")["record"]
     return [
-        {
-            "name": name,
-            "updates": record["updates"],
-            "minutes": record["minutes"],
-            "validation": record["bits_per_character"]["validation"],
-            "test": record["bits_per_character"]["test"],
-        }
+        _trained(name, record)
         for name, record in records.items()
         if "updates" in record and "bits_per_character" in record
     ]
+
+
+def _trained(name: str, record: Mapping[str, Any]) -> Facts:
+    options, made_with = record.get("options", {}), record.get("versions", {})
+    anew = name == "base" or record.get("quantized_from") == "seed"
+    found = {key: options.get(key) for key in OPTIONS}
+    return {
+        "name": name,
+        **found,
+        "start": "seed" if anew else "base" if "base" in record else None,
+        "updates": record["updates"],
+        "minutes": record["minutes"],
+        "validation": record["bits_per_character"]["validation"],
+        "test": record["bits_per_character"]["test"],
+        "versions": ", ".join(f"{package} {made_with[package]}" for package in sorted(made_with)) or None,
+        "command": record.get("command"),
+    }
 
 
 def _curves(work: Work) -> dict[str, dict[str, list[tuple[int, float]]]]:
@@ -289,14 +347,6 @@ def _events(folder: Path) -> dict[str, list[tuple[int, float]]]:
     }
 
 
-def _versions(work: Work) -> list[tuple[str, str]]:
-    """Of Python, and of all packages that stages depended on when they ran."""
-    found = {"Python": platform.python_version(), PROG: version()}
-    for stage in work.stages():
-        found |= work.record(stage.name).get("made_from", {}).get("package", {})
-    return list(found.items())
-
-
 def _stage(work: Work, stage: Any) -> Facts:
     record = work.record(stage.name)
     return {
@@ -305,90 +355,3 @@ def _stage(work: Work, stage: Any) -> Facts:
         "took": duration(record["seconds"]),
         "ended": record["ended"][:16],
     }
-
-
-# --- pictures ----------------------------------------------------------------------------------------------
-
-
-def pictures(work: Work, found: Facts) -> list[Facts]:
-    """Each picture for a light and a dark page, as data addresses, and what it shows in words."""
-    shown = []
-    for name, draw, says in (
-        ("resources", _draw_resources, _say_resources(found)),
-        ("ladder", _draw_ladder, _say_ladder(found)),
-        ("curves", _draw_curves, _say_curves(found)),
-        ("schedule", _draw_schedule, "Which matrix product, gates and output are worked on in which cycle."),
-    ):
-        if not says:
-            continue
-        one: Facts = {"name": name, "says": says}
-        for page in ("light", "dark"):
-            path = work.folder / f"{name}-{page}.svg"
-            with on_page(page == "dark"):
-                draw(work, found, path)
-            one[page] = f"data:image/svg+xml;base64,{base64.b64encode(path.read_bytes()).decode()}"
-        shown.append(one)
-    return shown
-
-
-def _say_resources(found: Facts) -> str:
-    return ", ".join(f"{row['name']} {100 * row['share']:.0f} %" for row in found["resources"])
-
-
-def _draw_resources(_: Work, found: Facts, path: Path) -> None:
-    rows = found["resources"]
-    with picture(path, 1, SMALL, "x") as axes:
-        colors = [COLORS[0] if row["share"] <= 1 else COLORS[3] for row in rows]
-        bars = axes.barh([row["name"] for row in rows], [100 * row["share"] for row in rows], color=colors)
-        axes.bar_label(bars, [f"{100 * row['share']:.0f} %" for row in rows], padding=3)
-        axes.invert_yaxis()
-        axes.set_xlim(0, max(110, *(115 * row["share"] for row in rows)))
-        axes.axvline(100, color=COLORS[3], lw=1)
-        axes.set_xlabel(f"% of the {found['part']}")
-
-
-def _say_ladder(found: Facts) -> str:
-    return ", ".join(f"{row['step']} {row['above']:+.4f}" for row in found["ladder"][1:])
-
-
-def _draw_ladder(_: Work, found: Facts, path: Path) -> None:
-    rows = found["ladder"][1:]
-    with picture(path, 1, SMALL, "x") as axes:
-        bars = axes.barh([row["step"] for row in rows], [row["above"] for row in rows], color=COLORS[1])
-        axes.bar_label(bars, [f"{row['above']:+.4f}" for row in rows], padding=3)
-        axes.invert_yaxis()
-        axes.margins(x=0.25)
-        axes.locator_params(axis="x", nbins=4)  # labels of small steps have seven digits
-        axes.axvline(0, color="0.5", lw=1)
-        axes.set_xlabel("bits per character above float")
-
-
-def _say_curves(found: Facts) -> str:
-    said = []
-    for name, curves in found["curves"].items():
-        points = curves[VALIDATION] or curves[TRAINING]
-        said.append(f"{name} from {points[0][1]:.3f} to {points[-1][1]:.3f} after {points[-1][0]:,} updates")
-    return "; ".join(said)
-
-
-def _draw_curves(_: Work, found: Facts, path: Path) -> None:
-    with picture(path, 1, SMALL) as axes:
-        for color, (name, curves) in zip(COLORS, found["curves"].items(), strict=False):
-            axes.plot(*_columns(curves[TRAINING]), color=color, lw=1, alpha=0.7)
-            axes.plot(*_columns(curves[VALIDATION]), "o-", color=color, ms=3, lw=1.5, label=name)
-        axes.set_xlabel("update (thin: training text, dots: validation)")
-        axes.set_ylabel("bits per character")
-        axes.legend(frameon=False)
-
-
-def _columns(points: Sequence[tuple[int, float]]) -> tuple[list[int], list[float]]:
-    return [step for step, _ in points], [value for _, value in points]
-
-
-def _draw_schedule(work: Work, found: Facts, path: Path) -> None:
-    from hls.chart import chart, draw
-    from hls.schedule import schedule
-    from scripts.flow.work import array_of
-
-    spec = NetworkSpec.from_dict(work.figures("quantize")["spec"])
-    draw(chart(spec, schedule(spec, array_of(work.flow.config, spec)), "generate"), path)

@@ -11,9 +11,16 @@ import pytest
 
 from models import corpus, ladder
 from models.checkpoint import Checkpoint, preset_spec, shipped
-from models.evaluate import bits_per_character, evaluate_partial, evaluate_reference, float_states
+from models.evaluate import (
+    bits_partial,
+    bits_per_character,
+    evaluate_partial,
+    evaluate_reference,
+    float_states,
+)
 from models.freeze import freeze_weights
 from models.network import IntegerNetwork
+from models.noise import noise_bound
 from models.partial import PartlyQuantized, format_names
 from models.spec import PRESETS
 from scripts.main import main
@@ -60,6 +67,18 @@ def test_a_rung_is_the_network_with_only_that_rounded(rng: np.random.Generator) 
         assert steps["w8a8"][step] == steps["w2a8"][step]
     assert steps["w2a8"]["weights"] != steps["w8a8"]["weights"]
     assert len({json.dumps(bits) for bits in (record["float"], *steps["w2a8"].values())}) == 6
+    # The noise is that of the differences from float, character by character.
+    spec = preset_spec(source, "w8a8")
+    codes = text.split().validation
+    states = float_states(PartlyQuantized(spec, source.weights), codes)
+    real, rounded = (
+        bits_partial(PartlyQuantized(spec, source.weights, names), codes, states)
+        for names in ((), format_names(spec))
+    )
+    assert steps["w8a8"]["all"]["noise"]["validation"] == noise_bound(rounded - real) > 0
+    rows = {(row["preset"], row["step"]): row for row in ladder.rows(record, source, {})}
+    assert rows["w8a8", "all"]["validation_noise"] == noise_bound(rounded - real)
+    assert rows["", "float"]["validation_noise"] is None
 
 
 def test_size_is_of_what_is_rounded(rng: np.random.Generator) -> None:

