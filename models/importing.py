@@ -23,9 +23,13 @@ from numpy.typing import NDArray
 from models.errors import UserError
 from models.keras_file import DENSE, LEGAL, NOTHING, RECURRENT, check_file
 from models.quiet import import_qkeras, quiet_stderr
-from models.spec import Layer, LstmFormats, NetworkSpec, network_spec
+from models.spec import MAX_VOCABULARY, Layer, LstmFormats, NetworkSpec, network_spec
 from sim.fixed import FixedFormat, Overflow, Rounding
 
+#: The way out for a model with too many characters.
+FEWER = (
+    "train it on a text with the rare characters replaced by one ('zynq-lstm corpus --fold-rare' writes it)"
+)
 UNQUANTIZED = "not quantized"
 MAX_EXACT_BITS = 16  # of a weight format that is to hold another quantizer's values exactly
 
@@ -125,6 +129,11 @@ class _Reader:
         if len(self.model.inputs) != 1 or len(self.model.outputs) != 1:
             raise UserError(f"{self.path}: the model must have one input and one output")
         vocabulary = int(dense.units)
+        if not 2 <= vocabulary <= MAX_VOCABULARY:
+            raise UserError(
+                f"{self.path}: layer {dense.name!r} answers with {vocabulary} characters; "
+                f"a network has 2 to {MAX_VOCABULARY}: {FEWER}"
+            )
         base = network_spec(self.preset, vocabulary=2, units=1, layers=1)
         layers = []
         weights: dict[str, NDArray[np.float32]] = {}

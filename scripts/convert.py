@@ -10,24 +10,28 @@ import click
 
 from hls.convert import CLOCK_PERIOD
 from hls.synthesis import DEFAULT_PART, full_part
+from hls.vendor.projects import PERIODS
 from models.errors import UserError
-from scripts.options import array_options, checkpoint_option, reuse_factor_option
+from scripts.files import Folder, Verb
+from scripts.options import Number, array_options, checkpoint_option, known_part, reuse_factor_option
 
 BACKENDS = ("Vitis", "OpenRTL")
 
 
-@click.command(name="convert")
+@click.command(cls=Verb, name="convert")
 @checkpoint_option
 @click.option(
     "--backend", type=click.Choice(BACKENDS, case_sensitive=False), default="Vitis", show_default=True
 )
 @click.option(
-    "--output", type=click.Path(path_type=Path, file_okay=False), help="Folder; build/BACKEND if not given."
+    "--output",
+    type=Folder(lambda given: Path("build", given["backend"].lower())),
+    help="Folder; build/BACKEND if not given.",
 )
 @reuse_factor_option("Vitis: clock cycles of each matrix product.")
 @array_options
-@click.option("--part", help=f"FPGA; {full_part(DEFAULT_PART)} if not given.")
-@click.option("--clock-period", type=float, help=f"Vitis: in ns; {CLOCK_PERIOD} if not given.")
+@click.option("--part", callback=known_part, help=f"FPGA; {full_part(DEFAULT_PART)} if not given.")
+@click.option("--clock-period", type=Number(*PERIODS), help=f"Vitis: in ns; {CLOCK_PERIOD} if not given.")
 @click.option("--compile", "compiled", is_flag=True, help="Compile for simulation, too.")
 def command(
     checkpoint: Path | None,

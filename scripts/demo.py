@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from scripts.files import Reads, Verb
 from scripts.options import checkpoint_option, corpus_options, output_option, part_option
 
 if TYPE_CHECKING:
@@ -24,14 +25,14 @@ GENERATED = 400  # characters of text that the RTL writes
 MINIMUM = 16  # characters; the state has then been through all of the schedule's overlaps
 
 
-@click.command(name="demo")
+@click.command(cls=Verb, name="demo")
 @click.option("--characters", default=2048, show_default=True, help="Held-out characters to compare on.")
 @output_option("build/demo", "Folder for projects, logs and summary.json.")
 @corpus_options
 @click.option(
     "--float",
     "float_file",
-    type=click.Path(path_type=Path),
+    type=Reads(),
     help="A float network; the shipped one if not given.",
 )
 @checkpoint_option
@@ -67,7 +68,7 @@ def command(
     part = part_name(part)
     floating = load_float(float_file)
     quantized = load_quantized(checkpoint)
-    text = load_corpus(corpus, corpus_file).with_vocabulary(quantized.vocabulary)
+    text = load_corpus(corpus, corpus_file, vocabulary=quantized.vocabulary, rest=quantized.rest)
     held_out = text.split().part("validation")
     if len(held_out) <= characters:
         raise UserError(f"--characters is {characters}; the validation split has {len(held_out)} characters")
@@ -137,12 +138,7 @@ class Demo:
             resources = self._step("synthesis with Yosys", synthesis.result) if synthesis else None
 
         summary = {
-            "corpus": {
-                "name": text.name,
-                "characters": len(text.codes),
-                "vocabulary": len(text.vocabulary),
-                "sha256": text.sha256,
-            },
+            "corpus": text.record,
             "bits_per_character": bits,
             "exactness": exactness,
             "rtl": rtl_figures(network, rtl.design.array.lanes, scored, written),

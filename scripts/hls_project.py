@@ -9,16 +9,23 @@ from typing import Any
 import click
 
 from hls.convert import CLOCK_PERIOD
-from hls.vendor.projects import CHARACTERS, VITIS_SCRIPT, write_vitis
-from scripts.options import checkpoint_option, output_option, part_option, reuse_factor_option
+from hls.vendor.projects import CHARACTERS, MIN_CHARACTERS, PERIODS, VITIS_SCRIPT, write_vitis
+from scripts.files import Verb
+from scripts.options import Number, checkpoint_option, output_option, part_option, reuse_factor_option
 
 
-@click.command(name="hls-project")
+@click.command(cls=Verb, name="hls-project")
 @checkpoint_option
 @part_option()
-@click.option("--clock-period", type=float, help=f"In ns; {CLOCK_PERIOD} if not given.")
+@click.option("--clock-period", type=Number(*PERIODS), help=f"In ns; {CLOCK_PERIOD} if not given.")
 @reuse_factor_option()
-@click.option("--characters", default=CHARACTERS, show_default=True, help="Random ones, for the test bench.")
+@click.option(
+    "--characters",
+    type=click.IntRange(MIN_CHARACTERS),
+    default=CHARACTERS,
+    show_default=True,
+    help="Random ones, for the test bench.",
+)
 @output_option("build/hls-project")
 def command(checkpoint: Path | None, part: str, output: Path, **options: Any) -> None:
     """Write all that Vitis HLS needs for C simulation, synthesis, RTL simulation and an IP.

@@ -12,15 +12,24 @@ import click
 from models.checkpoint import Checkpoint, shipped
 from models.corpus import encode
 from models.errors import UserError
+from scripts.files import Folder, Reads, Verb
+from scripts.options import Number
+from sim.generate import check_lengths
 from sim.sampling import TEMPERATURE, temperature_to_raw
 
 ENGINES = ("float", "quantized", "reference", "hls", "rtl")
+BUILT = ("hls", "rtl")
 
 
-@click.command(name="sample")
+def build_folder(engine: str | None) -> Path | None:
+    """The folder that an engine is built in, unless another is given."""
+    return Path("build", f"sample-{engine}") if engine in BUILT else None
+
+
+@click.command(cls=Verb, name="sample")
 @click.option(
     "--checkpoint",
-    type=click.Path(path_type=Path),
+    type=Reads(),
     help="Float or quantized network; the shipped w8a8 if not given, with --engine float the shipped float.",
 )
 @click.option(
@@ -40,15 +49,16 @@ ENGINES = ("float", "quantized", "reference", "hls", "rtl")
 )
 @click.option(
     "--temperature",
+    type=Number(0),
     default=0.7,
     show_default=True,
     help="0: always the likeliest; 1: the network's own distribution. "
     f"Below {1 << TEMPERATURE.integer}, in steps of 1/{1 << TEMPERATURE.frac}, but for float.",
 )
-@click.option("--seed", default=1, show_default=True, help="0 to 4294967295.")
+@click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=1, show_default=True)
 @click.option(
     "--output",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=Folder(lambda given: build_folder(given["engine"])),
     help="hls, rtl: folder of the project that is built; build/sample-ENGINE if not given.",
 )
 def command(
@@ -66,11 +76,11 @@ def command(
     if (source.spec is None) != (engine == "float"):
         kind = "quantized" if source.spec else "float"
         raise UserError(f"--engine {engine} can't run a {kind} network; give another --checkpoint")
-    if output and engine not in ("hls", "rtl"):
+    if output and engine not in BUILT:
         raise UserError(f"--output is an option of --engine hls and rtl, not of {engine}")
-    codes = encode(prime, source.vocabulary, "--prime")
-    folder = output or Path("build", f"sample-{engine}")
-    written = _engine(engine, source, codes, length, temperature, seed, folder)
+    codes = encode(prime, source.vocabulary, "--prime", source.rest)
+    check_lengths(len(codes), length)
+    written = _engine(engine, source, codes, length, temperature, seed, output or build_folder(engine))
     click.echo(prime, nl=False)
     for code in written:
         click.echo(source.vocabulary[code], nl=False)
@@ -78,7 +88,13 @@ def command(
 
 
 def _engine(
-    engine: str, source: Checkpoint, codes: Any, length: int, temperature: float, seed: int, folder: Path
+    engine: str,
+    source: Checkpoint,
+    codes: Any,
+    length: int,
+    temperature: float,
+    seed: int,
+    folder: Path | None,
 ) -> Iterator[int]:
     """The characters of an engine; everything slow but the writing itself is done before it returns."""
     if engine in ("float", "quantized"):
@@ -96,6 +112,7 @@ def _engine(
     check_arguments(len(codes), length, raw, seed)
     if engine == "reference":
         return stream(network, codes, length, raw, seed)
+    assert folder is not None
     click.echo(f"building {folder} ...", err=True)
     if engine == "hls":
         from hls import simulate

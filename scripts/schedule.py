@@ -8,18 +8,19 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from scripts.files import PICTURE, Verb, Writes
 from scripts.options import array_options, part_option, shape_given, shape_options
 
 if TYPE_CHECKING:
     from hls.chart import Chart
 
 
-@click.command(name="schedule")
+@click.command(cls=Verb, name="schedule")
 @shape_options
 @array_options
 @part_option()
 @click.option("--mode", type=click.Choice(["generate", "score"]), default="generate", show_default=True)
-@click.option("--output", type=click.Path(path_type=Path, dir_okay=False), help="Draw it (.svg, .png, .pdf).")
+@click.option("--output", type=Writes(PICTURE), help="Draw it (.svg, .png, .pdf).")
 def command(
     dsp: int | None,
     lanes: int | None,

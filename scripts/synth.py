@@ -9,8 +9,16 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hls.convert import CLOCK_PERIOD
-from hls.vendor.projects import CHARACTERS
-from scripts.options import array_options, checkpoint_option, json_option, part_option, reuse_factor_option
+from hls.vendor.projects import CHARACTERS, MIN_CHARACTERS, PERIODS
+from scripts.files import Folder, Verb
+from scripts.options import (
+    Number,
+    array_options,
+    checkpoint_option,
+    json_option,
+    part_option,
+    reuse_factor_option,
+)
 
 if TYPE_CHECKING:
     from models.network import IntegerNetwork
@@ -29,22 +37,26 @@ ONLY = {
 }
 
 
-@click.command(name="synth")
+@click.command(cls=Verb, name="synth")
 @click.option("--tool", type=click.Choice(TOOLS, case_sensitive=False), default=TOOLS[0], show_default=True)
 @checkpoint_option
 @part_option()
 @array_options
 @click.option(
-    "--clock-period", type=float, help=f"In ns; Vivado {PERIOD:g}, Vitis HLS {CLOCK_PERIOD} if not given."
+    "--clock-period",
+    type=Number(*PERIODS),
+    help=f"In ns; Vivado {PERIOD:g}, Vitis HLS {CLOCK_PERIOD} if not given.",
 )
 @click.option("--route/--no-route", default=None, help="Vivado: place and route, too; it does.")
 @reuse_factor_option("Vitis HLS: clock cycles of each matrix product.")
 @click.option(
-    "--characters", type=int, help=f"Vitis HLS: how many its simulations compare; {CHARACTERS} if not given."
+    "--characters",
+    type=click.IntRange(MIN_CHARACTERS),
+    help=f"Vitis HLS: how many its simulations compare; {CHARACTERS} if not given.",
 )
 @click.option(
     "--output",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=Folder(lambda given: Path("build", "synth", given["tool"])),
     help="Folder for project, netlist, reports and log; build/synth/TOOL if not given.",
 )
 @json_option("Write the report there, too.")

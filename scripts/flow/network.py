@@ -5,20 +5,17 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from models.calibrate import calibrate_by_loss, calibrated
-from models.checkpoint import Checkpoint, load_float, load_quantized, preset_spec, shipped
-from models.corpus import HELD_OUT, PARTS, load_corpus
-from models.errors import CheckError, UserError
-from models.evaluate import require_text
+from models.checkpoint import Checkpoint, load_float, preset_spec
+from models.corpus import HELD_OUT, PARTS
+from models.errors import CheckError
 from models.freeze import freeze
 from models.spec import network_spec, with_formats
 from models.store import write_text
 from scripts import training
-from scripts.flow.config import SHIPPED, Config, option
-from scripts.flow.load import Flow
+from scripts.flow.config import Config, option
 from scripts.flow.runner import Figures
 from scripts.flow.work import Result, Work, array_of, checkpoint_of, text_of
 from scripts.options import CHARACTERS, windows
@@ -29,47 +26,10 @@ from sim.fixed import FixedFormat
 
 def read_corpus(work: Work) -> Result:
     """Read the text, and refuse one that is too short for what follows."""
-    config = work.flow.config.corpus
-    file = work.flow.path(config.file) if config.file else None
-    corpus = work.step("reading the text", lambda: load_corpus(config.name, file))
-    split = corpus.split()
-    for part in HELD_OUT:
-        require_text(split.part(part), f"{corpus.name}: the {part} split")
-    needed = work.flow.config.verification.characters
-    if len(split.validation) <= needed:
-        raise UserError(
-            f"{corpus.name}: the validation split has {len(split.validation)} characters; "
-            f"verification.characters is {needed}: it must be less"
-        )
+    corpus = work.step("reading the text", work.flow.read_corpus)
     write_text(work.folder / "text.txt", corpus.text)
-    parts = {part: len(split.part(part)) for part in PARTS}
-    return ["text.txt"], {
-        "name": corpus.name,
-        "characters": len(corpus),
-        "split": parts,
-        "vocabulary": len(corpus.vocabulary),
-        "sha256": corpus.sha256,
-    }
-
-
-def _given(flow: Flow) -> Checkpoint | None:
-    """The quantized network that the configuration names."""
-    name, preset = flow.config.training.checkpoint, flow.config.formats.preset
-    if name is None:
-        return None
-    return load_quantized(shipped(preset, flow.config.corpus.name) if name == SHIPPED else flow.path(name))
-
-
-def _given_float(flow: Flow) -> Path | None:
-    config = flow.config.training
-    if config.float_checkpoint:
-        return flow.path(config.float_checkpoint)
-    if config.checkpoint != SHIPPED:
-        return None
-    try:
-        return shipped("float", flow.config.corpus.name)
-    except UserError:
-        return None  # of some corpora only the quantized one is shipped
+    split = corpus.split()
+    return ["text.txt"], corpus.record | {"split": {part: len(split.part(part)) for part in PARTS}}
 
 
 def _changes(config: Config) -> dict[str, FixedFormat]:
@@ -82,7 +42,7 @@ def predict(work: Work) -> Result:
     from hls.feasibility import advice, named
     from hls.synthesis import PARTS
 
-    config, given = work.flow.config, _given(work.flow)
+    config, given = work.flow.config, work.flow.given()
     if given is not None:
         spec = given.quantized_spec
     else:
@@ -128,7 +88,7 @@ def train_float(work: Work) -> Result:
         training.train_float(corpus, base, result, options)
         records = {name: read_training_record(work.folder / f"{name}.json") for name in ("base", "float")}
         return ["base.safetensors", "float.safetensors"], {"records": records}
-    source = _given_float(work.flow)
+    source = work.flow.given_float()
     if source is None:
         return [], {"records": {}}
     loaded = load_float(source)
@@ -138,7 +98,7 @@ def train_float(work: Work) -> Result:
 
 def quantize(work: Work) -> Result:
     """The quantized network, trained, calibrated or taken, and its integers."""
-    config, given = work.flow.config, _given(work.flow)
+    config, given = work.flow.config, work.flow.given()
     path, before = work.folder / "quantized.safetensors", work.at("train")
     if given is not None:
         given.save(path)

@@ -25,7 +25,7 @@ from typing import Any
 
 import models
 from models.errors import UserError
-from models.store import write_json
+from models.store import FLOW_LOCK, write_json
 from scripts.flow.config import Config
 from scripts.flow.load import Flow, near
 
@@ -156,7 +156,7 @@ class Pipeline:
     def locked(self) -> Iterator[None]:
         """Nobody else works in this flow's folder meanwhile."""
         self.flow.folder.mkdir(parents=True, exist_ok=True)
-        with (self.flow.folder / ".lock").open("w") as lock:
+        with (self.flow.folder / FLOW_LOCK).open("w") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:
