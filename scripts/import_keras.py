@@ -255,5 +255,5 @@ def _print(rows: list[Deviation], notes: tuple[str, ...]) -> None:
         )
     console = Console()
     show(table, console)
-    for note in notes:
-        console.print(note, markup=False, highlight=False)
+    for line in notes:
+        console.print(line, markup=False, highlight=False)
