@@ -199,19 +199,17 @@ def encode(text: str, vocabulary: str, source: str = "text", rest: str = "") -> 
     if unknown and rest:
         codes[~known] = vocabulary.index(rest)
         note(
-            f"{source}: {unknown.total():,} characters of {len(unknown)} kinds are not in the vocabulary and "
-            f"are read as {rest!r}, its symbol for rare ones: {_listed(unknown)}"
+            f"{source}: what is not in the vocabulary is read as {rest!r}, its symbol for rare characters: "
+            f"{_total(unknown)}: {_listed(unknown)}"
         )
     elif unknown:
         at = int(np.flatnonzero(~known)[0])
         line = text.count("\n", 0, at) + 1
         column = at - (text.rfind("\n", 0, at) + 1) + 1
-        more = f", and {len(unknown) - 1} other kinds" if len(unknown) > 1 else ""
         raise UserError(
-            f"{source}: character {_named(text[at])} at offset {at} (line {line}, column {column}){more} "
-            f"{'are' if more else 'is'} not in the vocabulary of {len(vocabulary)} characters; "
-            "take it out of the text, or use a network that was trained with it or with --fold-rare "
-            f"({_listed(unknown)})"
+            f"{source}: character {_named(text[at])} at offset {at} (line {line}, column {column}) is not in "
+            f"the vocabulary of {len(vocabulary)} characters; not in it: {_total(unknown)}: {_listed(unknown)}. "
+            "Take them out, or use a network that was trained with them or with --fold-rare"
         )
     return codes
 
@@ -249,8 +247,8 @@ def _in_form_of(text: str, vocabulary: str, source: str) -> str:
     text = re.sub("|".join(letters), other, text, flags=re.DOTALL)
     if changed:
         note(
-            f"{source}: {changed.total():,} letters are read in the Unicode form (composed or decomposed) "
-            f"that the vocabulary has: {_listed(changed)}"
+            f"{source}: letters take the Unicode form (composed or decomposed) that the vocabulary has: "
+            f"{_total(changed)}: {_listed(changed)}"
         )
     return text
 
@@ -260,6 +258,12 @@ def _named(character: str) -> str:
     if len(character) == 1 and "\udc80" <= character <= "\udcff":
         return f"byte 0x{ord(character) - 0xDC00:02X}, which is not UTF-8,"
     return f"{character!r} ({' '.join(f'U+{ord(c):04X}' for c in character)})"
+
+
+def _total(counts: Counter[str]) -> str:
+    """How many characters, and of how many kinds."""
+    total, kinds = counts.total(), len(counts)
+    return f"{total:,} character{'s' * (total != 1)} of {kinds} kind{'s' * (kinds != 1)}"
 
 
 def _listed(counts: Counter[str], most: int = 8) -> str:
@@ -295,18 +299,18 @@ def read_text(path: Path, vocabulary: str | None = None, *, as_is: bool = False)
     have = vocabulary or ""
     nul = text.count("\0")
     if nul and not as_is and "\0" not in have:
-        note(f"{path}: {nul:,} NUL characters (U+0000) are kept; is the text UTF-8, and not UTF-16?")
+        note(f"{path}: NUL characters (U+0000) kept ({nul:,}); is the text UTF-8, and not UTF-16?")
     changes = []
     if not as_is and BYTE_ORDER_MARK not in have and text.startswith(BYTE_ORDER_MARK):
         text = text.removeprefix(BYTE_ORDER_MARK)
-        changes.append("1 byte order mark is left out")
+        changes.append("byte order mark left out (1)")
     if not as_is and "\r" not in have:
         windows_ends, returns = text.count("\r\n"), text.count("\r")
         text = _lines(text)
         if windows_ends:
-            changes.append(f"{windows_ends:,} line ends CR LF are read as LF")
+            changes.append(f"line ends CR LF read as LF ({windows_ends:,})")
         if returns > windows_ends:
-            changes.append(f"{returns - windows_ends:,} CR are read as LF")
+            changes.append(f"line ends CR read as LF ({returns - windows_ends:,})")
     if changes:
         way_out = "; --as-is keeps all (corpus.as_is in a configuration)" if vocabulary is None else ""
         note(f"{path}: {', '.join(changes)}{way_out}")
@@ -368,7 +372,7 @@ def from_text(name: str, text: str, fold_rare: int | None = None) -> Corpus:
         raise UserError(
             f"{name}: {len(vocabulary)} different characters; a network has at most {MAX_VOCABULARY}. "
             f"--fold-rare {MAX_KEPT} (corpus.fold_rare of a flow) keeps the most frequent {MAX_KEPT}; "
-            f"the other {len(rare)} kinds, {_share(rare, counts)}, become one symbol: {_listed(rare, 12)}"
+            f"the rest, {_total(rare)} in {counts.total():,}, becomes one symbol: {_listed(rare, 12)}"
         )
     codes = encode(text, vocabulary, name)
     codes.setflags(write=False)
@@ -381,16 +385,12 @@ def _rare(counts: Counter[str], kept: int) -> Counter[str]:
     return Counter(dict(ordered[kept:]))
 
 
-def _share(rare: Counter[str], counts: Counter[str]) -> str:
-    return f"{rare.total():,} of {counts.total():,} characters"
-
-
 def _fold(name: str, text: str, counts: Counter[str], kept: int) -> tuple[str, dict[str, Any]]:
     """The text with its rare characters replaced, and the record of that."""
     rare = _rare(counts, kept)
     note(
-        f"{name}: {_share(rare, counts)}, of {len(rare)} kinds, are read as {REST!r}: {_listed(rare)}; "
-        f"the {kept} most frequent kinds are kept"
+        f"{name}: the most frequent {kept} characters are kept; read as {REST!r}: {_total(rare)}: "
+        f"{_listed(rare)}"
     )
     text = text.translate({ord(character): REST for character in rare})
     return text, {"symbol": REST, "kept": kept, "kinds": len(rare), "characters": rare.total()}

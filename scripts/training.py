@@ -175,8 +175,8 @@ def float_network(path: Path, corpus: Corpus, stage: str) -> Checkpoint:
         ours, theirs = set(corpus.vocabulary), set(checkpoint.vocabulary)
         raise UserError(
             f"{path}: was trained with another vocabulary than {corpus.name}'s: of its {len(theirs)} "
-            f"characters and the text's {len(ours)}, {len(ours & theirs)} are the same; give a network of this text, or "
-            "read the text with the same options (--fold-rare, --as-is)"
+            f"characters and the text's {len(ours)}, {len(ours & theirs)} are the same; give a network of "
+            "this text, or read the text with the same options (--fold-rare, --as-is)"
         )
     return checkpoint
 

@@ -151,7 +151,6 @@ def load(file: Path, changes: Iterable[str] = ()) -> Flow:
         raise UserError(f"{file}:{line}: not TOML: {said}{expected}") from None
     flow = Flow(file, checked(data, file, text, changes))
     _require_files(flow, text)
-    _require_fit(flow, text)
     return flow
 
 
@@ -289,12 +288,15 @@ def require_own_folder(flow: Flow) -> None:
             require_apart(results, Named(str(flow.file), flow.path(name), Reads()))
 
 
-def _require_fit(flow: Flow, text: str) -> None:
-    """Refuse networks and texts that are not of the kind, or do not go together, before any work.
+def require_fit(flow: Flow) -> None:
+    """Refuse networks and texts that are of another kind, or do not go together, before any work.
 
     The texts that come with the project are known to be right, and to go with the networks that do.
+
+    Raises:
+        UserError: naming file, line, key, and what is wrong.
     """
-    config = flow.config
+    config, text = flow.config, flow.file.read_text(encoding="utf-8-sig")
     training = config.training
 
     def at(key: str) -> str:

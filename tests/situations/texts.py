@@ -96,8 +96,8 @@ SITUATIONS = {
     ),
     "CR LF, in a model trained with it": Situation(
         "import-keras case.keras --vocabulary-file cr.txt -o out.safetensors",
-        r"note: cr\.txt: 60 line ends CR LF are read as LF; --as-is keeps.*\n.*error: case\.keras: has 16 "
-        r"characters, cr\.txt gives 15; with its carriage returns and byte order mark it has 16: give --as-is",
+        r"note: cr\.txt: line ends CR LF read as LF \(60\); --as-is keeps.*\n.*error: case\.keras: has "
+        r"16 characters, cr\.txt gives 15; with its carriage returns and byte order mark it has 16: give --as-is",
         prepare=carriage_returns,
         imports=True,
     ),
@@ -110,7 +110,7 @@ SITUATIONS = {
     ),
     "CR LF": Situation(
         CORPUS,
-        r"note: a\.txt: 60 line ends CR LF are read as LF; --as-is keeps all",
+        r"note: a\.txt: line ends CR LF read as LF \(60\); --as-is keeps all",
         0,
         text(PLAIN.replace("\n", "\r\n")),
     ),
@@ -120,18 +120,21 @@ SITUATIONS = {
         0,
         text(PLAIN.replace("\n", "\r\n")),
     ),
-    "CR alone": Situation(CORPUS, r"note: a\.txt: 60 CR are read as LF", 0, text(PLAIN.replace("\n", "\r"))),
+    "CR alone": Situation(
+        CORPUS, r"note: a\.txt: line ends CR read as LF \(60\); --as-is", 0, text(PLAIN.replace("\n", "\r"))
+    ),
     "byte order mark": Situation(
-        CORPUS, r"note: a\.txt: 1 byte order mark is left out; --as-is", 0, text("\ufeff" + PLAIN)
+        CORPUS, r"note: a\.txt: byte order mark left out \(1\); --as-is", 0, text("\ufeff" + PLAIN)
     ),
     "mark and both kinds of line ends": Situation(
         CORPUS,
-        r"note: a\.txt: 1 byte order mark is left out, 1 line ends CR LF are read as LF, 2 CR are read as LF",
+        r"note: a\.txt: byte order mark left out \(1\), line ends CR LF read as LF \(1\), "
+        r"line ends CR read as LF \(2\)",
         0,
         text("\ufeff" + PLAIN + "a\r\nb\rc\r"),
     ),
     "NUL": Situation(
-        CORPUS, r"note: a\.txt: 2 NUL characters \(U\+0000\) are kept", 0, text(PLAIN + "\0a\0")
+        CORPUS, r"note: a\.txt: NUL characters \(U\+0000\) kept \(2\)", 0, text(PLAIN + "\0a\0")
     ),
     "UTF-16": Situation(
         CORPUS,
@@ -160,7 +163,7 @@ SITUATIONS = {
     ),
     "a letter in two characters in a vocabulary": Situation(
         "import-keras case.keras --vocabulary-file v.json --text-file a.txt -o out.safetensors",
-        r"note: v\.json: 'e\u0301' \(code 0\) is read as '\u00e9' \(U\+00E9\).*\n.*note: a\.txt: 1 letters are read in the "
+        r"note: v\.json: 'e\u0301' \(code 0\) is read as '\u00e9' \(U\+00E9\).*\n.*note: a\.txt: letters take the "
         r"Unicode form.*\n.*error: a\.txt: the text has 2 characters; 4 are needed",
         prepare=both(
             text(json.dumps([DECOMPOSED, "a"]), "v.json"), text(f"{DECOMPOSED}a"), text("", "case.keras")
@@ -203,14 +206,14 @@ SITUATIONS = {
     ),
     "composed letters for a network with decomposed ones": Situation(
         f"{SAMPLE} caf{COMPOSED}",
-        r"note: --prime: 1 letters are read in the Unicode form \(composed or decomposed\) that the vocabulary "
-        r"has: '\u00e9' \(U\+00E9\) 1\n",
+        r"note: --prime: letters take the Unicode form \(composed or decomposed\) that the vocabulary "
+        r"has: 1 character of 1 kind: '\u00e9' \(U\+00E9\) 1\n",
         0,
         lambda folder: network(folder, "acef\u0301"),
     ),
     "decomposed letters for a network with composed ones": Situation(
         RANGES,
-        r"note: a\.txt: 300 letters are read in the Unicode form .*: 'e\u0301' \(U\+0065 U\+0301\) 300",
+        r"note: a\.txt: letters take the Unicode form .*: 300 characters of 1 kind: 'e\u0301' \(U\+0065 U\+0301\) 300",
         0,
         both(text(f"caf{DECOMPOSED} " * 300), lambda folder: network(folder, f" acf{COMPOSED}")),
     ),
@@ -223,27 +226,27 @@ SITUATIONS = {
     ),
     "CR LF for a network that does not": Situation(
         RANGES,
-        r"note: a\.txt: 600 line ends CR LF are read as LF\n",
+        r"note: a\.txt: line ends CR LF read as LF \(600\)\n",
         0,
         both(text("a\r\n" * 600), lambda folder: network(folder, "\na")),
     ),
     "rare characters for a network that folds them": Situation(
         RANGES,
-        r"note: a\.txt: 305 characters of 301 kinds are not in the vocabulary and are read as '\ufffd', its symbol "
-        r"for rare ones: .* and 293 more kinds",
+        r"note: a\.txt: what is not in the vocabulary is read as '\ufffd', its symbol for rare characters: "
+        r"305 characters of 301 kinds: .* and 293 more kinds",
         0,
         both(text(MANY), lambda folder: network(folder, RARE, FOLDED)),
     ),
     "a rare character to begin with": Situation(
         f"{SAMPLE} {COMPOSED}",
-        r"note: --prime: 1 characters of 1 kinds .*'\u00e9' \(U\+00E9\) 1",
+        r"note: --prime: what is not in the vocabulary is read as '\ufffd', .*: 1 character of 1 kind: '\u00e9' \(U\+00E9\) 1",
         0,
         lambda folder: network(folder, RARE, FOLDED),
     ),
     "rare characters for a network that does not": Situation(
         RANGES,
-        r"error: a\.txt: character '\u4e00' \(U\+4E00\) at offset 15600 \(line 601, column 1\), and 300 other kinds are "
-        r"not in the vocabulary of 15 characters; .* or with --fold-rare",
+        r"error: a\.txt: character '\u4e00' \(U\+4E00\) at offset 15600 \(line 601, column 1\) is not in "
+        r"the vocabulary of 15 characters; not in it: 305 characters of 301 kinds: .* or with --fold-rare",
         prepare=both(text(MANY), lambda folder: network(folder, RARE[:-1])),
     ),
     "a network whose symbol for rare characters is not in its vocabulary": Situation(
@@ -253,8 +256,8 @@ SITUATIONS = {
     ),
     "300 kinds of characters": Situation(
         CORPUS,
-        r"a\.txt: 315 different characters; a network has at most 256\. --fold-rare 255 .* the other 60 kinds, 60 of "
-        r"15,905 characters, become one symbol: '\u4ef0' \(U\+4EF0\) 1, .* and 48 more kinds",
+        r"a\.txt: 316 different characters; a network has at most 256\. --fold-rare 255 .* the rest, 61 characters "
+        r"of 61 kinds in 15,905, becomes one symbol: '\u4eef' \(U\+4EEF\) 1, .* and 49 more kinds",
         prepare=text(MANY),
     ),
     "300 kinds, trained on": Situation(
@@ -264,18 +267,18 @@ SITUATIONS = {
     ),
     "300 kinds, in a flow": Situation(
         "run flow.toml --dry-run",
-        r"flow\.toml:2: corpus\.file: .*a\.txt: 316 different characters; .* corpus\.fold_rare",
+        r"flow\.toml:2: corpus\.file: .*a\.txt: 316 different characters; .*\(corpus\.fold_rare",
         prepare=both(text(MANY), flow(FLOW_FILE)),
     ),
     "300 kinds, folded in a flow": Situation(
         "run flow.toml --dry-run",
-        r"note: a\.txt: 305 of 15,905 characters, of 301 kinds, are read as '\ufffd'",
+        r"note: a\.txt: the most frequent 15 characters are kept; read as '\ufffd': 305 characters of 301",
         0,
         both(text(MANY), flow(FLOW_FILE.replace("\n[v", "\nfold_rare = 15\n[v"))),
     ),
     "folded": Situation(
         f"{CORPUS} --fold-rare 15",
-        r"note: a\.txt: 305 of 15,905 characters, of 301 kinds, are read as '\ufffd': (.*\n)+folded +301 kinds, 305 ",
+        r"folded +301 kinds, 305 (.*\n)+.*note: a\.txt: the most frequent 15 characters are kept; read as",
         0,
         text(MANY),
     ),
