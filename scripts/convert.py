@@ -10,10 +10,16 @@ import click
 
 from hls.convert import CLOCK_PERIOD
 from hls.synthesis import DEFAULT_PART, full_part
-from hls.vendor.projects import PERIODS
 from models.errors import UserError
 from scripts.files import Folder, Verb
-from scripts.options import Number, array_options, checkpoint_option, known_part, reuse_factor_option
+from scripts.options import (
+    array_options,
+    checkpoint_option,
+    clock_option,
+    known_part,
+    period,
+    reuse_factor_option,
+)
 
 BACKENDS = ("Vitis", "OpenRTL")
 
@@ -31,7 +37,7 @@ BACKENDS = ("Vitis", "OpenRTL")
 @reuse_factor_option("Vitis: clock cycles of each matrix product.")
 @array_options
 @click.option("--part", callback=known_part, help=f"FPGA; {full_part(DEFAULT_PART)} if not given.")
-@click.option("--clock-period", type=Number(*PERIODS), help=f"Vitis: in ns; {CLOCK_PERIOD} if not given.")
+@clock_option(f"Vitis: in MHz; {1000 / CLOCK_PERIOD:g} if not given.")
 @click.option("--compile", "compiled", is_flag=True, help="Compile for simulation, too.")
 def command(
     checkpoint: Path | None,
@@ -42,19 +48,21 @@ def command(
     lanes: int | None,
     parity: bool,
     part: str | None,
-    clock_period: float | None,
+    clock: float | None,
     compiled: bool,
 ) -> None:
     """Write the project of a quantized network: HLS C++ (Vitis) or SystemVerilog (OpenRTL)."""
     from models.checkpoint import load_quantized
 
     given: dict[str, Any] = {"dsp": dsp, "lanes": lanes, "parity": parity or None, "part": part}
-    given |= {"reuse_factor": reuse_factor, "clock_period": clock_period}
+    given |= {"reuse_factor": reuse_factor, "clock": clock}
     options = {name: value for name, value in given.items() if value is not None}
-    for name in ("dsp", "lanes", "parity") if backend == "Vitis" else ("reuse_factor", "clock_period"):
+    for name in ("dsp", "lanes", "parity") if backend == "Vitis" else ("reuse_factor", "clock"):
         if name in options:
             other = BACKENDS[backend == "Vitis"]
             raise UserError(f"--{name.replace('_', '-')} is an option of --backend {other}, not of {backend}")
+    if "clock" in options:
+        options["clock_period"] = period(options.pop("clock"))
     loaded = load_quantized(checkpoint)
 
     from hls.convert import compile_model, convert, save

@@ -10,13 +10,20 @@ import click
 from models.corpus import PARTS, load_corpus
 from models.store import write_text
 from scripts.files import TEXT, Verb, Writes
-from scripts.options import corpus_options, reading_options
+from scripts.options import Option, corpus_options, reading_options
 
 
 @click.command(cls=Verb, name="corpus")
 @corpus_options
 @reading_options
-@click.option("--write", type=Writes(TEXT), help="Write the normalised text to this file.")
+@click.option(
+    "--output",
+    "write",
+    cls=Option,
+    old={"--write": None},
+    type=Writes(TEXT),
+    help="Write the normalised text to this file.",
+)
 def command(
     corpus: str, corpus_file: Path | None, as_is: bool, fold_rare: int | None, write: Path | None
 ) -> None:

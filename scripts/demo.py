@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from scripts.files import Reads, Verb
-from scripts.options import checkpoint_option, corpus_options, output_option, part_option
+from scripts.options import Option, checkpoint_option, corpus_options, output_option, part_option
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -30,8 +30,10 @@ MINIMUM = 16  # characters; the state has then been through all of the schedule'
 @output_option("build/demo", "Folder for projects, logs and summary.json.")
 @corpus_options
 @click.option(
-    "--float",
+    "--float-checkpoint",
     "float_file",
+    cls=Option,
+    old={"--float": None},
     type=Reads(),
     help="A float network; the shipped one if not given.",
 )

@@ -18,7 +18,7 @@ from models.evaluate import METRIC, evaluate_keras, evaluate_reference, require_
 from models.freeze import freeze
 from models.store import write_json
 from scripts.files import Reads, Verb
-from scripts.options import file_codes, json_option
+from scripts.options import file_codes, json_option, text_file_option
 
 
 @click.command(cls=Verb, name="evaluate")
@@ -30,7 +30,7 @@ from scripts.options import file_codes, json_option
     help="Float or quantized network, may be given more than once; the shipped ones if not given.",
 )
 @click.option("--corpus", type=click.Choice(CORPORA), default=CORPORA[0], show_default=True)
-@click.option("--corpus-file", type=Reads(), help="All of a UTF-8 text of yours instead.")
+@text_file_option
 @click.option(
     "--split",
     type=click.Choice(PARTS),

@@ -9,6 +9,7 @@ given.
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -20,7 +21,7 @@ import click
 from click.core import ParameterSource
 
 from models.checkpoint import FLOAT, QUANTIZED, shipped_files
-from models.errors import UserError
+from models.errors import UserError, note
 from models.store import FLOW_LOCK, LOCK_FILE, as_json, header
 
 PICTURES = (".svg", ".pdf", ".png")
@@ -142,6 +143,33 @@ class Verb(click.Command):
                     help="Write over files of another kind, and into folders that hold something else.",
                 )
             )
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse a command line in which options may have their old names, which is noted."""
+        return super().parse_args(ctx, list(self._renamed(args)))
+
+    def _renamed(self, args: Sequence[str]) -> Iterable[str]:
+        options = [param for param in self.params if isinstance(param, click.Option)]
+        old = {name: (param, how) for param in options for name, how in getattr(param, "old", {}).items()}
+        valued = {name for param in options if not (param.is_flag or param.count) for name in param.opts}
+        words = iter(args)
+        for word in words:
+            if word == "--":
+                yield word
+                break
+            name, equals, value = word.partition("=")
+            if name not in old:
+                yield word
+                if name in valued and not equals:
+                    yield from itertools.islice(words, 1)
+                continue
+            param, how = old[name]
+            new = max(param.opts, key=len)
+            note(f"{name} is now {new}{'' if how is None else f', in {how[0]}'}; the old name still works")
+            yield new
+            for given in (value,) if equals else itertools.islice(words, 1):
+                yield given if how is None else how[1](given)
+        yield from words
 
     def invoke(self, ctx: click.Context) -> Any:
         """Check the files, run the verb, and mark the folders that it has filled as this program's."""

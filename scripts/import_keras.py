@@ -18,7 +18,7 @@ from models.errors import UserError, note
 from models.spec import DEFAULT_PRESET, MAX_VOCABULARY, PRESETS
 from models.store import write_json
 from scripts.files import NETWORK, Reads, Verb, Writes
-from scripts.options import json_option
+from scripts.options import Option, json_option
 
 if TYPE_CHECKING:
     from models.deviation import Deviation
@@ -40,8 +40,8 @@ PRIVATE = 0xE000  # the first of Unicode's characters that no text has
 )
 @click.option(
     "--text-file",
-    "--text",
-    "text_file",
+    cls=Option,
+    old={"--text": None},
     type=Reads(),
     help="To calibrate and compare on; the text of --vocabulary-file if not given.",
 )

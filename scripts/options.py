@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from hls.synthesis import DEFAULT_PART, part_name
+from hls.vendor.projects import PERIODS
 from models.corpus import CORPORA, MAX_KEPT, encode, load_corpus, read_text
 from models.corpus import windows as evenly
 from models.errors import UserError
@@ -22,6 +23,26 @@ if TYPE_CHECKING:
     from models.checkpoint import Checkpoint
 
 Command = TypeVar("Command", bound=Callable[..., object])
+
+#: The one name of each thing, in all verbs: a network is ``--checkpoint`` (a second, float one
+#: ``--float-checkpoint``), a text ``--text-file``, what is made ``--output``, a picture ``--plot``, figures
+#: ``--json``, a clock ``--clock`` in MHz. Old names go on working (:class:`Option`).
+
+
+class Option(click.Option):
+    """An option that had other names.
+
+    Args:
+        old: old names, which go on working with a note; each with None, or with the new unit and a function
+            from a value in the old unit to one in the new.
+    """
+
+    def __init__(
+        self, *args: Any, old: Mapping[str, tuple[str, Callable[[str], str]] | None], **options: Any
+    ) -> None:
+        super().__init__(*args, **options)
+        self.old = old
+
 
 #: What ``models.checkpoint.load_quantized`` and ``load_float`` read.
 checkpoint_option = click.option(
@@ -80,13 +101,22 @@ SHAPE: dict[str, Any] = {"layers": 2, "units": 128, "vocabulary": 78, "preset": 
 
 
 def shape_options(command: Command) -> Command:
-    """``--layers``, ``--units``, ``--vocabulary`` and ``--preset``, or ``--network``: :func:`shape_given`."""
+    """``--layers``, ``--units``, ``--vocabulary``, ``--preset``, or ``--checkpoint``: :func:`shape_given`."""
     for option in (
-        click.option("--network", type=Reads(), help="A frozen network or a checkpoint instead."),
-        click.option("--preset", type=click.Choice(tuple(PRESETS)), show_default=SHAPE["preset"]),
-        click.option("--vocabulary", type=int, show_default=str(SHAPE["vocabulary"]), help="Characters."),
-        click.option("--units", type=int, show_default=str(SHAPE["units"]), help="Of every layer."),
-        click.option("--layers", type=int, show_default=str(SHAPE["layers"])),
+        click.option(
+            "--checkpoint",
+            "network",
+            cls=Option,
+            old={"--network": None},
+            type=Reads(),
+            help="A frozen network or a checkpoint instead.",
+        ),
+        click.option("--preset", type=click.Choice(tuple(PRESETS)), help=f"{SHAPE['preset']} if not given."),
+        click.option(
+            "--vocabulary", type=int, help=f"Number of characters; {SHAPE['vocabulary']} if not given."
+        ),
+        click.option("--units", type=int, help=f"Of every layer; {SHAPE['units']} if not given."),
+        click.option("--layers", type=int, help=f"LSTM layers; {SHAPE['layers']} if not given."),
     ):
         command = option(command)
     return command
@@ -102,7 +132,7 @@ def shape_given(network: Path | None, **shape: Any) -> NetworkSpec:
     if network is None:
         return network_spec(**(SHAPE | given))
     for name in given:
-        raise UserError(f"--{name} has no effect with --network, which has its own")
+        raise UserError(f"--{name} has no effect with --checkpoint, which has its own")
     return _spec_of(network)
 
 
@@ -182,10 +212,45 @@ def reading_options(command: Command) -> Command:
     return command
 
 
+#: Any text of the user's instead of a corpus.
+text_file_option = click.option(
+    "--text-file",
+    "corpus_file",
+    cls=Option,
+    old={"--corpus-file": None},
+    type=Reads(),
+    help="Any UTF-8 text instead.",
+)
+
+
+def clock_option(text: str) -> Callable[[Command], Command]:
+    """``--clock`` in MHz, of which :func:`period` is the cycle."""
+    shortest, longest = PERIODS
+    return click.option(
+        "--clock",
+        cls=Option,
+        old={"--clock-period": ("MHz", _megahertz)},
+        type=Number(1000 / longest, 1000 / shortest),
+        help=text,
+    )
+
+
+def _megahertz(nanoseconds: str) -> str:
+    try:
+        return f"{1000 / float(nanoseconds):.9g}"
+    except (ValueError, ZeroDivisionError):
+        return nanoseconds  # what is wrong with it is said of the new name
+
+
+def period(clock: float) -> float:
+    """Nanoseconds of a cycle of a clock in MHz."""
+    return round(1000 / clock, 6)
+
+
 def corpus_options(command: Command) -> Command:
-    """``--corpus`` and ``--corpus-file``, which ``load_corpus`` or :func:`held_out` reads."""
+    """``--corpus`` and ``--text-file``, which ``load_corpus`` or :func:`held_out` reads."""
     for option in (
-        click.option("--corpus-file", type=Reads(), help="Any UTF-8 text instead."),
+        text_file_option,
         click.option("--corpus", type=click.Choice(CORPORA), default=CORPORA[0], show_default=True),
     ):
         command = option(command)

@@ -13,7 +13,7 @@ from models.checkpoint import Checkpoint, shipped
 from models.corpus import encode
 from models.errors import UserError
 from scripts.files import Folder, Reads, Verb
-from scripts.options import Number
+from scripts.options import Number, Option
 from sim.generate import check_lengths
 from sim.sampling import TEMPERATURE, temperature_to_raw
 
@@ -41,11 +41,16 @@ def build_folder(engine: str | None) -> Path | None:
 @click.option(
     "--prime",
     default="HAMLET.\n",
-    show_default="HAMLET. and a line end",
-    help="Text to start from; for a line end in it, bash has $'A\\nB'.",
+    help="Text to start from; HAMLET. and a line end if not given. For a line end in it, bash has $'A\\nB'.",
 )
 @click.option(
-    "--length", "--characters", default=400, show_default=True, help="How many characters to write."
+    "--length",
+    cls=Option,
+    old={"--characters": None},
+    type=int,
+    default=400,
+    show_default=True,
+    help="How many characters to write.",
 )
 @click.option(
     "--temperature",

@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hls.convert import CLOCK_PERIOD
-from hls.vendor.projects import CHARACTERS, MIN_CHARACTERS, PERIODS
+from hls.vendor.projects import CHARACTERS, MIN_CHARACTERS
 from scripts.files import Folder, Verb
 from scripts.options import (
-    Number,
     array_options,
     checkpoint_option,
+    clock_option,
     json_option,
     part_option,
+    period,
     reuse_factor_option,
 )
 
@@ -30,7 +31,7 @@ ONLY = {
     "dsp": ("yosys", "vivado"),
     "lanes": ("yosys", "vivado"),
     "parity": ("yosys", "vivado"),
-    "clock_period": ("vivado", "vitis-hls"),
+    "clock": ("vivado", "vitis-hls"),
     "reuse_factor": ("vitis-hls",),
     "characters": ("vitis-hls",),
     "route": ("vivado",),
@@ -42,11 +43,7 @@ ONLY = {
 @checkpoint_option
 @part_option()
 @array_options
-@click.option(
-    "--clock-period",
-    type=Number(*PERIODS),
-    help=f"In ns; Vivado {PERIOD:g}, Vitis HLS {CLOCK_PERIOD} if not given.",
-)
+@clock_option(f"In MHz; Vivado {1000 / PERIOD:g}, Vitis HLS {1000 / CLOCK_PERIOD:g} if not given.")
 @click.option("--route/--no-route", default=None, help="Vivado: place and route, too; it does.")
 @reuse_factor_option("Vitis HLS: clock cycles of each matrix product.")
 @click.option(
@@ -91,6 +88,8 @@ def command(
             raise UserError(
                 f"--{name.replace('_', '-')} is for --tool {' and '.join(ONLY[name])}, not {tool}"
             )
+    if "clock" in given:
+        given["clock_period"] = period(given.pop("clock"))
     loaded = load_quantized(checkpoint)
     folder = output or Path("build", "synth", tool)
     claim(folder)

@@ -15,7 +15,7 @@ from models.evaluate import require_text
 from models.spec import DEFAULT_PRESET, MAX_LAYERS, MAX_UNITS, PRESETS, network_spec
 from models.training_options import LIMITS, TrainingOptions, require_length
 from scripts.files import NETWORK, TRAINING, Folder, Named, Reads, Verb, Writes, require_apart, require_output
-from scripts.options import Number, reading_options
+from scripts.options import Number, reading_options, text_file_option
 from scripts.training import (
     DISTILL,
     FURTHER_EPOCHS,
@@ -39,7 +39,7 @@ def _limits(name: str) -> click.ParamType:
 
 @click.command(cls=Verb, name="train")
 @click.option("--corpus", "corpus_name", type=click.Choice(CORPORA), default=CORPORA[0], show_default=True)
-@click.option("--corpus-file", type=Reads(), help="Any UTF-8 text instead.")
+@text_file_option
 @reading_options
 @click.option(
     "--stage",
@@ -199,7 +199,7 @@ def command(
 def _require_writable(path: Path, options: dict[str, Any], corpus_file: Path | None) -> None:
     """Refuse results of a stage that would overwrite what is read, another kind of file, or another run."""
     require_new(path, options)
-    reads = {"--corpus-file": corpus_file, "--base": options["base"], "--teacher": options["teacher"]}
+    reads = {"--text-file": corpus_file, "--base": options["base"], "--teacher": options["teacher"]}
     for file, kind in ((path, NETWORK), (path.with_suffix(".json"), TRAINING)):
         written = Named("--run-dir:", file, Writes(kind))
         for option, given in reads.items():

@@ -150,7 +150,7 @@ def test_the_verb_measures_prints_and_draws(
     record, picture = tmp_path / "cells.json", tmp_path / "cells.svg"
     chosen = ["--cell", "rnn", "--cell", "coupled"]
     size = ["--units", "6", "--layers", "1", "--batch", "16", "--epochs", "1"]
-    command = ["cells", "--measure", "--corpus-file", str(text), *chosen, *size, "--json", str(record)]
+    command = ["cells", "--measure", "--text-file", str(text), *chosen, *size, "--json", str(record)]
     assert main(command) == 0
     measured = capsys.readouterr().out
     found = load_record("cells", record)

@@ -192,7 +192,7 @@ def test_tinyshakespeare_offline_suggests_a_file(cache, monkeypatch):
         raise urllib.error.URLError("Name or service not known")
 
     monkeypatch.setattr(module.urllib.request, "urlopen", offline)
-    with pytest.raises(UserError, match=r"Name or service not known.*--corpus-file PATH"):
+    with pytest.raises(UserError, match=r"Name or service not known.*--text-file PATH"):
         load_corpus("tinyshakespeare")
     assert not cache.exists()
 

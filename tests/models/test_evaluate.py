@@ -193,7 +193,7 @@ def test_the_verbs_print_and_write_their_figures(network, tmp_path, capsys):
     text = tmp_path / "t.txt"
     text.write_text("abcdeedcba" * 60)
     rows = tmp_path / "rows.json"
-    arguments = ["--corpus-file", str(text), "--json", str(rows)]
+    arguments = ["--text-file", str(text), "--json", str(rows)]
     checkpoints = ["--checkpoint", str(float_path), "--checkpoint", str(quantized_path)]
     assert main(["evaluate", *checkpoints, *arguments]) == 0
     engines = json.loads(rows.read_text())["engines"]
@@ -213,7 +213,7 @@ def test_the_verbs_print_and_write_their_figures(network, tmp_path, capsys):
     assert written.startswith("ab")
     assert len(written) == 2 + 9 + 1
     copy = tmp_path / "copy.txt"
-    assert main(["corpus", "--corpus-file", str(text), "--write", str(copy)]) == 0
+    assert main(["corpus", "--text-file", str(text), "--output", str(copy)]) == 0
     assert copy.read_text() == text.read_text()
     assert "characters  600 (train 540, validation 30, test 30)" in capsys.readouterr().out
 

@@ -245,7 +245,7 @@ def test_no_checkpoint_while_the_loss_is_suspicious(tmp_path, monkeypatch):
 
 def test_a_full_disk_loses_nothing(text_file, tmp_path, capsys, monkeypatch):
     run = tmp_path / "run"
-    arguments = ["train", "--corpus-file", str(text_file), *TINY, "--stage", "base", "--run-dir", str(run)]
+    arguments = ["train", "--text-file", str(text_file), *TINY, "--stage", "base", "--run-dir", str(run)]
     arguments += ["--checkpoint-seconds", "0", "--resume"]
     state = run / "text-base" / "training.safetensors"
     real, written = Path.write_bytes, []
@@ -295,7 +295,7 @@ def test_no_matrix_starts_dead(rng):
 def test_a_run_with_another_text_or_spec_is_not_continued(text_file, tmp_path, capsys):
     run = tmp_path / "run"
     short = ["--epochs", "0.05", "--further-epochs", "0.05"]
-    arguments = ["train", "--corpus-file", str(text_file), *TINY, *short, "--run-dir", str(run)]
+    arguments = ["train", "--text-file", str(text_file), *TINY, *short, "--run-dir", str(run)]
     assert main(arguments) == 0
     capsys.readouterr()
 
@@ -328,7 +328,7 @@ def test_options_out_of_range_are_refused(field, value):
 
 
 def start(text_file: Path, run_dir: Path, *more: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "scripts", "train", "--corpus-file", str(text_file)]
+    command = [sys.executable, "-m", "scripts", "train", "--text-file", str(text_file)]
     command += [*TINY, "--run-dir", str(run_dir), "--checkpoint-seconds", "0", *more]
     return subprocess.Popen(
         command,
@@ -377,7 +377,7 @@ def test_a_killed_run_ends_with_the_same_weights(text_file, tmp_path, seed):
 @pytest.mark.slow
 def test_the_command_leaves_results_records_and_logs(text_file, tmp_path, capsys):
     run = tmp_path / "run"
-    arguments = ["train", "--corpus-file", str(text_file), *TINY, "--run-dir", str(run)]
+    arguments = ["train", "--text-file", str(text_file), *TINY, "--run-dir", str(run)]
     assert main(arguments) == 0
     printed = " ".join(capsys.readouterr().out.split())
     assert "state carried through from zero" in printed
@@ -389,7 +389,7 @@ def test_the_command_leaves_results_records_and_logs(text_file, tmp_path, capsys
         assert set(record["versions"]) >= {"python", "tensorflow", "keras", "qkeras-v3"}
         assert record["options"]["seed"] == 3
         assert record["command"] == (
-            f"zynq-lstm train --corpus-file {text_file.name} --units 8 --epochs 2.0 "
+            f"zynq-lstm train --text-file {text_file.name} --units 8 --epochs 2.0 "
             "--further-epochs 1.0 --batch 4 --steps 16 --seed 3"
         )
         assert list((run / f"text-{name}" / "logs").glob("events.*"))
@@ -415,7 +415,7 @@ def test_bad_input_is_one_line_and_leaves_nothing(tmp_path, capsys, content, mor
     path = tmp_path / "text.txt"
     path.write_bytes(content)
     run = tmp_path / "run"
-    assert main(["train", "--corpus-file", str(path), "--run-dir", str(run), *more]) == 2
+    assert main(["train", "--text-file", str(path), "--run-dir", str(run), *more]) == 2
     captured = capsys.readouterr()
     assert message in captured.err
     assert captured.err.count("\n") == 1
@@ -431,7 +431,7 @@ def test_another_network_s_vocabulary_is_refused_with_place(tmp_path, capsys):
     text = tmp_path / "text.txt"
     text.write_text("abcab\ncab")
     for arguments in (
-        ["evaluate", "--checkpoint", str(checkpoint), "--corpus-file", str(text)],
+        ["evaluate", "--checkpoint", str(checkpoint), "--text-file", str(text)],
         ["sample", "--checkpoint", str(checkpoint), "--prime", "abcab\n"],
     ):
         assert main(arguments) == 2

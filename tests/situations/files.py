@@ -47,7 +47,7 @@ def _is_network(name: str) -> Callable[[Path], None]:
     return lambda folder: Checkpoint.load(folder / name) and None
 
 
-CALIBRATE = "calibrate --checkpoint float.safetensors --corpus-file a.txt --characters 1002"
+CALIBRATE = "calibrate --checkpoint float.safetensors --text-file a.txt --characters 1002"
 
 
 def _float(folder: Path) -> None:
@@ -84,10 +84,10 @@ SITUATIONS = {
         f"{IMPORT} a.txt", rf"--text-file a\.txt, {WOULD_BE_LOST}", prepare=both(MODEL, text(PLAIN))
     ),
     "figures over the text": Situation(
-        "ranges --checkpoint net.safetensors --corpus-file a.txt --json a.txt", WOULD_BE_LOST, prepare=made()
+        "ranges --checkpoint net.safetensors --text-file a.txt --json a.txt", WOULD_BE_LOST, prepare=made()
     ),
     "figures over the network": Situation(
-        "estimate --network net.safetensors --json net.safetensors", WOULD_BE_LOST, prepare=made()
+        "estimate --checkpoint net.safetensors --json net.safetensors", WOULD_BE_LOST, prepare=made()
     ),
     "a picture over the network": Situation(
         "ladder --checkpoint net.safetensors --plot net.safetensors", WOULD_BE_LOST, prepare=made()
@@ -135,19 +135,19 @@ SITUATIONS = {
     "figures over a network": Situation("estimate --json net.safetensors", TAKEN, prepare=made()),
     "figures over a picture": Situation("estimate --json x.svg", TAKEN, prepare=text("<svg/>", "x.svg")),
     "a picture over a photo": Situation(
-        "schedule --output photo.png",
-        rf"--output photo\.png: {TAKEN} and is not a picture that this program drew",
+        "schedule --plot photo.png",
+        rf"--plot photo\.png: {TAKEN} and is not a picture that this program drew",
         prepare=lambda folder: (folder / "photo.png").write_bytes(b"\x89PNG\r\n\x1a\nholiday"),
     ),
     "a picture of an unknown kind": Situation(
-        "schedule --output x.bmp", r"--output x\.bmp: \.bmp is unknown; legal are \.svg, \.pdf, \.png"
+        "schedule --plot x.bmp", r"--plot x\.bmp: \.bmp is unknown; legal are \.svg, \.pdf, \.png"
     ),
     "a picture without an ending": Situation(
         "cells --plot x", r"--plot x: no ending is unknown; legal are \.svg"
     ),
     "a text over a text": Situation(
-        "corpus --corpus-file a.txt --write b.txt",
-        rf"--write b\.txt: {TAKEN}; ",
+        "corpus --text-file a.txt --output b.txt",
+        rf"--output b\.txt: {TAKEN}; ",
         prepare=both(text(PLAIN), text("mine", "b.txt")),
     ),
     "a configuration over a configuration": Situation(
@@ -199,12 +199,12 @@ SITUATIONS = {
         ),
     ),
     "training over the text's folder": Situation(
-        "train --corpus-file out/thesis.txt --run-dir out",
+        "train --text-file out/thesis.txt --run-dir out",
         r"--run-dir out: holds files of something else",
         prepare=foreign("out"),
     ),
     "training over its base": Situation(
-        "train --corpus-file a.txt --stage float --base run/a-float.safetensors --run-dir run --batch 2",
+        "train --text-file a.txt --stage float --base run/a-float.safetensors --run-dir run --batch 2",
         rf"--run-dir: run/a-float\.safetensors: is --base run/a-float\.safetensors, {WOULD_BE_LOST}",
         prepare=lambda folder: (
             _float(folder),
@@ -214,23 +214,23 @@ SITUATIONS = {
         ),
     ),
     "a teacher that is not there, before training": Situation(
-        "train --corpus-file a.txt --teacher nothere",
+        "train --text-file a.txt --teacher nothere",
         r"--teacher nothere: no such file",
         prepare=text(PLAIN * 9),
     ),
     "a base that is not there yet": Situation(
-        "train --corpus-file a.txt --stage float --batch 2 --steps 4",
+        "train --text-file a.txt --stage float --batch 2 --steps 4",
         r"build/train/a-base\.safetensors: no such file; run 'zynq-lstm train --stage base' first",
         prepare=text(PLAIN),
     ),
     "a text shorter than a batch": Situation(
-        "train --corpus-file a.txt",
+        "train --text-file a.txt",
         r"the training text has 1404 characters, shorter than one",
         prepare=text(PLAIN),
     ),
     "a network and a shape": Situation(
-        "estimate --network net.safetensors --units 64",
-        "--units has no effect with --network",
+        "estimate --checkpoint net.safetensors --units 64",
+        "--units has no effect with --checkpoint",
         prepare=made(),
     ),
     "two texts": Situation(
@@ -274,6 +274,7 @@ SITUATIONS |= {
 #: Options that name a file, and the verbs that have them.
 NAMES = {
     "--checkpoint": (
+        *("estimate", "schedule"),
         *(
             "benchmark",
             "calibrate",
@@ -286,8 +287,11 @@ NAMES = {
         ),
         *("ladder", "ranges", "sample", "simulate", "synth", "upset"),
     ),
-    "--corpus-file": (
+    "--text-file": (
         "calibrate",
+        "simulate",
+        "compare keras hls",
+        "import-keras case.keras -o x",
         "cells",
         "corpus",
         "demo",
@@ -297,12 +301,10 @@ NAMES = {
         "ranges",
         "train",
     ),
-    "--text-file": ("simulate", "compare keras hls", "import-keras case.keras -o x"),
     "--vocabulary-file": ("import-keras case.keras -o x",),
-    "--network": ("estimate", "schedule"),
     "--record": ("cells", "ladder"),
     "--base": ("train",),
-    "--float": ("demo",),
+    "--float-checkpoint": ("demo",),
     "--ports": ("simulate --exported .",),
 }
 SITUATIONS |= {
@@ -361,11 +363,11 @@ OUT_OF_RANGE = {
     "demo --characters 3": r"--characters is 3; it must be at least 16",
     "figures engine --characters 0": r"'--characters': 0 is not in the range x>=8",
     "figures engine --part xc7z021": r"unknown part 'xc7z021'",
-    "convert --clock-period nan": r"'--clock-period': nan is not in the range 0\.5<=x<=1000\.0",
+    "convert --clock nan": r"'--clock': nan is not in the range 1\.0<=x<=2000\.0",
     "convert --part xc7z021": r"unknown part 'xc7z021'",
-    "hls-project --clock-period -5": r"'--clock-period': -5\.0 is not in the range",
+    "hls-project --clock -5": r"'--clock': -5\.0 is not in the range",
     "hls-project --part xc7z021": r"unknown part 'xc7z021'",
-    "synth --tool vitis-hls --clock-period 0": r"'--clock-period': 0\.0 is not in the range",
+    "synth --tool vitis-hls --clock 0": r"'--clock': 0\.0 is not in the range",
     "synth --tool vitis-hls --characters 1": r"'--characters': 1 is not in the range x>=2",
     "synth --part xc7z021": r"unknown part 'xc7z021'",
     "demo --part xc7z021": r"unknown part 'xc7z021'",

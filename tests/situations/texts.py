@@ -81,8 +81,8 @@ def _characters(count: int) -> Callable[[Path], None]:
     return check
 
 
-CORPUS = "corpus --corpus-file a.txt"
-RANGES = "ranges --checkpoint net.safetensors --corpus-file a.txt --json out.json --characters 1002"
+CORPUS = "corpus --text-file a.txt"
+RANGES = "ranges --checkpoint net.safetensors --text-file a.txt --json out.json --characters 1002"
 SAMPLE = "sample --checkpoint net.safetensors --length 3 --prime"
 FLOW_FILE = "[corpus]\nfile = 'a.txt'\n[verification]\ncharacters = 16\n"
 SITUATIONS = {
@@ -97,7 +97,8 @@ SITUATIONS = {
     "CR LF, in a model trained with it": Situation(
         "import-keras case.keras --vocabulary-file cr.txt -o out.safetensors",
         r"note: cr\.txt: line ends CR LF read as LF \(60\); --as-is keeps.*\n.*error: case\.keras: has "
-        r"16 characters, cr\.txt gives 15; with its carriage returns and byte order mark it has 16: give --as-is",
+        r"16 characters, cr\.txt gives 15; with its carriage returns and byte order mark "
+        r"it has 16: give --as-is",
         prepare=carriage_returns,
         imports=True,
     ),
@@ -142,7 +143,7 @@ SITUATIONS = {
         prepare=lambda folder: (folder / "a.txt").write_text(PLAIN, encoding="utf-16"),
     ),
     "Latin-1": Situation(
-        "train --corpus-file a.txt",
+        "train --text-file a.txt",
         r"a\.txt: not UTF-8: byte 0xE9 at offset 3; .*iconv -f WINDOWS-1252",
         prepare=lambda folder: (folder / "a.txt").write_text("caf\u00e9" + PLAIN, encoding="latin-1"),
     ),
@@ -158,12 +159,14 @@ SITUATIONS = {
     ),
     "a lone surrogate in a vocabulary": Situation(
         "import-keras case.keras --vocabulary-file v.json --text-file a.txt -o out.safetensors",
-        r"note: v\.json: 1 entries stand for no character of a text: '\\ud800'.*\n.*error: a\.txt: character 'b'",
+        r"note: v\.json: 1 entries stand for no character of a text: "
+        r"'\\ud800'.*\n.*error: a\.txt: character 'b'",
         prepare=both(text('["\\ud800", "a"]', "v.json"), text("ab"), text("", "case.keras")),
     ),
     "a letter in two characters in a vocabulary": Situation(
         "import-keras case.keras --vocabulary-file v.json --text-file a.txt -o out.safetensors",
-        r"note: v\.json: 'e\u0301' \(code 0\) is read as '\u00e9' \(U\+00E9\).*\n.*note: a\.txt: letters take the "
+        r"note: v\.json: 'e\u0301' \(code 0\) is read as '\u00e9' \(U\+00E9\).*\n.*note: "
+        r"a\.txt: letters take the "
         r"Unicode form.*\n.*error: a\.txt: the text has 2 characters; 4 are needed",
         prepare=both(
             text(json.dumps([DECOMPOSED, "a"]), "v.json"), text(f"{DECOMPOSED}a"), text("", "case.keras")
@@ -181,7 +184,8 @@ SITUATIONS = {
     ),
     "a vocabulary of 300": Situation(
         "import-keras case.keras --vocabulary-file v.json --text-file a.txt -o out.safetensors",
-        r"v\.json: has 300 characters; a network has 2 to 256: train it on a text with the rare characters repl",
+        r"v\.json: has 300 characters; a network has 2 to 256: train it on a text with "
+        r"the rare characters repl",
         prepare=both(
             text(json.dumps([chr(0x4E00 + k) for k in range(300)]), "v.json"),
             text("ab"),
@@ -190,7 +194,8 @@ SITUATIONS = {
     ),
     "a model of 300": Situation(
         "import-keras case.keras --vocabulary-file v.json --text-file a.txt -o out.safetensors",
-        r"case\.keras: layer 'dense\w*' answers with 300 characters; a network has 2 to 256: train it on a text",
+        r"case\.keras: layer 'dense\w*' answers with 300 characters; a network has 2 to "
+        r"256: train it on a text",
         prepare=both(
             text(json.dumps([chr(0x4E00 + k) for k in range(200)]), "v.json"),
             text("\u4e00\u4e01" * 20),
@@ -213,7 +218,8 @@ SITUATIONS = {
     ),
     "decomposed letters for a network with composed ones": Situation(
         RANGES,
-        r"note: a\.txt: letters take the Unicode form .*: 300 characters of 1 kind: 'e\u0301' \(U\+0065 U\+0301\) 300",
+        r"note: a\.txt: letters take the Unicode form .*: 300 characters of 1 kind: "
+        r"'e\u0301' \(U\+0065 U\+0301\) 300",
         0,
         both(text(f"caf{DECOMPOSED} " * 300), lambda folder: network(folder, f" acf{COMPOSED}")),
     ),
@@ -239,14 +245,15 @@ SITUATIONS = {
     ),
     "a rare character to begin with": Situation(
         f"{SAMPLE} {COMPOSED}",
-        r"note: --prime: what is not in the vocabulary is read as '\ufffd', .*: 1 character of 1 kind: '\u00e9' \(U\+00E9\) 1",
+        r"note: --prime: what is not in the vocabulary is read as '\ufffd', .*: 1 "
+        r"character of 1 kind: '\u00e9' \(U\+00E9\) 1",
         0,
         lambda folder: network(folder, RARE, FOLDED),
     ),
     "rare characters for a network that does not": Situation(
         RANGES,
         r"error: a\.txt: character '\u4e00' \(U\+4E00\) at offset 15600 \(line 601, column 1\) is not in "
-        r"the vocabulary of 15 characters; not in it: 305 characters of 301 kinds: .* or with --fold-rare",
+        r"the vocabulary of 15 characters; missing: 305 characters of 301 kinds: .* or with --fold-rare",
         prepare=both(text(MANY), lambda folder: network(folder, RARE[:-1])),
     ),
     "a network whose symbol for rare characters is not in its vocabulary": Situation(
@@ -256,12 +263,13 @@ SITUATIONS = {
     ),
     "300 kinds of characters": Situation(
         CORPUS,
-        r"a\.txt: 316 different characters; a network has at most 256\. --fold-rare 255 .* the rest, 61 characters "
+        r"a\.txt: 316 different characters; a network has at most 256\. --fold-rare 255 "
+        r".* the rest, 61 characters "
         r"of 61 kinds in 15,905, becomes one symbol: '\u4eef' \(U\+4EEF\) 1, .* and 49 more kinds",
         prepare=text(MANY),
     ),
     "300 kinds, trained on": Situation(
-        "train --corpus-file a.txt",
+        "train --text-file a.txt",
         r"a\.txt: 316 different characters; .* --fold-rare 255",
         prepare=text(MANY),
     ),
@@ -303,7 +311,8 @@ SITUATIONS = {
     ),
     "a network that does not know the corpus": Situation(
         "run flow.toml --dry-run",
-        r"flow\.toml:2: training\.checkpoint: shakespeare: character .* not in the vocabulary of 15 characters",
+        r"flow\.toml:2: training\.checkpoint: shakespeare: character .* not in the "
+        r"vocabulary of 15 characters",
         prepare=both(
             lambda folder: network(folder, RARE[:-1]), flow("[training]\ncheckpoint = 'net.safetensors'\n")
         ),
@@ -315,7 +324,8 @@ SITUATIONS = {
     ),
     "networks of two vocabularies": Situation(
         "run flow.toml --dry-run",
-        r"flow\.toml:5: training\.float_checkpoint: has 4 characters, the network of training\.checkpoint has 15",
+        r"flow\.toml:5: training\.float_checkpoint: has 4 characters, the network of "
+        r"training\.checkpoint has 15",
         prepare=both(
             text(PLAIN),
             lambda folder: network(folder, RARE[:-1]),
@@ -344,8 +354,9 @@ SITUATIONS = {
         prepare=flow("[corpus]\nfold_rare = 20\n[training]\ncheckpoint = 'shipped'\n"),
     ),
     "a base of another vocabulary": Situation(
-        "train --corpus-file a.txt --stage float --base f.safetensors --batch 2 --steps 8",
-        r"f\.safetensors: was trained with another vocabulary than a\.txt's: of its 4 characters and the text's 15, 1 are",
+        "train --text-file a.txt --stage float --base f.safetensors --batch 2 --steps 8",
+        r"f\.safetensors: was trained with another vocabulary than a\.txt's: of its 4 "
+        r"characters and the text's 15, 1 are",
         prepare=both(
             text(PLAIN),
             lambda folder: dataclasses.replace(network(folder, "aXYZ", name="f.safetensors"), spec=None).save(
