@@ -209,7 +209,7 @@ def encode(text: str, vocabulary: str, source: str = "text", rest: str = "") -> 
         raise UserError(
             f"{source}: character {_named(text[at])} at offset {at} (line {line}, column {column}) is not "
             f"in the vocabulary of {len(vocabulary)} characters; missing: {_total(unknown)}: "
-            f"{_listed(unknown)}. Take them out, or use a network that was trained with them or with --fold-rare"
+            f"{_listed(unknown)}. Take them out, or use a network trained with them or with --fold-rare"
         )
     return codes
 

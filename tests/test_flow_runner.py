@@ -210,7 +210,7 @@ def test_one_run_at_a_time(flow: Fake) -> None:
 
 def test_the_verbs(flow: Fake, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """With the real stages; the first two take no time."""
-    Path("text.txt").write_text("to be or not to be\n" * 200)
+    Path("text.txt").write_text("to be or not to be\n" * 400)
     common = ["run", "flow.toml", "--set", "verification.characters=32"]
     assert main([*common, "--dry-run"]) == 0
     said = capsys.readouterr().out

@@ -436,7 +436,7 @@ def test_hls_project_and_its_bench(
 
 def test_hls_project_refuses(checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for option, message in (
-        (["--characters", "1"], "needs at least 2 characters, got 1"),
+        (["--characters", "1"], "1 is not in the range x>=2"),
         (["--part", "xc7a35t"], "unknown part 'xc7a35t'"),
         (["--clock", "0"], "'--clock': 0.0 is not in the range 1.0<=x<=2000.0"),
     ):
