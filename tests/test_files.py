@@ -16,7 +16,7 @@ from scripts.files import NETWORK, Folder, Named, Reads, Verb, Writes, check, fi
 from scripts.main import cli, main
 
 #: Arguments that a verb needs beside the options under test.
-NEEDED = {"compare": ("keras", "hls"), "import-keras": (".",)}
+NEEDED = {"compare": ("keras", "hls"), "import-keras": ("model.keras",)}
 #: They read or write no file whose path is an option, or look after it themselves.
 OWN = {"doctor", "init", "run", "status"}
 
@@ -68,6 +68,7 @@ def test_no_output_is_an_input(
     else:
         given.write_text("mine")
     Path("link.svg").symlink_to(given)
+    Path("model.keras").touch()
     line = [*words, *NEEDED.get(name, ()), read, "given", written, "link.svg", "--overwrite"]
     if name == "import-keras" and written != "--output":
         line += ["--output", "other"]

@@ -206,8 +206,8 @@ def test_the_verbs_print_and_write_their_figures(network, tmp_path, capsys):
     assert signals[0] == "all"
     assert set(signals[1:]) == {"gate", "weights", "logits", "b"}
     assert main(["formats", "--checkpoint", str(float_path), *arguments, "--only", "x"]) == 2
-    assert "unknown signal 'x'; legal are gate" in capsys.readouterr().err
-    sample = ["sample", "--checkpoint", str(quantized_path), "--prime", "ab", "--characters", "9"]
+    assert "'x' is not one of 'gate'" in capsys.readouterr().err
+    sample = ["sample", "--checkpoint", str(quantized_path), "--prime", "ab", "--length", "9"]
     assert main(sample) == 0
     written = capsys.readouterr().out
     assert written.startswith("ab")

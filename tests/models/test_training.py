@@ -406,7 +406,7 @@ def test_the_command_leaves_results_records_and_logs(text_file, tmp_path, capsys
         (b"ab" * 15, ["--batch", "1", "--steps", "1"], "the validation split has 1 character(s)"),
         (b"caf\xe9" * 5000, [], "not UTF-8: byte 0xE9 at offset 3"),
         (TEXT.encode(), ["--stage", "quantized"], "run 'zynq-lstm train --stage base' first"),
-        (TEXT.encode(), ["--dropout", "2"], "dropout is 2.0; it must be from 0.0 to 0.9"),
+        (TEXT.encode(), ["--dropout", "2"], "'--dropout': 2.0 is not in the range 0.0<=x<=0.9"),
         (TEXT.encode(), ["--units", "0"], "units"),
         (TEXT.encode(), ["--layers", "9"], "layers"),
     ],
