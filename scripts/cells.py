@@ -13,9 +13,8 @@ from models.corpus import load_corpus
 from models.evaluate import METRIC
 from models.spec import MAX_LAYERS, MAX_UNITS
 from models.store import write_json
-from models.training_options import LIMITS
 from scripts.files import PICTURE, Reads, Verb, Writes
-from scripts.options import Number, corpus_options, json_option, reading_options
+from scripts.options import corpus_options, json_option, limits, reading_options
 from scripts.records import load_record
 
 if TYPE_CHECKING:
@@ -36,10 +35,10 @@ SHOWN_DISTANCES = (1, 10, 30, 100)
 @click.option("--cell", "chosen", type=click.Choice(tuple(NAMES)), multiple=True, help="All if none.")
 @corpus_options
 @reading_options
-@click.option("--epochs", type=Number(*LIMITS["epochs"]), default=0.5, show_default=True)
+@click.option("--epochs", type=limits("epochs"), default=0.5, show_default=True)
 @click.option(
     "--learning-rate",
-    type=Number(*LIMITS["learning_rate"]),
+    type=limits("learning_rate"),
     default=5e-3,
     show_default=True,
     help="Highest, for every cell.",
@@ -52,7 +51,7 @@ SHOWN_DISTANCES = (1, 10, 30, 100)
     show_default=True,
     help="Of the LSTM whose parameters all get.",
 )
-@click.option("--batch", type=click.IntRange(*LIMITS["batch"]), default=64, show_default=True)
+@click.option("--batch", type=limits("batch"), default=64, show_default=True)
 @click.option("--seed", type=click.IntRange(0), default=1, show_default=True)
 @click.option("--record", type=Reads(), help="To print; the shipped one if not given.")
 @json_option("Write the record there.", record="cells")

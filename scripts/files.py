@@ -123,7 +123,7 @@ class Named:
 
     option: str
     path: Path
-    type: click.ParamType
+    type: click.ParamType[Any]
     by_default: bool = False
 
 

@@ -15,6 +15,7 @@ from models.corpus import CORPORA, MAX_KEPT, encode, load_corpus, read_text
 from models.corpus import windows as evenly
 from models.errors import UserError
 from models.spec import DEFAULT_PRESET, PRESETS, NetworkSpec, network_spec
+from models.training_options import LIMITS
 from scripts.files import Folder, Reads, Writes, figures
 
 if TYPE_CHECKING:
@@ -63,6 +64,12 @@ class Number(click.FloatRange):
         if number != number:
             self.fail(f"{value} is not in the range {self._describe_range()}.", param, ctx)
         return number
+
+
+def limits(name: str) -> click.ParamType[Any]:
+    """The type of an option of training: a number within :data:`models.training_options.LIMITS`."""
+    low, high = LIMITS[name]
+    return click.IntRange(int(low), int(high)) if isinstance(low, int) else Number(low, high)
 
 
 def known_part(_ctx: click.Context, _param: click.Parameter, value: str | None) -> str | None:

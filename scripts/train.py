@@ -13,9 +13,9 @@ from click.core import ParameterSource
 from models.corpus import CORPORA, HELD_OUT, load_corpus
 from models.evaluate import require_text
 from models.spec import DEFAULT_PRESET, MAX_LAYERS, MAX_UNITS, PRESETS, network_spec
-from models.training_options import LIMITS, TrainingOptions, require_length
+from models.training_options import TrainingOptions, require_length
 from scripts.files import NETWORK, TRAINING, Folder, Named, Reads, Verb, Writes, require_apart, require_output
-from scripts.options import Number, reading_options, text_file_option
+from scripts.options import Number, limits, reading_options, text_file_option
 from scripts.training import (
     DISTILL,
     FURTHER_EPOCHS,
@@ -29,12 +29,6 @@ from scripts.training import (
 )
 
 STAGES = ("base", "float", "quantized")
-
-
-def _limits(name: str) -> click.ParamType:
-    """The type of an option of training: what is legal for it."""
-    low, high = LIMITS[name]
-    return click.IntRange(int(low), int(high)) if isinstance(low, int) else Number(low, high)
 
 
 @click.command(cls=Verb, name="train")
@@ -74,65 +68,65 @@ def _limits(name: str) -> click.ParamType:
     "--units", type=click.IntRange(1, MAX_UNITS), default=128, show_default=True, help="Units of each layer."
 )
 @click.option(
-    "--epochs", type=_limits("epochs"), default=TrainingOptions.epochs, show_default=True, help="Of the base."
+    "--epochs", type=limits("epochs"), default=TrainingOptions.epochs, show_default=True, help="Of the base."
 )
 @click.option(
     "--further-epochs",
-    type=_limits("epochs"),
+    type=limits("epochs"),
     default=FURTHER_EPOCHS,
     show_default=True,
     help="After the base, float or quantized.",
 )
 @click.option(
     "--batch",
-    type=_limits("batch"),
+    type=limits("batch"),
     default=TrainingOptions.batch,
     show_default=True,
     help="Parallel streams.",
 )
 @click.option(
     "--steps",
-    type=_limits("steps"),
+    type=limits("steps"),
     default=TrainingOptions.steps,
     show_default=True,
     help="Characters between truncations.",
 )
 @click.option(
     "--learning-rate",
-    type=_limits("learning_rate"),
+    type=limits("learning_rate"),
     default=TrainingOptions.learning_rate,
     show_default=True,
     help="Highest rate of the base.",
 )
 @click.option(
     "--further-learning-rate",
-    type=_limits("learning_rate"),
+    type=limits("learning_rate"),
     default=FURTHER_LEARNING_RATE,
     show_default=True,
     help="Highest rate after it.",
 )
 @click.option(
     "--distill",
-    type=_limits("distill"),
+    type=limits("distill"),
     default=DISTILL,
     show_default=True,
     help="Share of the teacher in the target.",
 )
 @click.option(
     "--dropout",
-    type=_limits("dropout"),
+    type=limits("dropout"),
     default=TrainingOptions.dropout,
     show_default=True,
     help="Between layers.",
 )
 @click.option(
     "--clip",
-    type=_limits("clip"),
+    type=limits("clip"),
     default=TrainingOptions.clip,
     show_default=True,
     help="Global norm of the gradient.",
 )
-@click.option("--seed", type=_limits("seed"), default=TrainingOptions.seed, show_default=True)
+@click.option("--seed", type=limits("seed"), default=TrainingOptions.seed, show_default=True)
 @click.option(
     "--run-dir",
     type=Folder(holds_inputs=True),

@@ -486,7 +486,11 @@ def test_verb_runs_a_float_network_in_float(
         ("quantized", ["--engine", "float"], "--engine float can't run a quantized network"),
         ("quantized", ["--output", "x"], "--output is an option of --engine hls and rtl, not of reference"),
         ("quantized", ["--temperature", "16"], "temperature is 16.0; the hardware has 0 to 15.9961"),
-        ("quantized", ["--temperature", "-1", "--engine", "quantized"], "'--temperature': -1.0 is not in the range x>=0"),
+        (
+            "quantized",
+            ["--temperature", "-1", "--engine", "quantized"],
+            "'--temperature': -1.0 is not in the range x>=0",
+        ),
         ("quantized", ["--seed", "-1"], "'--seed': -1 is not in the range 0<=x<=4294967295"),
         ("float", ["--seed", "-1"], "'--seed': -1 is not in the range 0<=x<=4294967295"),
         ("quantized", ["--length", "-1"], "length is -1; it must be 0 or more"),
