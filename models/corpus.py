@@ -279,6 +279,12 @@ def decode(codes: NDArray[np.integer], vocabulary: str) -> str:
     return points[np.asarray(codes)].tobytes().decode("utf-32-le", "surrogatepass")
 
 
+def note_rest(text: str, rest: str) -> None:
+    """Note how often the symbol for rare characters is in a text that a network wrote."""
+    if rest and (count := text.count(rest)):
+        note(f"{rest!r} in what the network wrote stands for a rare character ({count:,})")
+
+
 def windows(codes: NDArray[Any], length: int, count: int) -> NDArray[Any]:
     """Parts of a text, evenly spread: (N,) with N >= length -> (count, length)."""
     starts = np.linspace(0, len(codes) - length, count).astype(np.int64)

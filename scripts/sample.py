@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from models.checkpoint import Checkpoint, shipped
-from models.corpus import encode
+from models.corpus import encode, note_rest
 from models.errors import UserError
 from scripts.files import Folder, Reads, Verb
 from scripts.options import Number, Option
@@ -87,9 +87,12 @@ def command(
     check_lengths(len(codes), length)
     written = _engine(engine, source, codes, length, temperature, seed, output or build_folder(engine))
     click.echo(prime, nl=False)
+    text = ""
     for code in written:
-        click.echo(source.vocabulary[code], nl=False)
+        text += source.vocabulary[code]
+        click.echo(text[-1], nl=False)
     click.echo()
+    note_rest(text, source.rest)
 
 
 def _engine(

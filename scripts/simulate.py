@@ -93,7 +93,7 @@ def command(
     from hls.design import Design
     from hls.estimate import fitting_array
     from models.checkpoint import load_quantized
-    from models.corpus import decode
+    from models.corpus import decode, note_rest
     from models.freeze import freeze
     from models.store import write_json
     from scripts.engines import compiled_hls
@@ -156,7 +156,9 @@ def command(
     if length:
         last = report["sequences"][-1]
         console.print(f"generate: {_cycles(last)}")
-        console.print(escape(decode(last["generated"], network.vocabulary)), highlight=False)
+        written = decode(last["generated"], network.vocabulary)
+        console.print(escape(written), highlight=False)
+        note_rest(written, loaded.rest)
     if waves:
         console.print(f"waveform: {output / 'run-text' / 'waves.fst'}")
 

@@ -250,6 +250,12 @@ SITUATIONS = {
         0,
         lambda folder: network(folder, RARE, FOLDED),
     ),
+    "the symbol in what a network writes": Situation(
+        "sample --checkpoint net.safetensors --length 60 --temperature 15 --prime I",
+        r"note: '\ufffd' in what the network wrote stands for a rare character \(\d+\)",
+        0,
+        lambda folder: network(folder, RARE, FOLDED),
+    ),
     "rare characters for a network that does not": Situation(
         RANGES,
         r"error: a\.txt: character '\u4e00' \(U\+4E00\) at offset 15600 \(line 601, column 1\) is not in "
