@@ -169,4 +169,4 @@ def test_the_verb_measures_prints_and_draws(
 
 def test_impossible_sizes_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["cells", "--measure", "--units", "0"]) == 2
-    assert "--units must be from 1 to 512" in capsys.readouterr().err
+    assert "'--units': 0 is not in the range 1<=x<=512" in capsys.readouterr().err
