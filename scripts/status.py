@@ -22,13 +22,12 @@ def command(config: Path, changes: tuple[str, ...], as_json: bool) -> None:
     """
     from rich.console import Console
 
-    from scripts.flow.load import load, require_fit
+    from scripts.flow.load import load
     from scripts.flow.runner import Pipeline
     from scripts.flow.show import tree
     from scripts.flow.stages import STAGES
 
     pipeline = Pipeline(load(config, changes), STAGES)
-    require_fit(pipeline.flow)
     states = pipeline.states()
     if as_json:
         rows = [

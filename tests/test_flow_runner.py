@@ -243,11 +243,11 @@ def test_the_verbs(flow: Fake, capsys: pytest.CaptureFixture[str], monkeypatch: 
     assert "--force train: that stage is behind --until estimate" in capsys.readouterr().err
     with monkeypatch.context() as without:
         without.setattr("scripts.main.importlib.util.find_spec", lambda name: None)
-        assert main(["run", "flow.toml"]) == 2
+        assert main(common) == 2
         assert "this needs jinja2: pip install 'zynq-lstm[report]'" in capsys.readouterr().err
     assert main(["run", "flow.toml"]) == 2
     err = capsys.readouterr().err
-    assert "the validation split has 190 characters; verification.characters is 2048" in err
+    assert "the validation split has 380 characters; verification.characters is 2048" in err
     assert err.count("\n") == 1
 
 

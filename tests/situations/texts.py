@@ -310,11 +310,6 @@ SITUATIONS = {
         r"flow\.toml:2: corpus\.file: .*a\.txt: character '\u4e00' .* not in the vocabulary of 78 characters",
         prepare=both(text(MANY), flow(FLOW_FILE + "[training]\ncheckpoint = 'shipped'\n")),
     ),
-    "another corpus, shown by status": Situation(
-        "status flow.toml",
-        r"flow\.toml:2: corpus\.file: .*a\.txt: character '\u4e00'",
-        prepare=both(text(MANY), flow(FLOW_FILE + "[training]\ncheckpoint = 'shipped'\n")),
-    ),
     "a network that does not know the corpus": Situation(
         "run flow.toml --dry-run",
         r"flow\.toml:2: training\.checkpoint: shakespeare: character .* not in the "
