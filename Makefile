@@ -50,7 +50,7 @@ lint: venv ## ruff's checks and format, mypy, and which package may import which
 docs: venv ## draw the pictures and write the tables of the documentation anew
 	@$(BIN)/python -m docs.flow
 	@$(BIN)/python -m docs.blocks
-	@$(BIN)/zynq-lstm schedule --output docs/schedule.svg
+	@$(BIN)/zynq-lstm schedule --plot docs/schedule.svg
 	@$(BIN)/zynq-lstm ladder --plot docs/ladder.svg
 	@$(BIN)/zynq-lstm cells --plot docs/cells.svg
 	@$(BIN)/zynq-lstm upset --shipped --plot docs/upsets.svg > /dev/null

@@ -21,6 +21,7 @@ from models.spec import DEFAULT_PRESET, NetworkSpec, fit_weight_formats, network
 from models.store import content_hash, load_tensors, save_tensors, typed
 from sim.fixed import FixedFormat
 
+SHIPPED = Path(__file__).parent / "checkpoints"
 FLOAT, QUANTIZED = "float network", "quantized network"
 
 
@@ -50,7 +51,8 @@ class Checkpoint:
         vocabulary: the characters in code order.
         weights: float32 arrays by the names of :meth:`NetworkSpec.weight_formats`.
         spec: formats of a quantized network; ``None`` for a float one.
-        corpus: name, characters, vocabulary size and SHA-256 of what it was trained on.
+        corpus: name, characters, vocabulary size and SHA-256 of what it was trained on, and ``folded`` if
+            rare characters were folded (:class:`models.corpus.Corpus`).
         record: how it was trained; informative.
 
     Raises:
@@ -78,6 +80,11 @@ class Checkpoint:
             if not np.issubdtype(array.dtype, np.floating):
                 raise UserError(f"array {name!r} must hold floating-point numbers, got {array.dtype}")
             require_finite(f"array {name!r}", array)
+        folded = self.corpus.get("folded")
+        if folded is not None and (
+            not isinstance(folded, dict) or folded.get("symbol") not in [*self.vocabulary]
+        ):
+            raise UserError("corpus.folded in its header must name a symbol of the vocabulary")
 
     @property
     def layers(self) -> int:
@@ -88,6 +95,12 @@ class Checkpoint:
     def units(self) -> int:
         """Units of the first layer (all are equal in a float network)."""
         return int(self.weights["layers.0.U"].shape[0])
+
+    @property
+    def rest(self) -> str:
+        """The symbol of the vocabulary that stands for all characters outside it; empty if there is none."""
+        folded = self.corpus.get("folded")
+        return str(folded["symbol"]) if folded else ""
 
     @property
     def quantized_spec(self) -> NetworkSpec:
@@ -152,16 +165,20 @@ def preset_spec(
     return fit_weight_formats(with_formats(spec, formats), source.weights)
 
 
+def shipped_files() -> list[Path]:
+    """All checkpoints that come with the package."""
+    return sorted(SHIPPED.glob("*.safetensors"))
+
+
 def shipped(name: str, corpus: str = "shakespeare") -> Path:
     """Path of a checkpoint that comes with the package: ``float``, or a preset.
 
     Raises:
         UserError: there is no such one; names those there are.
     """
-    folder = Path(__file__).parent / "checkpoints"
-    path = folder / f"{corpus}-{name}.safetensors"
+    path = SHIPPED / f"{corpus}-{name}.safetensors"
     if not path.is_file():
-        known = ", ".join(sorted(p.stem for p in folder.glob("*.safetensors"))) or "none"
+        known = ", ".join(p.stem for p in shipped_files()) or "none"
         raise UserError(f"no shipped checkpoint {path.stem!r}; there are: {known}")
     return path
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The two exceptions that the command line reports in one line, and what raises them in many places.
+"""The two exceptions that the command line reports in one line, notes, and what raises errors in many places.
 
 Any other exception is a defect of ours.
 """
@@ -7,6 +7,7 @@ Any other exception is a defect of ours.
 from __future__ import annotations
 
 import importlib.util
+import logging
 import re
 from pathlib import Path
 
@@ -39,6 +40,15 @@ class UserError(_OneLine, ValueError):
 
 class CheckError(_OneLine):
     """What should have been equal is not, or a test failed. Exit code 1; the message has the first place."""
+
+
+#: Where notes go; the command line shows them on standard error.
+NOTES = logging.getLogger("zynq_lstm.notes")
+
+
+def note(message: str) -> None:
+    """Tell a person about something that is legal, and that they may not expect."""
+    NOTES.warning("%s", " ".join(message.split()))
 
 
 def require_package(name: str) -> Path:

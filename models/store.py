@@ -35,7 +35,8 @@ FORMAT_VERSION = "1"
 MAX_BYTES = 1 << 30  # of a file; the largest network has some 10 MB
 MAX_NAME = 200  # bytes of a file's name that its temporary file repeats; Linux allows 255
 FULL_BYTES = 1 << 20  # a disk with less left counts as full
-LOCK_FILE = ".zynq-lstm.lock"
+LOCK_FILE = ".zynq-lstm.lock"  # in a folder that a verb has filled
+FLOW_LOCK = ".lock"  # in a folder that a flow has filled
 
 _claimed: dict[Path, int] = {}  # folders of this process, and the open files that hold their locks
 
@@ -124,9 +125,14 @@ def write_text(path: Path | str, text: str) -> None:
         part.write_text(text, encoding="utf-8")
 
 
+def as_json(data: object) -> str:
+    """Figures or a record as text, for people to read, too."""
+    return json.dumps(data, indent=1, ensure_ascii=False) + "\n"
+
+
 def write_json(path: Path | str, data: object) -> None:
-    """Write figures or a record atomically, for people to read, too."""
-    write_text(path, json.dumps(data, indent=1, ensure_ascii=False) + "\n")
+    """Write figures or a record atomically."""
+    write_text(path, as_json(data))
 
 
 def read_record(path: Path, kind: str, name: str) -> dict[str, Any]:
@@ -167,6 +173,18 @@ def save_tensors(path: Path | str, tensors: Tensors, metadata: Mapping[str, Any]
     with atomic_path(path) as part:
         part.write_bytes(_ordered(safetensors_save(arrays, header)))
     return sha256
+
+
+def header(path: Path) -> dict[str, Any]:
+    """The metadata of a file that :func:`save_tensors` wrote, without its arrays; empty of any other file."""
+    try:
+        with path.open("rb") as file:
+            size = int.from_bytes(file.read(8), "little")
+            text = file.read(size) if size <= path.stat().st_size else b""
+        metadata = json.loads(json.loads(text)["__metadata__"]["metadata"])
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return {}
+    return metadata if isinstance(metadata, dict) else {}
 
 
 def load_tensors(path: Path | str) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:

@@ -30,7 +30,7 @@ from models import float_lstm
 from models.errors import UserError
 from models.float_lstm import tf
 from models.store import load_tensors, save_tensors
-from models.training_options import TrainingOptions
+from models.training_options import TrainingOptions, require_length
 
 CHECKPOINT_KIND = "training checkpoint"
 #: A batch's streams are worked on in this many groups, a thread each. It's a number of its own and not the
@@ -59,13 +59,7 @@ class Plan:
     seed: int
 
     def __post_init__(self) -> None:
-        needed = self.batch * (self.steps + 1)
-        if self.length < needed:
-            raise UserError(
-                f"the training text has {self.length} characters, shorter than one batch of "
-                f"sequences: {self.batch} x ({self.steps} + 1) = {needed}; "
-                "use a longer text, or a smaller --batch or --steps"
-            )
+        require_length(self.length, self.batch, self.steps)
 
     @property
     def steps_per_epoch(self) -> int:

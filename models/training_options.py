@@ -26,6 +26,21 @@ LIMITS: Mapping[str, tuple[float, float]] = MappingProxyType(
 )
 
 
+def require_length(length: int, batch: int, steps: int) -> None:
+    """Refuse a training text that is shorter than one batch of sequences.
+
+    Raises:
+        UserError: naming the length that is needed.
+    """
+    needed = batch * (steps + 1)
+    if length < needed:
+        raise UserError(
+            f"the training text has {length} characters, shorter than one batch of "
+            f"sequences: {batch} x ({steps} + 1) = {needed}; "
+            "use a longer text, or a smaller --batch or --steps"
+        )
+
+
 @dataclass(frozen=True)
 class TrainingOptions:
     """How to train; every field is part of what makes a run reproducible."""

@@ -11,13 +11,13 @@ from typing import Any
 
 import click
 
-from models.errors import UserError
+from scripts.files import Verb
 from scripts.options import checkpoint_option, json_option, output_option
 
 ENGINES = ("reference", "streams", "keras", "hls", "rtl")
 
 
-@click.command(name="benchmark")
+@click.command(cls=Verb, name="benchmark")
 @click.option(
     "--engine",
     "engines",
@@ -27,9 +27,15 @@ ENGINES = ("reference", "streams", "keras", "hls", "rtl")
 )
 @checkpoint_option
 @click.option(
-    "--characters", default=20_000, show_default=True, help="For the fast ones; a tenth for HLS and RTL."
+    "--characters",
+    type=click.IntRange(1000),
+    default=20_000,
+    show_default=True,
+    help="For the fast ones; a tenth for HLS and RTL.",
 )
-@click.option("--repeat", default=3, show_default=True, help="Runs; the median is printed.")
+@click.option(
+    "--repeat", type=click.IntRange(1), default=3, show_default=True, help="Runs; the median is printed."
+)
 @output_option("build/benchmark")
 @json_option()
 def command(
@@ -46,8 +52,6 @@ def command(
     signal, without the start of Python. It runs on one core: the figure by processor time says what that core
     does if the machine has nothing else to do.
     """
-    if characters < 1000 or repeat < 1:
-        raise UserError("--characters must be at least 1000 and --repeat at least 1")
     from rich.console import Console
     from rich.table import Table
 

@@ -10,6 +10,7 @@ import click
 from models.checkpoint import load_float, preset_spec
 from models.spec import DEFAULT_PRESET, PRESETS
 from models.store import write_json
+from scripts.files import NETWORK, Verb, Writes
 from scripts.options import (
     corpus_options,
     float_option,
@@ -19,12 +20,12 @@ from scripts.options import (
 )
 
 
-@click.command(name="calibrate")
+@click.command(cls=Verb, name="calibrate")
 @float_option
 @click.option("--preset", type=click.Choice(tuple(PRESETS)), default=DEFAULT_PRESET, show_default=True)
 @corpus_options
 @window_option
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="Write the quantized network there.")
+@click.option("-o", "--output", type=Writes(NETWORK), help="Write the quantized network there.")
 @json_option("Write the figures there.")
 def command(
     checkpoint: Path | None,

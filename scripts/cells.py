@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from models.corpus import load_corpus
-from models.errors import UserError
 from models.evaluate import METRIC
+from models.spec import MAX_LAYERS, MAX_UNITS
 from models.store import write_json
-from scripts.options import corpus_options, json_option
-from scripts.pictures import picture_option
+from scripts.files import PICTURE, Reads, Verb, Writes
+from scripts.options import corpus_options, json_option, limits, reading_options
 from scripts.records import load_record
 
 if TYPE_CHECKING:
@@ -30,24 +30,39 @@ NAMES = {
 SHOWN_DISTANCES = (1, 10, 30, 100)
 
 
-@click.command(name="cells")
+@click.command(cls=Verb, name="cells")
 @click.option("--measure", is_flag=True, help="Train anew instead of reading a record.")
 @click.option("--cell", "chosen", type=click.Choice(tuple(NAMES)), multiple=True, help="All if none.")
 @corpus_options
-@click.option("--epochs", default=0.5, show_default=True)
-@click.option("--learning-rate", default=5e-3, show_default=True, help="Highest, for every cell.")
-@click.option("--layers", default=2, show_default=True)
-@click.option("--units", default=128, show_default=True, help="Of the LSTM whose parameters all get.")
-@click.option("--batch", default=64, show_default=True)
+@reading_options
+@click.option("--epochs", type=limits("epochs"), default=0.5, show_default=True)
+@click.option(
+    "--learning-rate",
+    type=limits("learning_rate"),
+    default=5e-3,
+    show_default=True,
+    help="Highest, for every cell.",
+)
+@click.option("--layers", type=click.IntRange(1, MAX_LAYERS), default=2, show_default=True)
+@click.option(
+    "--units",
+    type=click.IntRange(1, MAX_UNITS),
+    default=128,
+    show_default=True,
+    help="Of the LSTM whose parameters all get.",
+)
+@click.option("--batch", type=limits("batch"), default=64, show_default=True)
 @click.option("--seed", type=click.IntRange(0), default=1, show_default=True)
-@click.option("--record", type=click.Path(path_type=Path), help="To print; the shipped one if not given.")
-@json_option("Write the record there.")
-@picture_option("--plot", text="Draw the gradients there")
+@click.option("--record", type=Reads(), help="To print; the shipped one if not given.")
+@json_option("Write the record there.", record="cells")
+@click.option("--plot", type=Writes(PICTURE), help="Draw the gradients there: SVG, PDF or PNG.")
 def command(
     measure: bool,
     chosen: tuple[str, ...],
     corpus: str,
     corpus_file: Path | None,
+    as_is: bool,
+    fold_rare: int | None,
     record: Path | None,
     json_path: Path | None,
     plot: Path | None,
@@ -62,9 +77,8 @@ def command(
 
     console = Console()
     if measure:
-        found = _measure(
-            console, chosen or tuple(NAMES), load_corpus(corpus, corpus_file), options, json_path
-        )
+        text = load_corpus(corpus, corpus_file, as_is=as_is, fold_rare=fold_rare)
+        found = _measure(console, chosen or tuple(NAMES), text, options, json_path)
     else:
         found = load_record("cells", record)
     _print(console, found)
@@ -75,8 +89,6 @@ def command(
 def _measure(
     console: Any, chosen: tuple[str, ...], corpus: Any, options: dict[str, Any], json_path: Path | None
 ) -> dict[str, Any]:
-    if not 1 <= options["units"] <= 512 or not 1 <= options["layers"] <= 4:
-        raise UserError("--units must be from 1 to 512, --layers from 1 to 4")
     from models import cells, comparison, training
     from models.training_options import TrainingOptions
 
@@ -86,7 +98,7 @@ def _measure(
     budget = cells.parameters("lstm", layers, options["units"], vocabulary)
     found: dict[str, Any] = {
         "kind": "cells",
-        "corpus": {"name": corpus.name, "sha256": corpus.sha256},
+        "corpus": corpus.record,
         "options": dataclasses.asdict(how),
         "layers": layers,
         "metric": METRIC,

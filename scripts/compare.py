@@ -11,6 +11,7 @@ import click
 
 from models.errors import CheckError, UserError
 from scripts.engines import ENGINES, SIMULATORS
+from scripts.files import Reads, Verb
 from scripts.options import checkpoint_option, json_option, output_option, text_codes, text_options
 
 if TYPE_CHECKING:
@@ -21,14 +22,14 @@ if TYPE_CHECKING:
 BEHIND = 1  # characters in the waveform behind the one that differs, whose last gates overlap with it
 
 
-@click.command(name="compare")
+@click.command(cls=Verb, name="compare")
 @click.argument("engine_a", metavar="A", type=click.Choice(ENGINES))
 @click.argument("engine_b", metavar="B", type=click.Choice(ENGINES))
 @checkpoint_option
 @text_options
 @click.option(
     "--rtl-project",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=Reads(folder=True),
     help="Simulate this project of 'convert --backend OpenRTL', which you may have changed.",
 )
 @click.option("--waves/--no-waves", default=True, show_default=True, help="Of RTL that differs (FST).")
@@ -71,7 +72,7 @@ def command(
             require(SIMULATORS[engine])
     loaded = load_quantized(checkpoint)
     network = frozen(loaded, *engines)
-    codes = text_codes(network.vocabulary, text, text_file, characters)
+    codes = text_codes(loaded, text, text_file, characters)
     console = Console(soft_wrap=True, highlight=False, markup=False)
     found: dict[str, dict[str, Raw]] = {}
     for engine in engines:

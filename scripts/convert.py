@@ -13,23 +13,33 @@ from hls.reuse import require_reuse_factor
 from hls.synthesis import DEFAULT_PART, full_part
 from models.errors import UserError
 from scripts.engines import frozen
-from scripts.options import array_options, checkpoint_option, reuse_factor_option
+from scripts.files import Folder, Verb
+from scripts.options import (
+    array_options,
+    checkpoint_option,
+    clock_option,
+    known_part,
+    period,
+    reuse_factor_option,
+)
 
 BACKENDS = ("Vitis", "OpenRTL")
 
 
-@click.command(name="convert")
+@click.command(cls=Verb, name="convert")
 @checkpoint_option
 @click.option(
     "--backend", type=click.Choice(BACKENDS, case_sensitive=False), default="Vitis", show_default=True
 )
 @click.option(
-    "--output", type=click.Path(path_type=Path, file_okay=False), help="Folder; build/BACKEND if not given."
+    "--output",
+    type=Folder(lambda given: Path("build", given["backend"].lower())),
+    help="Folder; build/BACKEND if not given.",
 )
 @reuse_factor_option("Vitis: clock cycles of each matrix product.")
 @array_options
-@click.option("--part", help=f"FPGA; {full_part(DEFAULT_PART)} if not given.")
-@click.option("--clock-period", type=float, help=f"Vitis: in ns; {CLOCK_PERIOD} if not given.")
+@click.option("--part", callback=known_part, help=f"FPGA; {full_part(DEFAULT_PART)} if not given.")
+@clock_option(f"Vitis: in MHz; {1000 / CLOCK_PERIOD:g} if not given.")
 @click.option("--compile", "compiled", is_flag=True, help="Compile for simulation, too.")
 def command(
     checkpoint: Path | None,
@@ -40,19 +50,21 @@ def command(
     lanes: int | None,
     parity: bool,
     part: str | None,
-    clock_period: float | None,
+    clock: float | None,
     compiled: bool,
 ) -> None:
     """Write the project of a quantized network: HLS C++ (Vitis) or SystemVerilog (OpenRTL)."""
     from models.checkpoint import load_quantized
 
     given: dict[str, Any] = {"dsp": dsp, "lanes": lanes, "parity": parity or None, "part": part}
-    given |= {"reuse_factor": reuse_factor, "clock_period": clock_period}
+    given |= {"reuse_factor": reuse_factor, "clock": clock}
     options = {name: value for name, value in given.items() if value is not None}
-    for name in ("dsp", "lanes", "parity") if backend == "Vitis" else ("reuse_factor", "clock_period"):
+    for name in ("dsp", "lanes", "parity") if backend == "Vitis" else ("reuse_factor", "clock"):
         if name in options:
             other = BACKENDS[backend == "Vitis"]
             raise UserError(f"--{name.replace('_', '-')} is an option of --backend {other}, not of {backend}")
+    if "clock" in options:
+        options["clock_period"] = period(options.pop("clock"))
     loaded = load_quantized(checkpoint)
     spec = frozen(loaded, "keras", backend).spec
     if reuse_factor is not None:

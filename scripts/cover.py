@@ -7,17 +7,18 @@ from pathlib import Path
 
 import click
 
+from scripts.files import Verb
 from scripts.options import json_option, output_option
 
 LINE_GOAL, TOGGLE_GOAL = 98.0, 95.0  # percent
 
 
-@click.command(name="cover")
+@click.command(cls=Verb, name="cover")
 @click.option(
     "--seed", type=click.IntRange(0), default=1, show_default=True, help="Of the weights and the tests."
 )
 @output_option("build/cover", "Folder for builds, runs and the record.")
-@json_option("Record; OUTPUT/coverage.json if not given.")
+@json_option("Record; OUTPUT/coverage.json if not given.", record="coverage")
 def command(seed: int, output: Path, json_path: Path | None) -> None:
     """Run the bench on small designs, and count what it makes happen.
 

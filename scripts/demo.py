@@ -13,8 +13,9 @@ import click
 
 from models import interruption, processes
 from models.errors import CheckError, UserError
+from scripts.files import Reads, Verb
 from scripts.main import PROG
-from scripts.options import checkpoint_option, corpus_options, output_option, part_option
+from scripts.options import Option, checkpoint_option, corpus_options, output_option, part_option
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -28,14 +29,16 @@ GENERATED = 400  # characters of text that the RTL writes
 MINIMUM = 16  # characters; the state has then been through all of the schedule's overlaps
 
 
-@click.command(name="demo")
+@click.command(cls=Verb, name="demo")
 @click.option("--characters", default=2048, show_default=True, help="Held-out characters to compare on.")
 @output_option("build/demo", "Folder for projects, logs and summary.json.")
 @corpus_options
 @click.option(
-    "--float",
+    "--float-checkpoint",
     "float_file",
-    type=click.Path(path_type=Path),
+    cls=Option,
+    old={"--float": None},
+    type=Reads(),
     help="A float network; the shipped one if not given.",
 )
 @checkpoint_option
@@ -69,7 +72,7 @@ def command(
     part = part_name(part)
     floating = load_float(float_file)
     quantized = load_quantized(checkpoint)
-    text = load_corpus(corpus, corpus_file).with_vocabulary(quantized.vocabulary)
+    text = load_corpus(corpus, corpus_file, vocabulary=quantized.vocabulary, rest=quantized.rest)
     held_out = text.split().part("validation")
     if len(held_out) <= characters:
         raise UserError(f"--characters is {characters}; the validation split has {len(held_out)} characters")
@@ -148,12 +151,7 @@ class Demo:
             resources = self._step(SYNTHESIS, synthesized.result) if part else None
 
         summary = {
-            "corpus": {
-                "name": text.name,
-                "characters": len(text.codes),
-                "vocabulary": len(text.vocabulary),
-                "sha256": text.sha256,
-            },
+            "corpus": text.record,
             "bits_per_character": bits,
             "exactness": exactness,
             "rtl": rtl_figures(network, rtl.design.array.lanes, scored, written),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hls.convert import CLOCK_PERIOD
+from scripts.files import Verb
 from scripts.options import array_options, json_option, part_option, shape_given, shape_options
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 TABLE_LANES = (1, 2, 4, 8, 16, 32, 64, 144, 208, 264)
 
 
-@click.command(name="estimate")
+@click.command(cls=Verb, name="estimate")
 @shape_options
 @array_options
 @part_option()

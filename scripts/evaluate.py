@@ -13,31 +13,31 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.checkpoint import Checkpoint, shipped
-from models.corpus import CORPORA, HELD_OUT, PARTS, Corpus, encode, load_corpus, read_text
-from models.errors import UserError
+from models.corpus import CORPORA, HELD_OUT, PARTS, load_corpus
 from models.evaluate import METRIC, evaluate_keras, evaluate_reference, require_text
 from models.store import write_json
 from scripts.engines import frozen
-from scripts.options import json_option
+from scripts.files import Reads, Verb
+from scripts.options import file_codes, json_option, text_file_option
 
 
-@click.command(name="evaluate")
+@click.command(cls=Verb, name="evaluate")
 @click.option(
     "--checkpoint",
     "checkpoints",
-    type=click.Path(path_type=Path),
+    type=Reads(),
     multiple=True,
     help="Float or quantized network, may be given more than once; the shipped ones if not given.",
 )
 @click.option("--corpus", type=click.Choice(CORPORA), default=CORPORA[0], show_default=True)
-@click.option("--corpus-file", type=click.Path(path_type=Path), help="All of a UTF-8 text of yours instead.")
+@text_file_option
 @click.option(
     "--split",
     type=click.Choice(PARTS),
     default=HELD_OUT[0],
     show_default=True,
 )
-@click.option("--characters", type=int, help="Only the first so many.")
+@click.option("--characters", type=click.IntRange(2), help="Only the first so many.")
 @json_option("Write the rows there.")
 def command(
     checkpoints: tuple[Path, ...],
@@ -60,15 +60,13 @@ def command(
     loaded = [Checkpoint.load(path) for path in checkpoints] or [
         Checkpoint.load(shipped(name)) for name in ("float", "w8a8")
     ]
-    if characters is not None and characters < 2:
-        raise UserError(f"--characters is {characters}; it must be at least 2")
-    text = load_corpus(corpus) if corpus_file is None else None
-    where = f"{split} split of {corpus}" if text else str(corpus_file)
+    where = str(corpus_file) if corpus_file else f"{split} split of {corpus}"
+    texts = [_codes(checkpoint, corpus, corpus_file, split, characters) for checkpoint in loaded]
+    for codes in texts:
+        require_text(codes, where)
     console = Console()
     rows: list[dict[str, Any]] = []
-    for checkpoint in loaded:
-        codes = _codes(checkpoint, text, corpus_file, split, characters)
-        require_text(codes, where)
+    for checkpoint, codes in zip(loaded, texts, strict=True):
         for engine, run in _engines(checkpoint):
             with console.status(f"{engine}: {len(codes):,} characters"):
                 started = time.monotonic()
@@ -100,16 +98,16 @@ def command(
 
 def _codes(
     checkpoint: Checkpoint,
-    corpus: Corpus | None,
+    corpus: str,
     corpus_file: Path | None,
     split: str,
     characters: int | None,
 ) -> NDArray[np.uint8]:
     """The text to evaluate on, in the network's own vocabulary."""
-    if corpus is None:
-        assert corpus_file is not None
-        return encode(read_text(corpus_file)[:characters], checkpoint.vocabulary, str(corpus_file))
-    return corpus.with_vocabulary(checkpoint.vocabulary).split().part(split)[:characters]
+    if corpus_file is not None:
+        return file_codes(checkpoint, corpus_file)[:characters]
+    text = load_corpus(corpus, vocabulary=checkpoint.vocabulary, rest=checkpoint.rest)
+    return text.split().part(split)[:characters]
 
 
 def _engines(checkpoint: Checkpoint) -> Iterator[tuple[str, Callable[[Any], float]]]:

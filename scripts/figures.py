@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from scripts.files import Reads, Verb
 from scripts.options import json_option, output_option, part_option
 
 if TYPE_CHECKING:
@@ -26,11 +27,20 @@ def command() -> None:
     """Measure the figures of the documentation; one group of them a subcommand."""
 
 
+command.command_class = Verb
+
+
 @command.command(name="engine", short_help="The RTL engine: cycles, resources, LUT levels.")
 @click.option(
     "--preset", "presets", type=click.Choice(ENGINE_PRESETS), multiple=True, help="Both if not given."
 )
-@click.option("--characters", default=2000, show_default=True, help="To simulate; as many are generated / 4.")
+@click.option(
+    "--characters",
+    type=click.IntRange(8),
+    default=2000,
+    show_default=True,
+    help="To simulate; as many are generated / 4.",
+)
 @part_option()
 @click.option("--synthesis/--no-synthesis", default=True, show_default=True, help="Yosys: minutes a preset.")
 @output_option("build/figures", "Folder for projects, netlists and logs.")
@@ -130,7 +140,7 @@ def training(measure: bool, rounds: int, updates: int, json_path: Path | None) -
 _records_option = click.option(
     "--records",
     "folder",
-    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    type=Reads(folder=True),
     help="Folder of the records, as make nightly leaves them; the shipped ones if not given.",
 )
 

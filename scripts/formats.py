@@ -11,11 +11,11 @@ from typing import Any
 import click
 
 from models.checkpoint import Checkpoint, load_float, preset_spec
-from models.errors import UserError
 from models.evaluate import estimate_reference
 from models.freeze import freeze
 from models.spec import DEFAULT_PRESET, PRESETS, NetworkSpec, fit_weight_formats, with_formats
 from models.store import write_json
+from scripts.files import Verb
 from scripts.options import corpus_options, float_option, held_out, json_option
 from sim.fixed import FixedFormat
 
@@ -49,7 +49,7 @@ VARIATIONS: dict[str, tuple[str, ...]] = {
 }
 
 
-@click.command(name="formats")
+@click.command(cls=Verb, name="formats")
 @float_option
 @click.option(
     "--preset",
@@ -59,8 +59,15 @@ VARIATIONS: dict[str, tuple[str, ...]] = {
     help="What each row changes one thing in.",
 )
 @corpus_options
-@click.option("--characters", default=64000, show_default=True, help="Of the validation split.")
-@click.option("--only", multiple=True, help="Only these signals; may be given more than once.")
+@click.option(
+    "--characters", type=click.IntRange(2), default=64000, show_default=True, help="Of the validation split."
+)
+@click.option(
+    "--only",
+    type=click.Choice(tuple(VARIATIONS)),
+    multiple=True,
+    help="Only these signals; may be given more than once.",
+)
 @json_option("Write the rows there.")
 def command(
     checkpoint: Path | None,
@@ -80,17 +87,13 @@ def command(
     from rich.progress import track
     from rich.table import Table
 
-    from models.evaluate import estimate_keras
-    from models.float_lstm import float_model
     from scripts.tables import show
 
-    for name in only:
-        if name not in VARIATIONS:
-            raise UserError(f"unknown signal {name!r}; legal are {', '.join(VARIATIONS)}")
-    if characters < 2:
-        raise UserError(f"--characters is {characters}; it must be at least 2")
     source = load_float(checkpoint)
     codes = held_out(source, corpus, corpus_file)[:characters]
+
+    from models.evaluate import estimate_keras
+    from models.float_lstm import float_model
 
     console = Console()
     float_bits = estimate_keras(float_model(source), codes)

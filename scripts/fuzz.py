@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from models.errors import CheckError, require_package
+from scripts.files import Reads, Verb
 from scripts.options import json_option, output_option
 from sim.simulator import SIMULATORS, require
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from sim.random_networks import Case
 
 
-@click.command(name="fuzz")
+@click.command(cls=Verb, name="fuzz")
 @click.option("--networks", type=click.IntRange(1), default=20, show_default=True, help="How many to try.")
 @click.option(
     "--seed", type=click.IntRange(0), default=1, show_default=True, help="Equal seeds try equal networks."
@@ -38,11 +39,11 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--replay",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=Reads(folder=True),
     help="Run the case in this folder once more instead.",
 )
-@output_option("build/fuzz", "Folder to build in; a failing case is left in its subfolder failing.")
-@json_option("Write the record there.")
+@output_option("build/fuzz", "Folder to build in; a failing case is left in its subfolder failing.", True)
+@json_option("Write the record there.", record="random networks")
 def command(
     networks: int,
     seed: int,

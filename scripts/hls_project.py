@@ -9,16 +9,30 @@ from typing import Any
 import click
 
 from hls.convert import CLOCK_PERIOD
-from hls.vendor.projects import CHARACTERS, VITIS_SCRIPT, write_vitis
-from scripts.options import checkpoint_option, output_option, part_option, reuse_factor_option
+from hls.vendor.projects import CHARACTERS, MIN_CHARACTERS, VITIS_SCRIPT, write_vitis
+from scripts.files import Verb
+from scripts.options import (
+    checkpoint_option,
+    clock_option,
+    output_option,
+    part_option,
+    period,
+    reuse_factor_option,
+)
 
 
-@click.command(name="hls-project")
+@click.command(cls=Verb, name="hls-project")
 @checkpoint_option
 @part_option()
-@click.option("--clock-period", type=float, help=f"In ns; {CLOCK_PERIOD} if not given.")
+@clock_option(f"In MHz; {1000 / CLOCK_PERIOD:g} if not given.")
 @reuse_factor_option()
-@click.option("--characters", default=CHARACTERS, show_default=True, help="Random ones, for the test bench.")
+@click.option(
+    "--characters",
+    type=click.IntRange(MIN_CHARACTERS),
+    default=CHARACTERS,
+    show_default=True,
+    help="Random ones, for the test bench.",
+)
 @output_option("build/hls-project")
 def command(checkpoint: Path | None, part: str, output: Path, **options: Any) -> None:
     """Write all that Vitis HLS needs for C simulation, synthesis, RTL simulation and an IP.
@@ -29,6 +43,8 @@ def command(checkpoint: Path | None, part: str, output: Path, **options: Any) ->
     from models.checkpoint import load_quantized
 
     given = {name: value for name, value in options.items() if value is not None}
+    if "clock" in given:
+        given["clock_period"] = period(given.pop("clock"))
     write_vitis(load_quantized(checkpoint), part, output, given)
     click.echo(f"project  {output}")
     for program in PROGRAMS["vitis-hls"]:

@@ -13,22 +13,22 @@ from models.checkpoint import Checkpoint, load_float, preset_spec
 from models.corpus import HELD_OUT, load_corpus
 from models.spec import PRESETS
 from models.store import write_json
+from scripts.files import PICTURE, Reads, Verb, Writes
 from scripts.options import corpus_options, float_option, json_option, part_option
-from scripts.pictures import picture_option
 from scripts.records import load_record, training_figures, training_records
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 
-@click.command(name="ladder")
+@click.command(cls=Verb, name="ladder")
 @click.option("--measure", is_flag=True, help="Measure anew instead of reading a record: some minutes.")
 @float_option
 @corpus_options
 @click.option("--preset", "presets", type=click.Choice(tuple(PRESETS)), multiple=True, help="All if none.")
-@click.option("--record", type=click.Path(path_type=Path), help="To print; the shipped one if not given.")
-@json_option("Write the record there.")
-@picture_option("--plot")
+@click.option("--record", type=Reads(), help="To print; the shipped one if not given.")
+@json_option("Write the record there.", record="ladder")
+@click.option("--plot", type=Writes(PICTURE), help="Draw it there: SVG, PDF or PNG.")
 @part_option("For which the estimate is.")
 def command(
     measure: bool,
@@ -56,7 +56,7 @@ def command(
     console = Console()
     source = load_float(checkpoint)
     if measure:
-        text = load_corpus(corpus, corpus_file)
+        text = load_corpus(corpus, corpus_file, vocabulary=source.vocabulary, rest=source.rest)
         with console.status("measuring") as status:
             found = ladder.measure(source, text, presets or tuple(PRESETS), status.update)
     else:

@@ -17,20 +17,22 @@ from __future__ import annotations
 import difflib
 import importlib.util
 import io
+import logging
 import os
 import re
 import select
 import signal
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
 
 import scripts
 from models import interruption
-from models.errors import CheckError, UserError
+from models.errors import NOTES, CheckError, UserError
 
 PROG = "zynq-lstm"
 STDOUT = 1  # its descriptor
@@ -143,8 +145,40 @@ def _fail(message: str, code: int = 2) -> int:
     return code
 
 
+class _Notes(logging.Handler):
+    """Prints every note once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.said: set[str] = set()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        text = record.getMessage()
+        if text not in self.said:
+            self.said.add(text)
+            print(f"{PROG}: note: {text}", file=sys.stderr, flush=True)
+
+
+@contextmanager
+def _notes() -> Iterator[None]:
+    """Show notes of :func:`models.errors.note` meanwhile."""
+    handler, propagate = _Notes(), NOTES.propagate
+    NOTES.addHandler(handler)
+    NOTES.propagate = False
+    try:
+        yield
+    finally:
+        NOTES.removeHandler(handler)
+        NOTES.propagate = propagate
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one verb; returns the exit code (see the module's docstring)."""
+    with _notes():
+        return _main(argv)
+
+
+def _main(argv: Sequence[str] | None) -> int:
     args = list(sys.argv[1:] if argv is None else argv)
     show_traceback = "--traceback" in args[: _first_verb(args)]
     _accept_any_character()

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import click
 
-from scripts.options import json_option, output_option
+from scripts.files import Verb
+from scripts.options import Number, json_option, output_option
 
 
-@click.command(name="mutate")
+@click.command(cls=Verb, name="mutate")
 @click.option("--count", default=400, show_default=True, help="Mutants.")
 @click.option(
     "--seed",
@@ -25,10 +26,14 @@ from scripts.options import json_option, output_option
 )
 @click.option("--only", help="Try these mutants alone, by number, as 12,57; no record is written.")
 @click.option(
-    "--goal", default=0.97, show_default=True, help="Share that must be found, without equivalents."
+    "--goal",
+    type=Number(0, 1),
+    default=0.97,
+    show_default=True,
+    help="Share that must be found, without equivalents.",
 )
 @output_option("build/mutate", "Folder for the build and the record.")
-@json_option("Record; OUTPUT/mutants.json if not given.")
+@json_option("Record; OUTPUT/mutants.json if not given.", record="mutants")
 def command(
     count: int,
     seed: int,
@@ -51,6 +56,8 @@ def command(
     asked = set(only.split(",")) if only else set()
     if wrong_number := next((text for text in sorted(asked) if not text.isdecimal()), None):
         raise UserError(f"--only {only}: {wrong_number!r} is no number of a mutant; write them as 12,57")
+    if beyond := next((text for text in sorted(asked) if not 1 <= int(text) <= count), None):
+        raise UserError(f"--only {only}: there is no mutant {beyond}; --count makes those from 1 to {count}")
     design = small_design(seed)
     mutants, rtl = make(design, output, count, seed)
     click.echo(f"{len(mutants)} mutants built")

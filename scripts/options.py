@@ -3,17 +3,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from hls.synthesis import DEFAULT_PART
-from models.corpus import CORPORA, encode, load_corpus, read_text
+from hls.synthesis import DEFAULT_PART, part_name
+from hls.vendor.projects import PERIODS
+from models.corpus import CORPORA, MAX_KEPT, encode, load_corpus, read_text
 from models.corpus import windows as evenly
 from models.errors import UserError
 from models.spec import DEFAULT_PRESET, PRESETS, NetworkSpec, network_spec
+from models.training_options import LIMITS
+from scripts.files import Folder, Reads, Writes, figures
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -22,20 +25,63 @@ if TYPE_CHECKING:
 
 Command = TypeVar("Command", bound=Callable[..., object])
 
+#: The one name of each thing, in all verbs: a network is ``--checkpoint`` (a second, float one
+#: ``--float-checkpoint``), a text ``--text-file``, what is made ``--output``, a picture ``--plot``, figures
+#: ``--json``, a clock ``--clock`` in MHz. Old names go on working (:class:`Option`).
+
+
+class Option(click.Option):
+    """An option that had other names.
+
+    Args:
+        old: old names, which go on working with a note; each with None, or with the new unit and a function
+            from a value in the old unit to one in the new.
+    """
+
+    def __init__(
+        self, *args: Any, old: Mapping[str, tuple[str, Callable[[str], str]] | None], **options: Any
+    ) -> None:
+        super().__init__(*args, **options)
+        self.old = old
+
+
 #: What ``models.checkpoint.load_quantized`` and ``load_float`` read.
 checkpoint_option = click.option(
     "--checkpoint",
-    type=click.Path(path_type=Path),
+    type=Reads(),
     help=f"Quantized network; the shipped {DEFAULT_PRESET} if not given.",
 )
 float_option = click.option(
-    "--checkpoint", type=click.Path(path_type=Path), help="A float network; the shipped one if not given."
+    "--checkpoint", type=Reads(), help="A float network; the shipped one if not given."
 )
+
+
+class Number(click.FloatRange):
+    """A number in a range, which NaN is not."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        number = super().convert(value, param, ctx)
+        if number != number:
+            self.fail(f"{value} is not in the range {self._describe_range()}.", param, ctx)
+        return number
+
+
+def limits(name: str) -> click.ParamType[Any]:
+    """The type of an option of training: a number within :data:`models.training_options.LIMITS`."""
+    low, high = LIMITS[name]
+    return click.IntRange(int(low), int(high)) if isinstance(low, int) else Number(low, high)
+
+
+def known_part(_ctx: click.Context, _param: click.Parameter, value: str | None) -> str | None:
+    """The value of an option for a device, if that is known; else a UserError."""
+    if value is not None:
+        part_name(value)
+    return value
 
 
 def part_option(text: str = "Device; package and speed may follow.") -> Callable[[Command], Command]:
     """``--part``: a device, which ``hls.synthesis.part_name`` reads."""
-    return click.option("--part", default=DEFAULT_PART, show_default=True, help=text)
+    return click.option("--part", default=DEFAULT_PART, show_default=True, callback=known_part, help=text)
 
 
 def array_options(command: Command) -> Command:
@@ -62,15 +108,22 @@ SHAPE: dict[str, Any] = {"layers": 2, "units": 128, "vocabulary": 78, "preset": 
 
 
 def shape_options(command: Command) -> Command:
-    """``--layers``, ``--units``, ``--vocabulary`` and ``--preset``, or ``--network``: :func:`shape_given`."""
+    """``--layers``, ``--units``, ``--vocabulary``, ``--preset``, or ``--checkpoint``: :func:`shape_given`."""
     for option in (
         click.option(
-            "--network", type=click.Path(path_type=Path), help="A frozen network or a checkpoint instead."
+            "--checkpoint",
+            "network",
+            cls=Option,
+            old={"--network": None},
+            type=Reads(),
+            help="A frozen network or a checkpoint instead.",
         ),
-        click.option("--preset", type=click.Choice(tuple(PRESETS)), show_default=SHAPE["preset"]),
-        click.option("--vocabulary", type=int, show_default=str(SHAPE["vocabulary"]), help="Characters."),
-        click.option("--units", type=int, show_default=str(SHAPE["units"]), help="Of every layer."),
-        click.option("--layers", type=int, show_default=str(SHAPE["layers"])),
+        click.option("--preset", type=click.Choice(tuple(PRESETS)), help=f"{SHAPE['preset']} if not given."),
+        click.option(
+            "--vocabulary", type=int, help=f"Number of characters; {SHAPE['vocabulary']} if not given."
+        ),
+        click.option("--units", type=int, help=f"Of every layer; {SHAPE['units']} if not given."),
+        click.option("--layers", type=int, help=f"LSTM layers; {SHAPE['layers']} if not given."),
     ):
         command = option(command)
     return command
@@ -86,7 +139,7 @@ def shape_given(network: Path | None, **shape: Any) -> NetworkSpec:
     if network is None:
         return network_spec(**(SHAPE | given))
     for name in given:
-        raise UserError(f"--{name} has no effect with --network, which has its own")
+        raise UserError(f"--{name} has no effect with --checkpoint, which has its own")
     return _spec_of(network)
 
 
@@ -108,16 +161,24 @@ def _spec_of(path: Path) -> NetworkSpec:
 def text_options(command: Command) -> Command:
     """``--text``, ``--text-file`` and ``--characters``, which :func:`text_codes` reads."""
     for option in (
-        click.option("--characters", default=256, show_default=True, help="Of the validation split."),
-        click.option("--text-file", type=click.Path(path_type=Path), help="UTF-8 file of what to run."),
+        click.option(
+            "--characters",
+            type=click.IntRange(1),
+            default=256,
+            show_default=True,
+            help="Of the validation split.",
+        ),
+        click.option("--text-file", type=Reads(), help="UTF-8 file of what to run."),
         click.option("--text", help="What to run; the start of the validation split if not given."),
     ):
         command = option(command)
     return command
 
 
-def text_codes(vocabulary: str, text: str | None, text_file: Path | None, characters: int) -> NDArray[Any]:
-    """Codes (characters,) of what is to be run, at least one.
+def text_codes(
+    network: Checkpoint, text: str | None, text_file: Path | None, characters: int
+) -> NDArray[Any]:
+    """Codes (characters,) of what a network is to run, at least one.
 
     Raises:
         UserError: for two texts or an empty one, a character that is not in the vocabulary, or more
@@ -126,21 +187,77 @@ def text_codes(vocabulary: str, text: str | None, text_file: Path | None, charac
     if text is not None and text_file is not None:
         raise UserError("give --text or --text-file, not both")
     if text is None and text_file is None:
-        held_out = load_corpus().with_vocabulary(vocabulary).split().part("validation")
-        if not 1 <= characters <= len(held_out):
-            raise UserError(f"--characters is {characters}; the validation split has {len(held_out)}")
-        return held_out[:characters]
-    source = str(text_file) if text_file else "--text"
-    codes = encode(text if text is not None else read_text(Path(source)), vocabulary, source)
+        codes = held_out(network, CORPORA[0], None)
+        if not 1 <= characters <= len(codes):
+            raise UserError(f"--characters is {characters}; the validation split has {len(codes)}")
+        return codes[:characters]
+    if text_file is not None:
+        return file_codes(network, text_file)
+    codes = encode(text or "", network.vocabulary, "--text", network.rest)
     if not len(codes):
         raise UserError("there is no character to run")
     return codes
 
 
-def corpus_options(command: Command) -> Command:
-    """``--corpus`` and ``--corpus-file``, which ``load_corpus`` or :func:`held_out` reads."""
+def file_codes(network: Checkpoint, path: Path) -> NDArray[Any]:
+    """Codes (characters,) of a whole text file, as a network reads it."""
+    return encode(read_text(path, network.vocabulary), network.vocabulary, str(path), network.rest)
+
+
+def reading_options(command: Command) -> Command:
+    """``--as-is`` and ``--fold-rare``, which ``load_corpus`` takes: how a text gives a vocabulary."""
     for option in (
-        click.option("--corpus-file", type=click.Path(path_type=Path), help="Any UTF-8 text instead."),
+        click.option(
+            "--fold-rare",
+            type=click.IntRange(1, MAX_KEPT),
+            metavar="N",
+            help="Keep the N most frequent characters, and read all others as one symbol.",
+        ),
+        click.option("--as-is", is_flag=True, help="Keep a file's carriage returns and byte order mark."),
+    ):
+        command = option(command)
+    return command
+
+
+#: Any text of the user's instead of a corpus.
+text_file_option = click.option(
+    "--text-file",
+    "corpus_file",
+    cls=Option,
+    old={"--corpus-file": None},
+    type=Reads(),
+    help="Any UTF-8 text instead.",
+)
+
+
+def clock_option(text: str) -> Callable[[Command], Command]:
+    """``--clock`` in MHz, of which :func:`period` is the cycle."""
+    shortest, longest = PERIODS
+    return click.option(
+        "--clock",
+        cls=Option,
+        old={"--clock-period": ("MHz", _megahertz)},
+        type=Number(1000 / longest, 1000 / shortest),
+        help=text,
+    )
+
+
+def _megahertz(nanoseconds: str) -> str:
+    try:
+        return f"{1000 / float(nanoseconds):.9g}"
+    except (ValueError, ZeroDivisionError):
+        return nanoseconds  # what is wrong with it is said of the new name
+
+
+def period(clock: float) -> float:
+    """Nanoseconds of a cycle of a clock in MHz."""
+    return round(1000 / clock, 6)
+
+
+def corpus_options(command: Command) -> Command:
+    """``--corpus`` and ``--text-file``, which ``load_corpus`` or :func:`held_out` reads."""
+    for option in (
+        text_file_option,
         click.option("--corpus", type=click.Choice(CORPORA), default=CORPORA[0], show_default=True),
     ):
         command = option(command)
@@ -150,8 +267,8 @@ def corpus_options(command: Command) -> Command:
 def held_out(network: Checkpoint, corpus: str, corpus_file: Path | None) -> NDArray[Any]:
     """Codes (characters,) in the network's vocabulary: a corpus' validation split, or all of a file."""
     if corpus_file:
-        return encode(read_text(corpus_file), network.vocabulary, str(corpus_file))
-    return load_corpus(corpus).with_vocabulary(network.vocabulary).split().validation
+        return file_codes(network, corpus_file)
+    return load_corpus(corpus, vocabulary=network.vocabulary, rest=network.rest).split().validation
 
 
 CHARACTERS = 64000  # of windows_of, unless told otherwise
@@ -159,6 +276,7 @@ WINDOW = 500  # characters of each stream of windows_of, and one to predict
 
 window_option = click.option(
     "--characters",
+    type=click.IntRange(2 * (WINDOW + 1)),
     default=CHARACTERS,
     show_default=True,
     help="Of the file or the validation split, spread evenly.",
@@ -210,9 +328,11 @@ def set_option(command: Command) -> Command:
     )(command)
 
 
-def json_option(text: str = "Write the figures there, too.") -> Callable[[Command], Command]:
-    """``--json PATH``, which ``write_json`` is for."""
-    return click.option("--json", "json_path", type=click.Path(path_type=Path), help=text)
+def json_option(
+    text: str = "Write the figures there, too.", record: str | None = None
+) -> Callable[[Command], Command]:
+    """``--json PATH``, which ``write_json`` is for; ``record`` is the kind of record, if it is one."""
+    return click.option("--json", "json_path", type=Writes(figures(record)), help=text)
 
 
 def reuse_factor_option(text: str = "Clock cycles of each matrix product.") -> Callable[[Command], Command]:
@@ -220,11 +340,13 @@ def reuse_factor_option(text: str = "Clock cycles of each matrix product.") -> C
     return click.option("--reuse-factor", type=click.IntRange(1), help=text)
 
 
-def output_option(default: str, text: str | None = None) -> Callable[[Command], Command]:
-    """``--output FOLDER`` for what is built."""
+def output_option(
+    default: str, text: str | None = None, holds_inputs: bool = False
+) -> Callable[[Command], Command]:
+    """``--output FOLDER`` for what is built; ``holds_inputs`` as for :class:`scripts.files.Folder`."""
     return click.option(
         "--output",
-        type=click.Path(path_type=Path, file_okay=False),
+        type=Folder(holds_inputs=holds_inputs),
         default=Path(default),
         show_default=True,
         help=text,

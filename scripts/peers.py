@@ -13,14 +13,15 @@ import click
 
 from models import interruption, processes
 from models.errors import CheckError, UserError, require_package
+from scripts.files import Reads, Verb
 from scripts.options import json_option
 
 TESTS = Path("test") / "pytest"  # in a checkout of hls4ml
 RECURRENT = ("test_rnn*.py", "test_recurrent*.py")
 
 
-@click.command(name="peers")
-@click.argument("checkout", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.command(cls=Verb, name="peers")
+@click.argument("checkout", type=Reads(folder=True))
 @click.option(
     "--tests",
     "patterns",

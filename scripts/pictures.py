@@ -3,38 +3,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-import click
-
-from models.errors import UserError
-
-Command = TypeVar("Command", bound=Callable[..., object])
-
-#: Of files that pictures are written to.
-ENDINGS = (".svg", ".png", ".pdf")
 COLORS = ("#4e79a7", "#f28e2b", "#59a14f", "#e15759", "#b07aa1")
-
-
-def picture_option(*names: str, text: str = "Draw it there") -> Callable[[Command], Command]:
-    """An option for the file of a picture, whose ending is checked before any work."""
-
-    def checked(_: click.Context, parameter: click.Parameter, path: Path | None) -> Path | None:
-        if path is not None and path.suffix.lower() not in ENDINGS:
-            raise UserError(
-                f"{parameter.opts[0]} {path}: pictures end in {', '.join(ENDINGS[:-1])} or {ENDINGS[-1]}"
-            )
-        return path
-
-    return click.option(
-        *names,
-        type=click.Path(path_type=Path, dir_okay=False),
-        callback=checked,
-        help=f"{text} ({', '.join(ENDINGS)}).",
-    )
 
 
 @contextmanager

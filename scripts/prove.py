@@ -7,10 +7,11 @@ from pathlib import Path
 
 import click
 
+from scripts.files import Verb
 from scripts.options import output_option
 
 
-@click.command(name="prove")
+@click.command(cls=Verb, name="prove")
 @click.argument("names", nargs=-1, metavar="[NAME]...")
 @output_option("build/prove", "Folder for models, logs and counterexamples.")
 def command(names: tuple[str, ...], output: Path) -> None:
@@ -21,12 +22,20 @@ def command(names: tuple[str, ...], output: Path) -> None:
     docs/verification.md says what each one proves and assumes.
     """
     from models.errors import CheckError, UserError
-    from sim.formal import proofs, prove
+    from sim.formal import PROOFS, ROUNDING, proofs, prove
 
-    known = proofs()
-    unknown = [name for name in names if not any(p.name.startswith(name) for p in known)]
-    if unknown:
-        raise UserError(f"no proof {unknown[0]!r}; there are {', '.join(p.name for p in known)}")
+    # Which proofs of rounding there are is known after some synthesis only; how they begin, at once.
+    begins = [proof.name for proof in PROOFS]
+    for name in names:
+        if not any(one.startswith(name) for one in [*begins, ROUNDING]) and not name.startswith(
+            f"{ROUNDING}_"
+        ):
+            raise UserError(f"no proof {name!r}; there are {', '.join(begins)} and {ROUNDING}_1 and so on")
+    with_rounding = not names or any(name.startswith(ROUNDING) or ROUNDING.startswith(name) for name in names)
+    known = proofs() if with_rounding else PROOFS
+    for name in names:
+        if not any(proof.name.startswith(name) for proof in known):
+            raise UserError(f"no proof {name!r}; the last of {ROUNDING} is {known[-1].name}")
     chosen = [p for p in known if not names or p.name.startswith(names)]
     broken = []
     click.echo(f"{'proof':26} {'method':12}{'depth':>6}{'seconds':>9}  result")

@@ -11,13 +11,12 @@ import numpy as np
 from models.checkpoint import Checkpoint, preset_spec, shipped
 from models.spec import DEFAULT_PRESET, PRESETS
 from models.store import write_json
+from scripts.files import Reads, Verb
 from scripts.options import corpus_options, json_option, window_option, windows_of
 
 
-@click.command(name="ranges")
-@click.option(
-    "--checkpoint", type=click.Path(path_type=Path), help="Float or quantized; the shipped one if not given."
-)
+@click.command(cls=Verb, name="ranges")
+@click.option("--checkpoint", type=Reads(), help="Float or quantized; the shipped one if not given.")
 @click.option(
     "--preset",
     type=click.Choice(tuple(PRESETS)),

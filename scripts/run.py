@@ -37,13 +37,14 @@ def command(
     from models.errors import UserError
     from scripts.flow import last_run
     from scripts.flow.checks import check
-    from scripts.flow.load import load
+    from scripts.flow.load import load, require_own_folder
     from scripts.flow.runner import Pipeline
     from scripts.flow.show import plan
     from scripts.flow.stages import STAGES
     from scripts.tables import show
 
     pipeline = Pipeline(load(config, changes), STAGES)
+    require_own_folder(pipeline.flow)
     forced = {pipeline.named(name).name for name in force}
     last = pipeline.named(until) if until else pipeline.stages[-1]
     stages = pipeline.stages[: pipeline.stages.index(last) + 1]

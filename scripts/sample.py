@@ -10,18 +10,27 @@ from typing import Any
 import click
 
 from models.checkpoint import Checkpoint, shipped
-from models.corpus import encode
+from models.corpus import encode, note_rest
 from models.errors import UserError
 from scripts.engines import frozen
+from scripts.files import Folder, Reads, Verb
+from scripts.options import Number, Option
+from sim.generate import check_lengths
 from sim.sampling import TEMPERATURE, temperature_to_raw
 
 ENGINES = ("float", "quantized", "reference", "hls", "rtl")
+BUILT = ("hls", "rtl")
 
 
-@click.command(name="sample")
+def build_folder(engine: str | None) -> Path | None:
+    """The folder that an engine is built in, unless another is given."""
+    return Path("build", f"sample-{engine}") if engine in BUILT else None
+
+
+@click.command(cls=Verb, name="sample")
 @click.option(
     "--checkpoint",
-    type=click.Path(path_type=Path),
+    type=Reads(),
     help="Float or quantized network; the shipped w8a8 if not given, with --engine float the shipped float.",
 )
 @click.option(
@@ -33,23 +42,29 @@ ENGINES = ("float", "quantized", "reference", "hls", "rtl")
 @click.option(
     "--prime",
     default="HAMLET.\n",
-    show_default="HAMLET. and a line end",
-    help="Text to start from; for a line end in it, bash has $'A\\nB'.",
+    help="Text to start from; HAMLET. and a line end if not given. For a line end in it, bash has $'A\\nB'.",
 )
 @click.option(
-    "--length", "--characters", default=400, show_default=True, help="How many characters to write."
+    "--length",
+    cls=Option,
+    old={"--characters": None},
+    type=int,
+    default=400,
+    show_default=True,
+    help="How many characters to write.",
 )
 @click.option(
     "--temperature",
+    type=Number(0),
     default=0.7,
     show_default=True,
     help="0: always the likeliest; 1: the network's own distribution. "
     f"Below {1 << TEMPERATURE.integer}, in steps of 1/{1 << TEMPERATURE.frac}, but for float.",
 )
-@click.option("--seed", default=1, show_default=True, help="0 to 4294967295.")
+@click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=1, show_default=True)
 @click.option(
     "--output",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=Folder(lambda given: build_folder(given["engine"])),
     help="hls, rtl: folder of the project that is built; build/sample-ENGINE if not given.",
 )
 def command(
@@ -67,19 +82,28 @@ def command(
     if (source.spec is None) != (engine == "float"):
         kind = "quantized" if source.spec else "float"
         raise UserError(f"--engine {engine} can't run a {kind} network; give another --checkpoint")
-    if output and engine not in ("hls", "rtl"):
+    if output and engine not in BUILT:
         raise UserError(f"--output is an option of --engine hls and rtl, not of {engine}")
-    codes = encode(prime, source.vocabulary, "--prime")
-    folder = output or Path("build", f"sample-{engine}")
-    written = _engine(engine, source, codes, length, temperature, seed, folder)
+    codes = encode(prime, source.vocabulary, "--prime", source.rest)
+    check_lengths(len(codes), length)
+    written = _engine(engine, source, codes, length, temperature, seed, output or build_folder(engine))
     click.echo(prime, nl=False)
+    text = ""
     for code in written:
-        click.echo(source.vocabulary[code], nl=False)
+        text += source.vocabulary[code]
+        click.echo(text[-1], nl=False)
     click.echo()
+    note_rest(text, source.rest)
 
 
 def _engine(
-    engine: str, source: Checkpoint, codes: Any, length: int, temperature: float, seed: int, folder: Path
+    engine: str,
+    source: Checkpoint,
+    codes: Any,
+    length: int,
+    temperature: float,
+    seed: int,
+    folder: Path | None,
 ) -> Iterator[int]:
     """The characters of an engine; everything slow but the writing itself is done before it returns."""
     network = frozen(source, engine) if source.spec else None
@@ -97,6 +121,7 @@ def _engine(
     check_arguments(len(codes), length, raw, seed)
     if engine == "reference":
         return stream(network, codes, length, raw, seed)
+    assert folder is not None
     click.echo(f"building {folder} ...", err=True)
     if engine == "hls":
         from hls import simulate

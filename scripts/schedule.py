@@ -8,26 +8,28 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from scripts.options import array_options, part_option, shape_given, shape_options
-from scripts.pictures import picture_option
+from scripts.files import PICTURE, Verb, Writes
+from scripts.options import Option, array_options, part_option, shape_given, shape_options
 
 if TYPE_CHECKING:
     from hls.chart import Chart
 
 
-@click.command(name="schedule")
+@click.command(cls=Verb, name="schedule")
 @shape_options
 @array_options
 @part_option()
 @click.option("--mode", type=click.Choice(["generate", "score"]), default="generate", show_default=True)
-@picture_option("--output")
+@click.option(
+    "--plot", cls=Option, old={"--output": None}, type=Writes(PICTURE), help="Draw it there: SVG, PDF or PNG."
+)
 def command(
     dsp: int | None,
     lanes: int | None,
     parity: bool,
     part: str,
     mode: str,
-    output: Path | None,
+    plot: Path | None,
     **shape: Any,
 ) -> None:
     """Show what works when on one character: lanes, gate pipelines and output layer against cycles."""
@@ -38,9 +40,9 @@ def command(
     spec = shape_given(**shape)
     shown = chart(spec, schedule(spec, fitting_array(spec, part, dsp, lanes, parity)), mode)
     _print(shown)
-    if output:
-        draw(shown, output)
-        click.echo(f"drawn to {output}")
+    if plot:
+        draw(shown, plot)
+        click.echo(f"drawn to {plot}")
 
 
 def _print(shown: Chart) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from models.errors import UserError
+from scripts.files import Reads, Verb
 from scripts.options import (
     array_options,
     checkpoint_option,
@@ -22,7 +23,7 @@ from sim.simulator import SIMULATORS, require
 PIECE = 1000  # characters scored as one sequence: a bound on memory
 
 
-@click.command(name="simulate")
+@click.command(cls=Verb, name="simulate")
 @checkpoint_option
 @text_options
 @click.option(
@@ -43,12 +44,10 @@ PIECE = 1000  # characters scored as one sequence: a bound on memory
 @click.option("--hls", "with_hls", is_flag=True, help="The hls4ml C++, behind the engine's interfaces.")
 @click.option(
     "--exported",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=Reads(folder=True),
     help="Folder of Verilog that Vitis HLS exported, behind the engine's interfaces; needs --ports.",
 )
-@click.option(
-    "--ports", type=click.Path(path_type=Path), help="What its ports are called: TOML, see the docs."
-)
+@click.option("--ports", type=Reads(), help="What its ports are called: TOML, see the docs.")
 @click.option("--waves", is_flag=True, help="Write a waveform (FST); slower.")
 @click.option("--protocol", is_flag=True, help="Also run the tests of streams, registers and modes.")
 @click.option(
@@ -59,7 +58,7 @@ PIECE = 1000  # characters scored as one sequence: a bound on memory
 )
 @array_options
 @output_option("build/simulate")
-@json_option("Write a record of it there.")
+@json_option("Write a record of it there.", record="longest run")
 def command(
     checkpoint: Path | None,
     text: str | None,
@@ -94,7 +93,7 @@ def command(
     from hls.design import Design
     from hls.estimate import fitting_array
     from models.checkpoint import load_quantized
-    from models.corpus import decode
+    from models.corpus import decode, note_rest
     from models.store import write_json
     from scripts.engines import compiled_hls, frozen
     from sim import records
@@ -113,7 +112,7 @@ def command(
     raw, seed = temperature_to_raw(temperature), check_seed(seed)
     loaded = load_quantized(checkpoint)
     network = frozen(loaded, "rtl", *(["hls"] if with_hls else []))
-    codes = text_codes(network.vocabulary, text, text_file, characters)
+    codes = text_codes(loaded, text, text_file, characters)
     console = Console()
     build, what = (Rtl.build_netlist, "Yosys and ") if netlist else (Rtl.build, "")
     with console.status(f"building with {what}{simulator}"):
@@ -157,7 +156,9 @@ def command(
     if length:
         last = report["sequences"][-1]
         console.print(f"generate: {_cycles(last)}")
-        console.print(escape(decode(last["generated"], network.vocabulary)), highlight=False)
+        written = decode(last["generated"], network.vocabulary)
+        console.print(escape(written), highlight=False)
+        note_rest(written, loaded.rest)
     if waves:
         console.print(f"waveform: {output / 'run-text' / 'waves.fst'}")
 

@@ -9,9 +9,18 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hls.convert import CLOCK_PERIOD
-from hls.vendor.projects import CHARACTERS
+from hls.vendor.projects import CHARACTERS, MIN_CHARACTERS
 from scripts.engines import frozen
-from scripts.options import array_options, checkpoint_option, json_option, part_option, reuse_factor_option
+from scripts.files import Folder, Verb
+from scripts.options import (
+    array_options,
+    checkpoint_option,
+    clock_option,
+    json_option,
+    part_option,
+    period,
+    reuse_factor_option,
+)
 
 if TYPE_CHECKING:
     from models.network import IntegerNetwork
@@ -23,29 +32,29 @@ ONLY = {
     "dsp": ("yosys", "vivado"),
     "lanes": ("yosys", "vivado"),
     "parity": ("yosys", "vivado"),
-    "clock_period": ("vivado", "vitis-hls"),
+    "clock": ("vivado", "vitis-hls"),
     "reuse_factor": ("vitis-hls",),
     "characters": ("vitis-hls",),
     "route": ("vivado",),
 }
 
 
-@click.command(name="synth")
+@click.command(cls=Verb, name="synth")
 @click.option("--tool", type=click.Choice(TOOLS, case_sensitive=False), default=TOOLS[0], show_default=True)
 @checkpoint_option
 @part_option()
 @array_options
-@click.option(
-    "--clock-period", type=float, help=f"In ns; Vivado {PERIOD:g}, Vitis HLS {CLOCK_PERIOD} if not given."
-)
+@clock_option(f"In MHz; Vivado {1000 / PERIOD:g}, Vitis HLS {1000 / CLOCK_PERIOD:g} if not given.")
 @click.option("--route/--no-route", default=None, help="Vivado: place and route, too; it does.")
 @reuse_factor_option("Vitis HLS: clock cycles of each matrix product.")
 @click.option(
-    "--characters", type=int, help=f"Vitis HLS: how many its simulations compare; {CHARACTERS} if not given."
+    "--characters",
+    type=click.IntRange(MIN_CHARACTERS),
+    help=f"Vitis HLS: how many its simulations compare; {CHARACTERS} if not given.",
 )
 @click.option(
     "--output",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=Folder(lambda given: Path("build", "synth", given["tool"])),
     help="Folder for project, netlist, reports and log; build/synth/TOOL if not given.",
 )
 @json_option("Write the report there, too.")
@@ -79,6 +88,8 @@ def command(
             raise UserError(
                 f"--{name.replace('_', '-')} is for --tool {' and '.join(ONLY[name])}, not {tool}"
             )
+    if "clock" in given:
+        given["clock_period"] = period(given.pop("clock"))
     loaded = load_quantized(checkpoint)
     network = frozen(loaded, "hls" if tool == "vitis-hls" else "rtl")
     folder = output or Path("build", "synth", tool)

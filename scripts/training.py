@@ -60,7 +60,7 @@ def train_float(corpus: Corpus, base: Path, path: Path, options: Mapping[str, An
     from models import training
     from models.float_lstm import float_model
 
-    start = _float_network(base, corpus, "base")
+    start = float_network(base, corpus, "base")
     chosen = _further(options)
     identity = {"from": start.sha256, "corpus": corpus.sha256}
     trainer = training.Trainer(float_model(start), corpus.split().train, chosen, identity)
@@ -85,7 +85,7 @@ def train_quantized(
     from models import quantized, training
     from models.float_lstm import float_model
 
-    start = _float_network(base, corpus, "base")
+    start = float_network(base, corpus, "base")
     anew = options["quantized_from"] == "seed"
     chosen = _further(options, anew, distill=options["distill"])
     checkpoint = quantized.quantize(start, preset, formats)
@@ -100,7 +100,7 @@ def train_quantized(
         identity["quantized_from"] = "seed"
     taught_by = None
     if chosen.distill:
-        teaching = _float_network(teacher, corpus, "float")
+        teaching = float_network(teacher, corpus, "float")
         taught_by = float_model(teaching)
         identity["teacher"] = teaching.sha256
         before["teacher"] = _told(teaching)
@@ -162,14 +162,37 @@ def _further(options: Mapping[str, Any], anew: bool = False, **more: Any) -> Tra
     )
 
 
-def _float_network(path: Path, corpus: Corpus, stage: str) -> Checkpoint:
-    """A float network's checkpoint for this text; refuses any other."""
+def float_network(path: Path, corpus: Corpus, stage: str) -> Checkpoint:
+    """A float network's checkpoint for this text.
+
+    Raises:
+        UserError: it is not there, or is another kind of network, or has another vocabulary.
+    """
     if not path.is_file():
         raise UserError(f"{path}: no such file; run 'zynq-lstm train --stage {stage}' first")
     checkpoint = load_float(path)
     if checkpoint.vocabulary != corpus.vocabulary:
-        raise UserError(f"{path}: was trained with another vocabulary than {corpus.name}'s")
+        ours, theirs = set(corpus.vocabulary), set(checkpoint.vocabulary)
+        raise UserError(
+            f"{path}: was trained with another vocabulary than {corpus.name}'s: of its {len(theirs)} "
+            f"characters and the text's {len(ours)}, {len(ours & theirs)} are the same; give a network of "
+            "this text, or read the text with the same options (--fold-rare, --as-is)"
+        )
     return checkpoint
+
+
+def require_new(path: Path, options: Mapping[str, Any]) -> None:
+    """Refuse to begin a stage over what another run has left, unless told to.
+
+    Raises:
+        UserError: naming the folder and the options that tell.
+    """
+    folder = options["run_dir"] / path.stem
+    if (folder / STATE).exists() and not options["resume"] and not options["overwrite"]:
+        raise UserError(
+            f"{folder}: holds a training run; continue it with --resume, start anew with "
+            "--overwrite, or choose another --run-dir"
+        )
 
 
 def _told(checkpoint: Checkpoint) -> dict[str, Any]:
@@ -185,12 +208,7 @@ def _record(stage: str, trainer: Trainer, corpus: Corpus, command: str) -> dict[
     return {
         "stage": stage,
         "command": command,
-        "corpus": {
-            "name": corpus.name,
-            "characters": len(corpus),
-            "vocabulary": len(corpus.vocabulary),
-            "sha256": corpus.sha256,
-        },
+        "corpus": corpus.record,
         "options": dataclasses.asdict(trainer.options),
         "updates": trainer.step,
         "minutes": round(trainer.seconds / 60, 1),
@@ -220,17 +238,13 @@ def _run(
     console = Console()
     folder = options["run_dir"] / path.stem
     state = folder / STATE
+    require_new(path, options)
     if state.exists():
         if options["resume"]:
             trainer.restore(state)
             console.print(f"{stage}: resumed at step {trainer.step} of {trainer.total}")
             if trainer.step == trainer.total and path.exists():
                 return
-        elif not options["overwrite"]:
-            raise UserError(
-                f"{folder}: holds a training run; continue it with --resume, start anew with "
-                "--overwrite, or choose another --run-dir"
-            )
     elif options["resume"]:
         console.print(f"{stage}: {folder} holds no checkpoint to resume from; starts at the beginning")
     folder.mkdir(parents=True, exist_ok=True)

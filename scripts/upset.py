@@ -9,13 +9,13 @@ from typing import Any
 import click
 
 from models.errors import UserError
+from scripts.files import PICTURE, Verb, Writes
 from scripts.options import checkpoint_option, json_option, output_option
-from scripts.pictures import picture_option
 from sim.sampling import TEMPERATURE, check_seed, temperature_to_raw
 from sim.simulator import SIMULATORS, require
 
 
-@click.command(name="upset")
+@click.command(cls=Verb, name="upset")
 @checkpoint_option
 @click.option(
     "--trials", type=click.IntRange(1), default=16, show_default=True, help="Flips of each bit of state."
@@ -55,8 +55,8 @@ from sim.simulator import SIMULATORS, require
 )
 @click.option("--seed", default=1, show_default=True)
 @output_option("build/upset", "Folder of the RTL.")
-@json_option("Write the record there, too.")
-@picture_option("--plot")
+@json_option("Write the record there, too.", record="upsets")
+@click.option("--plot", type=Writes(PICTURE), help="Draw it there: SVG, PDF or PNG.")
 @click.option("--shipped", "from_record", is_flag=True, help="Show the shipped record; measure nothing.")
 def command(
     json_path: Path | None,

@@ -37,7 +37,12 @@ def arguments(tmp_path: Path, rng: np.random.Generator) -> list[str]:
     checkpoint.save(tmp_path / "quantized")
     dataclasses.replace(checkpoint, spec=None).save(tmp_path / "float")
     (tmp_path / "text.txt").write_text("".join(rng.choice(list(LETTERS), 2000)))
-    files = {"--checkpoint": "quantized", "--float": "float", "--corpus-file": "text.txt", "--output": "demo"}
+    files = {
+        "--checkpoint": "quantized",
+        "--float-checkpoint": "float",
+        "--text-file": "text.txt",
+        "--output": "demo",
+    }
     return ["demo", "--no-synthesis", *(str(x) for k, v in files.items() for x in (k, tmp_path / v))]
 
 

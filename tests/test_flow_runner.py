@@ -278,7 +278,7 @@ def test_status_says_how_the_last_run_stands(flow: Fake, capsys: pytest.CaptureF
 
 def test_the_verbs(flow: Fake, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """With the real stages; the first two take no time."""
-    Path("text.txt").write_text("to be or not to be\n" * 200)
+    Path("text.txt").write_text("to be or not to be\n" * 400)
     common = ["run", "flow.toml", "--set", "verification.characters=32"]
     assert main([*common, "--dry-run"]) == 0
     said = capsys.readouterr().out
@@ -316,11 +316,11 @@ def test_the_verbs(flow: Fake, capsys: pytest.CaptureFixture[str], monkeypatch: 
     assert "--force train: that stage is behind --until estimate" in capsys.readouterr().err
     with monkeypatch.context() as without:
         without.setattr("scripts.main.importlib.util.find_spec", lambda name: None)
-        assert main(["run", "flow.toml"]) == 2
+        assert main(common) == 2
         assert "this needs jinja2: pip install 'zynq-lstm[report]'" in capsys.readouterr().err
     assert main(["run", "flow.toml"]) == 2
     err = capsys.readouterr().err
-    assert "the validation split has 190 characters; verification.characters is 2048" in err
+    assert "the validation split has 380 characters; verification.characters is 2048" in err
     assert err.count("\n") == 1
 
 

@@ -27,6 +27,8 @@ VIVADO_SCRIPT, VITIS_SCRIPT, BENCH = "vivado.tcl", "vitis_hls.tcl", "exact_test.
 VIVADO_REPORTS = "reports"
 STEPS = ("csim", "csynth", "cosim", "export")
 CHARACTERS = 32  # that Vitis HLS compares: its simulation runs the RTL of each for thousands of cycles
+MIN_CHARACTERS = 2
+PERIODS = (0.5, 1000.0)  # ns, of a clock
 
 
 def add_vivado(project: Path, top: str, part: str, period: float, route: bool = True) -> Path:
@@ -115,8 +117,8 @@ def vectors(network: IntegerNetwork, codes: Raw) -> str:
 
 def check_characters(count: int) -> None:
     """Raises UserError if a test bench can't compare so few."""
-    if count < 2:
-        raise UserError(f"the test bench needs at least 2 characters, got {count}")
+    if count < MIN_CHARACTERS:
+        raise UserError(f"the test bench needs at least {MIN_CHARACTERS} characters, got {count}")
 
 
 def period_text(period: float) -> str:
@@ -125,8 +127,9 @@ def period_text(period: float) -> str:
     Raises:
         UserError: naming what is possible.
     """
-    if not 0.5 <= period <= 1000:
-        raise UserError(f"a clock period is from 0.5 to 1000 ns, got {period}")
+    shortest, longest = PERIODS
+    if not shortest <= period <= longest:
+        raise UserError(f"a clock period is from {shortest:g} to {longest:g} ns, got {period}")
     return f"{period:.3f}"
 
 

@@ -7,20 +7,16 @@ from __future__ import annotations
 
 import importlib.util
 import shutil
-from collections.abc import Collection, Iterator
-from pathlib import Path
+from collections.abc import Callable, Collection, Iterator
 
 from hls.reuse import require_reuse_factor
-from models.checkpoint import Checkpoint, load_float, load_quantized, shipped
-from models.corpus import HELD_OUT, Corpus, load_corpus
+from models.checkpoint import Checkpoint, load_float, shipped
+from models.corpus import CORPORA
 from models.errors import UserError
-from models.evaluate import require_text
 from models.limits import require
 from models.spec import NetworkSpec, network_spec, with_formats
 from scripts.flow.config import SHIPPED, Config, engines_needed
 from scripts.flow.load import Flow, line_of
-
-SHOWN = 10  # characters that a message names
 
 #: Packages and programs that stages need, by the stage's name; of Verilator's, what its makefiles call.
 _COMPILERS = ("g++", "make")
@@ -28,47 +24,6 @@ _NEEDED = {
     "hls": ((), ("g++",)),
     "synthesize": (("pyosys",), ()),
 }
-
-
-def given_checkpoint(flow: Flow) -> Checkpoint | None:
-    """The quantized network that the configuration names."""
-    name, preset = flow.config.training.checkpoint, flow.config.formats.preset
-    if name is None:
-        return None
-    return load_quantized(shipped(preset, flow.config.corpus.name) if name == SHIPPED else flow.path(name))
-
-
-def given_float(flow: Flow) -> Path | None:
-    """The float network that the configuration names, or that is shipped with the quantized one."""
-    config = flow.config.training
-    if config.float_checkpoint:
-        return flow.path(config.float_checkpoint)
-    if config.checkpoint != SHIPPED:
-        return None
-    try:
-        return shipped("float", flow.config.corpus.name)
-    except UserError:
-        return None  # of some corpora only the quantized one is shipped
-
-
-def checked_corpus(flow: Flow) -> Corpus:
-    """The text, long enough for what follows.
-
-    Raises:
-        UserError: it can't be used, or a part of it is too short.
-    """
-    config = flow.config.corpus
-    corpus = load_corpus(config.name, flow.path(config.file) if config.file else None)
-    split = corpus.split()
-    for part in HELD_OUT:
-        require_text(split.part(part), f"{corpus.name}: the {part} split")
-    needed = flow.config.verification.characters
-    if len(split.validation) <= needed:
-        raise UserError(
-            f"{corpus.name}: the validation split has {len(split.validation)} characters; "
-            f"verification.characters is {needed}: it must be less"
-        )
-    return corpus
 
 
 def spec_of(config: Config, given: Checkpoint | None, vocabulary: int) -> NetworkSpec:
@@ -98,16 +53,8 @@ def check(flow: Flow, stages: Collection[str]) -> list[str]:
     def at(key: str) -> str:
         return f"{flow.file}:{line_of(text, key)}: {key}"
 
-    try:
-        given = given_checkpoint(flow)
-        real = given_float(flow)
-        for path in (real,) if real else ():
-            load_float(path)
-    except UserError as error:
-        raise UserError(f"{at('training.checkpoint')}: {error}") from None
-    characters = _characters(flow, at("corpus.file"))
-    if given is not None:
-        _require_characters(config, characters, given, at("training.checkpoint"))
+    given = _networks(flow, at)
+    characters = _characters(flow, given, at)
     spec = spec_of(config, given, len(characters))
     if given is not None:
         for engine in engines_needed(config):
@@ -125,27 +72,41 @@ def check(flow: Flow, stages: Collection[str]) -> list[str]:
     return [note] if (note := _too_large(spec, config)) else []
 
 
-def _characters(flow: Flow, where: str) -> str:
-    """The different characters of the text."""
-    config = flow.config.corpus
-    if not config.file:  # reading it takes seconds; its own network knows its characters
-        return load_float(shipped("float", config.name)).vocabulary
+def _networks(flow: Flow, at: Callable[[str], str]) -> Checkpoint | None:
+    """The quantized network that is given; refuses networks of another kind, or that do not go together."""
     try:
-        return checked_corpus(flow).vocabulary
+        given = flow.given()
     except UserError as error:
-        raise UserError(f"{where}: {error}") from None
-
-
-def _require_characters(config: Config, characters: str, given: Checkpoint, where: str) -> None:
-    """Refuse a network that does not know all characters of the text."""
-    unknown = sorted(set(characters) - set(given.vocabulary))
-    if unknown:
-        shown = ", ".join(map(repr, unknown[:SHOWN])) + (", ..." if len(unknown) > SHOWN else "")
+        raise UserError(f"{at('training.checkpoint')}: {error}") from None
+    source = flow.given_float()
+    if source is None:
+        return given
+    try:
+        real = load_float(source)
+    except UserError as error:
+        raise UserError(f"{at('training.float_checkpoint')}: {error}") from None
+    if given is not None and real.vocabulary != given.vocabulary:
         raise UserError(
-            f"{where}: the network's {len(given.vocabulary)} characters lack {len(unknown)} of "
-            f"{config.corpus.file or f'the corpus {config.corpus.name}'}: {shown}; give a network that was "
-            "trained on this text, or leave it out to train one"
+            f"{at('training.float_checkpoint')}: has {len(real.vocabulary)} characters, the network of "
+            f"training.checkpoint has {len(given.vocabulary)}, not the same; give two of one vocabulary"
         )
+    return given
+
+
+def _characters(flow: Flow, given: Checkpoint | None, at: Callable[[str], str]) -> str:
+    """The different characters of the text; refuses a text that does not go with the network.
+
+    The texts that come with the project are known to be right, and to go with the networks that do.
+    """
+    corpus, checkpoint = flow.config.corpus, flow.config.training.checkpoint
+    own_network = given is not None and checkpoint != SHIPPED
+    if not (corpus.file or corpus.fold_rare or (own_network and corpus.name == CORPORA[0])):
+        return (given or load_float(shipped("float", corpus.name))).vocabulary
+    key = "corpus.file" if corpus.file else "training.checkpoint" if given else "corpus.fold_rare"
+    try:
+        return flow.read_corpus().vocabulary
+    except UserError as error:
+        raise UserError(f"{at(key)}: {error}") from None
 
 
 def _missing(config: Config, stages: Collection[str]) -> Iterator[tuple[str, str]]:

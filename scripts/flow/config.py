@@ -25,7 +25,7 @@ from pydantic.fields import FieldInfo
 
 from hls.convert import CLOCK_PERIOD
 from hls.synthesis import DEFAULT_PART, PARTS, part_name
-from models.corpus import CORPORA
+from models.corpus import CORPORA, MAX_KEPT
 from models.limits import reasons, summary
 from models.spec import (
     DEFAULT_PRESET,
@@ -111,11 +111,21 @@ class Corpus(Section):
     file: str | None = _key(
         None, "Any UTF-8 text instead; the path is relative to this file.", example="book.txt"
     )
+    as_is: bool = _key(False, "Keep the file's carriage returns and byte order mark.")
+    fold_rare: int | None = _key(
+        None,
+        "Keep this many characters, the most frequent, and read all others as one symbol.",
+        1,
+        MAX_KEPT,
+        example=MAX_KEPT,
+    )
 
     @model_validator(mode="after")
     def _one_text(self) -> Corpus:
         if {"name", "file"} <= self.model_fields_set:
             raise Mistake("file", "name and file are two texts; give one")
+        if self.as_is and self.file is None:
+            raise Mistake("as_is", "as_is has no effect without file")
         return self
 
 
@@ -337,6 +347,12 @@ class Config(Section):
     def _nothing_without_effect(self) -> Config:
         if self.training.checkpoint is None:
             return self
+        if self.corpus.fold_rare is not None:
+            raise Mistake(
+                "corpus.fold_rare", "has no effect, since training.checkpoint has its own characters"
+            )
+        if self.corpus.as_is:
+            raise Mistake("corpus.as_is", "has no effect, since training.checkpoint has its own characters")
         for section in ("model", "formats"):
             given = sorted(getattr(self, section).model_fields_set - set(with_effect(self, section)))
             if given:

@@ -17,8 +17,14 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
-from models.checkpoint import shipped
+from models.checkpoint import Checkpoint, load_quantized, shipped
+from models.corpus import HELD_OUT, Corpus, load_corpus
 from models.errors import UserError
+from models.evaluate import require_text
+from models.spec import network_spec
+from models.store import FLOW_LOCK
+from models.training_options import require_length
+from scripts.files import Folder, Named, Reads, require_apart, require_folder
 from scripts.flow.config import SHIPPED, Config, Mistake, effective, extra, legal, sections
 
 if sys.version_info >= (3, 11):
@@ -66,6 +72,56 @@ class Flow:
     def path(self, given: str) -> Path:
         """A path in the file, which is relative to it."""
         return self.file.parent / given
+
+    def given(self) -> Checkpoint | None:
+        """The quantized network that the configuration names."""
+        name, preset = self.config.training.checkpoint, self.config.formats.preset
+        if name is None:
+            return None
+        return load_quantized(
+            shipped(preset, self.config.corpus.name) if name == SHIPPED else self.path(name)
+        )
+
+    def given_float(self) -> Path | None:
+        """The float network that the configuration names, or that comes with the quantized one."""
+        config = self.config.training
+        if config.float_checkpoint:
+            return self.path(config.float_checkpoint)
+        if config.checkpoint != SHIPPED:
+            return None
+        try:
+            return shipped("float", self.config.corpus.name)
+        except UserError:
+            return None  # of some corpora only the quantized one is shipped
+
+    def read_corpus(self) -> Corpus:
+        """The text, in the characters of the network that the configuration names, or in its own.
+
+        Raises:
+            UserError: it cannot be read, does not go with the network, or is too short for what follows.
+        """
+        config, given = self.config.corpus, self.given()
+        corpus = load_corpus(
+            config.name,
+            self.path(config.file) if config.file else None,
+            as_is=config.as_is,
+            fold_rare=config.fold_rare,
+            vocabulary=given.vocabulary if given else None,
+            rest=given.rest if given else "",
+        )
+        split, training = corpus.split(), self.config.training
+        for part in HELD_OUT:
+            require_text(split.part(part), f"{corpus.name}: the {part} split")
+        needed = self.config.verification.characters
+        if len(split.validation) <= needed:
+            raise UserError(
+                f"{corpus.name}: the validation split has {len(split.validation)} characters; "
+                f"verification.characters is {needed}: it must be less"
+            )
+        if given is None:
+            network_spec(vocabulary=len(corpus.vocabulary))
+            require_length(len(split.train), training.batch, training.steps)
+        return corpus
 
 
 def preset_file(name: str) -> Path:
@@ -229,6 +285,21 @@ def _require_files(flow: Flow, text: str) -> None:
         elif given is not None and not flow.path(given).is_file():
             meant = near(given, [SHIPPED]) if key == "training.checkpoint" else ""
             raise UserError(f"{where}: {flow.path(given)}: no such file{meant}")
+
+
+def require_own_folder(flow: Flow) -> None:
+    """Refuse to run in a folder that holds something else, or a file that the configuration names.
+
+    Raises:
+        UserError: naming the folder.
+    """
+    way_out = "choose another with the configuration's key name, or move them away"
+    require_folder(flow.folder, marker=FLOW_LOCK, way_out=way_out)
+    config = flow.config
+    results = Named("the results in", flow.folder, Folder())
+    for name in (config.corpus.file, config.training.checkpoint, config.training.float_checkpoint):
+        if name is not None and name != SHIPPED:
+            require_apart(results, Named(str(flow.file), flow.path(name), Reads()))
 
 
 def toml(value: Any) -> str:

@@ -14,7 +14,7 @@ from models.errors import CheckError
 from models.freeze import freeze
 from models.store import write_text
 from scripts import training
-from scripts.flow.checks import checked_corpus, given_checkpoint, given_float, spec_of
+from scripts.flow.checks import spec_of
 from scripts.flow.config import option
 from scripts.flow.runner import Figures
 from scripts.flow.work import Result, Work, array_of, checkpoint_of, text_of
@@ -25,17 +25,10 @@ from scripts.train import command as train_command
 
 def read_corpus(work: Work) -> Result:
     """Read the text, and refuse one that is too short for what follows."""
-    corpus = work.step("reading the text", lambda: checked_corpus(work.flow))
-    split = corpus.split()
+    corpus = work.step("reading the text", work.flow.read_corpus)
     write_text(work.folder / "text.txt", corpus.text)
-    parts = {part: len(split.part(part)) for part in PARTS}
-    return ["text.txt"], {
-        "name": corpus.name,
-        "characters": len(corpus),
-        "split": parts,
-        "vocabulary": len(corpus.vocabulary),
-        "sha256": corpus.sha256,
-    }
+    split = corpus.split()
+    return ["text.txt"], corpus.record | {"split": {part: len(split.part(part)) for part in PARTS}}
 
 
 def predict(work: Work) -> Result:
@@ -44,7 +37,7 @@ def predict(work: Work) -> Result:
     from hls.feasibility import advice, named
     from hls.synthesis import PARTS
 
-    config, given = work.flow.config, given_checkpoint(work.flow)
+    config, given = work.flow.config, work.flow.given()
     spec = spec_of(config, given, work.figures("corpus")["vocabulary"])
     one = estimate(spec, array_of(config, spec), config.engine.part)
     has = PARTS[one.part]
@@ -81,7 +74,7 @@ def train_float(work: Work) -> Result:
         training.train_float(corpus, base, result, options)
         records = {name: read_training_record(work.folder / f"{name}.json") for name in ("base", "float")}
         return ["base.safetensors", "float.safetensors"], {"records": records}
-    source = given_float(work.flow)
+    source = work.flow.given_float()
     if source is None:
         return [], {"records": {}}
     loaded = load_float(source)
@@ -91,7 +84,7 @@ def train_float(work: Work) -> Result:
 
 def quantize(work: Work) -> Result:
     """The quantized network, trained, calibrated or taken, and its integers."""
-    config, given = work.flow.config, given_checkpoint(work.flow)
+    config, given = work.flow.config, work.flow.given()
     path, before = work.folder / "quantized.safetensors", work.at("train")
     if given is not None:
         given.save(path)

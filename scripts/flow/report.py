@@ -147,6 +147,17 @@ def facts(work: Work) -> Facts:
     }
 
 
+def _folded(corpus: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """How rare characters were folded, if they were."""
+    if not (folded := corpus.get("folded")):
+        return []
+    told = (
+        f"the {folded['kept']} most frequent are kept; {folded['kinds']} other kinds, "
+        f"{folded['characters']:,} characters of the training text, are {folded['symbol']}"
+    )
+    return [("rare characters", told)]
+
+
 def _built(work: Work, spec: NetworkSpec) -> list[tuple[str, str]]:
     corpus, made = work.figures("corpus"), work.figures("quantize")
     layers = f"{len(spec.layers)} LSTM layer{'s' if len(spec.layers) > 1 else ''}"
@@ -159,6 +170,7 @@ def _built(work: Work, spec: NetworkSpec) -> list[tuple[str, str]]:
         ("multiply-accumulates a character", f"{spec.macs_per_character():,}"),
         ("part", work.figures("estimate")["part"]),
         ("corpus", f"{corpus['name']}, {corpus['characters']:,} characters"),
+        *_folded(record.get("corpus", corpus)),
         ("how the network was made", str(record.get("command") or _calibrated(record))),
     ]  # fmt: skip
 

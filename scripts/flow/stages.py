@@ -33,9 +33,9 @@ STAGES = (
         "corpus",
         "read and normalise the text",
         network.read_corpus,
-        reads=("corpus", "verification.characters"),
-        code=("models/corpus.py", *_NETWORK),
-        files=lambda config: (config.corpus.file,),
+        reads=("corpus", "training.checkpoint", "verification.characters"),
+        code=("models/corpus.py", "scripts/flow/load.py", *_NETWORK),
+        files=lambda config: (config.corpus.file, _file(config.training.checkpoint)),
     ),
     Stage(
         "estimate",

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
@@ -56,7 +57,9 @@ class Work(Protocol):
 
 def text_of(work: Work) -> Corpus:
     """The corpus as the first stage left it."""
-    return from_text(work.figures("corpus")["name"], read_text(work.at("corpus") / "text.txt"))
+    found = work.figures("corpus")
+    corpus = from_text(found["name"], read_text(work.at("corpus") / "text.txt", as_is=True))
+    return replace(corpus, folded=found.get("folded", {}))
 
 
 def checkpoint_of(work: Work) -> tuple[Checkpoint, IntegerNetwork]:

@@ -150,7 +150,7 @@ def test_the_verb_measures_prints_and_draws(
     record, picture = tmp_path / "cells.json", tmp_path / "cells.svg"
     chosen = ["--cell", "rnn", "--cell", "coupled"]
     size = ["--units", "6", "--layers", "1", "--batch", "16", "--epochs", "1"]
-    command = ["cells", "--measure", "--corpus-file", str(text), *chosen, *size, "--json", str(record)]
+    command = ["cells", "--measure", "--text-file", str(text), *chosen, *size, "--json", str(record)]
     assert main(command) == 0
     measured = capsys.readouterr().out
     found = load_record("cells", record)
@@ -169,4 +169,4 @@ def test_the_verb_measures_prints_and_draws(
 
 def test_impossible_sizes_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["cells", "--measure", "--units", "0"]) == 2
-    assert "--units must be from 1 to 512" in capsys.readouterr().err
+    assert "'--units': 0 is not in the range 1<=x<=512" in capsys.readouterr().err

@@ -193,7 +193,7 @@ def test_the_verbs_print_and_write_their_figures(network, tmp_path, capsys):
     text = tmp_path / "t.txt"
     text.write_text("abcdeedcba" * 60)
     rows = tmp_path / "rows.json"
-    arguments = ["--corpus-file", str(text), "--json", str(rows)]
+    arguments = ["--text-file", str(text), "--json", str(rows)]
     checkpoints = ["--checkpoint", str(float_path), "--checkpoint", str(quantized_path)]
     assert main(["evaluate", *checkpoints, *arguments]) == 0
     engines = json.loads(rows.read_text())["engines"]
@@ -206,14 +206,14 @@ def test_the_verbs_print_and_write_their_figures(network, tmp_path, capsys):
     assert signals[0] == "all"
     assert set(signals[1:]) == {"gate", "weights", "logits", "b"}
     assert main(["formats", "--checkpoint", str(float_path), *arguments, "--only", "x"]) == 2
-    assert "unknown signal 'x'; legal are gate" in capsys.readouterr().err
-    sample = ["sample", "--checkpoint", str(quantized_path), "--prime", "ab", "--characters", "9"]
+    assert "'x' is not one of 'gate'" in capsys.readouterr().err
+    sample = ["sample", "--checkpoint", str(quantized_path), "--prime", "ab", "--length", "9"]
     assert main(sample) == 0
     written = capsys.readouterr().out
     assert written.startswith("ab")
     assert len(written) == 2 + 9 + 1
     copy = tmp_path / "copy.txt"
-    assert main(["corpus", "--corpus-file", str(text), "--write", str(copy)]) == 0
+    assert main(["corpus", "--text-file", str(text), "--output", str(copy)]) == 0
     assert copy.read_text() == text.read_text()
     assert "characters  600 (train 540, validation 30, test 30)" in capsys.readouterr().out
 

@@ -111,7 +111,7 @@ def test_the_shipped_record_is_printed_and_drawn(tmp_path: Path, capsys: pytest.
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (None, "no such file; make it with 'zynq-lstm ladder --measure --json'"),
+        (None, "r.json: no such file"),
         ("{", "not JSON, or truncated"),
         ('{"kind": "cells"}', "is no record of 'zynq-lstm ladder'"),
     ],
@@ -136,4 +136,4 @@ def test_a_record_of_another_network_is_refused(
     assert main(["ladder", "--checkpoint", str(other)]) == 2
     assert "is of another float network" in capsys.readouterr().err
     assert main(["ladder", "--plot", str(tmp_path / "x.docx")]) == 2
-    assert "x.docx: pictures end in .svg, .png or .pdf" in capsys.readouterr().err
+    assert "x.docx: .docx is unknown; legal are .svg, .pdf, .png" in capsys.readouterr().err

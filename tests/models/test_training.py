@@ -269,7 +269,7 @@ def test_no_checkpoint_while_the_loss_is_suspicious(tmp_path, monkeypatch):
 
 def test_a_full_disk_loses_nothing(text_file, tmp_path, capsys, monkeypatch):
     run = tmp_path / "run"
-    arguments = ["train", "--corpus-file", str(text_file), *TINY, "--stage", "base", "--run-dir", str(run)]
+    arguments = ["train", "--text-file", str(text_file), *TINY, "--stage", "base", "--run-dir", str(run)]
     arguments += ["--checkpoint-seconds", "0", "--resume"]
     state = run / "text-base" / "training.safetensors"
     real, written = Path.write_bytes, []
@@ -319,7 +319,7 @@ def test_no_matrix_starts_dead(rng):
 def test_a_run_with_another_text_or_spec_is_not_continued(text_file, tmp_path, capsys):
     run = tmp_path / "run"
     short = ["--epochs", "0.05", "--further-epochs", "0.05"]
-    arguments = ["train", "--corpus-file", str(text_file), *TINY, *short, "--run-dir", str(run)]
+    arguments = ["train", "--text-file", str(text_file), *TINY, *short, "--run-dir", str(run)]
     assert main(arguments) == 0
     capsys.readouterr()
 
@@ -352,7 +352,7 @@ def test_options_out_of_range_are_refused(field, value):
 
 
 def start(text_file: Path, run_dir: Path, *more: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "scripts", "train", "--corpus-file", str(text_file)]
+    command = [sys.executable, "-m", "scripts", "train", "--text-file", str(text_file)]
     command += [*TINY, "--run-dir", str(run_dir), "--checkpoint-seconds", "0", *more]
     return subprocess.Popen(
         command,
@@ -400,7 +400,7 @@ def test_a_killed_run_ends_with_the_same_weights(text_file, tmp_path, seed):
 @pytest.mark.slow
 def test_the_command_leaves_results_records_and_logs(text_file, tmp_path, capsys):
     run = tmp_path / "run"
-    arguments = ["train", "--corpus-file", str(text_file), *TINY, "--run-dir", str(run)]
+    arguments = ["train", "--text-file", str(text_file), *TINY, "--run-dir", str(run)]
     assert main(arguments) == 0
     printed = " ".join(capsys.readouterr().out.split())
     assert "state carried through from zero" in printed
@@ -412,7 +412,7 @@ def test_the_command_leaves_results_records_and_logs(text_file, tmp_path, capsys
         assert set(record["versions"]) >= {"python", "tensorflow", "keras", "qkeras-v3"}
         assert record["options"]["seed"] == 3
         assert record["command"] == (
-            f"zynq-lstm train --corpus-file {text_file.name} --units 8 --epochs 2.0 "
+            f"zynq-lstm train --text-file {text_file.name} --units 8 --epochs 2.0 "
             "--further-epochs 1.0 --batch 4 --steps 16 --seed 3"
         )
         assert list((run / f"text-{name}" / "logs").glob("events.*"))
@@ -429,7 +429,7 @@ def test_the_command_leaves_results_records_and_logs(text_file, tmp_path, capsys
         (b"ab" * 15, ["--batch", "1", "--steps", "1"], "the validation split has 1 character(s)"),
         (b"caf\xe9" * 5000, [], "not UTF-8: byte 0xE9 at offset 3"),
         (TEXT.encode(), ["--stage", "quantized"], "run 'zynq-lstm train --stage base' first"),
-        (TEXT.encode(), ["--dropout", "2"], "dropout is 2.0; it must be from 0.0 to 0.9"),
+        (TEXT.encode(), ["--dropout", "2"], "'--dropout': 2.0 is not in the range 0.0<=x<=0.9"),
         (TEXT.encode(), ["--units", "0"], "units"),
         (TEXT.encode(), ["--layers", "9"], "layers"),
     ],
@@ -438,7 +438,7 @@ def test_bad_input_is_one_line_and_leaves_nothing(tmp_path, capsys, content, mor
     path = tmp_path / "text.txt"
     path.write_bytes(content)
     run = tmp_path / "run"
-    assert main(["train", "--corpus-file", str(path), "--run-dir", str(run), *more]) == 2
+    assert main(["train", "--text-file", str(path), "--run-dir", str(run), *more]) == 2
     captured = capsys.readouterr()
     assert message in captured.err
     assert captured.err.count("\n") == 1
@@ -454,7 +454,7 @@ def test_another_network_s_vocabulary_is_refused_with_place(tmp_path, capsys):
     text = tmp_path / "text.txt"
     text.write_text("abcab\ncab")
     for arguments in (
-        ["evaluate", "--checkpoint", str(checkpoint), "--corpus-file", str(text)],
+        ["evaluate", "--checkpoint", str(checkpoint), "--text-file", str(text)],
         ["sample", "--checkpoint", str(checkpoint), "--prime", "abcab\n"],
     ):
         assert main(arguments) == 2

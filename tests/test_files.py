@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The files of every verb: all of them are declared, and no verb overwrites what it reads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+
+from models.errors import UserError
+from models.store import LOCK_FILE
+from scripts import files
+from scripts.files import NETWORK, Folder, Named, Reads, Verb, Writes, check, figures, mark
+from scripts.main import cli, main
+
+#: Arguments that a verb needs beside the options under test.
+NEEDED = {"compare": ("keras", "hls"), "import-keras": ("model.keras",)}
+#: They read or write no file whose path is an option, or look after it themselves.
+OWN = {"doctor", "init", "run", "status"}
+
+
+def commands() -> Iterator[tuple[list[str], click.Command]]:
+    """All commands with the words that call them."""
+    context = click.Context(cli)
+    for name in cli.list_commands(context):
+        command = cli.get_command(context, name)
+        assert command is not None
+        if isinstance(command, click.Group):
+            yield from (([name, inner], found) for inner, found in command.commands.items())
+        else:
+            yield [name], command
+
+
+COMMANDS = {" ".join(words): (words, command) for words, command in commands()}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_path_is_declared(name: str) -> None:
+    _, command = COMMANDS[name]
+    for param in command.params:
+        if isinstance(param.type, click.Path) and name not in OWN:
+            assert isinstance(command, Verb)
+            assert isinstance(param.type, (Reads, Writes, Folder)), param.name
+
+
+def _pairs() -> Iterator[tuple[str, str, str]]:
+    for name, (_, command) in COMMANDS.items():
+        options = [param for param in command.params if isinstance(param, click.Option)]
+        for read in options:
+            for written in options:
+                if isinstance(read.type, Reads) and isinstance(written.type, Writes):
+                    yield name, max(read.opts, key=len), max(written.opts, key=len)
+
+
+@pytest.mark.parametrize(("name", "read", "written"), list(_pairs()))
+def test_no_output_is_an_input(
+    name: str, read: str, written: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
+) -> None:
+    """Through a link, and though --overwrite is given."""
+    monkeypatch.chdir(tmp_path)
+    words, command = COMMANDS[name]
+    (reads,) = [p for p in command.params if read in p.opts]
+    given = Path("given")
+    if reads.type.folder:  # type: ignore[attr-defined]
+        given.mkdir()
+    else:
+        given.write_text("mine")
+    Path("link.svg").symlink_to(given)
+    Path("model.keras").touch()
+    line = [*words, *NEEDED.get(name, ()), read, "given", written, "link.svg", "--overwrite"]
+    if name == "import-keras" and written != "--output":
+        line += ["--output", "other"]
+    assert main(line) == 2
+    assert "which would be overwritten" in capsys.readouterr().err
+    assert given.is_dir() or given.read_text() == "mine"
+
+
+def test_a_folder_is_marked_only_if_something_is_in_it(tmp_path: Path) -> None:
+    mark(tmp_path / "none")
+    assert not (tmp_path / "none").exists()
+    mark(tmp_path)
+    assert not list(tmp_path.iterdir())
+    (tmp_path / "log").touch()
+    mark(tmp_path)
+    assert (tmp_path / LOCK_FILE).exists()
+    check([Named("--output", tmp_path, Folder())])
+
+
+def test_a_verb_marks_its_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second call may fill it again, and a file of somebody else's makes no difference to that."""
+
+    @click.command(cls=Verb)
+    @click.option("--output", type=Folder(), default=Path("out"))
+    def verb(output: Path) -> None:
+        output.mkdir(exist_ok=True)
+        (output / "log").touch()
+
+    monkeypatch.chdir(tmp_path)
+    verb(["--output", "out"], standalone_mode=False)
+    verb(["--output", "out"], standalone_mode=False)
+    (tmp_path / "out" / LOCK_FILE).unlink()
+    with pytest.raises(UserError, match="--output out: holds files of something else"):
+        verb(["--output", "out"], standalone_mode=False)
+    verb(["--output", "out", "--overwrite"], standalone_mode=False)
+    verb(["--output", "out"], standalone_mode=False)
+
+
+def test_a_default_folder_of_an_older_version_is_taken(tmp_path: Path) -> None:
+    (tmp_path / "rtl").mkdir()
+    (tmp_path / "rtl" / LOCK_FILE).touch()
+    files.require_folder(tmp_path, by_default=True)
+    with pytest.raises(UserError, match="holds files of something else"):
+        files.require_folder(tmp_path)
+
+
+def test_kinds(tmp_path: Path) -> None:
+    """A record is of its kind only, and a file that cannot be read as text is no figures."""
+    path = tmp_path / "x"
+    path.write_text('{\n "kind": "cells"\n}\n')
+    assert figures("cells").ours(path) and not figures().ours(path) and not NETWORK.ours(path)
+    path.write_text('{"kind": "cells"}')  # not as this program writes it
+    assert not figures("cells").ours(path)
+    path.write_bytes(b"\xff\xfe\x00")
+    assert not any(kind.ours(path) for kind in (figures(), NETWORK, files.PICTURE, files.TRAINING))
