@@ -28,7 +28,6 @@ from models.quiet import import_qkeras, quiet_stderr
 from models.spec import Layer, LstmFormats, NetworkSpec, network_spec
 from sim.fixed import MAX_BITS, FixedFormat, Overflow, Rounding
 
-#: The way out for a model with too many characters.
 UNQUANTIZED = "not quantized"
 MAX_EXACT_BITS = 16  # of a weight format that is to hold another quantizer's values exactly
 MAX_SIGNAL_BITS = 16  # of a signal, the sign included

@@ -32,7 +32,9 @@ LEGAL = (
 )
 
 #: The way out for a model with too many characters.
-FEWER = "train it on a text with the rare characters replaced by one"
+FEWER = (
+    "train it on a text with the rare characters replaced by one ('zynq-lstm corpus --fold-rare' writes it)"
+)
 
 GATE_QUANTIZERS, TANH_QUANTIZERS = ("quantized_sigmoid",), ("quantized_tanh",)
 QUANTIZERS = (
