@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from models.spec import NetworkSpec
 from models.store import write_text
+from models.text import folding
 from scripts.flow.show import duration
 from scripts.main import PROG, version
 from scripts.pictures import COLORS, on_page, picture
@@ -115,17 +116,6 @@ def facts(work: Work) -> Facts:
     }
 
 
-def _folded(corpus: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """How rare characters were folded, if they were."""
-    if not (folded := corpus.get("folded")):
-        return []
-    told = (
-        f"the {folded['kept']} most frequent are kept; {folded['kinds']} other kinds, "
-        f"{folded['characters']:,} characters of the training text, are {folded['symbol']}"
-    )
-    return [("rare characters", told)]
-
-
 def _built(work: Work, spec: NetworkSpec) -> list[tuple[str, str]]:
     corpus, made, config = work.figures("corpus"), work.figures("quantize"), work.flow.config
     layers = f"{len(spec.layers)} LSTM layer{'s' if len(spec.layers) > 1 else ''}"
@@ -133,6 +123,7 @@ def _built(work: Work, spec: NetworkSpec) -> list[tuple[str, str]]:
     trained = [record]
     if "from" in record:  # calibrated: only the float network was trained
         trained = list(work.figures("train").get("records", {}).values())
+    rare = folding(record.get("corpus", corpus))
     seed = next((one["options"]["seed"] for one in trained if "seed" in one.get("options", {})), None)
     return [
         ("network", f"{layers} of {' and '.join(str(layer.units) for layer in spec.layers)} units, "
@@ -142,7 +133,7 @@ def _built(work: Work, spec: NetworkSpec) -> list[tuple[str, str]]:
         ("multiply-accumulates a character", f"{spec.macs_per_character():,}"),
         ("part", work.figures("estimate")["part"]),
         ("corpus", f"{corpus['name']}, {corpus['characters']:,} characters"),
-        *_folded(made["record"].get("corpus", corpus)),
+        *([("rare characters", rare)] if rare else []),
         ("identity of the integers (also in the engine's registers)", made["identity"]),
         ("SHA-256 of the weights", made["weights_sha256"]),
         ("SHA-256 of the corpus", corpus["sha256"]),

@@ -33,7 +33,7 @@ STAGES = (
         "read and normalise the text",
         network.read_corpus,
         reads=("corpus", "training.checkpoint", "verification.characters"),
-        code=("models/corpus.py", "scripts/flow/network.py", "scripts/flow/load.py"),
+        code=("models/corpus.py", "models/text.py", "scripts/flow/network.py", "scripts/flow/load.py"),
         files=lambda config: (config.corpus.file, _file(config.training.checkpoint)),
     ),
     Stage(
