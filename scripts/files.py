@@ -253,7 +253,8 @@ def require_output(one: Named, kind: Kind, overwrite: bool = False) -> None:
     path, where = one.path, f"{one.option} {one.path}"
     if kind.endings and path.suffix.lower() not in kind.endings:
         raise UserError(
-            f"{where}: {path.suffix or 'no ending'} is unknown; legal are {', '.join(kind.endings)}"
+            f"{where}: {f'{path.suffix} is unknown' if path.suffix else 'its name has no ending'}; "
+            f"legal are {', '.join(kind.endings)}"
         )
     if path.is_dir():
         raise UserError(f"{where}: is a folder; name a file")

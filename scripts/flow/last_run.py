@@ -19,9 +19,9 @@ from pathlib import Path
 
 from models.errors import UserError
 from models.interruption import at_interruption
-from models.store import write_json
+from models.store import FLOW_LOCK, write_json
 
-LOCK, RECORD = ".lock", "run.json"
+RECORD = "run.json"
 FINISHED, INTERRUPTED, FAILED = "finished", "interrupted", "failed"
 _ATTEMPTS = 20  # a 'status' holds the lock for a moment
 
@@ -85,7 +85,7 @@ def only_run(folder: Path, changes: tuple[str, ...]) -> Iterator[Recorder]:
         UserError: if another run works there.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / LOCK).open("a") as lock:
+    with (folder / FLOW_LOCK).open("a") as lock:
         for attempt in range(_ATTEMPTS):
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -126,7 +126,7 @@ def read(folder: Path) -> LastRun | None:
 def is_running(folder: Path) -> bool:
     """Whether a run holds the lock now."""
     try:
-        with (folder / LOCK).open() as lock:
+        with (folder / FLOW_LOCK).open() as lock:
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except FileNotFoundError:
         return False

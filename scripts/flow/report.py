@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from models.spec import NetworkSpec
 from models.store import write_text
+from models.text import folding
 from scripts.flow import page
 from scripts.flow.load import repeatable
 from scripts.flow.pictures import pictures
@@ -147,21 +148,11 @@ def facts(work: Work) -> Facts:
     }
 
 
-def _folded(corpus: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """How rare characters were folded, if they were."""
-    if not (folded := corpus.get("folded")):
-        return []
-    told = (
-        f"the {folded['kept']} most frequent are kept; {folded['kinds']} other kinds, "
-        f"{folded['characters']:,} characters of the training text, are {folded['symbol']}"
-    )
-    return [("rare characters", told)]
-
-
 def _built(work: Work, spec: NetworkSpec) -> list[tuple[str, str]]:
     corpus, made = work.figures("corpus"), work.figures("quantize")
     layers = f"{len(spec.layers)} LSTM layer{'s' if len(spec.layers) > 1 else ''}"
     record = made["record"]
+    rare = folding(record.get("corpus", corpus))
     return [
         ("network", f"{layers} of {' and '.join(str(layer.units) for layer in spec.layers)} units, "
                     f"{spec.vocabulary} characters"),
@@ -170,7 +161,7 @@ def _built(work: Work, spec: NetworkSpec) -> list[tuple[str, str]]:
         ("multiply-accumulates a character", f"{spec.macs_per_character():,}"),
         ("part", work.figures("estimate")["part"]),
         ("corpus", f"{corpus['name']}, {corpus['characters']:,} characters"),
-        *_folded(record.get("corpus", corpus)),
+        *([("rare characters", rare)] if rare else []),
         ("how the network was made", str(record.get("command") or _calibrated(record))),
     ]  # fmt: skip
 

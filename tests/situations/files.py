@@ -143,7 +143,7 @@ SITUATIONS = {
         "schedule --plot x.bmp", r"--plot x\.bmp: \.bmp is unknown; legal are \.svg, \.pdf, \.png"
     ),
     "a picture without an ending": Situation(
-        "cells --plot x", r"--plot x: no ending is unknown; legal are \.svg"
+        "cells --plot x", r"--plot x: its name has no ending; legal are \.svg"
     ),
     "a text over a text": Situation(
         "corpus --text-file a.txt --output b.txt",

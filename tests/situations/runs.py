@@ -7,6 +7,7 @@ import contextlib
 import os
 from pathlib import Path
 
+from models.store import FLOW_LOCK
 from scripts.flow.last_run import RECORD, Recorder, only_run
 from tests.situations import Situation
 
@@ -15,10 +16,11 @@ _held = contextlib.ExitStack()  # locks of runs that are taken to run, until the
 
 def _flow(folder: Path) -> Path:
     """A configuration; the folder of its results."""
-    (folder / "text.txt").write_text("to be or not to be\n" * 400)
+    (folder / "text.txt").write_text("to be or not to be\n" * 4000)
     (folder / "flow.toml").write_text('[corpus]\nfile = "text.txt"\n')
     results = folder / "build" / "flow"
     results.mkdir(parents=True)
+    (results / FLOW_LOCK).touch()
     return results
 
 

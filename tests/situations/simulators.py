@@ -38,7 +38,7 @@ def configuration(folder: Path) -> None:
 
 
 SITUATIONS = {
-    "a case that is not there": Situation("fuzz --replay none", "none/network.safetensors: no such file"),
+    "a case that is not there": Situation("fuzz --replay none", "--replay none: no such folder"),
     "a case without its second file": Situation(
         "fuzz --replay case", r"case/case.json: no such file", prepare=case_without_its_json
     ),
