@@ -205,7 +205,7 @@ SITUATIONS = {
     ),
     "a text shorter than a window": Situation(
         "import-keras case.keras --vocabulary-file a.txt -o out.safetensors --characters 6",
-        r"--characters is 6; 18 are needed: 9 to calibrate on",
+        r"--characters is 6; 18 are needed, 9 to calibrate on",
         prepare=both(text("abcdefgh" * 20), lambda folder: model(folder, 8)),
         imports=True,
     ),
