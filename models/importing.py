@@ -93,7 +93,7 @@ class Imported:
         return self.file.chain
 
     def inputs(self, codes: NDArray[np.integer]) -> NDArray[Any]:
-        """What their model reads for these codes (S, T)."""
+        """The input of their model for codes (S, T)."""
         return inputs(self.chain, codes)
 
     def logits(self, codes: NDArray[np.integer]) -> Reals:
@@ -104,7 +104,7 @@ class Imported:
 
     @property
     def rounds_signals(self) -> bool:
-        """Whether their model quantizes more than weights."""
+        """True if their model quantizes more than weights."""
         return any(rounds != Rounds() for rounds in self.rounds)
 
     @property
@@ -330,6 +330,6 @@ class _Reader:
 
 
 def _by_layer(said: Mapping[str, str]) -> str:
-    """What the layers have, once if it is the same for all."""
+    """A text about each layer; a single one if all are the same."""
     different = set(said.values())
     return different.pop() if len(different) == 1 else ", ".join(f"{a}: {b}" for a, b in said.items())

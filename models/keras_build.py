@@ -44,7 +44,7 @@ def keras_layer(model: Any, chain: Chain, layer: FileLayer) -> Any:
 
 
 def keras2_hard_sigmoid(x: Any) -> Any:
-    """Keras 2's; the one of Keras 3 has another slope."""
+    """The hard sigmoid of Keras 2; that of Keras 3 has another slope."""
     import keras
 
     return keras.ops.clip(x * 0.2 + 0.5, 0.0, 1.0)
@@ -65,14 +65,14 @@ def without_softmax(chain: Chain) -> Chain:
 
 
 def inputs(chain: Chain, codes: NDArray[np.integer]) -> NDArray[Any]:
-    """What a model reads for codes (S, T): they themselves, or one-hot vectors."""
+    """The input of a model for codes (S, T): the codes themselves, or one-hot vectors."""
     if chain.embedding:
         return codes.astype(np.int32)
     return np.eye(chain.vocabulary, dtype=np.float32)[codes]
 
 
 def computed(layer: Any, x: NDArray[Any]) -> Reals:
-    """What Keras computes, on the processor: a GPU's products may be less exact than float32."""
+    """The output of Keras, computed on the processor: products of a GPU may be less exact than float32."""
     import tensorflow as tf
 
     with tf.device("/CPU:0"):

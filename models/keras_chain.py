@@ -35,7 +35,7 @@ class FileLayer:
 
     @property
     def has_softmax(self) -> bool:
-        """Whether it ends with a softmax."""
+        """True if the layer ends with a softmax."""
         return "softmax" in (self.kind.lower(), self.settings.get("activation"))
 
     def config(self) -> dict[str, Any]:
@@ -91,7 +91,7 @@ class Chain:
 
     @property
     def last_only(self) -> bool:
-        """Whether the model answers after a window's last character only."""
+        """True if the model answers only after the last character of a window."""
         return not self.recurrent[-1].settings["return_sequences"]
 
     @property
@@ -123,7 +123,7 @@ class Chain:
 
 
 def keras_object(kind: str, config: Mapping[str, Any]) -> dict[str, Any]:
-    """As Keras 3 writes an object."""
+    """An object in the form that Keras 3 writes."""
     if kind in QUANTIZERS:
         module, registered = "qkeras.quantizers", f"qkeras>{kind}"
     elif kind in ("QLSTM", "QDense"):

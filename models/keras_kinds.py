@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a Keras model may name: classes, functions, quantizers, settings, and why others are refused."""
+"""The classes, functions, quantizers and settings that a Keras model may name, and why others are refused."""
 
 from __future__ import annotations
 

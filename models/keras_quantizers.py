@@ -18,7 +18,7 @@ Quantizer = Callable[[Reals], Reals]
 
 
 def rounding_of(given: Any) -> Quantizer:
-    """What ``quantized_tanh`` and ``quantized_sigmoid`` do after their function: round half to even, clip."""
+    """The rounding of ``quantized_tanh`` and ``quantized_sigmoid``: half to even, and clipped."""
     step = 2.0 ** -(int(given.bits) - (type(given).__name__ == "quantized_tanh"))
     low = -1.0 if type(given).__name__ == "quantized_tanh" else 0.0
     low += step * bool(given.symmetric)
@@ -64,7 +64,7 @@ def exact_format(values: NDArray[np.float32]) -> FixedFormat | None:
 
 
 def function_of(given: Any) -> tuple[str, int]:
-    """Which of :data:`models.spec.FUNCTIONS` an activation is, and its bits if it is rounded."""
+    """The name of an activation in :data:`models.spec.FUNCTIONS`, and its bits; 0 if it is not rounded."""
     kind = type(given).__name__
     if kind == "quantized_tanh":
         return ("tanh" if given.use_real_tanh else "hard_tanh"), int(given.bits)
@@ -77,5 +77,5 @@ def function_of(given: Any) -> tuple[str, int]:
 
 
 def name_of(given: Any) -> str:
-    """As QKeras writes a quantizer, or a function's name."""
+    """A quantizer in the form that QKeras writes, or the name of a function."""
     return str(getattr(given, "__name__", given))

@@ -117,7 +117,7 @@ def character_name(character: str) -> str:
 
 
 def total(counts: Counter[str]) -> str:
-    """How many characters, and of how many kinds."""
+    """The number of characters and of their kinds, in words."""
     total, kinds = counts.total(), len(counts)
     return f"{total:,} character{'s' * (total != 1)} of {kinds} kind{'s' * (kinds != 1)}"
 
@@ -201,7 +201,7 @@ def plain(path: Path) -> str:
 
 
 def folding(corpus: Mapping[str, Any]) -> str:
-    """How rare characters were folded, for people, by the record of a corpus; empty if they were not."""
+    """The folding of rare characters in the record of a corpus, in words; empty if there was none."""
     if not (folded := corpus.get("folded")):
         return ""
     return (

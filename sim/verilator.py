@@ -69,7 +69,7 @@ def build_command(
 
 
 def verilator_command(root: Path | str) -> list[str]:
-    """How to start the Verilator of a folder.
+    """The command that starts the Verilator of a folder.
 
     The program itself, and not the Perl script around it, which splits paths at blanks. That script also
     lifts the limit of the stack, which large designs need.
@@ -93,7 +93,7 @@ def verilator_root() -> Path:
 
 
 def object_cache() -> str:
-    """What make calls the compiler through, as text of a makefile."""
+    """The command through which make calls the compiler, as text of a makefile."""
     from platformdirs import user_cache_path
 
     folder = user_cache_path("zynq-lstm") / "verilator"

@@ -55,12 +55,12 @@ class Section(BaseModel):
 
 
 def extra(field: FieldInfo, what: str) -> Any:
-    """What :func:`key` was told beside pydantic's own."""
+    """One of the arguments of :func:`key` that pydantic does not know."""
     return field.json_schema_extra.get(what) if isinstance(field.json_schema_extra, dict) else None
 
 
 def legal(field: FieldInfo) -> str:
-    """What a key may be, for people."""
+    """The legal values of a key, in words."""
     choices, low, high = (extra(field, what) for what in ("choices", "low", "high"))
     kind = str(field.annotation)
     if choices:
