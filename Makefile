@@ -28,10 +28,10 @@ test: venv ## every check and every test, with results in build/test/junit.xml
 	@$(MAKE) --no-print-directory lint
 	@mkdir -p build/test
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile -m "not nightly" \
-	  --junit-xml=build/test/junit.xml --records build/test $(ARGS)
+	  --junit-xml=build/test/junit.xml --records=build/test $(ARGS)
 
 nightly: venv ## the tests that take too long for every run; figures in build/nightly
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile -m nightly --shuffle --records build/nightly $(ARGS)
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile -m nightly --shuffle --records=build/nightly $(ARGS)
 	$(BIN)/zynq-lstm mutate --json build/nightly/mutants.json
 	$(BIN)/zynq-lstm figures verification --records build/nightly
 
