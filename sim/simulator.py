@@ -258,7 +258,8 @@ def _python(links: Links, folder: Path) -> str:
     library = os.environ.get("LIBPYTHON_LOC") or find_libpython.find_libpython()
     if library is None:
         raise UserError(
-            f"there is no libpython of {sys.executable}; on Debian: apt-get install libpython3-dev"
+            f"{sys.executable} has no shared library, which simulations load; on Debian: apt-get install "
+            "libpython3-dev"
         )
     entry, function = config.pygpi_entry_point().rsplit(",", 1)
     names = [*links.files("python", [Path(library)]), *links.files("pygpi", [Path(entry)])]
