@@ -190,11 +190,14 @@ class Design:
         beats = sum(self.beats)
         items = max(beats, -(-spec.vocabulary // len(GATES)))
         return {
+            "FIRST_UNITS": units[0],
+            **self._choice(),
+            "IDENTITY": f"256'h{network.identity}",
+            # from here on those of lstm_core_parameters.svh
             "LAYERS": len(units),
             "GATE_LANES": array.gate_lanes,
             "BEATS": beats,
             "FIRST_BEATS": self.beats[0],
-            "FIRST_UNITS": units[0],
             "VOCABULARY": spec.vocabulary,
             "ROWS": sum(self.rows),
             "BEAT_BASE": _packed(self.beat_base, 16),
@@ -242,8 +245,6 @@ class Design:
             "LOGIT_SHIFT": output_frac - spec.output.logits.frac,
             "LOGIT_HALF": _half(spec.output.logits),
             "LOGIT_BITS": spec.output.logits.bits,
-            **self._choice(),
-            "IDENTITY": f"256'h{network.identity}",
         }
 
     def _choice(self) -> dict[str, int | str]:

@@ -24,8 +24,9 @@ TO_NOTHING = 3  # a job's destination while its unit has more sums to come (lstm
 
 
 def sources() -> list[str]:
-    """Names of the handwritten SystemVerilog files."""
-    return sorted(f.name for f in (resources.files("hls") / "rtl").iterdir() if f.name.endswith(".sv"))
+    """Names of the handwritten SystemVerilog files, and of those that they include."""
+    files = (resources.files("hls") / "rtl").iterdir()
+    return sorted(f.name for f in files if f.name.endswith((".sv", ".svh")))
 
 
 def generate(design: Design) -> dict[str, str]:

@@ -51,6 +51,9 @@ LUTS = {f"LUT{k}": 1 for k in range(1, 7)} | {
 FLIP_FLOPS = ("FDRE", "FDSE", "FDCE", "FDPE")
 
 
+WIDTH_PASSES = 3  # of wreduce before DSP48E1s are made
+
+
 @dataclass(frozen=True)
 class Resources:
     """What a netlist takes; block RAM in units of 36 Kb."""
@@ -157,8 +160,9 @@ def _script(project: Path, end: str = "") -> list[str]:
         "scratchpad -set synth_xilinx.abc9.W 1000",
         f"{synth} begin:map_dsp",
         # The first time, wreduce leaves registers that hold a sign bit twice. A DSP48E1 that takes such a
-        # register for its P leaves the second bit without a driver (Yosys 0.70): 0, whatever the sign.
-        "wreduce",
+        # register for its P leaves the second bit without a driver (Yosys 0.70): 0, whatever the sign. The
+        # number of passes needed depends on the order of cells, and so on their names; the check below tells.
+        *WIDTH_PASSES * ("wreduce",),
         f"{synth} map_dsp:coarse",
         # Nothing of that kind, bit by bit; what follows would make constants of it.
         *("design -push-copy", "simplemap", "opt_clean", "check -assert", "design -pop"),

@@ -42,7 +42,7 @@ LAST_SEGMENT = r"gen_segment\[1\]\.u_segment"
 #: Of the design that sim.mutants.small_design makes.
 EQUIVALENT = (
     Equivalent(
-        "lstm_engine",
+        "lstm_core",
         r"u_gates \(",
         r"write_(o|layer_o|unit_o|phase_o|last_o)\[\d+\] .*",
         "the pipelines run in step, and only what the first one says of beat, layer and phase is used",
@@ -156,7 +156,7 @@ EQUIVALENT = (
         "exchanges beats' numbers in pairs, for the memory of c alone, for reading and for writing alike",
     ),
     Equivalent(
-        "lstm_engine",
+        "lstm_core",
         r"start_layer_2 == '0",
         r"B\[(9|\d\d)\] .*",
         "the first layer's W is aligned 10 bits to the left for a sum of 19: bits from the ninth on leave it",

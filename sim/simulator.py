@@ -135,9 +135,7 @@ def build_shell(project: Path, *, sources: Sequence[Path] = (), options: Sequenc
     """
     project = project.resolve()
     paths = [*sorted(project.glob("*.sv")), *(path.resolve() for path in sources)]
-    return _build(
-        project, "verilator", False, lambda _: [*options, *map(str, paths)], (*_RTL_OPTIONS, "-Wno-lint")
-    )
+    return _build(project, "verilator", False, lambda _: [*options, *map(str, paths)], _RTL_OPTIONS)
 
 
 def build_netlist(netlist: Path, name: str = "verilator", *, waves: bool = False) -> Simulator:

@@ -160,14 +160,16 @@ class Inside:
         self._engine = _bind(
             engine,
             *("busy", "generating", "generate_mode", "auto_reset", "length", "reset_state", "stop"),
-            *("sampled", "sampled_last", "character_valid", "logits_valid", "write_h", "write_layer"),
-            *("step_valid", "step_tag", "room", "x_grant"),
+            *("sampled", "sampled_last", "character_valid", "logits_valid", "room", "x_grant"),
         )
+        self._core = _bind(engine.u_core, "write_h", "write_layer", "step_valid", "step_tag")
         self._control = _bind(
             engine.u_characters,
             *("in_flight_q", "in_sequence_q", "generate_q", "stop_q", "x_valid_q", "credit_left_q"),
         )
-        self._sequencer = _bind(engine.u_sequencer, "next_loaded_q", "free_q", "ready_q", "next_wait_room")
+        self._sequencer = _bind(
+            engine.u_core.u_sequencer, "next_loaded_q", "free_q", "ready_q", "next_wait_room"
+        )
         self._choice = _bind(engine.u_choice, "valid_8_q")
         self._fifo = _bind(engine.u_fifo, "count_q", "room_o")
         self._own = _bind(
@@ -195,18 +197,18 @@ class Inside:
             was_reset = reset
 
     def _phases(self) -> list[str]:
-        engine = self._engine
+        engine, core = self._engine, self._core
         if not int(self._control.in_flight_q.value) and not engine.generating.value:
             return ["idle"]
         phases = []
-        if engine.step_valid.value:
-            tag = engine.step_tag.value
+        if core.step_valid.value:
+            tag = core.step_tag.value
             to, layer = int(tag) >> len(tag) - 2, int(tag) >> len(tag) - 4 & 3
             phases.append((f"U{layer}", f"W{layer}", "Wy", "")[to])
         else:
             phases.append("waiting")
-        if engine.write_h.value:
-            phases.append(f"gates {int(engine.write_layer.value)}")
+        if core.write_h.value:
+            phases.append(f"gates {int(core.write_layer.value)}")
         if engine.logits_valid.value or self._choice.valid_8_q.value or engine.character_valid.value:
             phases.append("choice")
         return [phase for phase in phases if phase in PHASES]  # those of layers behind two are not planned

@@ -5,10 +5,8 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-import os
 import re
 import shutil
-import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,8 +22,9 @@ from models.errors import CheckError, UserError
 from models.network import IntegerNetwork
 from sim.reference import Reference
 from sim.rtl import CORNER_TESTS, LONG_PROTOCOL_TESTS, PROTOCOL_TESTS, Rtl, write_project
-from sim.simulator import build, verilator_root
+from sim.simulator import build
 from sim.trace import compare
+from tests.hls.verilator_lint import lint
 from tests.machine import needs_icarus
 from tests.networks import small_spec, with_weights
 from tests.sim.test_waveform import lz4_decode
@@ -354,20 +353,8 @@ def test_silence_is_no_success(small: Engine, tmp_path: Path) -> None:
 def test_lint_is_clean(name: str, tmp_path: Path, seed: int) -> None:
     """With and without the trace monitors."""
     write_project(CASES[name].design(seed), tmp_path)
-    root = verilator_root()
     for define in ([], ["-DZYNQ_LSTM_TRACE"]):
-        done = subprocess.run(
-            [
-                root / "bin" / "verilator",
-                *("--lint-only", "-Wall", "--top-module", "zynq_lstm", *define),
-                *sorted(path.name for path in tmp_path.glob("*.sv")),
-            ],
-            cwd=tmp_path,
-            env={**os.environ, "VERILATOR_ROOT": str(root)},
-            capture_output=True,
-            text=True,
-        )
-        assert (done.returncode, done.stderr) == (0, "")
+        assert lint(tmp_path, *define) == (0, "")
 
 
 def test_unknown_simulator_is_refused(tmp_path: Path) -> None:

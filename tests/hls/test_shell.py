@@ -17,11 +17,13 @@ from hls.schedule import Array
 from models.errors import CheckError, UserError
 from models.network import IntegerNetwork
 from scripts.main import main
+from sim import shell
 from sim.generate import generate
 from sim.reference import Reference
-from sim.rtl import CORNER_TESTS, PROTOCOL_TESTS, Rtl
+from sim.rtl import CORNER_TESTS, PROTOCOL_TESTS, SHELL_ARRAY, Rtl
 from sim.shell import PortMap
 from tests.hls.hls4ml_networks import keras_model, random_network
+from tests.hls.verilator_lint import lint
 
 SEED = 7
 # There is no schedule behind the shell.
@@ -196,6 +198,37 @@ def test_exported_rtl_of_another_network_is_found(
 def test_protocol_of_exported_rtl(exported: tuple[IntegerNetwork, Rtl], test: str, seed: int) -> None:
     """All but the test that sets counters, which takes every character to need equally many cycles."""
     exported[1].protocol(test, seed)
+
+
+@pytest.mark.parametrize("kernel", ["C++", "exported"])
+def test_lint_is_clean(kernel: str, tmp_path: Path) -> None:
+    """The shell around either kernel; of an exported one only the ports are ours."""
+    network = random_network("w8a8", 11, (6, 5), np.random.default_rng(SEED))
+    (tmp_path / "ports.toml").write_text(PORTS)
+    ports = PortMap.load(tmp_path / "ports.toml")
+    text = ports.kernel(11) if kernel == "exported" else shell.text("dpi_kernel.sv")
+    for name, content in shell.project(Design(network, SHELL_ARRAY), text).items():
+        (tmp_path / name).write_text(content)
+    if kernel == "exported":
+        inputs = "input ap_clk, ap_rst, ap_start, codes_ap_vld, input [15:0] codes"
+        outputs = "".join(f", output [15:0] layer4_out_{v}, output layer4_out_{v}_ap_vld" for v in range(11))
+        (tmp_path / "char_lstm.sv").write_text(
+            "// verilator lint_off UNDRIVEN\n// verilator lint_off UNUSEDSIGNAL\n"
+            f"module char_lstm ({inputs}, output ap_done, ap_ready{outputs});\nendmodule\n"
+        )
+    assert lint(tmp_path) == (0, "")
+
+
+def test_shell_is_the_engines_own() -> None:
+    """Of the generated files a project with another core differs in the core only."""
+    network = random_network("w8a8", 11, (6, 5), np.random.default_rng(SEED))
+    design = Design(network, SHELL_ARRAY)
+    ours, theirs = rtl_project(design), shell.project(design, "")
+    assert {name for name in theirs if theirs[name] != ours.get(name)} == {
+        "lstm_core.sv",
+        "kernel.sv",
+        "kernel_header.svh",
+    }
 
 
 @pytest.mark.parametrize(

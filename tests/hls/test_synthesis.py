@@ -49,7 +49,7 @@ def test_report(synthesized: tuple[Path, dict[str, Any]]) -> None:
     netlist = json.loads((folder / "netlist.json").read_text())["modules"]["zynq_lstm"]
     # What would go first if a memory had lost its content: the schedule's last field, generation, the noise.
     for signal in (
-        "u_sequencer.row_o",
+        "u_core.u_sequencer.row_o",
         "u_characters.left_q",
         "u_choice.scores_6_q[0]",
         "u_choice.at_8_q",
