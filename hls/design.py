@@ -10,6 +10,7 @@ from types import MappingProxyType
 
 import numpy as np
 
+from hls import registers
 from hls.memory import Rom, row_bits
 from hls.schedule import SKEW_LATENCY, Array, Schedule, schedule
 from models.errors import UserError
@@ -245,6 +246,20 @@ class Design:
             "LOGIT_SHIFT": output_frac - spec.output.logits.frac,
             "LOGIT_HALF": _half(spec.output.logits),
             "LOGIT_BITS": spec.output.logits.bits,
+        }
+
+    def register_constants(self) -> dict[str, list[dict[str, int]]]:
+        """The fields that hls/registers.py leaves to the design: by register, a dictionary for each word."""
+        spec, array, identity = self.network.spec, self.array, int(self.network.identity, 16)
+        words = registers.BY_NAME["IDENTITY"].words
+        shape = {"VOCABULARY": spec.vocabulary, "UNITS": spec.layers[0].units, "LAYERS": len(spec.layers)}
+        return {
+            "SHAPE": [shape],
+            "ARRAY": [{"DEPTH": array.depth, "PACK": array.pack, "LANES": array.lanes}],
+            "IDENTITY": [
+                {"VALUE": identity >> registers.WORD_BITS * k & (1 << registers.WORD_BITS) - 1}
+                for k in range(words)
+            ],
         }
 
     def _choice(self) -> dict[str, int | str]:

@@ -415,7 +415,7 @@ class Rtl:
             "run_dir": str(run_dir),
             "gate_lanes": lanes,
             "periods": {mode: self.design.schedule.timing(mode).cycles_per_character for mode in MODES},
-            "array_register": array.lanes << 16 | array.pack << 8 | array.depth,
+            "constants": self.design.register_constants(),
             "parity": array.parity,
             "traced": self.traced,
             "options": options,

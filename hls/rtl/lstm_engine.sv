@@ -54,8 +54,10 @@ module lstm_engine #(
     output logic [31:0] s_axil_rdata,
     output logic [1:0]  s_axil_rresp
 );
+  `include "zynq_lstm_registers.svh"
   localparam int CODE_BITS = WORD_BITS + 2;
   localparam int FIFO_DEPTH = 2 << WORD_BITS;
+  localparam int DEPTH = DSP_DEPTH + LUT_DEPTH;
 
 `ifndef __ICARUS__  // which has no elaboration-time errors
   if (LOGIT_BITS > 16) begin : gen_bad_logits
@@ -219,9 +221,8 @@ module lstm_engine #(
 
   axil_registers #(
       .IDENTITY        (IDENTITY),
-      .SHAPE           ({8'(LAYERS), 12'(FIRST_UNITS), 12'(VOCABULARY)}),
-      .ARRAY           ({16'(GROUP_UNITS * GROUP_SUMS * (DSP_DEPTH + LUT_DEPTH)), 8'(PACK),
-                         8'(DSP_DEPTH + LUT_DEPTH)}),
+      .SHAPE           (LAYERS << SHAPE_LAYERS | FIRST_UNITS << SHAPE_UNITS | VOCABULARY << SHAPE_VOCABULARY),
+      .ARRAY           (GROUP_UNITS * GROUP_SUMS * DEPTH << ARRAY_LANES | PACK << ARRAY_PACK | DEPTH << ARRAY_DEPTH),
       .TEMPERATURE_BITS(TEMPERATURE_BITS),
       .PARITY          (PARITY)
   ) u_registers (

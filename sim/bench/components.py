@@ -62,7 +62,7 @@ class Plan:
     run_dir: Path
     gate_lanes: int
     periods: dict[str, int]  # cycles from character to character by the schedule, in each mode
-    array_register: int  # what ARRAY reads as
+    constants: dict[str, list[dict[str, int]]]  # fields of registers that the design decides, word by word
     parity: bool  # of the weight memory
     traced: bool  # signals inside are recorded; a netlist only has ports
     options: dict[str, Any]

@@ -80,8 +80,7 @@ class Registers:
             ),
         )
         self._engine = getattr(dut, "u_engine", None)
-        self._names = {register.address: register.name for register in registers.REGISTERS}
-        self._names |= {registers.address("IDENTITY") + 4 * k: "IDENTITY" for k in range(8)}
+        self._names = {address: register.name for address, register in registers.BY_ADDRESS.items()}
 
     def look(self) -> Iterator[Found]:
         ports = self._ports

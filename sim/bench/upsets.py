@@ -8,7 +8,6 @@ from typing import Any
 import cocotb
 from cocotb.triggers import ClockCycles, FallingEdge, RisingEdge
 
-from hls import registers
 from sim.bench.components import Bench
 
 
@@ -33,7 +32,7 @@ async def upset(dut: Any) -> None:
         if flipping:
             assert flipping.done()
             await flipping
-    parity = await bench.read(registers.PARITY_ERRORS) if bench.plan.parity else None
+    parity = await bench.read("PARITY_ERRORS") if bench.plan.parity else None
     bench.report(bench.compared, errors=await bench.read("ERRORS"), parity_errors=parity)
 
 
