@@ -11,8 +11,9 @@ from types import MappingProxyType
 import numpy as np
 
 from hls import registers
+from hls.constants import FIELD_BITS, SIGNAL_BITS, SKEW_LATENCY
 from hls.memory import Rom, row_bits
-from hls.schedule import SKEW_LATENCY, Array, Schedule, schedule
+from hls.schedule import Array, Schedule, schedule
 from models.errors import UserError
 from models.network import IntegerNetwork, product_range
 from models.spec import GATES, LstmFormats, NetworkSpec, require_lstm, symmetric
@@ -21,8 +22,6 @@ from sim.fixed import FixedFormat, Overflow, Rounding, signed_bits
 
 #: Signals whose formats all layers share, since one gate pipeline serves them.
 SHARED_SIGNALS = LstmFormats.signal_fields()
-SIGNAL_BITS = 16
-FIELD_BITS = 17  # of the lower of two sums in a DSP; FIELD in mac_segment.sv
 PACKED_BITS = 8  # widest factors of which a DSP48E1 multiplies two pairs
 
 
@@ -189,7 +188,7 @@ class Design:
         x_shift = [self.sum_frac - x.formats.W.frac - spec.input_frac(k) for k, x in enumerate(spec.layers)]
         output_frac = spec.output_accumulator_frac()
         beats = sum(self.beats)
-        items = max(beats, -(-spec.vocabulary // len(GATES)))
+        items = max(beats, -(-spec.vocabulary // sampling.WORD_LOGITS))
         return {
             "FIRST_UNITS": units[0],
             **self._choice(),

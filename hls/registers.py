@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 
+HEADER = "zynq_lstm_registers.svh"  # the include file of the RTL
+
 WORD_BITS = 32
 WORD_BYTES = 4
 

@@ -167,7 +167,7 @@ EQUIVALENT = (
         r"A\[0\] const0|SRST\[0\] inv",
         "room_pending_q stays 0. It keeps the next character's logits back until this one's are counted in "
         "the buffer. With two layers they can't be so early: W of the second one and its gates come between",
-        cell=r"\$logic_not\$lstm_engine\.sv:482\$687|\$auto\$ff\.cc:337:slice\$3672",
+        cell=r"\$logic_not\$lstm_engine\.sv:195\$55|\$auto\$ff\.cc:337:slice\$3943",
     ),
     Equivalent(
         "mac_array",
@@ -176,7 +176,7 @@ EQUIVALENT = (
         "valid in cycles without a step: the sums have been taken over by then, and the next job begins its "
         "own anew. Those of a job that a reset broke off are taken over, too, within five cycles, but not "
         "passed on; the next job's come 27 cycles later or more",
-        cell=r"\$auto\$ff\.cc:337:slice\$3712",
+        cell=r"\$auto\$ff\.cc:337:slice\$3474",
     ),
     Equivalent(
         "delay_flag",
@@ -218,6 +218,6 @@ EQUIVALENT = (
         r"A\[0\] const1",
         "one term of Yosys' enable of BAD_CODE: a write, or a bad code. Another one is a write to ERRORS, or "
         "a bad code, and both must hold",
-        cell=r"\$auto\$simple\.cc:194:make_patterns_logic\$3843",
+        cell=r"\$auto\$simple\.cc:194:make_patterns_logic\$3825",
     ),
 )

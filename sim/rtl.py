@@ -14,12 +14,14 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from hls.constants import SIGNAL_BITS
 from hls.design import Design
 from hls.generate import PROJECT_FILE, generate
 from hls.schedule import MODES, Array
 from hls.synthesis import results, synthesize
 from models.errors import CheckError, UserError
 from models.network import IntegerNetwork
+from models.spec import UNIT_SIGNALS
 from models.store import claim, write_text
 from sim import shell
 from sim.bench.components import (
@@ -31,6 +33,7 @@ from sim.bench.components import (
     STREAM_FILE,
 )
 from sim.fixed import Raw
+from sim.sampling import WORD_LOGITS
 from sim.shell import PortMap
 from sim.simulator import WAVES, Simulator, build, build_netlist, build_shell
 from sim.trace import RtlTraceReader, read_rtl_trace, trace_files
@@ -160,7 +163,14 @@ class Rtl:
         """
         design = Design(network, SHELL_ARRAY)
         project, network_file = _write(design, folder, shell.project(design, shell.text("dpi_kernel.sv")))
-        options = ["-CFLAGS", f"-DZYNQ_LSTM_NETWORK={function}", "-LDFLAGS", str(library.resolve())]
+        defined = {
+            "NETWORK": function,
+            "SIGNALS": len(UNIT_SIGNALS),
+            "WORD_LOGITS": WORD_LOGITS,
+            "SIGNAL_BITS": SIGNAL_BITS,
+        }
+        flags = " ".join(f"-DZYNQ_LSTM_{name}={value}" for name, value in defined.items())
+        options = ["-CFLAGS", flags, "-LDFLAGS", str(library.resolve())]
         source = Path(shell.__file__).parent / shell.DPI
         return cls(design, network_file, build_shell(project, sources=[source], options=options))
 

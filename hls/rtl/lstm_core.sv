@@ -6,7 +6,6 @@ module lstm_core #(
 ) (
     `include "lstm_core_ports.svh"
 );
-  localparam int LAYER_BITS = 2;
   localparam int ADDRESS_BITS = WORDS > 1 ? $clog2(WORDS) : 1;
   localparam int ROW_BITS = ROWS > 1 ? $clog2(ROWS) : 1;
   localparam int DEPTH = DSP_DEPTH + LUT_DEPTH;
@@ -14,11 +13,8 @@ module lstm_core #(
   localparam int PLACE_BITS = PLACES > 1 ? $clog2(PLACES) : 1;
   localparam int UNIT_SUMS = 4 * SUM_BITS;
   localparam int X_BITS = X_WEIGHT_BITS > SUM_BITS ? X_WEIGHT_BITS : SUM_BITS;
-
-  // What a job's sums are for (hls/schedule.py); anything else: for nothing yet, the unit has more to come.
-  localparam logic [1:0] TO_U = 2'd0, TO_X = 2'd1, TO_OUTPUT = 2'd2;
-  // {phase, destination, layer, layer's last group, number of the first unit or word}
-  localparam int TAG_BITS = 2 + LAYER_BITS + 1 + ITEM_BITS;
+  `include "zynq_lstm_job.svh"
+  localparam int TAG_BITS = JOB_TAG_BITS;
 
 `ifndef __ICARUS__  // which has no elaboration-time errors
   if (DEPTH % GATE_LANES != 0 || GROUP_UNITS % GATE_LANES != 0 || SEGMENT_UNITS % GATE_LANES != 0)
@@ -41,6 +37,7 @@ module lstm_core #(
       .WORDS     (WORDS),
       .ROW_BITS  (ROW_BITS),
       .STEP_BITS (STEP_BITS),
+      .ITEM_BITS (ITEM_BITS),
       .TAG_BITS  (TAG_BITS),
       .COUNT_BITS(COUNT_BITS)
   ) u_sequencer (
@@ -60,10 +57,11 @@ module lstm_core #(
   );
 
   logic sums_valid, sums_last, sums_to_u, sums_to_gates, sums_to_output;
-  logic [1:0] step_to;
+  logic [TO_BITS-1:0] step_to;
   logic [LAYER_BITS-1:0] step_layer;
-  assign {step_to, step_layer} = step_tag[TAG_BITS-1-:2+LAYER_BITS];
-  logic [TAG_BITS:0] sums_tag;
+  assign step_to = step_tag[JOB_TO-JOB_TAG+:TO_BITS];
+  assign step_layer = step_tag[JOB_LAYER-JOB_TAG+:LAYER_BITS];
+  logic [TAG_BITS:0] sums_tag;  // the character's phase above
   logic [ITEM_BITS-1:0] sums_item;
   logic [GATE_LANES*UNIT_SUMS-1:0] sums;
   mac_array #(
@@ -95,7 +93,7 @@ module lstm_core #(
       .flags_i      ({
         step_to == TO_U && step_layer == '0, step_to == TO_OUTPUT, step_to == TO_X, step_to == TO_U
       }),
-      .single_i     (step_tag[TAG_BITS-1-:2] == TO_OUTPUT),
+      .single_i     (step_to == TO_OUTPUT),
       .count_i      (step_count),
       .activations_i(activations),
       .beat_valid_o (sums_valid),
@@ -107,12 +105,12 @@ module lstm_core #(
       .parity_error_o
   );
   logic sums_phase, sums_final;
-  logic [1:0] sums_to;
   logic [LAYER_BITS-1:0] sums_layer;
-  logic [ITEM_BITS-1:0] sums_first;
-  assign {sums_phase, sums_to, sums_layer, sums_final, sums_first} = sums_tag;
+  assign sums_phase = sums_tag[TAG_BITS];
+  assign sums_layer = sums_tag[JOB_LAYER-JOB_TAG+:LAYER_BITS];
+  assign sums_final = sums_tag[JOB_FINAL-JOB_TAG];
   logic unused_sums;
-  assign unused_sums = ^{sums_valid, sums_to, sums_first};
+  assign unused_sums = ^{sums_valid, sums_tag};
 
   // ---- gates; finished sums go first, they cannot wait
   logic write_h, write_phase, write_last;
@@ -191,7 +189,8 @@ module lstm_core #(
         .Z_HALF    (Z_HALF),
         .C_HALF    (C_HALF),
         .CT_HALF   (CT_HALF),
-        .H_HALF    (H_HALF)
+        .H_HALF    (H_HALF),
+        .LAYER_BITS(LAYER_BITS)
     ) u_gates (
         .clk_i,
         .rst_i,

@@ -5,7 +5,7 @@
 // A character starts beat by beat, a unit of layer 0 for each gate pipeline. Each beat takes a credit: there
 // are FIRST_BEATS at first, and the core gives each back when that beat may start for the next character.
 // The core takes room for a character's logits in the output buffer, then sends them, a word of four at a
-// time, in as many cycles as it likes. A character's first word must not come before the twentieth cycle after
+// time, in as many cycles as it likes. A character's first word must not come before cycle SEED_LATENCY after
 // the character's first beat: by then the noise of a seed written just before is there. At most three
 // characters are under way.
     input  logic                      clk_i,
@@ -22,7 +22,7 @@
     // room for one character's logits, and that it is taken
     input  logic                      room_i,
     output logic                      room_taken_o,
-    // a word's number comes 5 cycles before its logits; positions after the vocabulary hold the lowest value
+    // a word's number comes LOGITS_LATENCY cycles before its logits; positions after the vocabulary hold the lowest value
     output logic                      word_valid_o,
     output logic [WORD_BITS-1:0]      word_o,
     output logic                      logits_valid_o,

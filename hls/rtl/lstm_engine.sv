@@ -54,14 +54,15 @@ module lstm_engine #(
     output logic [31:0] s_axil_rdata,
     output logic [1:0]  s_axil_rresp
 );
+  `include "zynq_lstm_constants.svh"
   `include "zynq_lstm_registers.svh"
   localparam int CODE_BITS = WORD_BITS + 2;
   localparam int FIFO_DEPTH = 2 << WORD_BITS;
   localparam int DEPTH = DSP_DEPTH + LUT_DEPTH;
 
 `ifndef __ICARUS__  // which has no elaboration-time errors
-  if (LOGIT_BITS > 16) begin : gen_bad_logits
-    $error("%m: LOGIT_BITS must be at most 16, a quarter of an m_axis beat");
+  if (LOGIT_BITS > SIGNAL_BITS || WORD_LOGITS * SIGNAL_BITS != 64) begin : gen_bad_logits
+    $error("%m: LOGIT_BITS must be at most SIGNAL_BITS, a quarter of an m_axis beat");
   end
 `endif
 
@@ -198,8 +199,8 @@ module lstm_engine #(
     else if (room_taken) room_pending_q <= 1'b1;
     else if (character_valid) room_pending_q <= 1'b0;
   end
-  for (genvar k = 0; k < 4; k++) begin : gen_beat
-    assign logits_beat[16*k+:16] = 16'($signed(logits[k*LOGIT_BITS+:LOGIT_BITS]));
+  for (genvar k = 0; k < WORD_LOGITS; k++) begin : gen_beat
+    assign logits_beat[SIGNAL_BITS*k+:SIGNAL_BITS] = SIGNAL_BITS'($signed(logits[k*LOGIT_BITS+:LOGIT_BITS]));
   end
   axis_fifo #(
       .WIDTH  (64),

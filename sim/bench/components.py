@@ -30,7 +30,7 @@ from cocotbext.axi import (
 from hls import registers
 from models.network import IntegerNetwork
 from sim.bench.model import Beat, EngineModel
-from sim.sampling import LANES
+from sim.sampling import WORD_LOGITS
 from sim.trace import Comparison, RtlTraceReader, compare
 
 PERIOD_NS = 5
@@ -275,7 +275,7 @@ class Bench:
         """One frame from m_axis, kept for the check."""
         frame = await with_timeout(self.sink.recv(), limit_cycles * PERIOD_NS, "ns")
         words = np.array(frame.tdata, "<u8")
-        rows = words.reshape(-1, 1) if self.generate_mode else words.view("<i2").reshape(-1, LANES)
+        rows = words.reshape(-1, 1) if self.generate_mode else words.view("<i2").reshape(-1, WORD_LOGITS)
         self.beats += [(tuple(row), k == len(rows) - 1) for k, row in enumerate(rows.tolist())]
 
     def pause_randomly(self, share: float) -> None:

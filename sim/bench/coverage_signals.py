@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 
 from hls import registers
+from hls.constants import LAYER_BITS, TO_BITS
 from sim.coverage_plan import MODES, PHASES
-from sim.sampling import LANES
+from sim.sampling import WORD_LOGITS
 
 Found = list[tuple[str, str]]
 
@@ -177,7 +178,7 @@ class Inside:
             *("characters_q", "cycles_carry_q", "cycles_high_q"),
         )
         self._vocabulary = vocabulary
-        words = -(-vocabulary // LANES)
+        words = -(-vocabulary // WORD_LOGITS)
         depth = 2 << max(1, (words - 1).bit_length())  # FIFO_DEPTH of lstm_engine.sv
         self._most = depth - 1  # its RESERVE is one word more than a character has
         self._mode: int | None = None  # of the sequence before
@@ -202,7 +203,8 @@ class Inside:
         phases = []
         if core.step_valid.value:
             tag = core.step_tag.value
-            to, layer = int(tag) >> len(tag) - 2, int(tag) >> len(tag) - 4 & 3
+            to = int(tag) >> len(tag) - TO_BITS
+            layer = int(tag) >> len(tag) - TO_BITS - LAYER_BITS & (1 << LAYER_BITS) - 1
             phases.append((f"U{layer}", f"W{layer}", "Wy", "")[to])
         else:
             phases.append("waiting")

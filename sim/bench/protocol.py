@@ -17,7 +17,7 @@ from cocotbext.axi import AxiResp
 from cocotbext.axi.axil_channels import AxiLiteAWTransaction, AxiLiteWTransaction
 
 from hls import registers
-from hls.schedule import CHOICE_LATENCY
+from hls.constants import CHOICE_LATENCY
 from sim.bench.components import COUNTERS, LIMIT, REFUSALS, Bench, clock_cycle
 from sim.bench.register_model import BYTES, Registers
 from sim.reference import Reference

@@ -9,12 +9,12 @@ module lstm_core #(
 ) (
     `include "lstm_core_ports.svh"
 );
-  localparam int LOGITS_CYCLES = 5;  // from a word's number to its logits
-  localparam int LEAST_CYCLES = 20;  // from a character's first beat to its first word's number
+  `include "zynq_lstm_constants.svh"
+  localparam int WAIT_BITS = $clog2(SEED_LATENCY + 1);
 
   typedef enum logic [2:0] {START, RUN, ROOM, SEND, DRAIN} state_e;
   state_e state_q;
-  logic [4:0] wait_q;  // cycles left before the first word may be sent
+  logic [WAIT_BITS-1:0] wait_q;  // cycles left before the first word may be sent
   logic kernel_start_q, kernel_done, fresh_q;
   logic [14:0] code_q;
   logic [VOCABULARY*LOGIT_BITS-1:0] kernel_logits;
@@ -34,7 +34,7 @@ module lstm_core #(
       START: if (start_i) begin
         if (beat_i == '0) begin
           {fresh_q, code_q} <= {fresh_i, 15'(row_address_i)};
-          wait_q <= 5'(LEAST_CYCLES);
+          wait_q <= WAIT_BITS'(SEED_LATENCY);
         end
         if (beat_last_i) begin
           state_q <= RUN;
@@ -85,14 +85,14 @@ module lstm_core #(
   end
   delay #(
       .WIDTH (4 * LOGIT_BITS + 1),
-      .CYCLES(LOGITS_CYCLES)
+      .CYCLES(LOGITS_LATENCY)
   ) u_logits (
       .clk_i,
       .data_i({word_o == WORD_BITS'(OUTPUT_WORDS - 1), word_logits}),
       .data_o({logits_last_o, logits_o})
   );
   delay_flag #(
-      .CYCLES(LOGITS_CYCLES)
+      .CYCLES(LOGITS_LATENCY)
   ) u_valid (
       .clk_i,
       .rst_i,

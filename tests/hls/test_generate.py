@@ -13,11 +13,12 @@ import numpy as np
 import pytest
 
 import hls
+from hls.constants import Destination
 from hls.design import Design
 from hls.estimate import fitting_array
 from hls.generate import by_unit, generate, memory, sources
 from hls.memory import Rom
-from hls.schedule import Array, Destination
+from hls.schedule import Array
 from models.network import IntegerNetwork
 from models.spec import GATES
 from sim.rtl import write_project
@@ -85,6 +86,8 @@ def test_project_is_whole(design: Design, files: dict[str, str]) -> None:
     assert set(files) == sources_here | segments | memories | {
         "zynq_lstm.sv",
         "zynq_lstm_registers.svh",
+        "zynq_lstm_constants.svh",
+        "zynq_lstm_job.svh",
         "project.json",
     }
     for name in sources_here:
