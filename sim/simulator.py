@@ -26,7 +26,6 @@ from sim.links import Links
 SIMULATORS = ("verilator", "icarus")
 CELLS = Path(__file__).parent / "cells"
 COVERAGE_SIGNALS = Path(__file__).parent / "coverage.vlt"
-SHELL_LINT = Path(__file__).parent / "shell" / "lint.vlt"
 UPSET_MEMORIES = Path(__file__).parent / "upsets.vlt"
 OBJECT_CACHE = Path(__file__).parent / "objcache.py"
 WAVES = "waves.fst"  # of a run, in its folder
@@ -172,8 +171,7 @@ def build_shell(
         # Verilator puts C++ files' own folders into its makefile, whatever the links to them are called.
         compiled = [links.to(path.name, path.resolve()) for path in sources if path.suffix == ".cpp"]
         read = links.files("sources", [path.resolve() for path in sources if path.suffix != ".cpp"])
-        lint = links.files("sim", [SHELL_LINT])
-        return [*options, *lint, *linked, *_verilog(links, project), *compiled, *read]
+        return [*options, *linked, *_verilog(links, project), *compiled, *read]
 
     # A port of theirs that the map forgets would float: an error, unlike what else Verilator finds.
     return _build(project, "verilator", False, arguments, (*_QUICK_OPTIONS, "-Werror-PINMISSING"))
