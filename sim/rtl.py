@@ -14,13 +14,13 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from hls.constants import SIGNAL_BITS
 from hls.design import Design
 from hls.generate import PROJECT_FILE, generate
 from hls.schedule import MODES, Array
 from hls.synthesis import results, synthesize
 from models import processes
 from models.errors import CheckError, UserError
+from models.limits import SIGNAL_BITS
 from models.network import IntegerNetwork
 from models.spec import UNIT_SIGNALS
 from models.store import claim, write_text
