@@ -23,7 +23,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.errors import CheckError, UserError
-from models.importing import Imported, Quantizer, Reals, computed, keras_layer
+from models.importing import Imported
+from models.keras_build import computed, keras_layer
+from models.keras_quantizers import Quantizer, Reals
 from models.spec import FUNCTIONS, GATES
 
 UNIT = 2.0**-24  # rounding of float32, relative

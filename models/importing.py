@@ -12,7 +12,7 @@ Dropout is nothing at inference.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,19 +22,26 @@ from numpy.typing import NDArray
 
 from models.checkpoint import require_finite
 from models.errors import UserError
-from models.keras_config import Chain, FileLayer
+from models.keras_build import build_keras, computed, inputs, keras_layer, without_softmax
+from models.keras_chain import Chain, FileLayer
 from models.keras_file import KerasFile, read_file
-from models.quiet import import_qkeras, quiet_stderr
+from models.keras_quantizers import (
+    MAX_EXACT_BITS,
+    Quantizer,
+    Reals,
+    exact_format,
+    fixed_format,
+    function_of,
+    name_of,
+    on_reals,
+    rounding_of,
+)
 from models.spec import Layer, LstmFormats, NetworkSpec, network_spec
-from sim.fixed import MAX_BITS, FixedFormat, Overflow, Rounding
+from sim.fixed import FixedFormat
 
 UNQUANTIZED = "not quantized"
-MAX_EXACT_BITS = 16  # of a weight format that is to hold another quantizer's values exactly
 MAX_SIGNAL_BITS = 16  # of a signal, the sign included
 STREAMS = 64  # that Keras computes at once
-
-Reals = NDArray[np.float64]
-Quantizer = Callable[[Reals], Reals]
 
 
 @dataclass(frozen=True)
@@ -106,21 +113,6 @@ class Imported:
         return self.chain.window
 
 
-def inputs(chain: Chain, codes: NDArray[np.integer]) -> NDArray[Any]:
-    """What a model reads for codes (S, T): they themselves, or one-hot vectors."""
-    if chain.embedding:
-        return codes.astype(np.int32)
-    return np.eye(chain.vocabulary, dtype=np.float32)[codes]
-
-
-def computed(layer: Any, x: NDArray[Any]) -> Reals:
-    """What Keras computes, on the processor: a GPU's products may be less exact than float32."""
-    import tensorflow as tf
-
-    with tf.device("/CPU:0"):
-        return np.asarray(layer(x, training=False), np.float64)
-
-
 def import_model(source: KerasFile | Path | str, preset: str) -> Imported:
     """Build a model that was read, and check that our equations compute what it does.
 
@@ -140,54 +132,6 @@ def import_model(source: KerasFile | Path | str, preset: str) -> Imported:
     return imported
 
 
-def _build(file: KerasFile, chain: Chain) -> Any:
-    """Keras' model of a chain, with the file's weights."""
-    import_qkeras()  # makes its layers known to Keras
-    import keras
-
-    try:
-        with quiet_stderr():
-            model = keras.Model.from_config(chain.config())
-            for layer in chain.layers:
-                theirs = keras_layer(model, chain, layer)
-                if file.weights[layer.name]:
-                    theirs.set_weights(list(file.weights[layer.name].values()))
-                hard = layer.settings.get("recurrent_activation") == "hard_sigmoid"
-                if hard and file.keras2 and layer.kind == "LSTM":
-                    theirs.cell.recurrent_activation = keras2_hard_sigmoid
-            computed(model, inputs(chain, np.zeros((1, 1), np.int64)))  # quantizers raise when they are used
-    except Exception as error:  # Keras raises what its layers happen to raise
-        raise UserError(f"{file.path}: Keras can't build or run it: {_shortened(error)}") from None
-    return model
-
-
-def keras_layer(model: Any, chain: Chain, layer: FileLayer) -> Any:
-    """A layer of the chain in the model that Keras built. QKeras' recurrent layers lose their names there."""
-    layers = [one for one in model.layers if type(one).__name__ != "InputLayer"]
-    return layers[chain.layers.index(layer)]
-
-
-def keras2_hard_sigmoid(x: Any) -> Any:
-    """Keras 2's; the one of Keras 3 has another slope."""
-    import keras
-
-    return keras.ops.clip(x * 0.2 + 0.5, 0.0, 1.0)
-
-
-def _without_softmax(chain: Chain) -> Chain:
-    """The same chain with logits as its output."""
-
-    def changed(layer: FileLayer) -> FileLayer:
-        kind = "Activation" if layer.kind == "Softmax" else layer.kind
-        settings = dict(layer.settings)
-        if layer.kind == "Softmax" or settings.get("activation") == "softmax":
-            settings.pop("axis", None)
-            settings["activation"] = "linear"
-        return dataclasses.replace(layer, kind=kind, settings=settings)
-
-    return dataclasses.replace(chain, layers=tuple(map(changed, chain.layers)))
-
-
 @dataclass
 class _Reader:
     """Takes a model apart."""
@@ -205,7 +149,7 @@ class _Reader:
     def read(self) -> Imported:
         file, chain = self.file, self.file.chain
         self.notes.extend(file.notes)
-        model = _build(file, chain)
+        model = build_keras(file, chain)
         base = network_spec(self.preset, vocabulary=2, units=1, layers=1)
         weights: dict[str, NDArray[np.float32]] = {}
         rounds, formats = [], []
@@ -230,7 +174,7 @@ class _Reader:
         return Imported(
             file,
             model,
-            _build(file, _without_softmax(chain)) if chain.softmax else model,
+            build_keras(file, without_softmax(chain)) if chain.softmax else model,
             spec.with_weight_formats(self.formats),
             weights,
             sizes,
@@ -249,22 +193,22 @@ class _Reader:
             ("activation", "tanh", ("g", "tc")),
         ):
             given = getattr(cell, role)
-            chosen[ours], bits = _function(given)
-            rounding[ours] = _rounding(given) if bits else None
+            chosen[ours], bits = function_of(given)
+            rounding[ours] = rounding_of(given) if bits else None
             for name in fields:
-                self.say(name, layer, _name(given) if bits else f"{UNQUANTIZED} ({_name(given)})")
+                self.say(name, layer, name_of(given) if bits else f"{UNQUANTIZED} ({name_of(given)})")
                 if bits:
                     chosen[name] = self.signal_format(layer, given, formats, name, bits)
         state = getattr(cell, "state_quantizer_internal", None)
-        fmt = _fixed_format(state)
+        fmt = fixed_format(state)
         for name in ("c", "h"):
-            self.say(name, layer, f"{_name(state)} where it is read" if state else UNQUANTIZED)
+            self.say(name, layer, f"{name_of(state)} where it is read" if state else UNQUANTIZED)
             if fmt is not None:
                 chosen[name] = self.signal_format(layer, state, formats, name, fmt.bits, fmt.integer)
         for name in ("z", "ct", "output.logits"):
             self.say(name, layer, UNQUANTIZED)
         self.quantized.append(frozenset(chosen) & frozenset(formats.format_names()))
-        rounds = Rounds(rounding["sigmoid"], rounding["tanh"], _on_reals(state) if state else None)
+        rounds = Rounds(rounding["sigmoid"], rounding["tanh"], on_reals(state) if state else None)
         return dataclasses.replace(formats, **chosen), rounds
 
     def signal_format(
@@ -285,8 +229,8 @@ class _Reader:
         most = MAX_SIGNAL_BITS - (not ready.signed)
         if bits > most:
             raise UserError(
-                f"{self.file.path}: layer {layer.name!r}: {_name(quantizer)} has {bits} bits; at most {most} "
-                f"are legal for {name}"
+                f"{self.file.path}: layer {layer.name!r}: {name_of(quantizer)} has {bits} bits; at most "
+                f"{most} are legal for {name}"
             )
         return dataclasses.replace(ready, bits=bits, integer=ready.integer if integer is None else integer)
 
@@ -349,16 +293,16 @@ class _Reader:
         """A weight array as its quantizer makes it; notes the format if it has one."""
         latent = np.asarray(variable, np.float32)
         key = name if name.startswith("output.") else name.rpartition(".")[2]
-        self.say(key, layer, _name(quantizer) if quantizer is not None else UNQUANTIZED)
+        self.say(key, layer, name_of(quantizer) if quantizer is not None else UNQUANTIZED)
         if quantizer is None:
             return latent
         values = np.asarray(quantizer(variable), np.float32)
-        require_finite(f"{self.file.path}: layer {layer.name!r}: {_name(quantizer)} of {name}", values)
-        fmt = _fixed_format(quantizer) or _exact_format(values)
+        require_finite(f"{self.file.path}: layer {layer.name!r}: {name_of(quantizer)} of {name}", values)
+        fmt = fixed_format(quantizer) or exact_format(values)
         if fmt is None:
             self.notes.append(
-                f"{name}: no format of at most {MAX_EXACT_BITS} bits holds the values of {_name(quantizer)} "
-                "exactly; rounded as a float array"
+                f"{name}: no format of at most {MAX_EXACT_BITS} bits holds the values of "
+                f"{name_of(quantizer)} exactly; rounded as a float array"
             )
             return values
         self.formats[name] = fmt
@@ -366,7 +310,7 @@ class _Reader:
         moved = int((fmt.to_real(fmt.quantize(values)) != values).sum())
         if moved:
             self.notes.append(
-                f"{name}: {moved} of {values.size} values of {_name(quantizer)} have no equal in {fmt} "
+                f"{name}: {moved} of {values.size} values of {name_of(quantizer)} have no equal in {fmt} "
                 "(the lowest value becomes the one above it)"
             )
         return values
@@ -389,72 +333,3 @@ def _by_layer(said: Mapping[str, str]) -> str:
     """What the layers have, once if it is the same for all."""
     different = set(said.values())
     return different.pop() if len(different) == 1 else ", ".join(f"{a}: {b}" for a, b in said.items())
-
-
-def _rounding(given: Any) -> Quantizer:
-    """What ``quantized_tanh`` and ``quantized_sigmoid`` do after their function: round half to even, clip."""
-    step = 2.0 ** -(int(given.bits) - (type(given).__name__ == "quantized_tanh"))
-    low = -1.0 if type(given).__name__ == "quantized_tanh" else 0.0
-    low += step * bool(given.symmetric)
-
-    def rounded(x: Reals) -> Reals:
-        return np.clip(np.round(x / step) * step, low, 1.0 - step)
-
-    return rounded
-
-
-def _on_reals(quantizer: Any) -> Quantizer:
-    """A quantizer of theirs, which works in float32."""
-
-    def rounded(x: Reals) -> Reals:
-        return np.asarray(quantizer(np.asarray(x, np.float32)), np.float64)
-
-    return rounded
-
-
-def _fixed_format(quantizer: Any) -> FixedFormat | None:
-    """The symmetric format of a ``quantized_bits`` without a scale; QKeras doesn't count the sign bit."""
-    if type(quantizer).__name__ != "quantized_bits" or quantizer.alpha not in (None, 1, 1.0):
-        return None
-    if not quantizer.keep_negative or not 2 <= quantizer.bits <= MAX_BITS:
-        return None
-    return FixedFormat(
-        int(quantizer.bits),
-        int(quantizer.integer) + 1,
-        rounding=Rounding.AP_RND_CONV,
-        overflow=Overflow.AP_SAT_SYM,
-    )
-
-
-def _exact_format(values: NDArray[np.float32]) -> FixedFormat | None:
-    """The narrowest symmetric format that holds ``values`` exactly, if there is one."""
-    largest = float(np.abs(values).max())
-    integer = 1 + int(np.floor(np.log2(largest))) + 1 if largest else 1
-    for bits in range(2, MAX_EXACT_BITS + 1):
-        fmt = FixedFormat(bits, integer, rounding=Rounding.AP_RND_CONV, overflow=Overflow.AP_SAT_SYM)
-        if np.array_equal(fmt.to_real(fmt.quantize(values)), values):
-            return fmt
-    return None
-
-
-def _function(given: Any) -> tuple[str, int]:
-    """Which of :data:`models.spec.FUNCTIONS` an activation is, and its bits if it is rounded."""
-    kind = type(given).__name__
-    if kind == "quantized_tanh":
-        return ("tanh" if given.use_real_tanh else "hard_tanh"), int(given.bits)
-    if kind == "quantized_sigmoid":
-        return ("sigmoid" if given.use_real_sigmoid else "qkeras_hard_sigmoid"), int(given.bits)
-    name = str(given.__name__)
-    if name == "hard_sigmoid" and given.__module__.startswith("qkeras"):
-        name = "qkeras_hard_sigmoid"
-    return name, 0
-
-
-def _name(given: Any) -> str:
-    """As QKeras writes a quantizer, or a function's name."""
-    return str(getattr(given, "__name__", given))
-
-
-def _shortened(error: Exception, most: int = 200) -> str:
-    text = " ".join(str(error).split())
-    return text if len(text) <= most else text[:most] + "..."

@@ -25,7 +25,9 @@ from numpy.typing import NDArray
 
 from models.checkpoint import require_finite
 from models.errors import UserError
-from models.keras_config import DENSE, RECURRENT, Chain, FileLayer, read_chain
+from models.keras_chain import Chain, FileLayer
+from models.keras_config import read_chain
+from models.keras_kinds import DENSE, RECURRENT
 from models.store import MAX_BYTES
 
 MAX_CONFIG_BYTES = 1 << 24

@@ -106,6 +106,16 @@ def _named(character: str) -> str:
     return f"{character!r} ({' '.join(f'U+{ord(c):04X}' for c in character)})"
 
 
+def character_name(character: str) -> str:
+    """A character for people: itself if it can be seen, else its name and number."""
+    if character.isprintable() and not character.isspace() and not unicodedata.combining(character):
+        return character
+    names = {"\n": "line feed", "\t": "tabulator", " ": "space"}
+    name = names.get(character) or unicodedata.name(character, "").lower()
+    number = f"U+{ord(character):04X}"
+    return f"{name} ({number})" if name else number
+
+
 def total(counts: Counter[str]) -> str:
     """How many characters, and of how many kinds."""
     total, kinds = counts.total(), len(counts)

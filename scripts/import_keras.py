@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from models.corpus import encode, read_text
 from models.errors import UserError, note
-from models.keras_config import FEWER
+from models.keras_kinds import FEWER
 from models.spec import DEFAULT_PRESET, MAX_VOCABULARY, PRESETS
 from models.store import write_json
 from scripts.files import NETWORK, Reads, Verb, Writes

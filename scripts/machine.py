@@ -36,6 +36,11 @@ def processor() -> str:
     return next((name for name in names if name), platform.machine())
 
 
+def version(package: str) -> str:
+    """The version of a package; ``missing`` if it is not there."""
+    return installed(package) or "missing"
+
+
 def versions() -> dict[str, str]:
-    """Of Python and of :data:`PACKAGES`; a package that is not there is ``missing``."""
-    return {"Python": platform.python_version(), **{name: installed(name) or "missing" for name in PACKAGES}}
+    """The versions of Python and of :data:`PACKAGES`."""
+    return {"Python": platform.python_version(), **{name: version(name) for name in PACKAGES}}

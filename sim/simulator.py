@@ -8,7 +8,6 @@ import importlib.util
 import logging
 import os
 import re
-import shlex
 import shutil
 import sys
 import xml.etree.ElementTree as ElementTree
@@ -19,19 +18,27 @@ from pathlib import Path
 from hls.generate import TOP as TOP
 from hls.synthesis import cell_models
 from models import processes
-from models.errors import CheckError, UserError, first_error, installs, require_package
+from models.errors import CheckError, UserError, first_error, installs
 from models.store import if_full, write_text
 from sim.links import Links
+from sim.verilator import (
+    COVERAGE_OPTIONS,
+    NETLIST_OPTIONS,
+    QUICK_OPTIONS,
+    RTL_OPTIONS,
+    build_command,
+    linked,
+    object_cache,
+    verilator_root,
+)
 
 SIMULATORS = ("verilator", "icarus")
 CELLS = Path(__file__).parent / "cells"
 COVERAGE_SIGNALS = Path(__file__).parent / "coverage.vlt"
 UPSET_MEMORIES = Path(__file__).parent / "upsets.vlt"
-OBJECT_CACHE = Path(__file__).parent / "objcache.py"
 WAVES = "waves.fst"  # of a run, in its folder
 UNFINISHED = "unfinished"  # in the folder of a build that has begun, and not ended well
 CODE_COVERAGE = "coverage.dat"  # of a run, in its folder, as Verilator writes it
-COCOTB = "cocotb"  # link to its libraries, in the folder of a build
 
 
 @dataclass(frozen=True)
@@ -129,13 +136,13 @@ def build(
         UserError: if the simulator is not there or does not accept the sources.
     """
     project = project.resolve()
-    options: tuple[str, ...] = _RTL_OPTIONS
+    options: tuple[str, ...] = RTL_OPTIONS
     kind, marks = "", list[Path]()
     if name == "verilator":
         if coverage:
-            options, kind, marks = _COVERAGE_OPTIONS, "-coverage", [COVERAGE_SIGNALS]
+            options, kind, marks = COVERAGE_OPTIONS, "-coverage", [COVERAGE_SIGNALS]
         elif quick:
-            options, kind = _QUICK_OPTIONS, "-quick"
+            options, kind = QUICK_OPTIONS, "-quick"
         if upsets:
             kind, marks = f"{kind}-upsets", [*marks, UPSET_MEMORIES]
 
@@ -163,18 +170,18 @@ def build_shell(
     project = project.resolve()
 
     def arguments(links: Links) -> list[str]:
-        linked: list[str] = []
+        library_options: list[str] = []
         if library:
             # By name and not by path, which would be that from the folder of the build.
             path = library.resolve()
-            linked = ["-LDFLAGS", f"{_linked(links.to('library', path.parent))} -l:{path.name}"]
+            library_options = ["-LDFLAGS", f"{linked(links.to('library', path.parent))} -l:{path.name}"]
         # Verilator puts C++ files' own folders into its makefile, whatever the links to them are called.
         compiled = [links.to(path.name, path.resolve()) for path in sources if path.suffix == ".cpp"]
         read = links.files("sources", [path.resolve() for path in sources if path.suffix != ".cpp"])
-        return [*options, *linked, *_verilog(links, project), *compiled, *read]
+        return [*options, *library_options, *_verilog(links, project), *compiled, *read]
 
     # A port of theirs that the map forgets would float: an error, unlike what else Verilator finds.
-    return _build(project, "verilator", False, arguments, (*_QUICK_OPTIONS, "-Werror-PINMISSING"))
+    return _build(project, "verilator", False, arguments, (*QUICK_OPTIONS, "-Werror-PINMISSING"))
 
 
 def build_netlist(netlist: Path, name: str = "verilator", *, waves: bool = False) -> Simulator:
@@ -189,25 +196,20 @@ def build_netlist(netlist: Path, name: str = "verilator", *, waves: bool = False
         models = _verilog(links, CELLS, "cells")
         return [*links.files("netlist", [netlist]), _cell_models(links.folder).name, *models]
 
-    return _build(netlist.parent, name, waves, sources, _NETLIST_OPTIONS)
+    return _build(netlist.parent, name, waves, sources, NETLIST_OPTIONS)
 
 
 def build_mutants(netlist: Path) -> Simulator:
     """Build Verilog that sim.mutants had Yosys write, and that has its memories' content."""
     netlist = netlist.resolve()
     return _build(
-        netlist.parent, "verilator", False, lambda links: links.files("netlist", [netlist]), _RTL_OPTIONS
+        netlist.parent, "verilator", False, lambda links: links.files("netlist", [netlist]), RTL_OPTIONS
     )
 
 
 def _verilog(links: Links, folder: Path, name: str = "rtl") -> list[str]:
     """Arguments for a folder's sources, and for what they include."""
     return [f"-I{links.to(name, folder)}", *links.files(name, sorted(folder.glob("*.sv")))]
-
-
-def _linked(folder: str) -> str:
-    """Options of the linker for the libraries of a linked folder: found when linking, and when running."""
-    return f"-L{folder} -Wl,-rpath,'$$ORIGIN/{folder}'"
 
 
 def _build(
@@ -235,7 +237,7 @@ def _build(
     with _environment(name), log.open("w") as output:
         if name == "verilator":
             os.environ["VERILATOR_ROOT"] = root = links.to("verilator", verilator_root())
-            arguments = _verilator(root, sources(links), links, waves, verilator_options)
+            arguments = build_command(root, sources(links), links, waves, verilator_options)
         else:
             arguments = _icarus(sources(links), links)
         done = processes.run(arguments, cwd=build_dir, output=output)
@@ -280,64 +282,6 @@ def _cell_models(build_dir: Path) -> Path:
     return path
 
 
-# Verilator's default is -Os, also for its library, through which every callback of cocotb's goes.
-_RTL_OPTIONS = (
-    *("--x-assign", "fast", "--x-initial", "fast"),
-    *("-MAKEFLAGS", "OPT_FAST=-O2 OPT_GLOBAL=-O2"),
-)
-# Counters are most of the code, which takes long to compile.
-_COVERAGE_OPTIONS = (
-    *("--x-assign", "fast", "--x-initial", "fast", "--coverage-line", "--coverage-toggle"),
-    *("-MAKEFLAGS", "OPT_FAST=-O1 OPT_GLOBAL=-O1"),
-)
-# Compiling takes longer than what is simulated; one file without precompiled headers, up to thousands of
-# cells, is what compiles fastest.
-_SHORT_RUN = ("--output-split", "200000", "-MAKEFLAGS", "OPT_FAST=-O0 OPT_GLOBAL=-O2")
-_QUICK_OPTIONS = ("--x-assign", "fast", "--x-initial", "fast", *_SHORT_RUN)
-# Undefined bits are random, since nothing may depend on them.
-_NETLIST_OPTIONS = ("--x-assign", "unique", "--x-initial", "unique", *_SHORT_RUN)
-
-
-def _verilator(root: str, sources: list[str], links: Links, waves: bool, options: Sequence[str]) -> list[str]:
-    """cocotb's own recipe, except that only the top's ports are visible: all else stays optimised."""
-    from cocotb_tools import config
-
-    waveform: list[str] = []
-    if waves:
-        # Verilator's FST writer wants liblz4 and zlib; sim/fst has the few functions that it calls, in
-        # headers, and the libraries that its makefile asks for are empty ones.
-        for name in ("lz4", "z"):
-            (links.folder / f"lib{name}.a").write_bytes(b"!<arch>\n")
-        headers = links.to("fst", Path(__file__).parent / "fst")
-        waveform = ["--trace-fst", "-CFLAGS", f"-I{headers}", "-LDFLAGS", "-L."]
-    library = f"{_linked(links.to(COCOTB, config.libs_dir))} -lcocotbvpi_verilator"
-    jobs = str(os.cpu_count() or 1)
-    return [
-        *verilator_command(root),
-        *("--cc", "--exe", "--build", "-j", jobs, "-O3", "-Wno-fatal", "--vpi", *options),
-        *("--prefix", "Vtop", "--top-module", TOP, "-o", TOP, "-Mdir", "."),
-        *("--timescale", "1ns/1ps", "-LDFLAGS", library),
-        # The packaged Verilator's makefile was never configured for a machine: how g++ includes a
-        # precompiled header is missing in it, and it expects a command `python`. It also refuses to work in
-        # a folder with a blank in its path; but no path comes from there.
-        *("-MAKEFLAGS", "CFG_CXXFLAGS_PCH_I=-include PYTHON3=python3 OPT_SLOW=-O0 CURDIR=."),
-        *waveform,
-        links.to("verilator.cpp", config.share_dir / "lib" / "verilator" / "verilator.cpp"),
-        *links.files("sim", [Path(__file__).parent / "verilator.vlt"]),
-        *sources,
-    ]
-
-
-def verilator_command(root: Path | str) -> list[str]:
-    """How to start the Verilator of a folder.
-
-    The program itself, and not the Perl script around it, which splits paths at blanks. That script also
-    lifts the limit of the stack, which large designs need.
-    """
-    program = f"{root}/bin/verilator_bin"
-    return ["sh", "-c", 'ulimit -s unlimited 2>/dev/null; exec "$@"', "verilator", program]
-
-
 def _icarus(sources: list[str], links: Links) -> list[str]:
     options = links.folder / "options.f"
     options.write_text("+timescale+1ns/1ps\n", encoding="ascii")
@@ -369,15 +313,6 @@ def require(name: str) -> None:
     )
 
 
-def verilator_root() -> Path:
-    """Folder of the Verilator that comes as a Python package.
-
-    Raises:
-        UserError: it is not installed.
-    """
-    return require_package("verilator")
-
-
 @contextlib.contextmanager
 def _environment(name: str) -> Iterator[None]:
     """What the tools look for in the environment; put back afterwards."""
@@ -387,21 +322,13 @@ def _environment(name: str) -> Iterator[None]:
         os.environ["VERILATOR_ROOT"] = str(root)
         os.environ["PATH"] = os.pathsep.join([str(root / "bin"), os.environ.get("PATH", os.defpath)])
         os.environ.setdefault("MAKEFLAGS", f"-j{os.cpu_count() or 1}")
-        os.environ.setdefault("OBJCACHE", _object_cache())
+        os.environ.setdefault("OBJCACHE", object_cache())
     os.environ["PYTHONPATH"] = os.pathsep.join(p for p in sys.path if p)
     try:
         yield
     finally:
         os.environ.clear()
         os.environ.update(before)
-
-
-def _object_cache() -> str:
-    """What make calls the compiler through, as text of a makefile."""
-    from platformdirs import user_cache_path
-
-    folder = user_cache_path("zynq-lstm") / "verilator"
-    return shlex.join([sys.executable, "-I", "-S", str(OBJECT_CACHE), str(folder)]).replace("$", "$$")
 
 
 def _check(results: Path, log: Path) -> Path:

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 import scripts
-from sim.simulator import SIMULATORS, TOP, available, verilator_command, verilator_root
+from sim.simulator import SIMULATORS, TOP, available
+from sim.verilator import verilator_command, verilator_root
 from tests.skips import ICARUS
 
 needs_icarus = pytest.mark.skipif(not available("icarus"), reason=ICARUS)

@@ -11,7 +11,8 @@ import pytest
 from models.errors import UserError
 from models.training_options import LIMITS
 from scripts import train
-from scripts.flow.config import Config, Training, effective, legal, sections
+from scripts.flow.config import Config, Training, effective, sections
+from scripts.flow.keys import legal
 from scripts.flow.load import (
     PRESETS,
     Flow,

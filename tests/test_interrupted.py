@@ -174,11 +174,11 @@ def run_limited(limit: int, *arguments: object) -> subprocess.CompletedProcess[s
 
 def test_file_that_may_not_grow(tmp_path: Path) -> None:
     path = tmp_path / "estimate.json"
-    path.write_text("old")
+    path.write_text('"old"\n')
     done = run_limited(100, "estimate", "--json", path)
     assert done.returncode == 2
     assert done.stderr == f"zynq-lstm: error: {path}: File too large\n"
-    assert path.read_text() == "old"
+    assert path.read_text() == '"old"\n'
     assert [p.name for p in tmp_path.iterdir()] == ["estimate.json"]
 
 
@@ -186,7 +186,7 @@ def test_file_that_may_not_grow(tmp_path: Path) -> None:
 FULL = """
 set -e
 mount -t tmpfs -o size=16k none "$1"
-echo old > "$1/estimate.json"
+echo '"old"' > "$1/estimate.json"
 dd if=/dev/zero of="$1/rest" bs=4k 2>/dev/null || true
 "$2" -m scripts estimate --json "$1/estimate.json" >/dev/null || status=$?
 cat "$1/estimate.json"
@@ -213,7 +213,7 @@ def test_full_disk_is_said_in_one_line(tmp_path: Path) -> None:
     )
     assert done.returncode == 2, done.stderr
     assert done.stderr == f"zynq-lstm: error: {tmp_path}/estimate.json: No space left on device\n"
-    assert done.stdout.split() == ["old", "estimate.json", "rest"]
+    assert done.stdout.split() == ['"old"', "estimate.json", "rest"]
 
 
 def test_tool_that_fails_on_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,20 +8,11 @@ come from here; defaults and limits are those of the verbs.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    ValidationInfo,
-    create_model,
-    field_validator,
-    model_validator,
-)
-from pydantic.fields import FieldInfo
+from pydantic import create_model, field_validator, model_validator
 
 from hls.convert import CLOCK_PERIOD
 from hls.synthesis import DEFAULT_PART, PARTS, part_name
@@ -41,6 +32,7 @@ from models.spec import (
 from models.training_options import LIMITS, TrainingOptions
 from scripts import demo, train, training
 from scripts.engines import SIMULATORS
+from scripts.flow.keys import Mistake, Section, key
 from sim.fixed import FixedFormat
 from sim.sampling import TEMPERATURE
 
@@ -50,26 +42,6 @@ METHODS = ("train", "calibrate")
 MAX_CHARACTERS = 20_000  # whose signals are all kept: half a gigabyte for two layers of 128 units
 
 
-def _key(
-    default: Any,
-    meaning: str,
-    low: float | None = None,
-    high: float | None = None,
-    choices: Iterable[str] = (),
-    example: Any = None,
-    near: Iterable[str] = (),
-) -> Any:
-    """A key of the file.
-
-    Args:
-        example: shown where the default is that there is none.
-        near: of which the likely one is named at a mistake; the choices if there are any.
-    """
-    choices = tuple(choices)
-    more = {"choices": choices, "low": low, "high": high, "example": example, "near": tuple(near) or choices}
-    return Field(default, description=meaning, ge=low, le=high, json_schema_extra=more)
-
-
 def option(command: click.Command, name: str) -> Any:
     """The default of a verb's option."""
     return next(p.default for p in command.params if p.name == name)
@@ -77,42 +49,18 @@ def option(command: click.Command, name: str) -> Any:
 
 def _training(name: str, meaning: str, default: Any = None, like: str | None = None) -> Any:
     low, high = LIMITS[like or name]
-    return _key(getattr(TrainingOptions, name) if default is None else default, meaning, low, high)
-
-
-class Mistake(ValueError):
-    """A value that does not go with another one; ``key`` is the key that is to be changed."""
-
-    def __init__(self, key: str, message: str) -> None:
-        super().__init__(message)
-        self.key = key
-
-
-class Section(BaseModel):
-    """A table of the file."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
-
-    @field_validator("*")
-    @classmethod
-    def _one_of(cls, value: Any, info: ValidationInfo) -> Any:
-        choices = extra(cls.model_fields[str(info.field_name)], "choices")
-        if choices and value is not None:
-            for one in value if isinstance(value, list) else [value]:
-                if one not in choices:
-                    raise ValueError(f"{one!r} is unknown")
-        return value
+    return key(getattr(TrainingOptions, name) if default is None else default, meaning, low, high)
 
 
 class Corpus(Section):
     """The text: what is trained on, and what everything is verified with."""
 
-    name: str = _key(CORPORA[0], "A corpus that comes with the project.", choices=CORPORA)
-    file: str | None = _key(
+    name: str = key(CORPORA[0], "A corpus that comes with the project.", choices=CORPORA)
+    file: str | None = key(
         None, "Any UTF-8 text instead; the path is relative to this file.", example="book.txt"
     )
-    as_is: bool = _key(False, "Keep the file's carriage returns and byte order mark.")
-    fold_rare: int | None = _key(
+    as_is: bool = key(False, "Keep the file's carriage returns and byte order mark.")
+    fold_rare: int | None = key(
         None,
         "Keep this many characters, the most frequent, and read all others as one symbol.",
         1,
@@ -132,8 +80,8 @@ class Corpus(Section):
 class Model(Section):
     """The network's shape."""
 
-    layers: int = _key(option(train.command, "layers"), "LSTM layers.", 1, MAX_LAYERS)
-    units: int = _key(option(train.command, "units"), "Units of each layer.", 1, MAX_UNITS)
+    layers: int = key(option(train.command, "layers"), "LSTM layers.", 1, MAX_LAYERS)
+    units: int = key(option(train.command, "units"), "Units of each layer.", 1, MAX_UNITS)
 
 
 #: Keys that have an effect where ``training.checkpoint`` gives the network.
@@ -147,13 +95,13 @@ _BESIDE_CHECKPOINT: Mapping[str, tuple[str, ...]] = {
 class Training(Section):
     """How the network comes about: by training, or from a checkpoint."""
 
-    checkpoint: str | None = _key(
+    checkpoint: str | None = key(
         None,
         f'A quantized network instead of training: "{SHIPPED}" for the one that comes with the project for '
         "this corpus and preset, or a path.",
         example=SHIPPED,
     )
-    float_checkpoint: str | None = _key(
+    float_checkpoint: str | None = key(
         None,
         "With a checkpoint: the float network to compare it with, a path; the shipped one if that is taken.",
         example="float.safetensors",
@@ -173,7 +121,7 @@ class Training(Section):
     distill: float = _training(
         "distill", "Share of the float network in what the quantized one learns.", training.DISTILL
     )
-    quantized_from: str = _key(
+    quantized_from: str = key(
         training.STARTS[0],
         "'seed': the quantized network starts anew instead of from the base, and trains as long as both.",
         choices=training.STARTS,
@@ -198,8 +146,8 @@ class Training(Section):
 class Formats(Section):
     """Fixed-point formats of weights and signals; docs/numerics.md explains them."""
 
-    preset: str = _key(DEFAULT_PRESET, "Where all formats come from.", choices=PRESETS)
-    method: str = _key(
+    preset: str = key(DEFAULT_PRESET, "Where all formats come from.", choices=PRESETS)
+    method: str = key(
         METHODS[0],
         "'train': quantization-aware training; 'calibrate': binary points fitted to the text, no training.",
         choices=METHODS,
@@ -244,7 +192,7 @@ def _with_signals() -> type[Formats]:
     """:class:`Formats` with a key for each signal."""
     example = {name: str(getattr(PRESETS[DEFAULT_PRESET][name == "logits"], name)) for name in SIGNALS}
     keys: dict[str, Any] = {
-        name: (str | None, _key(None, f"Instead of the preset's: {_MEANINGS[name]}.", example=example[name]))
+        name: (str | None, key(None, f"Instead of the preset's: {_MEANINGS[name]}.", example=example[name]))
         for name in SIGNALS
     }
     return create_model("Formats", __base__=Formats, __doc__=Formats.__doc__, **keys)
@@ -259,22 +207,22 @@ else:
 class Engine(Section):
     """The hardware."""
 
-    part: str = _key(DEFAULT_PART, "Zynq-7000 device.", near=PARTS)
-    clock_mhz: float = _key(
+    part: str = key(DEFAULT_PART, "Zynq-7000 device.", near=PARTS)
+    clock_mhz: float = key(
         1000 / CLOCK_PERIOD, "Clock that times are given at, and that HLS is asked for.", 1, 1000
     )
-    lanes: int | None = _key(None, "Most multiply-accumulates a cycle.", 1, example=208)
-    dsp: int | None = _key(
+    lanes: int | None = key(None, "Most multiply-accumulates a cycle.", 1, example=208)
+    dsp: int | None = key(
         None, "Most DSPs that the array may take; what fits the part if not given.", 1, example=208
     )
-    reuse_factor: int | None = _key(
+    reuse_factor: int | None = key(
         None,
         "HLS: clock cycles of each matrix product; if not given, as many as let a quarter of a layer's "
         "columns be multipliers.",
         1,
         example=32,
     )
-    synthesis: bool = _key(True, "Count LUTs, flip-flops, DSPs and block RAM with Yosys: minutes.")
+    synthesis: bool = key(True, "Count LUTs, flip-flops, DSPs and block RAM with Yosys: minutes.")
 
     @field_validator("part")
     @classmethod
@@ -286,25 +234,25 @@ class Engine(Section):
 class Verification(Section):
     """What is simulated, compared and measured."""
 
-    engines: list[str] = _key(
+    engines: list[str] = key(
         list(ENGINES),
         "Engines compared with the reference, at every signal of every character.",
         choices=ENGINES,
     )
-    characters: int = _key(
+    characters: int = key(
         option(demo.command, "characters"),
         "Held-out characters to compare on; 'zynq-lstm simulate' takes any number.",
         demo.MINIMUM,
         MAX_CHARACTERS,
     )
-    generate: int = _key(demo.GENERATED, "Characters that each engine then writes.", demo.MINIMUM, 1_000_000)
-    temperature: float = _key(
+    generate: int = key(demo.GENERATED, "Characters that each engine then writes.", demo.MINIMUM, 1_000_000)
+    temperature: float = key(
         0.0, "Of what they write; 0: always the likeliest.", 0, TEMPERATURE.max_raw * TEMPERATURE.lsb
     )
-    seed: int = _key(1, "Of what they write, and of the protocol tests.", 1, 2**31 - 1)
-    simulator: str = _key(next(iter(SIMULATORS.values())), "Of the RTL.", choices=SIMULATORS.values())
-    protocol: bool = _key(False, "Also test streams, registers and modes of the RTL: a minute or two.")
-    ladder: int = _key(
+    seed: int = key(1, "Of what they write, and of the protocol tests.", 1, 2**31 - 1)
+    simulator: str = key(next(iter(SIMULATORS.values())), "Of the RTL.", choices=SIMULATORS.values())
+    protocol: bool = key(False, "Also test streams, registers and modes of the RTL: a minute or two.")
+    ladder: int = key(
         40_000,
         "Characters of each split on which it is measured what each kind of rounding costs; 0: it is not.",
         0,
@@ -315,7 +263,7 @@ class Verification(Section):
 class Config(Section):
     """One flow."""
 
-    name: str | None = _key(
+    name: str | None = key(
         None, "Of the folder build/NAME with all results; this file's name if not given.", example="my-engine"
     )
     corpus: Corpus = Corpus()
@@ -394,26 +342,3 @@ def sections() -> dict[str, type[Section]]:
         for name, field in Config.model_fields.items()
         if isinstance(field.annotation, type) and issubclass(field.annotation, Section)
     }
-
-
-def extra(field: FieldInfo, what: str) -> Any:
-    """What :func:`_key` was told beside pydantic's own."""
-    return field.json_schema_extra.get(what) if isinstance(field.json_schema_extra, dict) else None
-
-
-def legal(field: FieldInfo) -> str:
-    """What a key may be, for people."""
-    choices, low, high = (extra(field, what) for what in ("choices", "low", "high"))
-    kind = str(field.annotation)
-    if choices:
-        return f"{'a list of' if 'list' in kind else 'one of'} {', '.join(choices)}"
-    if near := extra(field, "near"):
-        return f"one of {', '.join(near)}, a package may follow"
-    if "bool" in kind:
-        return "true or false"
-    if "str" in kind:
-        return "text in quotes"
-    noun = "a whole number" if "int" in kind else "a number"
-    if low is None:
-        return noun
-    return f"{noun} from {low:g} to {high:.10g}" if high is not None else f"{noun} from {low:g} on"

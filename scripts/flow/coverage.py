@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.corpus import character_name
 from models.network import IntegerNetwork
 from models.spec import GATES
+from models.text import character_name
 from sim.fixed import FixedFormat, Raw
 
 #: Signals that may saturate.

@@ -25,7 +25,8 @@ from models.spec import network_spec
 from models.store import FLOW_LOCK
 from models.training_options import require_length
 from scripts.files import Folder, Named, Reads, require_apart, require_folder
-from scripts.flow.config import SHIPPED, Config, Mistake, effective, extra, legal, sections
+from scripts.flow.config import SHIPPED, Config, effective, sections
+from scripts.flow.keys import Mistake, extra, legal
 
 if sys.version_info >= (3, 11):
     import tomllib

@@ -18,7 +18,6 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +28,7 @@ from models.store import write_json
 from scripts.flow.config import Config
 from scripts.flow.last_run import Recorder, only_run
 from scripts.flow.load import Flow, near
+from scripts.machine import version
 
 ROOT = Path(models.__file__).parent.parent
 DONE, BEGUN = "stage.json", "begun.json"
@@ -117,7 +117,7 @@ class Pipeline:
             },
             "file": {Path(name).name: _hash_file(flow.path(name)) for name in given},
             "code": _code(stage.code),
-            "package": {name: _version(name) for name in stage.packages},
+            "package": {name: version(name) for name in stage.packages},
         }
 
     def states(self, forced: Collection[str] = ()) -> list[State]:
@@ -286,10 +286,3 @@ def _hash_file(path: Path) -> str:
 def _code(patterns: tuple[str, ...]) -> dict[str, str]:
     files = sorted({path for pattern in patterns for path in ROOT.glob(pattern) if path.is_file()})
     return {str(path.relative_to(ROOT)): _hash_file(path)[:16] for path in files}
-
-
-def _version(package: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return "missing"

@@ -34,7 +34,13 @@ STAGES = (
         "read and normalise the text",
         network.read_corpus,
         reads=("corpus", "training.checkpoint", "verification.characters"),
-        code=("models/corpus.py", "models/text.py", "scripts/flow/load.py", *_NETWORK),
+        code=(
+            "models/corpus.py",
+            "models/shakespeare.py",
+            "models/text.py",
+            "scripts/flow/load.py",
+            *_NETWORK,
+        ),
         files=lambda config: (config.corpus.file, _file(config.training.checkpoint)),
     ),
     Stage(

@@ -29,7 +29,8 @@ from models.limits import ENGINES, reasons, require
 from models.network import IntegerNetwork
 from models.spec import NetworkSpec
 from sim import records
-from sim.simulator import TOP, verilator_root
+from sim.simulator import TOP
+from sim.verilator import verilator_root
 from tests.networks import LETTERS, small_spec
 from tests.specs import specs
 

@@ -10,9 +10,10 @@ import numpy as np
 import platformdirs
 import pytest
 
-from models import corpus as module
-from models.corpus import decode, encode, from_text, load_corpus, normalise, strip_gutenberg
+from models import shakespeare as module
+from models.corpus import decode, encode, from_text, load_corpus
 from models.errors import UserError
+from models.shakespeare import normalise, strip_gutenberg
 
 
 def test_default_corpus_is_the_documented_text():

@@ -492,8 +492,8 @@ def test_the_verb(tmp_path: Path, rng: np.random.Generator, capsys: pytest.Captu
     result = str(tmp_path / "out.safetensors")
     assert main([*arguments, "--vocabulary", VOCABULARY, "-o", result]) == 0
     assert freeze(Checkpoint.load(result)).identity in capsys.readouterr().out
-    assert main([*arguments, "--vocabulary", "abc", "-o", result]) == 2
-    assert "has 7 characters, the vocabulary given has 3" in capsys.readouterr().err
+    assert main([*arguments, "--vocabulary", VOCABULARY + "xyz", "-o", result]) == 2
+    assert "has 7 characters, --vocabulary has 10" in capsys.readouterr().err
 
 
 def test_calibration_moves_a_binary_point_that_is_wrong(rng: np.random.Generator) -> None:

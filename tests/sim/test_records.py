@@ -39,7 +39,7 @@ def write_all(folder: Path) -> None:
 
 def test_verb_prints_and_writes_all(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_all(tmp_path)
-    path = tmp_path / "figures.json"
+    path = tmp_path.with_suffix(".json")  # not among the records, which are read
     assert main(["figures", "verification", "--records", str(tmp_path), "--json", str(path)]) == 0
     figures = json.loads(path.read_text())
     for row in figures.values():
@@ -59,7 +59,7 @@ def test_verb_prints_and_writes_all(tmp_path: Path, capsys: pytest.CaptureFixtur
 
 def test_robustness_in_its_form(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_all(tmp_path)
-    path = tmp_path / "figures.json"
+    path = tmp_path.with_suffix(".json")  # not among the records, which are read
     assert main(["figures", "robustness", "--records", str(tmp_path), "--json", str(path)]) == 0
     figures = json.loads(path.read_text())
     parts = {
@@ -84,7 +84,7 @@ def test_stale_record_is_called_so(
     write_all(tmp_path)
     record = records.new(records.MUTANTS, **FOUND[records.MUTANTS]) | {"sources": hash_of_then}
     write_json(records.path(records.MUTANTS, tmp_path), record)
-    path = tmp_path / "figures.json"
+    path = tmp_path.with_suffix(".json")  # not among the records, which are read
     assert main(["figures", "verification", "--records", str(tmp_path), "--json", str(path)]) == 1
     assert {n for n, row in json.loads(path.read_text()).items() if row["stale"]} == {"mutants"}
     said = capsys.readouterr()
@@ -93,7 +93,7 @@ def test_stale_record_is_called_so(
 
 
 def test_what_is_not_there_is_not_measured(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    path = tmp_path / "figures.json"
+    path = tmp_path.with_suffix(".json")  # not among the records, which are read
     write_json(
         records.path(records.MUTANTS, tmp_path), records.new(records.MUTANTS, **FOUND[records.MUTANTS])
     )

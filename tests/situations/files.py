@@ -9,8 +9,9 @@ from pathlib import Path
 
 from models.checkpoint import Checkpoint, shipped
 from models.store import LOCK_FILE, write_json
+from tests.prepared import Prepare, both, flow, network, text
 from tests.situations import Situation
-from tests.situations.texts import PLAIN, both, flow, network, text
+from tests.situations.texts import PLAIN
 
 TAKEN = "is there already"
 WOULD_BE_LOST = "which would be overwritten; choose another name"
@@ -18,12 +19,12 @@ MODEL = text("a model", "case.keras")
 IMPORT = "import-keras case.keras --vocabulary ab --text-file a.txt -o"
 
 
-def made(*steps: Callable[[Path], object]) -> Callable[[Path], object]:
+def made(*steps: Prepare) -> Prepare:
     """A network of a text, and the text."""
     return both(text(PLAIN), lambda folder: network(folder, "".join(sorted(set(PLAIN)))), *steps)
 
 
-def foreign(name: str) -> Callable[[Path], object]:
+def foreign(name: str) -> Prepare:
     """A folder with a file of somebody else's."""
 
     def make(folder: Path) -> None:
@@ -138,9 +139,6 @@ SITUATIONS = {
         "schedule --plot photo.png",
         rf"--plot photo\.png: {TAKEN} and is not a picture that this program drew",
         prepare=lambda folder: (folder / "photo.png").write_bytes(b"\x89PNG\r\n\x1a\nholiday"),
-    ),
-    "a picture of an unknown kind": Situation(
-        "schedule --plot x.bmp", r"--plot x\.bmp: \.bmp is unknown; legal are \.svg, \.pdf, \.png"
     ),
     "a picture without an ending": Situation(
         "cells --plot x", r"--plot x: its name has no ending; legal are \.svg"

@@ -6,17 +6,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import numpy as np
-
-from tests.networks import save_checkpoint, small_spec, with_weights
+from tests.prepared import checkpoint
 from tests.situations import Situation
 
 ODD = "a b'c $d #1 é"
-
-
-def _network(folder: Path) -> None:
-    network = with_weights(small_spec("w8a8", 6, (2,)), np.random.default_rng(0))
-    save_checkpoint(network, folder / "small.safetensors")
 
 
 def _estimated(folder: Path) -> None:
@@ -26,19 +19,19 @@ def _estimated(folder: Path) -> None:
 SITUATIONS = {
     # The text has '"', which the shell of a person would want quoted.
     "simulation in a folder with a blank": Situation(
-        "simulate --checkpoint small.safetensors --text '!\"#$'",
+        "simulate --checkpoint net.safetensors --text '!\"#$'",
         r"^\d+ values of 4 characters equal to the reference's",
         code=0,
-        prepare=_network,
+        prepare=checkpoint((2,)),
         folder=ODD,
         case=True,
     ),
     "doctor in a folder with a blank": Situation("doctor", "all that is needed is there", code=0, folder=ODD),
     "figures into a folder with quotes and brackets": Situation(
-        "estimate --network small.safetensors --json 'q\"[1]/e.json'",
+        "estimate --network net.safetensors --json 'q\"[1]/e.json'",
         "fits",
         code=0,
-        prepare=_network,
+        prepare=checkpoint((2,)),
         check=_estimated,
         folder=ODD,
     ),

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from tests import prepared
 from tests.keras_files import (
     KERAS2,
     KERAS3,
@@ -25,6 +26,7 @@ from tests.keras_files import (
     write_names,
     write_places,
 )
+from tests.prepared import Prepare
 from tests.situations import Situation
 
 V = 5
@@ -32,12 +34,7 @@ TEXT = "abcde" * 130
 LINE = "import-keras {} --vocabulary-file text.txt -o out.safetensors"
 KERAS, H5 = LINE.format("m.keras"), LINE.format("m.h5")
 
-Prepare = Callable[[Path], object]
-
-
-def text(folder: Path) -> None:
-    """A text that has all characters."""
-    (folder / "text.txt").write_text(TEXT)
+text = prepared.text(TEXT, "text.txt")  # has all characters
 
 
 def archive(config: Entry, version: str = KERAS3, change: Callable[[dict[str, Any]], None] = dict) -> Prepare:

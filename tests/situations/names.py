@@ -6,9 +6,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from tests.prepared import text, written
 from tests.situations import Situation
 from tests.situations.files import made
-from tests.situations.texts import PLAIN, text
+from tests.situations.texts import PLAIN
 
 
 def _clock(folder: Path) -> None:
@@ -36,14 +37,14 @@ SITUATIONS = {
         _note("--output", "--plot"),
         0,
         None,
-        lambda folder: (folder / "x.svg").stat() and None,
+        written("x.svg"),
     ),
     "corpus --corpus-file": Situation(
         "corpus --corpus-file a.txt --write b.txt",
         rf"{_note('--corpus-file', '--text-file')}\n.*{_note('--write', '--output')}",
         0,
         text(PLAIN),
-        lambda folder: (folder / "b.txt").stat() and None,
+        written("b.txt"),
     ),
     "import-keras --text": Situation(
         "import-keras nothere --text a.txt -o x", _note("--text", "--text-file")

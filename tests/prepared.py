@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Files for a test to begin with: texts, configurations, small networks."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from models.checkpoint import Checkpoint
+from models.freeze import thaw
+from models.spec import NetworkSpec
+from tests.networks import save_checkpoint, small_spec, with_weights
+
+Prepare = Callable[[Path], object]  # makes files in a folder
+
+
+def text(content: str, name: str = "a.txt") -> Prepare:
+    """Writes a text file with these line ends."""
+    return lambda folder: (folder / name).write_bytes(content.encode())
+
+
+def both(*steps: Prepare) -> Prepare:
+    """One preparation after the other."""
+    return lambda folder: [step(folder) for step in steps]
+
+
+def flow(content: str) -> Prepare:
+    """Writes flow.toml."""
+    return text(content, "flow.toml")
+
+
+def network(folder: Path, vocabulary: str, folded: Any = None, name: str = "net.safetensors") -> Checkpoint:
+    """A small quantized network of these characters."""
+    made = thaw(with_weights(small_spec("w8a8", len(vocabulary), (4,)), np.random.default_rng(0)))
+    corpus = {"name": "a.txt"} | ({"folded": folded} if folded else {})
+    checkpoint = dataclasses.replace(made, vocabulary=vocabulary, corpus=corpus)
+    checkpoint.save(folder / name)
+    return checkpoint
+
+
+def checkpoint(units: Sequence[int] = (4,), **formats: str) -> Prepare:
+    """Writes net.safetensors: a quantized network of these layers and formats."""
+
+    def prepare(folder: Path) -> None:
+        save(small_spec("w8a8", 5, units, **formats), folder)
+
+    return prepare
+
+
+def save(spec: NetworkSpec, folder: Path) -> None:
+    """Write net.safetensors: a quantized network of random weights."""
+    save_checkpoint(with_weights(spec, np.random.default_rng(1)), folder / "net.safetensors")
+
+
+def written(name: str) -> Prepare:
+    """Checks that a file was written."""
+
+    def check(folder: Path) -> None:
+        assert (folder / name).stat().st_size
+
+    return check
