@@ -33,6 +33,7 @@ WAVES = "waves.fst"  # of a run, in its folder
 UNFINISHED = "unfinished"  # in the folder of a build that has begun, and not ended well
 CODE_COVERAGE = "coverage.dat"  # of a run, in its folder, as Verilator writes it
 COCOTB = "cocotb"  # link to its libraries, in the folder of a build
+QUICK = "ZYNQ_LSTM_QUICK_BUILDS"  # environment variable: set, every build of RTL is a quick one
 
 
 @dataclass(frozen=True)
@@ -135,7 +136,7 @@ def build(
     if name == "verilator":
         if coverage:
             options, kind, marks = _COVERAGE_OPTIONS, "-coverage", [COVERAGE_SIGNALS]
-        elif quick:
+        elif quick or os.environ.get(QUICK):
             options, kind = _QUICK_OPTIONS, "-quick"
         if upsets:
             kind, marks = f"{kind}-upsets", [*marks, UPSET_MEMORIES]
