@@ -36,6 +36,15 @@ COCOTB = "cocotb"  # link to its libraries, in the folder of a build
 QUICK = "ZYNQ_LSTM_QUICK_BUILDS"  # environment variable: set, every build of RTL is a quick one
 
 
+#: Environment of the Python in a simulation, which starts more than twice as fast if pytest, through which
+#: cocotb explains assertions that fail, looks at the bench's files only and loads no plugins.
+_PYTHON = {
+    "PYTHONUNBUFFERED": "1",
+    "COCOTB_REWRITE_ASSERTION_FILES": "sim/bench/*.py",
+    "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+}
+
+
 @dataclass(frozen=True)
 class Simulator:
     """A design built for one simulator; :meth:`run` runs test benches on it."""
@@ -99,7 +108,7 @@ class Simulator:
                     log_file=log,
                     testcase=testcase,
                     seed=seed,
-                    extra_env={"PYTHONUNBUFFERED": "1", "GPI_USERS": self.python, **(environment or {})},
+                    extra_env={**_PYTHON, "GPI_USERS": self.python, **(environment or {})},
                     plusargs=arguments,
                     test_args=waves,
                     waves=whole and self.name == "icarus",
