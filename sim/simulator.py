@@ -39,6 +39,16 @@ UPSET_MEMORIES = Path(__file__).parent / "upsets.vlt"
 WAVES = "waves.fst"  # of a run, in its folder
 UNFINISHED = "unfinished"  # in the folder of a build that has begun, and not ended well
 CODE_COVERAGE = "coverage.dat"  # of a run, in its folder, as Verilator writes it
+QUICK = "ZYNQ_LSTM_QUICK_BUILDS"  # environment variable: set, every build of RTL is a quick one
+
+
+#: Environment of the Python in a simulation, which starts more than twice as fast if pytest, through which
+#: cocotb explains assertions that fail, looks at the bench's files only and loads no plugins.
+_PYTHON = {
+    "PYTHONUNBUFFERED": "1",
+    "COCOTB_REWRITE_ASSERTION_FILES": "sim/bench/*.py",
+    "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+}
 
 
 @dataclass(frozen=True)
@@ -104,7 +114,7 @@ class Simulator:
                     log_file=log,
                     testcase=testcase,
                     seed=seed,
-                    extra_env={"PYTHONUNBUFFERED": "1", "GPI_USERS": self.python, **(environment or {})},
+                    extra_env={**_PYTHON, "GPI_USERS": self.python, **(environment or {})},
                     plusargs=arguments,
                     test_args=waves,
                     waves=whole and self.name == "icarus",
@@ -141,7 +151,7 @@ def build(
     if name == "verilator":
         if coverage:
             options, kind, marks = COVERAGE_OPTIONS, "-coverage", [COVERAGE_SIGNALS]
-        elif quick:
+        elif quick or os.environ.get(QUICK):
             options, kind = QUICK_OPTIONS, "-quick"
         if upsets:
             kind, marks = f"{kind}-upsets", [*marks, UPSET_MEMORIES]
