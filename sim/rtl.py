@@ -267,7 +267,7 @@ class Rtl:
         return self._followed(sequences, run, options, progress)
 
     def stream(
-        self, prime: Iterable[int] | Raw, length: int, *, temperature_raw: int = 0, seed: int = 0
+        self, prime: Iterable[int] | NDArray[Any], length: int, *, temperature_raw: int = 0, seed: int = 0
     ) -> Iterator[int]:
         """The characters of :meth:`generate` as they come.
 
