@@ -4,6 +4,8 @@
 PYTHON ?= python3
 # How many tests run at once.
 JOBS ?= 2
+# A file's tests run in one process; files that take long come first (tests/conftest.py).
+AT_ONCE = -n $(JOBS) --dist loadfile --no-loadscope-reorder
 # More options for a verb or for pytest: make train ARGS="--epochs 2", make test ARGS="-k cli"
 ARGS ?=
 
@@ -15,7 +17,7 @@ unexport PYTHONPATH PYTHONHOME PYTHONSTARTUP
 demo train venv: export ZYNQ_LSTM_ENDS_WITH_PARENT := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test nightly matrix train lint docs notebooks site luts lock venv clean distclean
+.PHONY: help demo test nightly records matrix train lint docs notebooks site luts lock venv clean distclean
 
 help: ## what there is to make
 	@echo "make TARGET, where TARGET is"
@@ -27,13 +29,20 @@ demo: venv ## convert, simulate and compare the shipped network; print what the 
 test: venv ## every check and every test, with results in build/test/junit.xml
 	@$(MAKE) --no-print-directory lint
 	@mkdir -p build/test
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile -m "not nightly" \
-	  --junit-xml=build/test/junit.xml --records build/test $(ARGS)
+	$(BIN)/python -m pytest $(AT_ONCE) -m "not nightly" \
+	  --junit-xml=build/test/junit.xml --records=build/test $(ARGS)
 
-nightly: venv ## the tests that take too long for every run; figures in build/nightly
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile -m nightly --shuffle --records build/nightly $(ARGS)
-	$(BIN)/zynq-lstm mutate --json build/nightly/mutants.json
-	$(BIN)/zynq-lstm figures verification --records build/nightly
+nightly: venv ## the tests that take too long for every run; records in build/nightly
+	@rm -rf build/nightly; red=0; \
+	$(BIN)/python -m pytest $(AT_ONCE) -m "nightly or record" --shuffle --records=build/nightly $(ARGS) || red=1; \
+	$(BIN)/zynq-lstm mutate --json build/nightly/mutants.json || red=1; \
+	for figures in verification robustness; do \
+	  $(BIN)/zynq-lstm figures $$figures --records build/nightly || red=1; \
+	done; exit $$red
+
+records: venv ## ship the records that make test and make nightly left, and write the docs' tables anew
+	cp build/test/*.json build/nightly/*.json sim/measured
+	@$(MAKE) --no-print-directory docs
 
 matrix: venv ## the quick tests from the installed wheel, on every Python from 3.10 to 3.13 that is here
 	@$(BIN)/python -m scripts.matrix $(ARGS)

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hls.schedule import Destination, Schedule, Timing
+from hls.constants import Destination
+from hls.schedule import Schedule, Timing
 from models.spec import NetworkSpec
 
 COLORS = ("#4e79a7", "#f28e2b", "#59a14f", "#e15759", "#76b7b2", "#edc948", "#b07aa1", "#9c755f")

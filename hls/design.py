@@ -10,8 +10,10 @@ from types import MappingProxyType
 
 import numpy as np
 
+from hls import registers
+from hls.constants import FIELD_BITS, SKEW_LATENCY
 from hls.memory import Rom, row_bits
-from hls.schedule import SKEW_LATENCY, Array, Schedule, schedule
+from hls.schedule import Array, Schedule, schedule
 from models.errors import UserError
 from models.limits import in_array, require
 from models.network import IntegerNetwork, product_range
@@ -19,7 +21,6 @@ from models.spec import GATES, LstmFormats, NetworkSpec, symmetric
 from sim import sampling
 from sim.fixed import FixedFormat, Rounding, signed_bits
 
-FIELD_BITS = 17  # of the lower of two sums in a DSP; FIELD in mac_segment.sv
 PACKED_BITS = 8  # widest factors of which a DSP48E1 multiplies two pairs
 
 
@@ -153,13 +154,16 @@ class Design:
         x_shift = [self.sum_frac - x.formats.W.frac - spec.input_frac(k) for k, x in enumerate(spec.layers)]
         output_frac = spec.output_accumulator_frac()
         beats = sum(self.beats)
-        items = max(beats, -(-spec.vocabulary // len(GATES)))
+        items = max(beats, -(-spec.vocabulary // sampling.WORD_LOGITS))
         return {
+            "FIRST_UNITS": units[0],
+            **self._choice(),
+            "IDENTITY": f"256'h{network.identity}",
+            # from here on those of lstm_core_parameters.svh
             "LAYERS": len(units),
             "GATE_LANES": array.gate_lanes,
             "BEATS": beats,
             "FIRST_BEATS": self.beats[0],
-            "FIRST_UNITS": units[0],
             "VOCABULARY": spec.vocabulary,
             "ROWS": sum(self.rows),
             "BEAT_BASE": _packed(self.beat_base, 16),
@@ -207,8 +211,20 @@ class Design:
             "LOGIT_SHIFT": output_frac - spec.output.logits.frac,
             "LOGIT_HALF": _half(spec.output.logits),
             "LOGIT_BITS": spec.output.logits.bits,
-            **self._choice(),
-            "IDENTITY": f"256'h{network.identity}",
+        }
+
+    def register_constants(self) -> dict[str, list[dict[str, int]]]:
+        """The fields that hls/registers.py leaves to the design: by register, a dictionary for each word."""
+        spec, array, identity = self.network.spec, self.array, int(self.network.identity, 16)
+        words = registers.BY_NAME["IDENTITY"].words
+        shape = {"VOCABULARY": spec.vocabulary, "UNITS": spec.layers[0].units, "LAYERS": len(spec.layers)}
+        return {
+            "SHAPE": [shape],
+            "ARRAY": [{"DEPTH": array.depth, "PACK": array.pack, "LANES": array.lanes}],
+            "IDENTITY": [
+                {"VALUE": identity >> registers.WORD_BITS * k & (1 << registers.WORD_BITS) - 1}
+                for k in range(words)
+            ],
         }
 
     def _choice(self) -> dict[str, int | str]:

@@ -23,14 +23,14 @@ from hls.schedule import MAX_GROUP, Array, busy_cycles, schedule, steps
 from hls.synthesis import DEFAULT_PART, PARTS, part_name
 from models.errors import UserError
 from models.limits import require
-from models.spec import GATES, NetworkSpec
+from models.spec import NetworkSpec
 from sim import sampling
 from sim.fixed import signed_bits
 
 #: Yosys makes smaller products of LUTs.
 DSP_MIN_PRODUCT_BITS = 9
 #: Temperature times noise, added to the logit, for each of a word's logits.
-CHOICE_DSP = sampling.LANES
+CHOICE_DSP = sampling.WORD_LOGITS
 DSP_DEPTH = 4  # products of 8 x 8 bits that one field of a packed DSP48E1 holds the sum of
 SEGMENT_UNITS = 9  # about: 36 chains are as many as share one set of registers
 NARROW_BITS = 4  # weights up to which a product in LUTs is worth its place
@@ -180,7 +180,7 @@ def arrays_within(spec: NetworkSpec, dsp: int | None = None, lanes: int | None =
 def _arrays(spec: NetworkSpec) -> list[Array]:
     """Every array that might be the best within some limits: the fastest first, then the smallest."""
     packed = packable(spec)
-    widest = max(*(layer.units for layer in spec.layers), -(-spec.vocabulary // len(GATES)))
+    widest = max(*(layer.units for layer in spec.layers), -(-spec.vocabulary // sampling.WORD_LOGITS))
     found = []
     for depth in range(1, DSP_DEPTH + 1):
         for sums in (1, 2):
@@ -212,7 +212,7 @@ def _memories(spec: NetworkSpec, array: Array, words: int) -> dict[str, float]:
     gates += halves(sigmoid.width, formats.z.bits, ports=2)
     bounds = int(sampling.noise_table().min()), int(sampling.noise_table().max())
     rows = sampling.OCTAVES.bit_length() - 1 + sampling.CELL_BITS
-    noise = sampling.LANES // 2 * halves(signed_bits(*bounds), rows, ports=2)
+    noise = sampling.WORD_LOGITS // 2 * halves(signed_bits(*bounds), rows, ports=2)
     return {
         "weights": sum(rom.halves for rom in weight_roms(array, words, spec_weight_bits(spec)).values()) / 2,
         "rows of the first layer's W": row_rom(spec, array).halves / 2,

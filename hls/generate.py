@@ -10,22 +10,28 @@ from importlib import resources
 import numpy as np
 from numpy.typing import NDArray
 
-from hls import registers
+from hls import constants, registers
+from hls.constants import Destination
 from hls.design import Design
 from hls.memory import Rom
-from hls.schedule import Destination, Job
+from hls.schedule import Job
 from models.spec import GATES
 from sim.fixed import Raw
-from sim.sampling import noise_table
+from sim.sampling import WORD_LOGITS, noise_table
 
 TOP = "zynq_lstm"
 PROJECT_FILE = "project.json"
-TO_NOTHING = 3  # a job's destination while its unit has more sums to come (lstm_engine.sv)
 
 
 def sources() -> list[str]:
-    """Names of the handwritten SystemVerilog files."""
-    return sorted(f.name for f in (resources.files("hls") / "rtl").iterdir() if f.name.endswith(".sv"))
+    """Names of the handwritten SystemVerilog files, and of those that they include."""
+    files = (resources.files("hls") / "rtl").iterdir()
+    return sorted(f.name for f in files if f.name.endswith((".sv", ".svh")))
+
+
+def headers() -> dict[str, str]:
+    """File name -> content of the generated files that the sources include: the same for all designs."""
+    return {registers.HEADER: registers.verilog_header()} | constants.headers()
 
 
 def generate(design: Design) -> dict[str, str]:
@@ -35,7 +41,7 @@ def generate(design: Design) -> dict[str, str]:
     """
     folder = resources.files("hls") / "rtl"
     files = {name: folder.joinpath(name).read_text(encoding="utf-8") for name in sources()}
-    files["zynq_lstm_registers.svh"] = registers.verilog_header()
+    files |= headers()
     files[f"{TOP}.sv"] = _top(design)
     files["schedule.mem"] = _schedule(design)
     files |= _weights(design)
@@ -83,33 +89,27 @@ def _ports() -> list[tuple[str, str]]:
 
 
 def _schedule(design: Design) -> str:
-    """Job words; the fields are mac_sequencer.sv's, from the most significant down."""
+    """Job words, in the order of the schedule."""
     parameters = design.parameters()
-    row_bits = max(1, (sum(design.rows) - 1).bit_length())
-    step_bits, item_bits = int(parameters["STEP_BITS"]), int(parameters["ITEM_BITS"])
-    count_bits = int(parameters["COUNT_BITS"])
+    widths = {name: int(parameters[name]) for name in ("STEP_BITS", "ITEM_BITS", "COUNT_BITS")}
+    widths["ROW_BITS"] = max(1, (sum(design.rows) - 1).bit_length())
     words = []
     for job in design.schedule.jobs:
         output = job.destination is Destination.OUTPUT
-        layer = 0 if output else job.layer
-        lanes = design.array.gate_lanes
-        first = job.first if output else design.beat_base[job.layer] + job.first // lanes
-        fields = (
-            (int(output and job.first == job.part == 0), 1),  # waits for room
-            (job.source, 2),
-            (design.row_base[job.source], row_bits),
-            (job.steps - 1, step_bits),
-            (job.cycles - 1, step_bits),
-            (int(job.destination) if job.beats else TO_NOTHING, 2),
-            (layer, 2),
-            (int(job.final), 1),
-            (first, item_bits),
-            (max(job.beats, 1) - 1, count_bits),
-        )
-        word = width = 0
-        for value, bits in fields:
-            assert 0 <= value < 1 << bits, (job, value, bits)
-            word, width = word << bits | value, width + bits
+        first_beat = 0 if output else design.beat_base[job.layer] + job.first // design.array.gate_lanes
+        values = {
+            "WAIT_ROOM": int(output and job.first == job.part == 0),
+            "SOURCE": job.source,
+            "ROW": design.row_base[job.source],
+            "STEPS": job.steps - 1,
+            "CYCLES": job.cycles - 1,
+            "TO": job.destination if job.beats else Destination.NOTHING,
+            "LAYER": 0 if output else job.layer,
+            "FINAL": int(job.final),
+            "FIRST": job.first if output else first_beat,
+            "COUNT": max(job.beats, 1) - 1,
+        }
+        word, width = constants.job_word(values, widths)
         words.append(f"{word:0{-(-width // 4)}x}")
     return "\n".join(words) + "\n"
 
@@ -170,9 +170,8 @@ def _matrix(design: Design, job: Job) -> NDArray[np.int64]:
     network = design.network
     if job.destination is Destination.OUTPUT:
         weights = network.arrays["output.W"]
-        words = -(-weights.shape[1] // len(GATES))
-        padded = np.pad(weights, ((0, 0), (0, words * len(GATES) - weights.shape[1])))
-        return padded.reshape(len(weights), words, len(GATES))
+        padded = np.pad(weights, ((0, 0), (0, -weights.shape[1] % WORD_LOGITS)))
+        return padded.reshape(len(weights), -1, WORD_LOGITS)
     weights = network.layer(job.layer)["U" if job.destination is Destination.U else "W"]
     return by_unit(weights)
 
@@ -188,12 +187,12 @@ def _tables(design: Design) -> dict[str, str]:
     layer = network.layer(0)
     lanes = design.array.gate_lanes
     bias = np.concatenate([_by_beat(by_unit(b), lanes) for b in design.bias])  # (beats, lanes, 4)
-    output_bias = np.pad(design.output_bias, (0, -len(design.output_bias) % len(GATES)))
+    output_bias = np.pad(design.output_bias, (0, -len(design.output_bias) % WORD_LOGITS))
     # Beat by beat, so that the address only counts up by the vocabulary.
     rows = np.concatenate([_by_beat(row, lanes)[:, np.newaxis] for row in by_unit(layer["W"])], axis=1)
     return {
         **{f"bias_{lane}.mem": memory(bias[:, lane], int(parameters["BIAS_BITS"])) for lane in range(lanes)},
-        "output_bias.mem": memory(output_bias.reshape(-1, len(GATES)), int(parameters["OUTPUT_BIAS_BITS"])),
+        "output_bias.mem": memory(output_bias.reshape(-1, WORD_LOGITS), int(parameters["OUTPUT_BIAS_BITS"])),
         "rows.mem": folded(
             design.row_rom, rows.reshape(-1, lanes * len(GATES)), int(parameters["X_WEIGHT_BITS"])
         ),

@@ -15,33 +15,26 @@ Pure functions of the network's shape and the array's; the RTL reads the result 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from enum import IntEnum
 from functools import cached_property
 
+from hls.constants import (
+    ACCEPT_LATENCY,
+    ARRAY_LATENCY,
+    CHOICE_LATENCY,
+    CREDIT_LATENCY,
+    GATES_LATENCY,
+    SKEW_LATENCY,
+    Destination,
+)
 from models.errors import UserError
 from models.spec import GATES, NetworkSpec
-
-# Latencies of the RTL in cycles, each the module's own.
-ARRAY_LATENCY = 6  # mac_array: + DSP depth + segments, from a job's last step to its first beat
-SKEW_LATENCY = 2  # mac_segment: the DSP48E1s start later if they add what LUTs multiply
-GATES_LATENCY = 27  # gate_pipeline 24, hidden buffer 1, counter 1, readiness 1: until a job may start
-CREDIT_LATENCY = 1  # character_control: from a finished U sum of layer 0 to that unit's start
-CHOICE_LATENCY = 10  # character_choice 9, character_control 1: from the last output word to the next start
-ACCEPT_LATENCY = 3  # character_control: from a character's last start to the next one's first
+from sim.sampling import WORD_LOGITS
 
 MODES = ("generate", "score")  # the character chosen is the next one; all characters are there
 
 STEADY = 12  # characters after which they come at equal distances, whatever the schedule
 
 MAX_GROUP = 128  # units that an array works on at once
-
-
-class Destination(IntEnum):
-    """What a job's sums are for; the numbers are lstm_engine.sv's TO_U, TO_X, TO_OUTPUT."""
-
-    U = 0
-    X = 1
-    OUTPUT = 2
 
 
 @dataclass(frozen=True)
@@ -241,7 +234,7 @@ def _jobs(spec: NetworkSpec, array: Array) -> list[tuple[Job, ...]]:
 
     return [
         *(product(Destination.X, k, k - 1, units[k]) for k in range(1, len(units))),
-        product(Destination.OUTPUT, last + 1, last, -(-spec.vocabulary // len(GATES))),
+        product(Destination.OUTPUT, last + 1, last, -(-spec.vocabulary // WORD_LOGITS)),
         *(product(Destination.U, k, k, units[k]) for k in range(len(units))),
     ]
 

@@ -17,13 +17,10 @@ from numpy.typing import NDArray
 from hls.graph import network_from_graph, not_compiled
 from models.errors import UserError
 from models.network import IntegerNetwork
-from models.spec import GATES
+from models.spec import GATES, UNIT_SIGNALS
 from sim.fixed import Raw
 from sim.generate import check_arguments
 from sim.reference import LAYER_SIGNALS
-
-#: What the kernel records for a unit, in this order (zynq_lstm_csim.h).
-RECORDED = (*(f"z.{gate}" for gate in GATES), *LAYER_SIGNALS[1:])
 
 STRETCH = 1024  # characters traced at once: 25 MB for two layers of 128 units
 
@@ -50,6 +47,8 @@ def reset(hls_model: Any) -> None:
 def trace(hls_model: Any, codes: Sequence[int] | NDArray[Any]) -> dict[str, Raw]:
     """Every signal of the HLS C++, or of the RTL, for character codes (time,).
 
+    The kernel records :data:`models.spec.UNIT_SIGNALS` for each unit (zynq_lstm_csim.h).
+
     Returns:
         ``layers.K.S`` for S in :data:`sim.reference.LAYER_SIGNALS` and ``logits``, raw integers in the
         shapes of :meth:`sim.reference.Reference.run`.
@@ -61,7 +60,7 @@ def trace(hls_model: Any, codes: Sequence[int] | NDArray[Any]) -> dict[str, Raw]
     if hls_model.config.backend.name == "OpenRTL":
         return hls_model.config.backend.trace(hls_model, codes)
     library, network = _library(hls_model), network_from_graph(hls_model)
-    widths = [len(RECORDED) * layer.units for layer in network.spec.layers] + [network.spec.vocabulary]
+    widths = [len(UNIT_SIGNALS) * layer.units for layer in network.spec.layers] + [network.spec.vocabulary]
     records = [np.empty((0, sum(widths)), np.int64)]
     for start in range(0, len(codes), STRETCH):
         stretch = codes[start : start + STRETCH]
@@ -79,7 +78,7 @@ def trace(hls_model: Any, codes: Sequence[int] | NDArray[Any]) -> dict[str, Raw]
     *layers, logits = np.split(np.concatenate(records), np.cumsum(widths)[:-1], axis=1)
     signals: dict[str, Raw] = {}
     for k, (layer, record) in enumerate(zip(network.spec.layers, layers, strict=True)):
-        by_unit = record.reshape(len(codes), layer.units, len(RECORDED))
+        by_unit = record.reshape(len(codes), layer.units, len(UNIT_SIGNALS))
         signals[f"layers.{k}.z"] = by_unit[:, :, : len(GATES)].swapaxes(1, 2).reshape(len(codes), -1)
         for position, name in enumerate(LAYER_SIGNALS[1:], len(GATES)):
             signals[f"layers.{k}.{name}"] = by_unit[:, :, position].copy()

@@ -55,6 +55,10 @@ FLIP_FLOPS = ("FDRE", "FDSE", "FDCE", "FDPE")
 Command = str | tuple[str, ...]
 
 
+ALU_OPERANDS = Path(__file__).parent / "yosys" / "alu_operands.v"
+WIDTH_PASSES = 3  # of wreduce before DSP48E1s are made
+
+
 @dataclass(frozen=True)
 class Resources:
     """What a netlist takes; block RAM in units of 36 Kb."""
@@ -161,12 +165,29 @@ def _script(project: Path, end: str = "") -> list[str]:
         "scratchpad -set synth_xilinx.abc9.W 1000",
         f"{synth} begin:map_dsp",
         # The first time, wreduce leaves registers that hold a sign bit twice. A DSP48E1 that takes such a
-        # register for its P leaves the second bit without a driver (Yosys 0.70): 0, whatever the sign.
-        "wreduce",
+        # register for its P leaves the second bit without a driver (Yosys 0.70): 0, whatever the sign. The
+        # number of passes needed depends on the order of cells, and so on their names; the check below tells.
+        *WIDTH_PASSES * ("wreduce",),
         f"{synth} map_dsp:coarse",
         # Nothing of that kind, bit by bit; what follows would make constants of it.
         *("design -push-copy", "simplemap", "opt_clean", "check -assert", "design -pop"),
-        f"{synth} coarse:{end}",
+        f"{synth} coarse:map_memory",
+        *_exchanged_operands(),
+        f"{synth} map_memory:{end}",
+    ]
+
+
+def _exchanged_operands() -> list[str]:
+    """Make the first operand of an adder the one without a multiplexer.
+
+    Yosys orders operands by a hash of their names. The first one also goes to the carry chain's data input,
+    where a multiplexer takes a LUT of its own; before the second one it is part of the LUT that adds. Without
+    this the resource use of a design would depend on its signals' names.
+    """
+    from_mux = "t:$mux %co1:+[Y] w:* %i %co1:+[{}] t:$alu %i"
+    return [
+        f"select -set exchanged {from_mux.format('A')} {from_mux.format('B')} %d",
+        f"techmap -max_iter 1 -map {ALU_OPERANDS} @exchanged",
     ]
 
 

@@ -151,6 +151,10 @@ class LstmFormats(CellFormats):
     has_c = True
 
 
+#: Signals of one unit of an LSTM layer, in the order in which they are computed.
+UNIT_SIGNALS = (*(f"z_{gate}" for gate in GATES), *LstmFormats.signals[1:])
+
+
 @dataclass(frozen=True)
 class GruFormats(CellFormats):
     """Formats of one GRU layer (Cho et al. 2014, with the reset gate behind the product, as in cuDNN).

@@ -123,6 +123,9 @@ def _keras(spec: NetworkSpec, network: IntegerNetwork | None) -> Iterator[str]:
 
 def _hls(spec: NetworkSpec, network: IntegerNetwork | None) -> Iterator[str]:
     yield from _keras(spec, network)
+    for where, fmt in rounded_signals(spec):
+        if fmt.signed and fmt.bits == 1 and fmt.overflow is Overflow.AP_SAT_SYM:
+            yield f"{where}: holds nothing but 0, and the ap types make that -1; use AP_SAT, got {fmt}"
 
 
 def _rtl(spec: NetworkSpec, network: IntegerNetwork | None) -> Iterator[str]:

@@ -4,8 +4,6 @@
 from __future__ import annotations
 
 import statistics
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +11,9 @@ import click
 
 from scripts.files import Verb
 from scripts.options import checkpoint_option, json_option, output_option
+from sim.engines import frozen, offered, registry
 
-ENGINES = ("reference", "streams", "keras", "hls", "rtl")
+ENGINES = offered("benchmark")
 
 
 @click.command(cls=Verb, name="benchmark")
@@ -57,7 +56,6 @@ def command(
 
     from models.checkpoint import load_quantized
     from models.store import write_json
-    from scripts.engines import frozen
     from scripts.tables import show
 
     loaded = load_quantized(checkpoint)
@@ -80,39 +78,11 @@ def _rates(name: str, checkpoint: Any, characters: int, repeat: int, output: Pat
     """Median characters a second; for the RTL also by processor time."""
     import numpy as np
 
-    from models.freeze import freeze
-    from sim.reference import Reference
-
-    network = freeze(checkpoint)
+    network = frozen(checkpoint)
     codes = np.random.default_rng(0).integers(0, network.spec.vocabulary, characters)
-    if name == "reference":
-        return {name: _median(lambda: Reference(network).run(codes), characters, repeat)}
-    if name == "streams":
-        many = codes[: characters // 64 * 64].reshape(64, -1).repeat(8, axis=1)
-        return {name: _median(lambda: Reference(network, 64).run(many), many.size, repeat)}
-
-    from hls import simulate
-    from hls.convert import compile_model, convert
-    from models.quantized import quantized_model, trace
-    from sim.rtl import Sequence
-
-    model = quantized_model(checkpoint)
-    if name == "keras":
-        return {name: _median(lambda: trace(model, codes), characters, repeat)}
-    few = codes[: characters // 10]
-    graph = convert(model, output / name, backend="OpenRTL" if name == "rtl" else "Vitis")
-    compile_model(graph)
-    if name == "hls":
-        return {name: _median(lambda: simulate.run(graph, few), len(few), repeat)}
-    reports = [graph.rtl.verify([Sequence(few)]) for _ in range(repeat)]
-    clocks = {name: "seconds", f"{name}_processor": "processor_seconds"}
-    return {key: statistics.median(len(few) / x[clock] for x in reports) for key, clock in clocks.items()}
-
-
-def _median(run: Callable[[], object], characters: int, repeat: int) -> float:
-    rates = []
-    for _ in range(repeat):
-        started = time.perf_counter()
-        run()
-        rates.append(characters / (time.perf_counter() - started))
-    return statistics.median(rates)
+    engine = registry()[name](checkpoint, network, output / name)
+    engine.build()
+    if engine.in_folder:
+        codes = codes[: characters // 10]
+    runs = [engine.seconds(codes) for _ in range(repeat)]
+    return {name + clock: statistics.median(len(codes) / run[clock] for run in runs) for clock in runs[0]}

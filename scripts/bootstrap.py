@@ -25,6 +25,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import sysconfig
 import tempfile
 import time
 from pathlib import Path
@@ -78,9 +79,34 @@ def check_machine(commands: list[str]) -> None:
         raise SetupError(
             f"{sys.executable} cannot make virtual environments; on Debian: apt-get install python3-venv"
         ) from None
+    if not has_shared_library():
+        raise SetupError(f"{sys.executable} has no shared library, which simulations load; {SHARED_LIBRARY}")
     missing = [c for c in commands if shutil.which(c) is None]
     if missing:
         raise SetupError("not found: {0}; on Debian: apt-get install {0}".format(" ".join(missing)))
+
+
+#: How to get the shared library of Python.
+SHARED_LIBRARY = "on Debian: apt-get install libpython3-dev; for a build of your own: --enable-shared"
+
+
+def has_shared_library() -> bool:
+    """Return True if this Python can be loaded by another program: cocotb runs it inside a simulation."""
+    name, folder = (sysconfig.get_config_var(key) for key in ("INSTSONAME", "LIBDIR"))
+    if not name or ".so" not in name:
+        return False
+    return os.path.exists(os.path.join(folder or "", name)) or _in_cache(name)  # noqa: PTH110, PTH118
+
+
+def _in_cache(name: str) -> bool:
+    """Return True if the dynamic linker finds a library by its name."""
+    try:
+        import ctypes
+
+        ctypes.CDLL(name)
+    except (ImportError, OSError):
+        return False
+    return True
 
 
 def check_path(venv: Path) -> None:

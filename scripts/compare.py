@@ -3,22 +3,25 @@
 
 from __future__ import annotations
 
-import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from models.errors import CheckError, UserError
-from scripts.engines import ENGINES, SIMULATORS
 from scripts.files import Reads, Verb
 from scripts.options import checkpoint_option, json_option, output_option, text_codes, text_options
+from sim import engines
+from sim.engines.rtl import RtlEngine
 
 if TYPE_CHECKING:
     from models.network import IntegerNetwork
     from sim.fixed import Raw
-    from sim.trace import Mismatch
+    from sim.trace import Comparison, Mismatch
 
+ENGINES = engines.offered("compare")
+SIMULATED = tuple(name for name in ENGINES if issubclass(engines.registry()[name], RtlEngine))
 BEHIND = 1  # characters in the waveform behind the one that differs, whose last gates overlap with it
 
 
@@ -58,31 +61,33 @@ def command(
 
     from models.checkpoint import load_quantized
     from models.store import write_json
-    from scripts.engines import frozen, trace
     from sim.simulator import require
-    from sim.trace import compare
 
-    engines = (engine_a, engine_b)
+    names = (engine_a, engine_b)
     if engine_a == engine_b:
         raise UserError(f"{engine_a} is one engine; give two of {', '.join(ENGINES)}")
-    if rtl_project and not set(engines) & set(SIMULATORS):
-        raise UserError(f"--rtl-project is for {' and '.join(SIMULATORS)}, not for {' and '.join(engines)}")
-    for engine in engines:
-        if engine in SIMULATORS:
-            require(SIMULATORS[engine])
+    if rtl_project and not set(names) & set(SIMULATED):
+        raise UserError(f"--rtl-project is for {' and '.join(SIMULATED)}, not for {' and '.join(names)}")
+    kinds = [engines.registry()[name] for name in names]
+    for kind in kinds:
+        if issubclass(kind, RtlEngine):
+            require(kind.simulator)
     loaded = load_quantized(checkpoint)
-    network = frozen(loaded, *engines)
+    network = engines.frozen(loaded, *names)
     codes = text_codes(loaded, text, text_file, characters)
     console = Console(soft_wrap=True, highlight=False, markup=False)
-    found: dict[str, dict[str, Raw]] = {}
-    for engine in engines:
-        with console.status(f"{engine}: {len(codes):,} characters"):
-            found[engine] = trace(engine, loaded, network, codes, output / engine, rtl_project)
-    # An engine that is held to the reference while it runs ends at a difference.
-    length = min(len(signals["logits"]) for signals in found.values())
-    a, b = ({name: x[:length] for name, x in signals.items()} for signals in found.values())
-    result = compare(network, a, b)
-    data: dict[str, Any] = {"engines": engines, **result.summary(), "first": None}
+    built: list[engines.Engine] = []
+    for kind in kinds:
+        engine = kind(loaded, network, output / kind.name)
+        if isinstance(engine, RtlEngine):
+            engine.project = rtl_project
+        with console.status(f"{kind.name}: building"):
+            engine.build()
+        built.append(engine)
+    with console.status(f"{len(codes):,} characters"):
+        result = _compare(network, codes, *built)
+    data: dict[str, Any] = {"engines": names, **result.summary(), "first": None}
+    length = result.characters
     console.print(f"{result.values:,} values of {length:,} characters, {result.mismatches:,} differ")
     if result.first is None and length < len(codes):
         raise CheckError(
@@ -90,16 +95,19 @@ def command(
             "reference: compare it with that"
         )
     if result.first:
-        data["first"], lines = _describe(engines, network, codes, result.first)
+        data["first"], lines = _describe(names, network, codes, result.first)
         console.print(*lines, sep="\n")
-        if "reference" not in engines:
-            console.print(_judge(engines, network, codes, result.first))
-        for engine in [e for e in engines if e in SIMULATORS]:
-            with console.status(f"{engine}: waveform"):
-                where = _waveform(engine, network, codes, result.first, output, rtl_project, waves)
+        if "reference" not in names:
+            console.print(_judge(names, network, codes, result.first))
+        for engine in built:
+            if not isinstance(engine, RtlEngine):
+                continue
+            with console.status(f"{engine.name}: waveform"):
+                where = _waveform(engine, codes, result.first, waves)
             data |= where
             console.print(
-                *(f"{engine}: {name.replace('_', ' ')} {value}" for name, value in where.items()), sep="\n"
+                *(f"{engine.name}: {name.replace('_', ' ')} {value}" for name, value in where.items()),
+                sep="\n",
             )
     if json_path:
         write_json(json_path, data)
@@ -107,11 +115,28 @@ def command(
         ctx.exit(1)
 
 
+def _compare(network: IntegerNetwork, codes: Raw, a: engines.Engine, b: engines.Engine) -> Comparison:
+    """Compare two engines piece by piece, up to where the first of them ends."""
+    from sim.trace import Comparison, compare
+
+    result = Comparison(0, 0, 0, None)
+    try:
+        for found in zip(a.trace(codes), b.trace(codes), strict=False):
+            # An engine that is held to the reference while it runs ends at a difference.
+            length = min(len(signals["logits"]) for signals in found)
+            one, other = ({name: x[:length] for name, x in signals.items()} for signals in found)
+            result += compare(network, one, other, result.characters)
+    except CheckError:
+        if not result.characters:
+            raise
+    return result
+
+
 def _describe(
-    engines: tuple[str, str], network: IntegerNetwork, codes: Raw, first: Mismatch
+    names: tuple[str, str], network: IntegerNetwork, codes: Raw, first: Mismatch
 ) -> tuple[dict[str, Any], list[str]]:
     """The first difference as data, and for people."""
-    values = dict(zip(engines, (first.expected, first.actual), strict=True))
+    values = dict(zip(names, (first.expected, first.actual), strict=True))
     mask = (1 << first.format.bits) - 1
     differ = (first.expected ^ first.actual) & mask
     bits = [n for n in range(first.format.bits) if differ >> n & 1]
@@ -131,7 +156,7 @@ def _describe(
         f"first difference: character {first.character} ({character!r} behind {before!r})",
         f"{first.signal}, {where}, {'bits' if len(bits) > 1 else 'bit'} {', '.join(map(str, bits))}",
     ]
-    width = max(map(len, engines))
+    width = max(map(len, names))
     for engine, raw in values.items():
         real = float(first.format.to_real(raw))
         pattern = f"{raw & mask:0{first.format.bits}b}"
@@ -139,35 +164,27 @@ def _describe(
     return data, [*lines, f"  {'':{width}}  {first.format}"]
 
 
-def _judge(engines: tuple[str, str], network: IntegerNetwork, codes: Raw, first: Mismatch) -> str:
+def _judge(names: tuple[str, str], network: IntegerNetwork, codes: Raw, first: Mismatch) -> str:
     """Which of two engines the reference agrees with there."""
     from sim.reference import Reference
 
     signals: dict[str, Raw] = {}
     Reference(network).run(codes[: first.character + 1], signals)
     value = first.pick(network, signals)
-    agrees = [e for e, raw in zip(engines, (first.expected, first.actual), strict=True) if raw == value]
+    agrees = [e for e, raw in zip(names, (first.expected, first.actual), strict=True) if raw == value]
     return (
         f"the reference has {value}, as {agrees[0]}" if agrees else f"the reference has {value}, as neither"
     )
 
 
-def _waveform(
-    engine: str,
-    network: IntegerNetwork,
-    codes: Raw,
-    first: Mismatch,
-    output: Path,
-    project: Path | None,
-    waves: bool,
-) -> dict[str, Any]:
+def _waveform(engine: RtlEngine, codes: Raw, first: Mismatch, waves: bool) -> dict[str, Any]:
     """When the simulation took the character, and the file of a waveform from there on."""
-    from scripts.engines import simulation
-
-    report = json.loads((output / engine / "run-score" / "report.json").read_text(encoding="utf-8"))
+    report = engine.bench.report("score")
+    assert report is not None  # of the run that was compared
     start = report["taken_ns"][first.character]
     where = {"character_taken_at_ns": start}
     if waves:
-        rtl = simulation(engine, network, output / engine, project, waves=True)
-        where["waveform"] = str(rtl.window(codes[: first.character + 1 + BEHIND], start))
+        again = replace(engine, waves=True)
+        again.build()
+        where["waveform"] = str(again.bench.window(codes[: first.character + 1 + BEHIND], start))
     return where

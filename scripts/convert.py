@@ -12,7 +12,6 @@ from hls.convert import CLOCK_PERIOD
 from hls.reuse import require_reuse_factor
 from hls.synthesis import DEFAULT_PART, full_part
 from models.errors import UserError
-from scripts.engines import frozen
 from scripts.files import Folder, Verb
 from scripts.options import (
     array_options,
@@ -22,6 +21,7 @@ from scripts.options import (
     period,
     reuse_factor_option,
 )
+from sim.engines import frozen
 
 BACKENDS = ("Vitis", "OpenRTL")
 
@@ -66,7 +66,7 @@ def command(
     if "clock" in options:
         options["clock_period"] = period(options.pop("clock"))
     loaded = load_quantized(checkpoint)
-    spec = frozen(loaded, "keras", backend).spec
+    spec = frozen(loaded, "keras", "hls" if backend == "Vitis" else "rtl").spec
     if reuse_factor is not None:
         require_reuse_factor(spec, reuse_factor)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -16,6 +16,11 @@ from models.errors import CheckError, UserError
 from scripts.files import Reads, Verb
 from scripts.main import PROG
 from scripts.options import Option, checkpoint_option, corpus_options, output_option, part_option
+from sim.engines import Engine, frozen
+from sim.engines.hls import HlsEngine
+from sim.engines.keras import KerasEngine
+from sim.engines.reference import ReferenceEngine
+from sim.engines.rtl import RtlEngine
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -98,22 +103,21 @@ class Demo:
         self, text: Any, held_out: Any, characters: int, floating: Any, quantized: Any, part: str | None
     ) -> None:
         """Everything, in the order in which data flows; leaves the summary in the folder."""
-        from hls.convert import compile_model, convert
         from hls.synthesis import synthesize
-        from models.freeze import freeze
-        from models.quantized import quantized_model, trace
-        from scripts.engines import rtl_figures
-        from sim.reference import Reference
+        from sim.rtl import write_project
 
         self.output.mkdir(parents=True, exist_ok=True)
-        network = freeze(quantized)
+        network = frozen(quantized, "keras", "hls", "rtl")
         network.save(self.output / "network.safetensors")
         codes = held_out[:characters]
-        model = quantized_model(quantized)
+        reference = ReferenceEngine(quantized, network, self.output)
+        keras = KerasEngine(quantized, network, self.output)
+        keras.build()
+        hls = HlsEngine(quantized, network, self.output / "hls")
+        rtl = RtlEngine(quantized, network, self.output / "rtl")
 
         # Yosys takes longest and needs only the network: it runs beside the rest, on the other core.
-        graph = convert(model, self.output / "rtl", backend="OpenRTL")
-        graph.write()
+        write_project(rtl.design, self.output / "rtl" / "rtl")
         steps = threading.get_ident()
 
         def synthesis_failed(error: BaseException) -> None:
@@ -125,40 +129,40 @@ class Demo:
             return synthesize(self.output / "rtl" / "rtl", part) if part else None
 
         with processes.beside(synthesis, synthesis_failed) as synthesized:
-            bits = self._evaluate(floating, model, network, held_out)
-            expected: dict[str, Any] = {}
-            self._step("reference, every signal", lambda: Reference(network).run(codes, expected))
-            seconds = _seconds(lambda: Reference(network).run(held_out[:20_000]))
-            speed = {"reference_chars_per_s": round(min(len(held_out), 20_000) / seconds)}
+            bits = self._evaluate(floating, keras.model, network, held_out)
+            expected = self._step("reference, every signal", lambda: reference.whole_trace(codes))
+            some = held_out[:20_000]
+            speed = {"reference_chars_per_s": round(len(some) / reference.seconds(some)[""])}
 
             exactness = {}
-            found = self._step("quantized Keras model, every signal", lambda: trace(model, codes))
+            found = self._step("quantized Keras model, every signal", lambda: keras.whole_trace(codes))
             exactness["keras"] = self._compare("keras", network, expected, found)
 
-            found, speed["hls_chars_per_s"] = self._hls(model, codes)
+            found, speed["hls_chars_per_s"] = self._hls(hls, codes)
             exactness["hls"] = self._compare("hls", network, expected, found)
 
-            self._step("RTL, built with Verilator", lambda: compile_model(graph))
-            rtl = graph.rtl
-            scored = self._step("RTL under cocotb, every signal", lambda: self._bench(rtl.score, codes))
-            exactness["rtl"] = self._compare("rtl", network, expected, rtl.trace("score"))
-            if "seconds" in scored:
-                speed["rtl_chars_per_s"] = round(len(codes) / scored["seconds"])
+            self._step("RTL, built with Verilator", rtl.build)
+            found = self._step("RTL under cocotb, every signal", lambda: self._recorded(rtl, codes))
+            seen = {name: signal[: len(found["logits"])] for name, signal in expected.items()}
+            exactness["rtl"] = self._compare("rtl", network, seen, found)
             prime = codes[: len(codes) // 8]
             written = self._step(
-                "RTL, text in closed loop", lambda: self._bench(rtl.generate, prime, GENERATED)
+                "RTL, text in closed loop", lambda: self._until_failure(rtl.write(prime, GENERATED))
             )
+            figures = rtl.describe()
+            if "characters_per_second" in figures:
+                speed["rtl_chars_per_s"] = figures.pop("characters_per_second")
             resources = self._step(SYNTHESIS, synthesized.result) if part else None
 
         summary = {
             "corpus": text.record,
             "bits_per_character": bits,
             "exactness": exactness,
-            "rtl": rtl_figures(network, rtl.design.array.lanes, scored, written),
+            "rtl": figures,
             "resources": resources,
             "speed": speed,
         }
-        decode = "".join(network.vocabulary[code] for code in written.get("generated", ()))
+        decode = "".join(network.vocabulary[code] for code in written)
         before = "".join(network.vocabulary[code] for code in prime[-120:])
         self._write(summary, before, decode)
 
@@ -179,17 +183,11 @@ class Demo:
             self._fail("bits per character of the quantized model and the reference differ")
         return bits
 
-    def _hls(self, model: Any, codes: Any) -> tuple[dict[str, Any], int]:
+    def _hls(self, engine: HlsEngine, codes: Any) -> tuple[dict[str, Any], int]:
         """Every signal of the HLS C++, and how many characters a second it computes without them."""
-        from hls import simulate
-        from hls.convert import compile_model, convert
-
-        graph = convert(model, self.output / "hls")
-        self._step("HLS C++ by hls4ml, compiled with g++", lambda: compile_model(graph))
-        found = self._step("HLS C++, every signal", lambda: simulate.trace(graph, codes))
-        simulate.reset(graph)
-        seconds = _seconds(lambda: simulate.run(graph, codes))
-        return found, round(len(codes) / seconds)
+        self._step("HLS C++ by hls4ml, compiled with g++", engine.build)
+        found = self._step("HLS C++, every signal", lambda: engine.whole_trace(codes))
+        return found, round(len(codes) / engine.seconds(codes)[""])
 
     def _step(self, title: str, run: Callable[[], T], show: Callable[[T], str] | None = None) -> T:
         started = time.monotonic()
@@ -208,14 +206,22 @@ class Demo:
         if self.beside_failed:
             raise CheckError(_failed(SYNTHESIS, self.beside_failed)) from self.beside_failed
 
-    def _bench(self, run: Callable[..., Any], *arguments: Any) -> dict[str, Any]:
-        """A bench run's report; without figures if the bench found a difference, which is noted."""
+    def _recorded(self, engine: Engine, codes: Any) -> dict[str, Any]:
+        """Every signal of an engine, up to the difference that it found itself, which is noted."""
+        pieces = self._until_failure(engine.trace(codes, len(codes)))
+        if not pieces:
+            raise CheckError(f"NOT EXACT: {self.first}")
+        return pieces[0]
+
+    def _until_failure(self, values: Iterator[T]) -> list[T]:
+        """The values that come before a difference, which is noted."""
+        found: list[T] = []
         try:
-            return dict(run(*arguments).report)
+            found.extend(values)
         except CheckError as error:
             self._raise_failure_beside()
             self._fail(str(error))
-            return {}
+        return found
 
     def _compare(self, engine: str, network: Any, expected: Any, found: Any) -> dict[str, int]:
         from sim.trace import compare
@@ -251,12 +257,6 @@ class Demo:
 def _failed(title: str, error: BaseException) -> str:
     """The last line of a demo in which a step failed."""
     return f"{title}: {error}"
-
-
-def _seconds(run: Callable[[], object]) -> float:
-    started = time.perf_counter()
-    run()
-    return time.perf_counter() - started
 
 
 def _readable(summary: dict[str, Any]) -> list[str]:

@@ -11,6 +11,7 @@ import re
 import shlex
 import shutil
 import sys
+import sysconfig
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from importlib import metadata
@@ -21,7 +22,7 @@ import click
 
 from models import processes
 from models.errors import CheckError, installs
-from scripts.bootstrap import SetupError, check_path
+from scripts.bootstrap import SHARED_LIBRARY, SetupError, check_path, has_shared_library
 
 PROJECT = "zynq-lstm"
 #: This environment's own pip: another one on the PATH would install elsewhere.
@@ -129,6 +130,15 @@ def python() -> Iterator[Finding]:
         True,
         "run at all",
         "make PYTHON=python3.12 (any of 3.10 to 3.13)",
+    )
+    loaded = has_shared_library()
+    yield Finding(
+        "Python's shared library",
+        OK if loaded else MISSING,
+        str(sysconfig.get_config_var("INSTSONAME")) if loaded else "",
+        True,
+        "simulation of the RTL: cocotb runs Python inside the simulator",
+        SHARED_LIBRARY.removeprefix("on Debian: "),
     )
     machine = f"{sys.platform} {platform.machine()}"
     yield Finding(

@@ -16,9 +16,9 @@ from models.checkpoint import Checkpoint, shipped
 from models.corpus import CORPORA, HELD_OUT, PARTS, load_corpus
 from models.evaluate import METRIC, evaluate_keras, evaluate_reference, require_text
 from models.store import write_json
-from scripts.engines import frozen
 from scripts.files import Reads, Verb
 from scripts.options import file_codes, json_option, text_file_option
+from sim.engines import frozen
 
 
 @click.command(cls=Verb, name="evaluate")

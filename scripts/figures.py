@@ -16,7 +16,7 @@ from scripts.options import json_option, output_option, part_option
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from models.network import IntegerNetwork
+    from models.checkpoint import Checkpoint
     from sim.records import Figure
 
 ENGINE_PRESETS = ("w8a8", "w4a8")
@@ -210,26 +210,27 @@ def _measure(
     """Figures of a preset, and the faults of its netlist."""
     import numpy as np
 
-    from hls.design import Design
     from hls.estimate import fitting_array
     from hls.netlist import check, summary, synthesized
     from hls.synthesis import synthesize
-    from scripts.engines import rtl_figures
-    from sim.rtl import Rtl, write_project
+    from sim.engines import frozen
+    from sim.engines.rtl import RtlEngine
+    from sim.rtl import write_project
 
-    network = _network(preset)
-    design = Design(network, fitting_array(network.spec, part))
+    checkpoint = _checkpoint(preset)
+    network = frozen(checkpoint)
+    engine = RtlEngine(checkpoint, network, folder, array=fitting_array(network.spec, part))
     codes = np.random.default_rng(0).integers(0, network.spec.vocabulary, characters)
     with console.status(f"{preset}: simulation"):
-        rtl = Rtl.build(design, folder)
-        scored = rtl.score(codes).report
-        written = rtl.generate(codes[:8], max(16, characters // 4)).report
-    figures = rtl_figures(network, design.array.lanes, scored, written)
-    figures["rtl_chars_per_s"] = round(scored["characters"] / scored["seconds"])
+        engine.build()
+        engine.whole_trace(codes)
+        list(engine.write(codes[:8], max(16, characters // 4)))
+    figures = engine.describe()
+    figures["rtl_chars_per_s"] = figures.pop("characters_per_second")
     if not synthesis:
         return figures, []
     with console.status(f"{preset}: synthesis with Yosys, some minutes"):
-        write_project(design, folder / "rtl")
+        write_project(engine.design, folder / "rtl")
         report = synthesize(folder / "rtl", part)
     found = check(synthesized(folder / "rtl"))
     for line in summary(found):
@@ -238,17 +239,16 @@ def _measure(
     return figures | resources | {"lut_levels": found.lut_levels}, found.faults
 
 
-def _network(preset: str) -> IntegerNetwork:
+def _checkpoint(preset: str) -> Checkpoint:
     """The shipped network; rounded from the shipped float one, if none of this preset is shipped."""
     from models.checkpoint import Checkpoint, preset_spec, shipped
     from models.errors import UserError
-    from models.freeze import freeze
 
     try:
-        return freeze(Checkpoint.load(shipped(preset)))
+        return Checkpoint.load(shipped(preset))
     except UserError:
         loaded = Checkpoint.load(shipped("float"))
-    return freeze(dataclasses.replace(loaded, spec=preset_spec(loaded, preset)))
+    return dataclasses.replace(loaded, spec=preset_spec(loaded, preset))
 
 
 def _print(console: Any, figures: dict[str, dict[str, Any]]) -> None:

@@ -12,14 +12,15 @@ import click
 from models.checkpoint import Checkpoint, shipped
 from models.corpus import encode, note_rest
 from models.errors import UserError
-from scripts.engines import frozen
 from scripts.files import Folder, Reads, Verb
 from scripts.options import Number, Option
-from sim.generate import check_lengths
+from sim import engines
+from sim.generate import check_arguments, check_lengths
 from sim.sampling import TEMPERATURE, temperature_to_raw
 
-ENGINES = ("float", "quantized", "reference", "hls", "rtl")
-BUILT = ("hls", "rtl")
+#: Engines by the names that they have here, where 'float' is Keras, too.
+OFFERED = {{"keras": "quantized"}.get(name, name): name for name in engines.offered("sample")}
+BUILT = tuple(choice for choice, name in OFFERED.items() if engines.registry()[name].in_folder)
 
 
 def build_folder(engine: str | None) -> Path | None:
@@ -35,7 +36,7 @@ def build_folder(engine: str | None) -> Path | None:
 )
 @click.option(
     "--engine",
-    type=click.Choice(ENGINES),
+    type=click.Choice(("float", *OFFERED)),
     help="What runs the network: Keras (float, quantized), NumPy, C++ or the simulated RTL. All but float "
     "write the same text for the same seed. The reference if not given, for a float network float.",
 )
@@ -83,10 +84,14 @@ def command(
         kind = "quantized" if source.spec else "float"
         raise UserError(f"--engine {engine} can't run a {kind} network; give another --checkpoint")
     if output and engine not in BUILT:
-        raise UserError(f"--output is an option of --engine hls and rtl, not of {engine}")
+        raise UserError(f"--output is an option of --engine {' and '.join(BUILT)}, not of {engine}")
     codes = encode(prime, source.vocabulary, "--prime", source.rest)
     check_lengths(len(codes), length)
-    written = _engine(engine, source, codes, length, temperature, seed, output or build_folder(engine))
+    if engine == "float":
+        written = _float(source, codes, length, temperature, seed)
+    else:
+        folder = output or build_folder(engine) or Path()
+        written = _integers(OFFERED[engine], source, codes, length, temperature, seed, folder)
     click.echo(prime, nl=False)
     text = ""
     for code in written:
@@ -96,45 +101,23 @@ def command(
     note_rest(text, source.rest)
 
 
-def _engine(
-    engine: str,
-    source: Checkpoint,
-    codes: Any,
-    length: int,
-    temperature: float,
-    seed: int,
-    folder: Path | None,
+def _float(source: Checkpoint, codes: Any, length: int, temperature: float, seed: int) -> Iterator[int]:
+    """The characters that the float network writes."""
+    from models.float_lstm import float_model
+    from models.sampling import generate
+
+    return generate(float_model(source), codes, length, temperature, seed)
+
+
+def _integers(
+    name: str, source: Checkpoint, codes: Any, length: int, temperature: float, seed: int, folder: Path
 ) -> Iterator[int]:
     """The characters of an engine; everything slow but the writing itself is done before it returns."""
-    network = frozen(source, engine) if source.spec else None
-    if network is None or engine == "quantized":
-        from models.float_lstm import float_model
-        from models.quantized import quantized_model
-        from models.sampling import generate
-
-        model = quantized_model(source) if source.spec else float_model(source)
-        return generate(model, codes, length, temperature, seed)
-
-    from sim.generate import check_arguments, stream
-
+    network = engines.frozen(source, name)
     raw = temperature_to_raw(temperature)
     check_arguments(len(codes), length, raw, seed)
-    if engine == "reference":
-        return stream(network, codes, length, raw, seed)
-    assert folder is not None
-    click.echo(f"building {folder} ...", err=True)
-    if engine == "hls":
-        from hls import simulate
-        from hls.convert import compile_model, convert
-        from models.quantized import quantized_model
-
-        graph = convert(quantized_model(source), folder)
-        compile_model(graph)
-        return simulate.stream(graph, codes, length, raw, seed)
-
-    from hls.design import Design
-    from hls.estimate import fitting_array
-    from sim.rtl import Rtl
-
-    rtl = Rtl.build(Design(network, fitting_array(network.spec)), folder)
-    return rtl.stream(codes, length, temperature_raw=raw, seed=seed)
+    engine = engines.registry()[name](source, network, folder)
+    if engine.in_folder:
+        click.echo(f"building {folder} ...", err=True)
+    engine.build()
+    return engine.write(codes, length, raw, seed)

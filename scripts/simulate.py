@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -90,15 +91,14 @@ def command(
     from rich.markup import escape
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    from hls.design import Design
     from hls.estimate import fitting_array
     from models.checkpoint import load_quantized
     from models.corpus import decode, note_rest
     from models.store import write_json
-    from scripts.engines import compiled_hls, frozen
     from sim import records
-    from sim.rtl import PROTOCOL_TESTS, Rtl, Sequence
-    from sim.shell import PortMap
+    from sim.engines import frozen, registry
+    from sim.engines.rtl import Simulated
+    from sim.rtl import PROTOCOL_TESTS, Sequence
 
     if length < 0:
         raise UserError(f"--generate is {length}; it must be 0 or more")
@@ -111,18 +111,21 @@ def command(
     require(simulator)
     raw, seed = temperature_to_raw(temperature), check_seed(seed)
     loaded = load_quantized(checkpoint)
-    network = frozen(loaded, "rtl", *(["hls"] if with_hls else []))
+    name = "exported" if exported else "hls-shell" if with_hls else "netlist" if netlist else "rtl"
+    network = frozen(loaded, name)
     codes = text_codes(loaded, text, text_file, characters)
     console = Console()
-    build, what = (Rtl.build_netlist, "Yosys and ") if netlist else (Rtl.build, "")
-    with console.status(f"building with {what}{simulator}"):
-        if exported and ports:
-            rtl = Rtl.build_exported(network, exported, PortMap.load(ports), output)
-        elif with_hls:
-            rtl = Rtl.build_hls(network, *compiled_hls(loaded, output / "hls"), output)
-        else:
-            design = Design(network, fitting_array(network.spec, dsp=dsp, lanes=lanes, parity=parity))
-            rtl = build(design, output, simulator=simulator, waves=waves)
+    options: dict[str, Any] = {}
+    if exported:
+        options = {"exported": exported, "ports": ports}
+    elif not with_hls:
+        array = fitting_array(network.spec, dsp=dsp, lanes=lanes, parity=parity)
+        options = {"array": array, "simulator": simulator, "waves": waves}
+    engine = registry()[name](loaded, network, output, **options)
+    assert isinstance(engine, Simulated)
+    with console.status(f"building with {'Yosys and ' * netlist}{simulator}"):
+        engine.build()
+    rtl = engine.bench
     for test in PROTOCOL_TESTS if protocol else ():
         with console.status(test):
             rtl.protocol(test, seed)

@@ -10,7 +10,6 @@ import click
 
 from hls.convert import CLOCK_PERIOD
 from hls.vendor.projects import CHARACTERS, MIN_CHARACTERS
-from scripts.engines import frozen
 from scripts.files import Folder, Verb
 from scripts.options import (
     array_options,
@@ -21,6 +20,7 @@ from scripts.options import (
     period,
     reuse_factor_option,
 )
+from sim.engines import frozen
 
 if TYPE_CHECKING:
     from models.network import IntegerNetwork

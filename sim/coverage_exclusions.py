@@ -43,13 +43,13 @@ EXCLUSIONS = (
     ),
     Exclusion(
         "toggle",
-        "lstm_engine.sv",
+        "lstm_core.sv",
         r"(row_base|beat_base)\[.*",
         "picked by layer from constants that number the rows and units of small designs",
     ),
     Exclusion(
         "toggle",
-        "lstm_engine.sv",
+        "lstm_core.sv",
         r"write_place_q\[([4-9]|1\d)\].*",
         "a unit's place in its layer, 16 bits for 512 units; layers of these designs have 10",
     ),

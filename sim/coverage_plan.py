@@ -35,10 +35,10 @@ def _cross(first: tuple[str, ...], second: tuple[str, ...], join: str = ", ") ->
     return tuple(f"{a}{join}{b}" for a in first for b in second)
 
 
-_WRITABLE = tuple(r.name for r in registers.REGISTERS if r.access != "RO")
+_WRITABLE = tuple(r.name for r in registers.REGISTERS if r.writable)
 # Engines of these designs have no parity; tests/hls/test_parity.py reads its register.
-_READABLE = tuple(r.name for r in registers.REGISTERS if r.name != registers.PARITY_ERRORS)
-_CONTROLS = tuple(name for name, _, _ in registers.BY_NAME["CONTROL"].bits)
+_READABLE = tuple(r.name for r in registers.REGISTERS if not r.parity)
+_CONTROLS = tuple(field.name for field in registers.BY_NAME["CONTROL"].fields)
 
 PLAN = (
     Point(

@@ -42,7 +42,7 @@ LAST_SEGMENT = r"gen_segment\[1\]\.u_segment"
 #: Of the design that sim.mutants.small_design makes.
 EQUIVALENT = (
     Equivalent(
-        "lstm_engine",
+        "lstm_core",
         r"u_gates \(",
         r"write_(o|layer_o|unit_o|phase_o|last_o)\[\d+\] .*",
         "the pipelines run in step, and only what the first one says of beat, layer and phase is used",
@@ -156,7 +156,7 @@ EQUIVALENT = (
         "exchanges beats' numbers in pairs, for the memory of c alone, for reading and for writing alike",
     ),
     Equivalent(
-        "lstm_engine",
+        "lstm_core",
         r"start_layer_2 == '0",
         r"B\[(9|\d\d)\] .*",
         "the first layer's W is aligned 10 bits to the left for a sum of 19: bits from the ninth on leave it",
@@ -167,7 +167,7 @@ EQUIVALENT = (
         r"A\[0\] const0|SRST\[0\] inv",
         "room_pending_q stays 0. It keeps the next character's logits back until this one's are counted in "
         "the buffer. With two layers they can't be so early: W of the second one and its gates come between",
-        cell=r"\$logic_not\$lstm_engine\.sv:482\$687|\$auto\$ff\.cc:337:slice\$3672",
+        cell=r"\$logic_not\$lstm_engine\.sv:195\$55|\$auto\$ff\.cc:337:slice\$3943",
     ),
     Equivalent(
         "mac_array",
@@ -176,7 +176,7 @@ EQUIVALENT = (
         "valid in cycles without a step: the sums have been taken over by then, and the next job begins its "
         "own anew. Those of a job that a reset broke off are taken over, too, within five cycles, but not "
         "passed on; the next job's come 27 cycles later or more",
-        cell=r"\$auto\$ff\.cc:337:slice\$3712",
+        cell=r"\$auto\$ff\.cc:337:slice\$3474",
     ),
     Equivalent(
         "delay_flag",
@@ -218,6 +218,6 @@ EQUIVALENT = (
         r"A\[0\] const1",
         "one term of Yosys' enable of BAD_CODE: a write, or a bad code. Another one is a write to ERRORS, or "
         "a bad code, and both must hold",
-        cell=r"\$auto\$simple\.cc:194:make_patterns_logic\$3843",
+        cell=r"\$auto\$simple\.cc:194:make_patterns_logic\$3825",
     ),
 )

@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A compiler wrapper (make's OBJCACHE) that compiles Verilator's run-time library once on a machine.
+"""A compiler wrapper (make's OBJCACHE) that compiles what all designs share once on a machine.
 
-The library is most of what g++ has to do for a small design, and the same for all. Called as::
+That is Verilator's run-time library and cocotb's main program, most of what g++ has to do for a small design.
+Called as::
 
     python -I -S objcache.py FOLDER c++ OPTIONS... -c -o OBJECT SOURCE
 
-The object of a source below ``$VERILATOR_ROOT/include`` is copied from FOLDER if an equal command has made
-one before; a new one is kept there. Everything else is compiled as if this were not here. A folder that
-cannot be written costs time only. This runs many times a build, so it imports the standard library only.
+The object of a source below ``$VERILATOR_ROOT/include``, or of the main program, is copied from FOLDER if an
+equal command has made one of equal sources before; a new one is kept there. Everything else is compiled as
+if this were not here. A folder that cannot be written costs time only. This runs many times a build, so it
+imports the standard library only.
 """
 
 from __future__ import annotations
@@ -18,12 +20,16 @@ import shutil
 import sys
 from pathlib import Path
 
+#: The main program, and the one header of a design that it includes: the ports, equal for most designs.
+PROGRAM, PORTS = "verilator.cpp", Path("Vtop.h")
+
 
 def main(folder: str, command: list[str]) -> int:
     """Compile, or copy what was compiled before; the compiler's exit code."""
     include = Path(os.environ.get("VERILATOR_ROOT", ""), "include")
     source = Path(command[-1])
-    if "-c" not in command or "-o" not in command or not source.is_relative_to(include):
+    shared = source.is_relative_to(include) or source.name == PROGRAM
+    if "-c" not in command or "-o" not in command or not shared:
         os.execvp(command[0], command)
     target = Path(command[command.index("-o") + 1])
     kept = Path(folder, f"{_key(command, include, source)}.o")
@@ -61,7 +67,8 @@ def _key(command: list[str], include: Path, source: Path) -> str:
     if compiler.exists():
         stat = compiler.stat()
         found.update(repr((stat.st_size, stat.st_mtime_ns)).encode())
-    for path in (source, *sorted(include.glob("*.h"))):
+    ports = [PORTS] if source.name == PROGRAM else []
+    for path in (source, *ports, *sorted(include.glob("*.h"))):
         found.update(path.name.encode() + b"\0" + path.read_bytes())
     return found.hexdigest()
 

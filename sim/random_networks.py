@@ -28,9 +28,11 @@ from models.network import IntegerNetwork
 from models.spec import FUNCTIONS, DenseFormats, Layer, LstmFormats, NetworkSpec
 from models.store import write_json
 from sim import records
+from sim.engines import registry
+from sim.engines.reference import ReferenceEngine
+from sim.engines.rtl import RtlEngine
 from sim.fixed import FixedFormat, Overflow, Rounding
-from sim.reference import Reference
-from sim.rtl import Rtl, Sequence
+from sim.rtl import Sequence
 from sim.sampling import TEMPERATURE
 from sim.trace import compare
 
@@ -213,13 +215,24 @@ class Engines:
             CheckError: naming the engine and the first value that differs.
         """
         self.counts["rtl"] += 1
-        rtl = Rtl.build(case.design, self.folder, simulator=self.simulator, quick=True)
+        network, array = case.design.network, case.design.array
+        source = thaw(network)
+        rtl = RtlEngine(source, network, self.folder, array=array, simulator=self.simulator, quick=True)
+        rtl.build()
         sequences = [Sequence(case.codes), Sequence(case.codes[-1:], case.length)]
-        rtl.verify(sequences, temperature_raw=case.temperature_raw, seed=case.seed)
+        rtl.bench.verify(sequences, temperature_raw=case.temperature_raw, seed=case.seed)
         # Not the lowest seeds, to which a case of the RTL's own is made small.
         hls = self.hls > 0 and case.seed % self.hls == self.hls - 1
-        if case.trainable and (self.keras or hls):
-            self._check_models(case, hls)
+        chosen = {"keras": self.keras, "hls": hls}
+        for name in [name for name, wanted in chosen.items() if wanted and case.trainable]:
+            self.counts[name] += 1
+            engine = registry()[name](source, network, self.folder / name)
+            engine.build()
+            codes = np.array(case.codes)
+            expected = ReferenceEngine(source, network, self.folder).whole_trace(codes)
+            result = compare(network, expected, engine.whole_trace(codes))
+            if not result.exact:
+                raise CheckError(f"{name}: {result.mismatches} values differ, first: {result.first}")
 
     def record(self, tried: int, failed: str, seed: int) -> dict[str, Any]:
         """What :func:`search` found; a search ends at the first network that fails."""
@@ -233,33 +246,6 @@ class Engines:
             simulator=self.simulator,
             also_on=counts,
         )
-
-    def _check_models(self, case: Case, hls: bool) -> None:
-        from models import quantized
-
-        network, codes = case.design.network, np.array(case.codes)
-        expected: dict[str, NDArray[np.int64]] = {}
-        Reference(network).run(codes, expected)
-        model = quantized.quantized_model(thaw(network))
-        found: dict[str, Callable[[], dict[str, NDArray[np.int64]]]] = {}
-        if self.keras:
-            found["keras"] = lambda: quantized.trace(model, codes)
-        if hls:
-            found["hls"] = lambda: _hls_trace(model, codes, self.folder / "hls")
-        for engine, trace in found.items():
-            self.counts[engine] += 1
-            result = compare(network, expected, trace())
-            if not result.exact:
-                raise CheckError(f"{engine}: {result.mismatches} values differ, first: {result.first}")
-
-
-def _hls_trace(model: Any, codes: NDArray[np.int64], folder: Path) -> dict[str, NDArray[np.int64]]:
-    from hls import simulate
-    from hls.convert import compile_model, convert
-
-    graph = convert(model, folder)
-    compile_model(graph)
-    return simulate.trace(graph, codes)
 
 
 def search(

@@ -20,7 +20,9 @@ from hls.schedule import MODES, Array
 from hls.synthesis import results, synthesize
 from models import processes
 from models.errors import CheckError, UserError
+from models.limits import SIGNAL_BITS
 from models.network import IntegerNetwork
+from models.spec import UNIT_SIGNALS
 from models.store import claim, write_text
 from sim import shell
 from sim.bench.components import (
@@ -32,6 +34,7 @@ from sim.bench.components import (
     STREAM_FILE,
 )
 from sim.fixed import Raw
+from sim.sampling import WORD_LOGITS
 from sim.shell import PortMap
 from sim.simulator import WAVES, Simulator, build, build_netlist, build_shell
 from sim.trace import RtlTraceReader, read_rtl_trace, trace_files
@@ -166,7 +169,13 @@ class Rtl:
         """
         design = Design(network, SHELL_ARRAY)
         project, network_file = _write(design, folder, shell.project(design, shell.text("dpi_kernel.sv")))
-        options = ["-CFLAGS", f"-DZYNQ_LSTM_NETWORK={function}"]
+        defined = {
+            "NETWORK": function,
+            "SIGNALS": len(UNIT_SIGNALS),
+            "WORD_LOGITS": WORD_LOGITS,
+            "SIGNAL_BITS": SIGNAL_BITS,
+        }
+        options = ["-CFLAGS", " ".join(f"-DZYNQ_LSTM_{name}={value}" for name, value in defined.items())]
         source = Path(shell.__file__).parent / shell.DPI
         built = build_shell(project, sources=[source], library=library, options=options)
         return cls(design, network_file, built)
@@ -258,7 +267,7 @@ class Rtl:
         return self._followed(sequences, run, options, progress)
 
     def stream(
-        self, prime: Iterable[int] | Raw, length: int, *, temperature_raw: int = 0, seed: int = 0
+        self, prime: Iterable[int] | NDArray[Any], length: int, *, temperature_raw: int = 0, seed: int = 0
     ) -> Iterator[int]:
         """The characters of :meth:`generate` as they come.
 
@@ -421,7 +430,7 @@ class Rtl:
             "run_dir": str(run_dir),
             "gate_lanes": lanes,
             "periods": {mode: self.design.schedule.timing(mode).cycles_per_character for mode in MODES},
-            "array_register": array.lanes << 16 | array.pack << 8 | array.depth,
+            "constants": self.design.register_constants(),
             "parity": array.parity,
             "traced": self.traced,
             "options": options,

@@ -25,7 +25,8 @@ TEMPERATURE = FixedFormat(12, 4, signed=False)
 #: Gumbel noise.
 NOISE = FixedFormat(16, 6, signed=True, rounding=Rounding.AP_RND, overflow=Overflow.AP_SAT)
 
-LANES = 4  # logits a word, as everywhere in the hardware
+#: Logits in a word of output, as everywhere in the hardware; the generator goes on by as many numbers.
+WORD_LOGITS = 4
 #: State before a seed, Marsaglia's own; the seed is added (xor) to the first word.
 INITIAL_STATE = (123456789, 362436069, 521288629, 88675123)
 DISCARDED = 64  # outputs after seeding, until every bit of the seed has reached every bit of the state
@@ -95,7 +96,7 @@ class Sampler:
     def noise(self) -> Raw:
         """Raw noise for one character, (vocabulary,); the generator goes on by whole words of four."""
         vocabulary = self.spec.vocabulary
-        words = list(islice(self._random, -(-vocabulary // LANES) * LANES))
+        words = list(islice(self._random, -(-vocabulary // WORD_LOGITS) * WORD_LOGITS))
         return noise(np.array(words[:vocabulary], np.int64))
 
     def choose(self, logits: NDArray[Any]) -> int:

@@ -17,15 +17,12 @@ from numpy.typing import NDArray
 
 from models.errors import UserError
 from models.network import IntegerNetwork
-from models.spec import GATES
+from models.spec import GATES, UNIT_SIGNALS
 from sim.fixed import FixedFormat, Raw
 from sim.reference import LAYER_SIGNALS
-from sim.sampling import LANES
+from sim.sampling import WORD_LOGITS
 
 Trace = Mapping[str, Raw]
-
-# The words of a line that gate_pipeline.sv's monitor writes, behind the unit's number.
-_UNIT_WORDS = (*(f"z_{gate}" for gate in GATES), *GATES, "c", "ct", "tc", "h")
 
 
 @dataclass(frozen=True)
@@ -174,14 +171,14 @@ class RtlTraceReader:
     ) -> None:
         self._network = network
         *units, logits = trace_files(run_dir, gate_lanes).values()
-        self._unit_files = [_WordFile(path, 1 + len(_UNIT_WORDS), discard) for path in units]
-        self._logits_file = _WordFile(logits, LANES, discard)
+        self._unit_files = [_WordFile(path, 1 + len(UNIT_SIGNALS), discard) for path in units]
+        self._logits_file = _WordFile(logits, WORD_LOGITS, discard)
         # The last beat of a layer is filled up with units that do nothing.
         self._sizes = [-(-layer.units // gate_lanes) * gate_lanes for layer in network.spec.layers]
-        self._beats = -(-network.spec.vocabulary // LANES)  # of a character
+        self._beats = -(-network.spec.vocabulary // WORD_LOGITS)  # of a character
         # Read, but of a character that is not complete yet.
-        self._units = np.empty((0, 1 + len(_UNIT_WORDS)), np.int16)
-        self._logits = np.empty((0, LANES), np.int16)
+        self._units = np.empty((0, 1 + len(UNIT_SIGNALS)), np.int16)
+        self._logits = np.empty((0, WORD_LOGITS), np.int16)
 
     def read(self) -> dict[str, Raw]:
         """Every signal of the characters that have become complete since the last call, maybe none.
@@ -200,17 +197,17 @@ class RtlTraceReader:
         order = np.argsort(lines[:, 0], kind="stable")
         nth = np.arange(len(lines)) - np.repeat(np.cumsum(count) - count, count)
         whole = lines[order[nth < characters]].astype(np.int64)
-        whole = whole.reshape(sum(self._sizes), characters, 1 + len(_UNIT_WORDS))
+        whole = whole.reshape(sum(self._sizes), characters, 1 + len(UNIT_SIGNALS))
         self._units = lines[order[nth >= characters]]
         trace: dict[str, Raw] = {}
         base = 0
         for k, (size, layer) in enumerate(zip(self._sizes, self._network.spec.layers, strict=True)):
             words = whole[base : base + layer.units, :, 1:].transpose(1, 2, 0)  # (characters, words, units)
             trace[f"layers.{k}.z"] = words[:, : len(GATES)].reshape(characters, len(GATES) * layer.units)
-            for at, name in enumerate(_UNIT_WORDS[len(GATES) :], len(GATES)):
+            for at, name in enumerate(UNIT_SIGNALS[len(GATES) :], len(GATES)):
                 trace[f"layers.{k}.{name}"] = words[:, at]
             base += size
-        rows = logits[: characters * self._beats].reshape(characters, self._beats * LANES)
+        rows = logits[: characters * self._beats].reshape(characters, self._beats * WORD_LOGITS)
         trace["logits"] = rows[:, : self._network.spec.vocabulary].astype(np.int64)
         self._logits = logits[characters * self._beats :]
         return trace

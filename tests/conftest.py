@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
+from sim.simulator import QUICK
 from tests import summary
 from tests.summary import SEED
 
@@ -22,6 +23,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("MPLBACKEND", "Agg")
+# Nearly every simulation here is shorter than compiling its model well; tests/hls/test_long_run.py does.
+os.environ.setdefault(QUICK, "1")
 
 settings.register_profile("zynq_lstm", deadline=None, print_blob=True, database=None)
 settings.load_profile("zynq_lstm")
@@ -48,6 +51,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         chance = random.Random(SEED)
         files = {path: chance.random() for path in dict.fromkeys(item.path for item in items)}
         items.sort(key=lambda item: (files[item.path], chance.random()))
+    # Quick files last: they fill what is left of the other processes' time while the last slow one runs.
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
 
 
 @pytest.hookimpl(hookwrapper=True)

@@ -30,6 +30,7 @@ PROPERTY = "compared"
 COUNTS = ("characters", "values", "mismatches")
 PROCESSOR = "processor seconds"  # of the test, its fixtures and the programs that they ran
 COLUMNS = ("tests", "skipped", "failed", "simulations", *COUNTS, "seconds", "CPU min")
+MADE = "not nightly"  # which tests make test runs
 UNLISTED_SKIP = 1  # exit status of a run with such a test: as if it had failed
 tally: Counter[str] = Counter()  # of the test that runs
 
@@ -134,6 +135,12 @@ def _reports(terminalreporter: Any) -> list[pytest.TestReport | pytest.CollectRe
     return [report for report in some if isinstance(report, kinds)]
 
 
+def _whole(config: pytest.Config) -> bool:
+    """Return True if the run is of all tests that ``make test`` runs."""
+    all_files = config.args_source is pytest.Config.ArgsSource.TESTPATHS
+    return all_files and config.option.markexpr == MADE and not config.option.keyword
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
@@ -143,7 +150,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     if session.exitstatus == pytest.ExitCode.OK and skipped(reports).keys() - LEGAL.keys():
         session.exitstatus = UNLISTED_SKIP
     folder: Path | None = session.config.getoption("--records", None)
-    if folder and reports:
+    if folder and reports and _whole(session.config):
         write_json(records.path(records.SKIPPED, folder), record(reports))
 
 

@@ -66,6 +66,7 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str | None]:
     return Rtl.build(design, tmp_path_factory.mktemp("bad"), quick=True).bad_inputs()
 
 
+@pytest.mark.record
 @pytest.mark.rtl
 @pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
@@ -168,6 +169,7 @@ FILES |= {
 }
 
 
+@pytest.mark.record
 @pytest.mark.parametrize("name", FILES)
 def test_files(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tally: Tally) -> None:
     """Refused in one line that names the file; nothing in it is executed."""
@@ -243,6 +245,7 @@ COMMAND_LINES = {
 }
 
 
+@pytest.mark.record
 @pytest.mark.parametrize("line", COMMAND_LINES)
 def test_command_lines(
     line: str,

@@ -33,6 +33,15 @@ def test_another_platform_is_refused(monkeypatch: pytest.MonkeyPatch):
         bootstrap.check_machine([])
 
 
+@pytest.mark.parametrize("name", [None, "libpython3.11.a", "libpython9.9.so.1.0"])
+def test_python_without_shared_library_is_refused(name: str | None, monkeypatch: pytest.MonkeyPatch):
+    """Debian's python3 alone has none: cocotb could not run Python inside the simulator."""
+    found = sysconfig.get_config_var
+    monkeypatch.setattr(sysconfig, "get_config_var", lambda key: name if key == "INSTSONAME" else found(key))
+    with pytest.raises(bootstrap.SetupError, match=r"no shared library, .* apt-get install libpython3-dev"):
+        bootstrap.check_machine([])
+
+
 def test_missing_commands_are_named():
     with pytest.raises(bootstrap.SetupError, match="not found: no-such-command; on Debian"):
         bootstrap.check_machine(["python3", "no-such-command"])

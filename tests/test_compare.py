@@ -158,7 +158,7 @@ def _check(
     "more, message",
     [
         (["keras", "keras"], "keras is one engine; give two of"),
-        (["keras", "reference", "--rtl-project", "x"], "--rtl-project is for rtl and icarus"),
+        (["keras", "reference", "--rtl-project", "."], "--rtl-project is for rtl and icarus"),
         (["keras", "reference", "--text", "a"], "give --text or --text-file, not both"),
         (["keras", "vivado"], "'vivado' is not one of"),
     ],
@@ -173,5 +173,6 @@ def test_refuses(
 def test_refuses_a_project_of_another_network(
     arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["compare", "keras", "rtl", *arguments, "--rtl-project", str(tmp_path)]) == 2
+    (tmp_path / "other").mkdir()
+    assert main(["compare", "keras", "rtl", *arguments, "--rtl-project", str(tmp_path / "other")]) == 2
     assert "no RTL project; 'zynq-lstm convert --backend OpenRTL' writes one" in capsys.readouterr().err

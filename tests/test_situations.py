@@ -72,6 +72,7 @@ def _prepared(row: Situation, parent: Path) -> Path:
     return folder
 
 
+@pytest.mark.record
 @pytest.mark.parametrize("name", TABLE)
 def test_situation(
     name: str,

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -18,7 +19,7 @@ from sim.reference import Reference
 from tests import summary
 from tests.networks import small_spec, with_weights
 from tests.skips import ICARUS, LEGAL
-from tests.summary import PROCESSOR, PROPERTY, rows
+from tests.summary import MADE, PROCESSOR, PROPERTY, rows
 
 
 def reports(nodeid: str, failed: bool = False, **counts: int) -> list[Any]:
@@ -79,11 +80,13 @@ def test_comparisons_are_counted(rng: np.random.Generator) -> None:
 
 
 def run_pytest(code: str, folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    """Run a module of tests in a process of its own."""
-    (folder / "test_given.py").write_text(code)
+    """Run a module of tests, in the folder ``tests``, in a process of its own."""
+    (folder / "pytest.ini").write_text("[pytest]\ntestpaths = tests\nmarkers = nightly\n")
+    (folder / "tests").mkdir(exist_ok=True)
+    (folder / "tests" / "test_given.py").write_text(code)
     command = [sys.executable, "-m", "pytest", "-p", "tests.summary", "-p", "no:cacheprovider", *options]
-    root = Path(summary.__file__).parent.parent
-    return subprocess.run([*command, str(folder)], cwd=root, capture_output=True, text=True)
+    environment = os.environ | {"PYTHONPATH": str(Path(summary.__file__).parent.parent)}
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
 
 
 def test_a_module_that_cannot_be_imported_is_named(tmp_path: Path) -> None:
@@ -115,13 +118,14 @@ def test_a_skip_for_a_reason_that_is_not_listed_fails_the_run(tmp_path: Path) ->
 
 
 def test_skipped_tests_are_written_down(tmp_path: Path) -> None:
-    """With --records, which the tests' own conftest.py knows."""
+    """With --records, which the tests' own conftest.py knows; by a run of all that 'make test' runs."""
     (tmp_path / "conftest.py").write_text(
         "from pathlib import Path\ndef pytest_addoption(parser): parser.addoption('--records', type=Path)\n"
     )
-    places = {"--records": tmp_path / "records", "--confcutdir": tmp_path, "--rootdir": tmp_path}
-    options = [str(word) for pair in places.items() for word in pair]
-    done = run_pytest(SKIPS.replace("LAZY", "False"), tmp_path, *options)
+    for some in (["-m", "nightly or record"], ["-m", MADE, "-k", "listed"], ["-m", MADE, "tests"]):
+        run_pytest(SKIPS.replace("LAZY", "False"), tmp_path, "--records=records", *some)
+        assert not (tmp_path / "records").exists(), some
+    done = run_pytest(SKIPS.replace("LAZY", "False"), tmp_path, "--records=records", "-m", MADE)
     assert done.returncode == 0, done.stdout
     found = json.loads((tmp_path / "records" / "skipped_tests.json").read_text())
     assert (found["kind"], found["tests"], found["count"]) == ("skipped tests", 2, 1)

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // AXI4-Lite control and status registers; the map is hls/registers.py, which writes the include file.
 // A write to an unmapped or read-only address, and a read of an unmapped one, is answered with SLVERR,
-// flagged and counted, and changes nothing else. One transaction of each kind at a time; a read answers 2 cycles after its address.
+// flagged and counted, and changes nothing else. One transaction of each kind at a time; a read answers 3 cycles
+// after its address.
 module axil_registers #(
     parameter logic [255:0] IDENTITY = '0,
     parameter logic [31:0]  SHAPE = '0,
@@ -122,7 +123,8 @@ module axil_registers #(
         if (write_word_q == REG_LENGTH) length_o <= (length_o & ~mask) | (data_q & mask);
         if (write_word_q == REG_SEED) seed_o <= (seed_o & ~mask) | (data_q & mask);
         if (write_word_q == REG_TEMPERATURE)
-          temperature_o <= TEMPERATURE_BITS'((32'(temperature_o) & ~mask) | (data_q & mask));
+          temperature_o <= TEMPERATURE_BITS'(
+              ((32'(temperature_o) << TEMPERATURE_VALUE & ~mask) | (data_q & mask)) >> TEMPERATURE_VALUE);
         if (write_word_q == REG_ERRORS && mask[0]) begin
           if (data_q[ERRORS_BAD_CODE]) bad_code_q <= 1'b0;
           if (data_q[ERRORS_BAD_ACCESS]) bad_access_q <= 1'b0;
@@ -186,14 +188,29 @@ module axil_registers #(
   // ---- read, in three cycles: the address; whose it is, and constants; the value
   localparam int VALUES = PARITY ? 13 : 12;
   localparam logic [6*VALUES-1:0] VALUE_WORDS = (6 * VALUES)'({
-    REG_PARITY_ERRORS, REG_STATUS, REG_MODE, REG_LENGTH, REG_ERRORS, REG_ERROR_COUNT, REG_CHARACTERS, REG_CYCLES_LOW, REG_CYCLES_HIGH,
-    REG_SEED, REG_TEMPERATURE, REG_REFUSED, REG_WAITS
+    REG_PARITY_ERRORS, REG_STATUS, REG_MODE, REG_LENGTH, REG_ERRORS, REG_ERROR_COUNT, REG_CHARACTERS,
+    REG_CYCLES_LOW, REG_CYCLES_HIGH, REG_SEED, REG_TEMPERATURE, REG_REFUSED, REG_WAITS
   });
+  logic [31:0] status, mode, errors, refused;
+  always_comb begin
+    {status, mode, errors, refused} = '0;
+    status[STATUS_BUSY] = busy_q;
+    status[STATUS_GENERATING] = generating_q;
+    status[STATUS_OPEN] = open_q;
+    mode[MODE_GENERATE] = generate_o;
+    mode[MODE_AUTO_RESET] = auto_reset_o;
+    errors[ERRORS_BAD_CODE] = bad_code_q;
+    errors[ERRORS_BAD_ACCESS] = bad_access_q;
+    errors[ERRORS_INPUT_WAITED] = input_waited_q;
+    errors[ERRORS_WEIGHT_PARITY] = weight_parity;
+    refused[REFUSED_READS+:REFUSED_READS_BITS] = reads_refused_q;
+    refused[REFUSED_WRITES+:REFUSED_WRITES_BITS] = writes_refused_q;
+  end
   logic [VALUES-1:0][31:0] values;
   assign values = (32 * VALUES)'({
-    32'(parity_errors), 32'({open_q, generating_q, busy_q}), 32'({auto_reset_o, generate_o}), length_o,
-    32'({weight_parity, input_waited_q, bad_access_q, bad_code_q}), error_count_q, characters_q, cycles_low_q, cycles_kept_q, seed_o,
-    32'(temperature_o), {writes_refused_q, reads_refused_q}, 32'(waits_q)
+    32'(parity_errors) << PARITY_ERRORS_COUNT, status, mode, length_o, errors, error_count_q, characters_q,
+    cycles_low_q, cycles_kept_q, seed_o, 32'(temperature_o) << TEMPERATURE_VALUE, refused,
+    32'(waits_q) << WAITS_COUNT
   });
 
   logic reading_1_q, reading_2_q, constant, mapped_2_q, keep_2_q;

@@ -26,12 +26,13 @@ module character_choice #(
     input  logic                        valid_i,
     input  logic                        sample_i,       // the character is to be chosen: noise is used up
     input  logic [WORD_BITS-1:0]        word_i,
-    input  logic [4*LOGIT_BITS-1:0]     logits_i,       // 5 cycles behind valid_i
+    input  logic [4*LOGIT_BITS-1:0]     logits_i,       // LOGITS_LATENCY cycles after valid_i
     input  logic                        logits_valid_i,
     input  logic                        logits_last_i,
     output logic                        character_valid_o,
     output logic [CODE_BITS-1:0]        character_o
 );
+  `include "zynq_lstm_constants.svh"
   localparam int PRODUCT_BITS = NOISE_BITS + TEMPERATURE_BITS;  // one factor is unsigned
 
   logic [4*NOISE_BITS-1:0] noise;
@@ -52,7 +53,7 @@ module character_choice #(
   always_ff @(posedge clk_i) if (valid_i && word_i == '0) temperature_q <= temperature_i;
 
   logic [WORD_BITS-1:0] word_5;
-  delay #(.WIDTH(WORD_BITS), .CYCLES(5)) u_word (.clk_i, .data_i(word_i), .data_o(word_5));
+  delay #(.WIDTH(WORD_BITS), .CYCLES(LOGITS_LATENCY)) u_word (.clk_i, .data_i(word_i), .data_o(word_5));
 
   // ---- cycles 4 to 6: operands, product, and sum with the logit are the DSP48E1's registers
   logic signed [SCORE_BITS-1:0] scores_6_q[0:3];

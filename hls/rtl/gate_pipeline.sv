@@ -6,7 +6,7 @@
 //
 // Units of all layers are numbered through; `fresh` takes the state before as zero. With several pipelines
 // (LANES) side by side, this one is number LANE and has every LANES-th unit.
-// Latency 24 from start_i to write_o, throughput 1. A unit must not start again before it has finished.
+// Latency PIPELINE_LATENCY (24) from start_i to write_o, throughput 1. A unit must not start again before it has finished.
 module gate_pipeline #(
     parameter int LAYERS = 2,
     parameter int LANE = 0,
@@ -43,8 +43,8 @@ module gate_pipeline #(
     parameter bit C_HALF = 1'b1,
     parameter bit CT_HALF = 1'b1,
     parameter bit H_HALF = 1'b1,
-    localparam int UNIT_BITS = UNITS > 1 ? $clog2(UNITS) : 1,
-    localparam int LAYER_BITS = 2
+    parameter int LAYER_BITS = 2,     // of a layer's number
+    localparam int UNIT_BITS = UNITS > 1 ? $clog2(UNITS) : 1
 ) (
     input  logic                  clk_i,
     input  logic                  rst_i,
@@ -68,6 +68,7 @@ module gate_pipeline #(
     output logic                  write_last_o,
     output logic [H_BITS-1:0]     write_h_o
 );
+  `include "zynq_lstm_constants.svh"
   localparam int FC_BITS = GATE_BITS + C_BITS;
   localparam int IG_BITS = GATE_BITS + G_BITS;
   localparam int C_SUM_BITS =
@@ -196,10 +197,10 @@ module gate_pipeline #(
   delay #(.WIDTH(UNIT_BITS), .CYCLES(8)) u_unit_15 (.clk_i, .data_i(unit_7), .data_o(unit_15));
   delay #(.WIDTH(1), .CYCLES(7)) u_fresh (.clk_i, .data_i(fresh_2), .data_o(fresh_9));
   delay_flag #(.CYCLES(15)) u_valid_15 (.clk_i, .rst_i, .data_i(start_i), .data_o(valid_15));
-  delay_flag #(.CYCLES(9)) u_valid_24 (.clk_i, .rst_i, .data_i(valid_15), .data_o(write_o));
+  delay_flag #(.CYCLES(PIPELINE_LATENCY - 15)) u_valid_24 (.clk_i, .rst_i, .data_i(valid_15), .data_o(write_o));
   delay #(
       .WIDTH (LAYER_BITS + UNIT_BITS + 2),
-      .CYCLES(24)
+      .CYCLES(PIPELINE_LATENCY)
   ) u_tag (
       .clk_i,
       .data_i({layer_i, unit_i, phase_i, last_i}),
@@ -300,37 +301,37 @@ module gate_pipeline #(
 
 `ifdef ZYNQ_LSTM_TRACE
   // Everything about a unit in one line, in the cycle in which its h is written.
+  localparam int W = SIGNAL_BITS;
   logic [4*Z_BITS-1:0] z_24;
-  logic [4*16-1:0] gates_24;
+  logic [4*W-1:0] gates_24;
   logic [C_BITS-1:0] c_24;
   logic [CT_BITS-1:0] ct_24;
   logic [TC_BITS-1:0] tc_24;
-  logic [4*16-1:0] z_words;
-  delay #(.WIDTH(4 * Z_BITS), .CYCLES(17)) u_z_24 (.clk_i, .data_i(z), .data_o(z_24));
-  delay #(.WIDTH(4 * 16), .CYCLES(15)) u_gates_24 (
-      .clk_i, .data_i({16'(gate_i), 16'(gate_f), 16'(gate_g), 16'(gate_o)}), .data_o(gates_24));
-  delay #(.WIDTH(C_BITS), .CYCLES(9)) u_c_24 (.clk_i, .data_i(c_after), .data_o(c_24));
-  delay #(.WIDTH(CT_BITS), .CYCLES(7)) u_ct_24 (.clk_i, .data_i(ct), .data_o(ct_24));
-  delay #(.WIDTH(TC_BITS), .CYCLES(5)) u_tc_24 (.clk_i, .data_i(tc), .data_o(tc_24));
+  logic [TRACE_WORDS*W-1:0] words;
+  delay #(.WIDTH(4 * Z_BITS), .CYCLES(PIPELINE_LATENCY - 7)) u_z_24 (.clk_i, .data_i(z), .data_o(z_24));
+  delay #(.WIDTH(4 * W), .CYCLES(PIPELINE_LATENCY - 9)) u_gates_24 (
+      .clk_i, .data_i({W'(gate_i), W'(gate_f), W'(gate_g), W'(gate_o)}), .data_o(gates_24));
+  delay #(.WIDTH(C_BITS), .CYCLES(PIPELINE_LATENCY - 15)) u_c_24 (.clk_i, .data_i(c_after), .data_o(c_24));
+  delay #(.WIDTH(CT_BITS), .CYCLES(PIPELINE_LATENCY - 17)) u_ct_24 (.clk_i, .data_i(ct), .data_o(ct_24));
+  delay #(.WIDTH(TC_BITS), .CYCLES(PIPELINE_LATENCY - 19)) u_tc_24 (.clk_i, .data_i(tc), .data_o(tc_24));
   for (genvar k = 0; k < 4; k++) begin : gen_z_word
-    assign z_words[(3-k)*16+:16] = 16'($signed(z_24[k*Z_BITS+:Z_BITS]));
+    assign words[(TRACE_Z_I-k)*W+:W] = W'($signed(z_24[k*Z_BITS+:Z_BITS]));
   end
+  assign words[TRACE_UNIT*W+:W] = W'(write_unit_o) * W'(LANES) + W'(LANE);
+  assign words[TRACE_O*W+:4*W] = gates_24;
+  assign words[TRACE_C*W+:W] = W'($signed(c_24));
+  assign words[TRACE_CT*W+:W] = W'($signed(ct_24));
+  assign words[TRACE_TC*W+:W] = W'($signed(tc_24));
+  assign words[TRACE_H*W+:W] = W'($signed(write_h_o));
   trace_monitor #(
-      .WORDS(13),
+      .WORDS(TRACE_WORDS),
+      .BITS (W),
       .NAME ({"trace_units_", 8'(48 + LANE)})
   ) u_trace (
       .clk_i,
       .valid_i(write_o),
       .flush_i(write_last_o),
-      .words_i({
-        16'(write_unit_o) * 16'(LANES) + 16'(LANE),
-        z_words,
-        gates_24,
-        16'($signed(c_24)),
-        16'($signed(ct_24)),
-        16'($signed(tc_24)),
-        16'($signed(write_h_o))
-      })
+      .words_i(words)
   );
 `endif
 endmodule

@@ -3,7 +3,7 @@
 // A random word's upper 24 bits give the octave (their leading zeros), its lower 8 the cell within it:
 //   noise = table[min(octave, 7), cell] + TAIL[octave]
 // The generator runs ahead so far that a step's noise is there 3 cycles after it, unregistered; throughput 1.
-// Not ready for 20 cycles after a seed, less than any character takes until its first logits.
+// Not ready for SEED_LATENCY cycles after a seed, less than any character takes until its first logits.
 module gumbel_noise #(
     parameter int NOISE_BITS = 16,
     parameter int TABLE_BITS = 14,
@@ -17,10 +17,11 @@ module gumbel_noise #(
     input  logic                    step_i,
     output logic [4*NOISE_BITS-1:0] noise_o
 );
+  `include "zynq_lstm_constants.svh"
   logic enable;
   logic [127:0] words;
   xorshift128 #(
-      .AHEAD  (2),
+      .AHEAD  (NOISE_AHEAD),
       .INITIAL(INITIAL)
   ) u_random (
       .clk_i,

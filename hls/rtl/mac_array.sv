@@ -5,8 +5,8 @@
 // one unit a beat if the job says so. With SUMS < 4 there is one unit, whose sums are whole after 4 / SUMS
 // jobs; the beats of those before have none of the flags that say what for.
 //
-// Latency from the control bundle with last_i to the first beat: DSP_DEPTH + SEGMENTS + 6, 2 more with LUT
-// products; then count_i + 1 cycles. Two bundles with last_i must be SEGMENTS cycles more apart than that
+// Latency from the control bundle with last_i to the first beat: DSP_DEPTH + SEGMENTS + ARRAY_LATENCY, with LUT
+// products SKEW_LATENCY more; then count_i + 1 cycles. Two bundles with last_i must be SEGMENTS cycles more apart than that
 // count (the schedule sees to it).
 // Segment s reads its weights from weights_ss.mem and lut_weights_ss.mem, s in two digits.
 module mac_array #(
@@ -54,11 +54,12 @@ module mac_array #(
     // in as many cycles as a weight memory gave a word of odd parity, one segment's or several's
     output logic                             parity_error_o
 );
+  `include "zynq_lstm_constants.svh"
   localparam int SEGMENTS = (GROUP_UNITS + SEGMENT_UNITS - 1) / SEGMENT_UNITS;
   localparam int CONTROL_BITS = ADDRESS_BITS + 2;
 
-  localparam int SKEW = LUT_DEPTH > 0 ? 2 : 0;
-  localparam int LOADED = DSP_DEPTH + SEGMENTS + SKEW + 5;
+  localparam int SKEW = LUT_DEPTH > 0 ? SKEW_LATENCY : 0;
+  localparam int LOADED = DSP_DEPTH + SEGMENTS + SKEW + ARRAY_LATENCY - 1;  // the first beat is a register on
 
   logic single_q;
   logic [(SEGMENTS+1)*DRAIN*UNIT_BITS-1:0] links;

@@ -49,18 +49,19 @@ module mac_segment #(
     output logic [DRAIN*UNIT_BITS-1:0]       units_o,
     output logic                             parity_error_o
 );
+  `include "zynq_lstm_constants.svh"
   localparam int CHAINS = UNITS * SUMS / PACK;
   localparam int DSP_WORD = DSP_DEPTH * PACK * WEIGHT_BITS;  // of a chain
   localparam int LUT_WORD = LUT_DEPTH * PACK * WEIGHT_BITS;
-  // Position of the upper product in a packed word, and so what the sum of the lower ones must fit.
-  localparam int FIELD = 17;
-  localparam int FACTOR_BITS = PACK == 2 ? FIELD + WEIGHT_BITS : WEIGHT_BITS;
+  // The upper product in a packed word stands above FIELD_BITS, which the sum of the lower ones must fit.
+  localparam int FACTOR_BITS = PACK == 2 ? FIELD_BITS + WEIGHT_BITS : WEIGHT_BITS;
   localparam int CHAIN_BITS = FACTOR_BITS + ACTIVATION_BITS + $clog2(DEPTH) + 1;
   localparam int PAIRS = (WEIGHT_BITS + 1) / 2;
   localparam int PRODUCT_BITS = WEIGHT_BITS + ACTIVATION_BITS;
   localparam int TREE_BITS = PRODUCT_BITS + $clog2(LUT_DEPTH > 0 ? LUT_DEPTH : 1);
   localparam int TREE_LATENCY = 1 + $clog2(PAIRS) + $clog2(LUT_DEPTH > 0 ? LUT_DEPTH : 1);
-  localparam int SKEW = LUT_DEPTH > 0 ? 2 : 0;  // hls/schedule.py: SKEW_LATENCY
+  localparam int SKEW = LUT_DEPTH > 0 ? SKEW_LATENCY : 0;
+  localparam int SUMMED = DSP_DEPTH + SKEW + ARRAY_LATENCY - 1;  // from the bundle to the accumulators
 
 `ifndef __ICARUS__  // which has no elaboration-time errors
   if (PACK != 1 && PACK != 2) begin : gen_bad_pack
@@ -69,7 +70,7 @@ module mac_segment #(
   if (SUMS != 4 && (SUMS != 1 && SUMS != 2 || UNITS != 1 || SUMS < PACK)) begin : gen_bad_sums
     $error("%m: SUMS must be 4, or for one unit 2 or 1, and at least PACK");
   end
-  if (PACK == 2 && DEPTH * ((1 << (WEIGHT_BITS - 1)) - 1) << (ACTIVATION_BITS - 1) >= 1 << (FIELD - 1))
+  if (PACK == 2 && DEPTH * ((1 << (WEIGHT_BITS - 1)) - 1) << (ACTIVATION_BITS - 1) >= 1 << (FIELD_BITS - 1))
   begin : gen_bad_packing
     $error("%m: DEPTH products of WEIGHT_BITS by ACTIVATION_BITS must sum up to less than 2^16");
   end
@@ -149,7 +150,7 @@ module mac_segment #(
   // field is then right as it stands, whatever the sign of the lower one, whose sign bit comes out inverted.
   logic [CHAINS*CHAIN_BITS-1:0] addends;
   if (LUT_DEPTH == 0) begin : gen_no_tree
-    assign addends = {CHAINS{CHAIN_BITS'(PACK == 2 ? 1 << (FIELD - 1) : 0)}};
+    assign addends = {CHAINS{CHAIN_BITS'(PACK == 2 ? 1 << (FIELD_BITS - 1) : 0)}};
     assign lut_parity_error = 1'b0;
   end else begin : gen_tree
     logic [CHAINS*(LUT_WORD+PARITY_BITS)-1:0] lut_stored;
@@ -225,10 +226,10 @@ module mac_segment #(
       end
       if (PACK == 2) begin : gen_packed
         // upper * 2^17 + lower + 2^16, which is wiring: adding 2^16 to a 17-bit number inverts its sign.
-        logic signed [FIELD-1:0] lower;
-        assign lower = FIELD'($signed(trees[TREE_BITS-1:0]));
+        logic signed [FIELD_BITS-1:0] lower;
+        assign lower = FIELD_BITS'($signed(trees[TREE_BITS-1:0]));
         assign addends[n*CHAIN_BITS+:CHAIN_BITS] = {
-          (CHAIN_BITS - FIELD)'($signed(trees[TREE_BITS+:TREE_BITS])), ~lower[FIELD-1], lower[FIELD-2:0]
+          (CHAIN_BITS - FIELD_BITS)'($signed(trees[TREE_BITS+:TREE_BITS])), ~lower[FIELD_BITS-1], lower[FIELD_BITS-2:0]
         };
       end else begin : gen_single
         assign addends[n*CHAIN_BITS+:CHAIN_BITS] = CHAIN_BITS'(trees);
@@ -240,7 +241,7 @@ module mac_segment #(
   logic valid, first, last;
   delay_flag #(
       .WIDTH (2),
-      .CYCLES(DSP_DEPTH + SKEW + 4)
+      .CYCLES(SUMMED - 1)
   ) u_valid (
       .clk_i,
       .rst_i,
@@ -248,7 +249,7 @@ module mac_segment #(
       .data_o({valid, first})
   );
   delay_flag #(
-      .CYCLES(DSP_DEPTH + SKEW + 5)
+      .CYCLES(SUMMED)
   ) u_last (
       .clk_i,
       .rst_i,
@@ -268,7 +269,7 @@ module mac_segment #(
         // The memory holds w1 - (w0 < 0) above w0, so that w1 * 2^17 + w0 is wiring only.
         assign factors[j*FACTOR_BITS+:FACTOR_BITS] = {
           dsp_word[AT+WEIGHT_BITS+:WEIGHT_BITS],
-          {(FIELD - WEIGHT_BITS) {dsp_word[AT+WEIGHT_BITS-1]}},
+          {(FIELD_BITS - WEIGHT_BITS) {dsp_word[AT+WEIGHT_BITS-1]}},
           dsp_word[AT+:WEIGHT_BITS]
         };
       end else begin : gen_single
@@ -294,9 +295,9 @@ module mac_segment #(
       if (PACK == 1) begin : gen_whole
         assign term = SUM_BITS'(result);
       end else if (k == 1) begin : gen_upper
-        assign term = SUM_BITS'($signed(result[CHAIN_BITS-1:FIELD]));
+        assign term = SUM_BITS'($signed(result[CHAIN_BITS-1:FIELD_BITS]));
       end else begin : gen_lower
-        assign term = SUM_BITS'($signed({~result[FIELD-1], result[FIELD-2:0]}));
+        assign term = SUM_BITS'($signed({~result[FIELD_BITS-1], result[FIELD_BITS-2:0]}));
       end
       always_ff @(posedge clk_i) begin
         if (valid) sum_q <= (first ? '0 : sum_q) + term;

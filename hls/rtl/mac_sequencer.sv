@@ -5,15 +5,15 @@
 //   for room in the output buffer, at the first job of the output layer.
 // Weights stand in memory in the order of the schedule, so that their address only counts.
 //
-// A job (hls/schedule.py writes them):
-//   {wait_room, layer read, first row read, steps - 1, cycles - 1, tag, units - 1}
+// The fields of a job are those of hls/constants.py.
 module mac_sequencer #(
     parameter int LAYERS = 2,
     parameter int JOBS = 16,
     parameter int WORDS = 512,
     parameter int ROW_BITS = 6,
     parameter int STEP_BITS = 6,
-    parameter int TAG_BITS = 12,
+    parameter int ITEM_BITS = 8,   // of the number of a job's first beat or word
+    parameter int TAG_BITS = 13,
     parameter int COUNT_BITS = 5,
     localparam int ADDRESS_BITS = WORDS > 1 ? $clog2(WORDS) : 1
 ) (
@@ -33,9 +33,7 @@ module mac_sequencer #(
     output logic                    phase_o,
     output logic [ROW_BITS-1:0]     row_o
 );
-  localparam int LAYER_BITS = 2;
-  localparam int JOB_BITS =
-      1 + LAYER_BITS + ROW_BITS + STEP_BITS + STEP_BITS + TAG_BITS + COUNT_BITS;
+  `include "zynq_lstm_job.svh"
   localparam int INDEX_BITS = JOBS > 1 ? $clog2(JOBS) : 1;
 
   // The job to come is read ahead, into registers.
@@ -51,15 +49,20 @@ module mac_sequencer #(
   );
   logic next_loaded_q;
   logic next_wait_room;
-  logic [LAYER_BITS-1:0] next_layer, job_layer;
+  logic [LAYER_BITS-1:0] job_layer;
   logic [ROW_BITS-1:0] next_row;
   logic [STEP_BITS-1:0] next_steps, next_cycles;
   logic [TAG_BITS-1:0] next_tag;
   logic [COUNT_BITS-1:0] next_count;
-  assign {next_wait_room, next_layer, next_row, next_steps, next_cycles, next_tag, next_count} = next_q;
-  assign job_layer = job[JOB_BITS-2-:LAYER_BITS];
+  assign next_wait_room = next_q[JOB_WAIT_ROOM];
+  assign next_row = next_q[JOB_ROW+:ROW_BITS];
+  assign next_steps = next_q[JOB_STEPS+:STEP_BITS];
+  assign next_cycles = next_q[JOB_CYCLES+:STEP_BITS];
+  assign next_tag = next_q[JOB_TAG+:TAG_BITS];
+  assign next_count = next_q[JOB_COUNT+:COUNT_BITS];
+  assign job_layer = job[JOB_SOURCE+:LAYER_BITS];
   logic unused_layer;
-  assign unused_layer = ^next_layer;
+  assign unused_layer = ^next_q[JOB_SOURCE+:LAYER_BITS];
 
   // finished_i against the passes begun: a layer is ready for a job of this pass unless it lags by one,
   // ready for the first job of the next pass if it leads by one. It can do neither by more.

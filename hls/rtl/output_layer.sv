@@ -21,6 +21,7 @@ module output_layer #(
     output logic                    logits_last_o,
     output logic [4*LOGIT_BITS-1:0] logits_o
 );
+  `include "zynq_lstm_constants.svh"
   logic [WORD_BITS-1:0] word_1_q;
   logic [4*BIAS_BITS-1:0] bias_1, bias_2_q;
   lut_rom #(
@@ -37,11 +38,11 @@ module output_layer #(
   end
   logic [4*SUM_BITS-1:0] sums_2;
   delay #(.WIDTH(4 * SUM_BITS), .CYCLES(2)) u_sums (.clk_i, .data_i(sums_i), .data_o(sums_2));
-  delay_flag #(.CYCLES(5)) u_valid (.clk_i, .rst_i, .data_i(valid_i), .data_o(logits_valid_o));
+  delay_flag #(.CYCLES(LOGITS_LATENCY)) u_valid (.clk_i, .rst_i, .data_i(valid_i), .data_o(logits_valid_o));
   logic last_5;
   delay #(
       .WIDTH (1),
-      .CYCLES(5)
+      .CYCLES(LOGITS_LATENCY)
   ) u_last (
       .clk_i,
       .data_i(word_i == WORD_BITS'(WORDS - 1)),
@@ -79,12 +80,14 @@ module output_layer #(
   end
 
 `ifdef ZYNQ_LSTM_TRACE
-  logic [4*16-1:0] logit_words;
+  logic [WORD_LOGITS*SIGNAL_BITS-1:0] logit_words;
   for (genvar k = 0; k < 4; k++) begin : gen_logit_word
-    assign logit_words[(3-k)*16+:16] = 16'($signed(logits_o[k*LOGIT_BITS+:LOGIT_BITS]));
+    assign logit_words[(WORD_LOGITS-1-k)*SIGNAL_BITS+:SIGNAL_BITS] =
+        SIGNAL_BITS'($signed(logits_o[k*LOGIT_BITS+:LOGIT_BITS]));
   end
   trace_monitor #(
-      .WORDS(4),
+      .WORDS(WORD_LOGITS),
+      .BITS (SIGNAL_BITS),
       .NAME ("trace_logits")
   ) u_trace (
       .clk_i,

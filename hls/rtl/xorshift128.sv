@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Pseudo-random numbers: Marsaglia's 128-bit xorshift (Journal of Statistical Software 8(14), 2003), period
-// 2^128 - 1, four outputs of 32 bits at once. The first 64 outputs of a seed are discarded.
+// 2^128 - 1, four outputs of 32 bits at once. The first DISCARDED outputs of a seed are left out.
 //   t = x ^ (x << 11);  x, y, z = y, z, w;  w = w ^ (w >> 19) ^ t ^ (t >> 8)
 // A pipeline behind it that moves with enable_o, AHEAD stages deep, holds the first word of four of a seed
 // when the seed's own 18 + AHEAD cycles have passed, and the next one 2 cycles after each step_i.
 module xorshift128 #(
     parameter int AHEAD = 2,
-    parameter logic [127:0] INITIAL = '0,  // {w, z, y, x} before the seed
-    parameter int DISCARDED_WORDS = 17     // those of 64 outputs, and the state itself
+    parameter logic [127:0] INITIAL = '0  // {w, z, y, x} before the seed
 ) (
     input  logic         clk_i,
     input  logic         rst_i,    // seeds, too
@@ -17,7 +16,8 @@ module xorshift128 #(
     output logic         enable_o,
     output logic [127:0] words_o   // the first in the low bits
 );
-  localparam int CYCLES = DISCARDED_WORDS + AHEAD;
+  `include "zynq_lstm_constants.svh"
+  localparam int CYCLES = DISCARDED / WORD_LOGITS + 1 + AHEAD;  // words of outputs, and the state itself
   localparam int COUNT_BITS = $clog2(CYCLES + 1);
 
   // Four steps at once. Over GF(2), let t ^ (t >> 8) = B x and w ^ (w >> 19) = A w; then w' = A w + B x, and

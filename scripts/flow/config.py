@@ -31,12 +31,13 @@ from models.spec import (
 )
 from models.training_options import LIMITS, TrainingOptions
 from scripts import demo, train, training
-from scripts.engines import SIMULATORS
 from scripts.flow.keys import Mistake, Section, key
+from sim.engines import offered
 from sim.fixed import FixedFormat
 from sim.sampling import TEMPERATURE
+from sim.simulator import SIMULATORS
 
-ENGINES = ("keras", "hls", "rtl")  # what is compared with the reference
+ENGINES = offered("flow")  # those compared with the reference
 SHIPPED = "shipped"
 METHODS = ("train", "calibrate")
 MAX_CHARACTERS = 20_000  # whose signals are all kept: half a gigabyte for two layers of 128 units
@@ -250,7 +251,7 @@ class Verification(Section):
         0.0, "Of what they write; 0: always the likeliest.", 0, TEMPERATURE.max_raw * TEMPERATURE.lsb
     )
     seed: int = key(1, "Of what they write, and of the protocol tests.", 1, 2**31 - 1)
-    simulator: str = key(next(iter(SIMULATORS.values())), "Of the RTL.", choices=SIMULATORS.values())
+    simulator: str = key(SIMULATORS[0], "Of the RTL.", choices=SIMULATORS)
     protocol: bool = key(False, "Also test streams, registers and modes of the RTL: a minute or two.")
     ladder: int = key(
         40_000,

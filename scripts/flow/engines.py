@@ -3,10 +3,10 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,15 +14,18 @@ from numpy.typing import NDArray
 from models.errors import CheckError
 from models.network import IntegerNetwork
 from models.store import load_tensors, save_tensors
-from scripts.engines import rtl_figures
 from scripts.flow.config import Config
 from scripts.flow.runner import Figures
 from scripts.flow.work import Result, Work, array_of, checkpoint_of, verified
+from sim.engines import Engine
+from sim.engines.hls import HlsEngine
+from sim.engines.keras import KerasEngine
+from sim.engines.reference import ReferenceEngine
+from sim.engines.rtl import RtlEngine
 from sim.fixed import Raw
 from sim.sampling import temperature_to_raw
 from sim.trace import Comparison, compare
 
-T = TypeVar("T")
 TRACE = "trace.safetensors"
 #: Temperatures of the samples in the report, and their characters at most.
 SAMPLE_TEMPERATURES, SAMPLE = (0.5, 1.0), 400
@@ -49,117 +52,89 @@ def _writing(config: Config) -> tuple[int, int, int]:
 
 def run_hls(work: Work) -> Result:
     """Convert, compile and run the HLS C++."""
-    from hls import simulate as csim
-    from hls.convert import compile_model, convert
     from hls.synthesis import full_part
-    from models.quantized import quantized_model
 
-    engine = work.flow.config.engine
+    chosen = work.flow.config.engine
+    options: dict[str, Any] = {"part": full_part(chosen.part), "clock_period": 1000 / chosen.clock_mhz}
+    if chosen.reuse_factor:
+        options["reuse_factor"] = chosen.reuse_factor
     checkpoint, network = checkpoint_of(work)
-    options: dict[str, Any] = {
-        "part": full_part(engine.part),
-        "clock_period": 1000 / engine.clock_mhz,
-    }
-    if engine.reuse_factor:
-        options["reuse_factor"] = engine.reuse_factor
-    graph = work.step(
-        "conversion by hls4ml",
-        lambda: convert(quantized_model(checkpoint), work.folder / "project", "Vitis", **options),
-    )
-    work.step("compiling the C++", lambda: compile_model(graph))
+    engine = HlsEngine(checkpoint, network, work.folder / "project", options)
+    work.step("conversion by hls4ml", lambda: engine.graph)
+    work.step("compiling the C++", engine.build)
     codes, prime = verified(work, network)
-    trace = work.step(f"every signal of {len(codes):,} characters", lambda: csim.trace(graph, codes))
-    csim.reset(graph)
-    seconds, _ = _timed(lambda: csim.run(graph, codes))
-    written = work.step("text", lambda: csim.generate(graph, prime, *_writing(work.flow.config)))
+    trace = work.step(f"every signal of {len(codes):,} characters", lambda: engine.whole_trace(codes))
+    seconds = engine.seconds(codes)[""]
+    written = work.step("text", lambda: _text(engine, prime, work.flow.config))
     _save_trace(work.folder, trace, written)
-    layers = [
-        {
-            "layer": node.name,
-            "reuse_factor": node.get_attr("reuse_factor"),
-            "multipliers": node.get_attr("lanes") * node.get_attr("rows"),
-        }
-        for node in list(graph.get_layers())[1:]
-    ]
-    return [TRACE], {"layers": layers, "characters_per_second": round(len(codes) / seconds)}
+    return [TRACE], engine.describe() | {"characters_per_second": round(len(codes) / seconds)}
 
 
-def _timed(run: Callable[[], T]) -> tuple[float, T]:
-    started = time.perf_counter()
-    result = run()
-    return time.perf_counter() - started, result
+def _text(engine: Engine, prime: NDArray[np.integer], config: Config) -> Raw:
+    """Codes that an engine writes."""
+    return np.array(list(engine.write(prime, *_writing(config))), np.int64)
+
+
+def _rtl(work: Work) -> RtlEngine:
+    """The RTL that the configuration asks for; not built."""
+    checkpoint, network = checkpoint_of(work)
+    return RtlEngine(checkpoint, network, work.folder, array=array_of(work.flow.config, network.spec))
 
 
 def write_rtl(work: Work) -> Result:
     """Write the project of the RTL."""
-    from hls.design import Design
     from sim.rtl import write_project
 
-    network = checkpoint_of(work)[1]
-    design = Design(network, array_of(work.flow.config, network.spec))
-    project = work.folder / "project"
+    design, project = _rtl(work).design, work.folder / "project"
     work.step("writing SystemVerilog and memory files", lambda: write_project(design, project))
     files = sorted(f"project/{path.name}" for path in project.iterdir())
     return files, {
-        "identity": network.identity,
+        "identity": design.network.identity,
         "files": len(files),
         "mac_lanes": design.array.lanes,
-        "macs_per_character": network.spec.macs_per_character(),
+        "macs_per_character": design.network.spec.macs_per_character(),
     }
 
 
 def simulate(work: Work) -> Result:
     """Build and run the RTL, which is held to the reference as it runs."""
-    from hls.design import Design
-    from sim.rtl import PROTOCOL_TESTS, Rtl
+    from sim.rtl import PROTOCOL_TESTS
 
     chosen = work.flow.config.verification
-    network = checkpoint_of(work)[1]
-    design = Design(network, array_of(work.flow.config, network.spec))
-    rtl = work.step(
-        f"building with {chosen.simulator}",
-        lambda: Rtl.build(
-            design, work.folder, simulator=chosen.simulator, project=work.at("rtl") / "project"
-        ),
-    )
-    codes, prime = verified(work, network)
-    scored = work.count(
-        "every signal, character by character",
-        len(codes),
-        lambda progress: rtl.score(codes, progress=progress),
-    )
-    length, temperature_raw, seed = _writing(work.flow.config)
+    engine = replace(_rtl(work), simulator=chosen.simulator, project=work.at("rtl") / "project")
+    work.step(f"building with {chosen.simulator}", engine.build)
+    codes, prime = verified(work, engine.network)
+
+    def traced(progress: Callable[[int], object]) -> dict[str, Raw]:
+        engine.progress = progress
+        return engine.whole_trace(codes)
+
+    trace = work.count("every signal, character by character", len(codes), traced)
     written = work.step(
-        f"{length:,} characters in closed loop",
-        lambda: rtl.generate(prime, length, temperature_raw=temperature_raw, seed=seed),
+        f"{chosen.generate:,} characters in closed loop", lambda: _text(engine, prime, work.flow.config)
     )
     for test in PROTOCOL_TESTS if chosen.protocol else ():
-        work.step(f"protocol: {test}", lambda test=test: rtl.protocol(test, chosen.seed))  # type: ignore[misc]
-    _save_trace(work.folder, scored.trace, np.asarray(written.report["generated"]))
-    figures = rtl_figures(network, design.array.lanes, scored.report, written.report)
+        work.step(f"protocol: {test}", lambda test=test: engine.bench.protocol(test, chosen.seed))  # type: ignore[misc]
+    _save_trace(work.folder, trace, written)
+    figures = engine.describe()
     cycles = ", ".join(f"{mode} {value:.0f}" for mode, value in figures["cycles_per_character"].items())
     work.say(f"cycles a character: {cycles}")
-    rate = round(scored.report["characters"] / scored.report["seconds"])
     return [TRACE], figures | {
         "simulator": chosen.simulator,
-        "characters_per_second": rate,
         "protocol_tests": list(PROTOCOL_TESTS) if chosen.protocol else [],
     }
 
 
 def compare_engines(work: Work) -> Result:
     """Compare what all engines recorded with the reference; anything different fails."""
-    from models import quantized
     from scripts.flow.coverage import coverage
-    from sim.generate import generate
-    from sim.reference import Reference
 
     config = work.flow.config
     checkpoint, network = checkpoint_of(work)
     codes, prime = verified(work, network)
-    expected: dict[str, Raw] = {}
-    work.step(f"reference: {len(codes):,} characters", lambda: Reference(network).run(codes, expected))
-    text = work.step("reference: text", lambda: generate(network, prime, *_writing(config)))
+    reference = ReferenceEngine(checkpoint, network, work.folder)
+    expected = work.step(f"reference: {len(codes):,} characters", lambda: reference.whole_trace(codes))
+    text = work.step("reference: text", lambda: _text(reference, prime, config))
     exactness: Figures = {}
     firsts: list[str] = []
 
@@ -176,8 +151,8 @@ def compare_engines(work: Work) -> Result:
             firsts.append(f"{engine}: what it writes differs from character {at} on")
 
     if "keras" in config.verification.engines:
-        model = quantized.quantized_model(checkpoint)
-        judge("keras", work.step("quantized Keras model", lambda: dict(quantized.trace(model, codes))))
+        model = KerasEngine(checkpoint, network, work.folder)
+        judge("keras", work.step("quantized Keras model", lambda: model.whole_trace(codes)))
     for engine, stage in (("hls", "hls"), ("rtl", "simulate")):
         if engine in config.verification.engines:
             judge(engine, *_load_trace(work.at(stage)))
@@ -219,13 +194,11 @@ def _samples(network: IntegerNetwork, prime: NDArray[np.integer], config: Config
 def synthesize(work: Work) -> Result:
     """Count what the RTL takes of the part; a fault of the netlist fails."""
     from hls import synthesis
-    from hls.design import Design
     from hls.netlist import check, summary, synthesized
     from sim.rtl import write_project
 
-    network = checkpoint_of(work)[1]
     project = work.folder / "rtl"
-    write_project(Design(network, array_of(work.flow.config, network.spec)), project)
+    write_project(_rtl(work).design, project)
     report = work.step("Yosys", lambda: synthesis.synthesize(project, work.flow.config.engine.part))
     used = ", ".join(
         f"{report[name]:,g} of {has:,} {name}" for name, has in synthesis.PARTS[report["part"]].items()

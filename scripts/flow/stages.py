@@ -18,7 +18,7 @@ def _report(work: Work) -> Result:
 # What decides the results of a stage, beside what it says of itself below.
 _NETWORK = ("scripts/flow/network.py", "scripts/flow/checks.py")
 _MODELS = ("models/*.py", "sim/fixed.py", *_NETWORK, "scripts/flow/work.py")
-_SIM = ("models/*.py", "sim/*.py", "scripts/flow/engines.py", "scripts/flow/work.py")
+_SIM = ("models/*.py", "sim/*.py", "sim/engines/*.py", "scripts/flow/engines.py", "scripts/flow/work.py")
 _HLS = (*_SIM, "hls/*.py")
 #: Keys that matter to the float networks, too.
 _OF_FLOAT = tuple(k for k in Training.model_fields if k not in ("distill", "quantized_from"))

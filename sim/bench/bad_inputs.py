@@ -77,14 +77,14 @@ def _refuses(name: str, where: int, write: bool) -> None:
             response = await bench.registers.read(where, WORD)
             assert (response.resp, response.data) == (AxiResp.SLVERR, bytes(WORD))
         assert await errors(bench) == bit("ERRORS", "BAD_ACCESS")
-        assert await bench.read("REFUSED") == 1 << (16 if write else 0)
+        assert await bench.read("REFUSED") == registers.pack("REFUSED", {"WRITES" if write else "READS": 1})
 
     refused.__name__ = name
     case("registers")(refused)
 
 
 for _register in registers.REGISTERS:
-    if _register.access == "RO" and _register.name != registers.PARITY_ERRORS:
+    if not (_register.writable or _register.parity):
         _refuses(f"write_to_{_register.name}", _register.address, True)
 for _where in (0x68, 0xFC):
     _refuses(f"write_to_0x{_where:02X}", _where, True)

@@ -30,7 +30,7 @@ from cocotbext.axi import (
 from hls import registers
 from models.network import IntegerNetwork
 from sim.bench.model import Beat, EngineModel
-from sim.sampling import LANES
+from sim.sampling import WORD_LOGITS
 from sim.trace import Comparison, RtlTraceReader, compare
 
 PERIOD_NS = 5
@@ -62,7 +62,7 @@ class Plan:
     run_dir: Path
     gate_lanes: int
     periods: dict[str, int]  # cycles from character to character by the schedule, in each mode
-    array_register: int  # what ARRAY reads as
+    constants: dict[str, list[dict[str, int]]]  # fields of registers that the design decides, word by word
     parity: bool  # of the weight memory
     traced: bool  # signals inside are recorded; a netlist only has ports
     options: dict[str, Any]
@@ -275,7 +275,7 @@ class Bench:
         """One frame from m_axis, kept for the check."""
         frame = await with_timeout(self.sink.recv(), limit_cycles * PERIOD_NS, "ns")
         words = np.array(frame.tdata, "<u8")
-        rows = words.reshape(-1, 1) if self.generate_mode else words.view("<i2").reshape(-1, LANES)
+        rows = words.reshape(-1, 1) if self.generate_mode else words.view("<i2").reshape(-1, WORD_LOGITS)
         self.beats += [(tuple(row), k == len(rows) - 1) for k, row in enumerate(rows.tolist())]
 
     def pause_randomly(self, share: float) -> None:

@@ -25,7 +25,7 @@ from sim.bench.model import EngineModel
 from sim.coverage_plan import BINS, PLAN
 from sim.fixed import Raw
 from sim.reference import State
-from sim.sampling import CELL_BITS, LANES, OCTAVE_BITS, OCTAVES, TEMPERATURE, Sampler, noise, scores
+from sim.sampling import CELL_BITS, OCTAVE_BITS, OCTAVES, TEMPERATURE, WORD_LOGITS, Sampler, noise, scores
 
 SETTLE = 3  # cycles of the first reset, after which no register is undefined
 
@@ -69,10 +69,12 @@ class Coverage:
     def chosen(self, sampler: Sampler, logits: Raw) -> None:
         vocabulary, raw = len(logits), sampler.temperature_raw
         random = copy.copy(sampler._random)
-        words = np.array(list(islice(random, -(-vocabulary // LANES) * LANES)), np.int64)[:vocabulary]
+        words = np.array(list(islice(random, -(-vocabulary // WORD_LOGITS) * WORD_LOGITS)), np.int64)[
+            :vocabulary
+        ]
         ranked = scores(logits, noise(words), raw, self._network.spec.output.logits)
         best = np.flatnonzero(ranked == ranked.max())
-        words_of_best = len(set((best // LANES).tolist()))
+        words_of_best = len(set((best // WORD_LOGITS).tolist()))
         if len(best) > words_of_best:
             self.hit("equal scores", "within a word")
         if words_of_best > 1:

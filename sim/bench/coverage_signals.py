@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 
 from hls import registers
+from hls.constants import LAYER_BITS, TO_BITS
 from sim.coverage_plan import MODES, PHASES
-from sim.sampling import LANES
+from sim.sampling import WORD_LOGITS
 
 Found = list[tuple[str, str]]
 
@@ -80,8 +81,7 @@ class Registers:
             ),
         )
         self._engine = getattr(dut, "u_engine", None)
-        self._names = {register.address: register.name for register in registers.REGISTERS}
-        self._names |= {registers.address("IDENTITY") + 4 * k: "IDENTITY" for k in range(8)}
+        self._names = {address: register.name for address, register in registers.BY_ADDRESS.items()}
 
     def look(self) -> Iterator[Found]:
         ports = self._ports
@@ -160,14 +160,16 @@ class Inside:
         self._engine = _bind(
             engine,
             *("busy", "generating", "generate_mode", "auto_reset", "length", "reset_state", "stop"),
-            *("sampled", "sampled_last", "character_valid", "logits_valid", "write_h", "write_layer"),
-            *("step_valid", "step_tag", "room", "x_grant"),
+            *("sampled", "sampled_last", "character_valid", "logits_valid", "room", "x_grant"),
         )
+        self._core = _bind(engine.u_core, "write_h", "write_layer", "step_valid", "step_tag")
         self._control = _bind(
             engine.u_characters,
             *("in_flight_q", "in_sequence_q", "generate_q", "stop_q", "x_valid_q", "credit_left_q"),
         )
-        self._sequencer = _bind(engine.u_sequencer, "next_loaded_q", "free_q", "ready_q", "next_wait_room")
+        self._sequencer = _bind(
+            engine.u_core.u_sequencer, "next_loaded_q", "free_q", "ready_q", "next_wait_room"
+        )
         self._choice = _bind(engine.u_choice, "valid_8_q")
         self._fifo = _bind(engine.u_fifo, "count_q", "room_o")
         self._own = _bind(
@@ -176,7 +178,7 @@ class Inside:
             *("characters_q", "cycles_carry_q", "cycles_high_q"),
         )
         self._vocabulary = vocabulary
-        words = -(-vocabulary // LANES)
+        words = -(-vocabulary // WORD_LOGITS)
         depth = 2 << max(1, (words - 1).bit_length())  # FIFO_DEPTH of lstm_engine.sv
         self._most = depth - 1  # its RESERVE is one word more than a character has
         self._mode: int | None = None  # of the sequence before
@@ -195,18 +197,19 @@ class Inside:
             was_reset = reset
 
     def _phases(self) -> list[str]:
-        engine = self._engine
+        engine, core = self._engine, self._core
         if not int(self._control.in_flight_q.value) and not engine.generating.value:
             return ["idle"]
         phases = []
-        if engine.step_valid.value:
-            tag = engine.step_tag.value
-            to, layer = int(tag) >> len(tag) - 2, int(tag) >> len(tag) - 4 & 3
+        if core.step_valid.value:
+            tag = core.step_tag.value
+            to = int(tag) >> len(tag) - TO_BITS
+            layer = int(tag) >> len(tag) - TO_BITS - LAYER_BITS & (1 << LAYER_BITS) - 1
             phases.append((f"U{layer}", f"W{layer}", "Wy", "")[to])
         else:
             phases.append("waiting")
-        if engine.write_h.value:
-            phases.append(f"gates {int(engine.write_layer.value)}")
+        if core.write_h.value:
+            phases.append(f"gates {int(core.write_layer.value)}")
         if engine.logits_valid.value or self._choice.valid_8_q.value or engine.character_valid.value:
             phases.append("choice")
         return [phase for phase in phases if phase in PHASES]  # those of layers behind two are not planned

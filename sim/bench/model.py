@@ -12,7 +12,7 @@ import numpy as np
 from models.network import IntegerNetwork
 from sim.fixed import Raw
 from sim.reference import Reference, State
-from sim.sampling import LANES, Sampler
+from sim.sampling import WORD_LOGITS, Sampler
 from sim.trace import signal_order
 
 #: Values of a beat of m_axis, and its TLAST.
@@ -157,9 +157,9 @@ class EngineModel:
     def _logit_beats(self, logits: Raw, last: list[bool]) -> list[Beat]:
         """Four logits a beat; behind the vocabulary the lowest value."""
         lowest = self.network.spec.output.logits.min_raw
-        padded = np.pad(logits, ((0, 0), (0, -logits.shape[1] % LANES)), constant_values=lowest)
-        beats = padded.shape[1] // LANES
+        padded = np.pad(logits, ((0, 0), (0, -logits.shape[1] % WORD_LOGITS)), constant_values=lowest)
+        beats = padded.shape[1] // WORD_LOGITS
         return [
             (tuple(values), last[k // beats] and k % beats == beats - 1)
-            for k, values in enumerate(padded.reshape(-1, LANES).tolist())
+            for k, values in enumerate(padded.reshape(-1, WORD_LOGITS).tolist())
         ]

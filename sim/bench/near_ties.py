@@ -20,10 +20,10 @@ from sim.fixed import Raw
 from sim.reference import Reference
 from sim.sampling import (
     CELL_BITS,
-    LANES,
     OCTAVE_BITS,
     OCTAVES,
     TEMPERATURE,
+    WORD_LOGITS,
     Sampler,
     Xorshift128,
     score_shifts,
@@ -54,7 +54,7 @@ def near_ties(network: IntegerNetwork, rng: random.Random) -> list[NearTie]:
     primes = rng.sample(range(vocabulary), min(vocabulary, MOST_PRIMES))
     logits = Reference(network, len(primes)).run(np.array(primes)[:, np.newaxis])[:, 0]
     found = []
-    for lane in range(min(LANES, vocabulary)):
+    for lane in range(min(WORD_LOGITS, vocabulary)):
         for octave in range(OCTAVE_BITS + 1):
             choices = [[rng.randrange(CELLS) for _ in range(MOST_SEEDS)]]
             # The table's first entry and its last one.

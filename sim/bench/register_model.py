@@ -1,50 +1,42 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the registers hold, as hls/registers.py defines them: the model beside random accesses."""
+"""The registers' contents by the map in hls/registers.py: the model beside random accesses."""
 
 from __future__ import annotations
 
 from cocotbext.axi import AxiResp
 
 from hls import registers
+from hls.registers import Access
 from sim.bench.components import Bench
-from sim.sampling import TEMPERATURE
 
-BYTES = 4  # of a register
+BYTES = registers.WORD_BYTES
 
 
 class Registers:
-    """What the register map reads as, and becomes when written."""
+    """Contents of every register that only accesses change, as accesses change them."""
 
     def __init__(self, bench: Bench) -> None:
-        spec, identity = bench.network.spec, int(bench.network.identity, 16)
-        self._mask = {
-            "LENGTH": 0xFFFFFFFF,
-            "SEED": 0xFFFFFFFF,
-            "TEMPERATURE": TEMPERATURE.max_raw,
-            "MODE": registers.bit("MODE", "GENERATE") | registers.bit("MODE", "AUTO_RESET"),
-        }
-        self._values = {register.address: 0 for register in registers.REGISTERS} | {
-            registers.address("ID"): registers.ID,
-            registers.address("VERSION"): registers.VERSION,
-            registers.address("SHAPE"): len(spec.layers) << 24 | spec.layers[0].units << 12 | spec.vocabulary,
-            registers.address("ARRAY"): bench.plan.array_register,
-        }
-        if not bench.plan.parity:
-            del self._values[registers.address(registers.PARITY_ERRORS)]
-        for k in range(8):
-            self._values[registers.address("IDENTITY") + 4 * k] = identity >> 32 * k & 0xFFFFFFFF
+        constants = bench.plan.constants
+        self._values: dict[int, int] = {}
+        for register in registers.REGISTERS:
+            if register.parity and not bench.plan.parity:
+                continue
+            resets = {field.name: field.reset or 0 for field in register.fields}
+            words = constants.get(register.name, [resets] * register.words)
+            for address, values in zip(register.addresses, words, strict=True):
+                self._values[address] = registers.pack(register.name, values)
 
     def maps(self, address: int) -> bool:
         return address in self._values
 
     def peek(self, address: int) -> int:
-        """What a mapped register holds."""
+        """Content of a mapped register."""
         return self._values[address]
 
     def read(self, address: int) -> tuple[AxiResp, int]:
-        """Answer and data; what is not mapped reads as 0, with an error."""
+        """Answer and data; an address without a register reads as 0, with an error."""
         if not self.maps(address):
-            self._refuse(0)
+            self._refuse("READS")
             return AxiResp.SLVERR, 0
         return AxiResp.OKAY, self._values[address]
 
@@ -60,21 +52,21 @@ class Registers:
     def write_strobed(self, address: int, value: int, strobes: int) -> AxiResp:
         """Write the bytes of a word whose strobes are set."""
         word = address - address % BYTES
-        name = next((r.name for r in registers.REGISTERS if r.address == word), "")
-        mask = sum(0xFF << 8 * k for k in range(BYTES) if strobes >> k & 1)
-        if name in self._mask:
-            mask &= self._mask[name]
-            self._values[word] = self._values[word] & ~mask | value & mask
-        elif name == "ERRORS":
-            self._values[word] &= ~(value & mask)
-        elif name == "CONTROL":
-            if value & mask & registers.bit("CONTROL", "CLEAR_COUNTERS"):
-                self._values[registers.address("REFUSED")] = 0
-        else:
-            self._refuse(16)
+        if not self.maps(word) or not registers.BY_ADDRESS[word].writable:
+            self._refuse("WRITES")
             return AxiResp.SLVERR
+        written = sum(0xFF << 8 * k for k in range(BYTES) if strobes >> k & 1)
+        for field in registers.BY_ADDRESS[word].fields:
+            mask = written & field.mask
+            if field.access is Access.RW:
+                self._values[word] = self._values[word] & ~mask | value & mask
+            elif field.access is Access.W1C:
+                self._values[word] &= ~(value & mask)
+            if value & mask:
+                for name in field.clears:
+                    self._values |= {a: 0 for a in registers.BY_NAME[name].addresses if self.maps(a)}
         return AxiResp.OKAY
 
-    def _refuse(self, at: int) -> None:
+    def _refuse(self, field: str) -> None:
         self._values[registers.address("ERRORS")] |= registers.bit("ERRORS", "BAD_ACCESS")
-        self._values[registers.address("REFUSED")] += 1 << at
+        self._values[registers.address("REFUSED")] += registers.pack("REFUSED", {field: 1})

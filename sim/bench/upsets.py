@@ -8,7 +8,6 @@ from typing import Any
 import cocotb
 from cocotb.triggers import ClockCycles, FallingEdge, RisingEdge
 
-from hls import registers
 from sim.bench.components import Bench
 
 
@@ -33,12 +32,12 @@ async def upset(dut: Any) -> None:
         if flipping:
             assert flipping.done()
             await flipping
-    parity = await bench.read(registers.PARITY_ERRORS) if bench.plan.parity else None
+    parity = await bench.read("PARITY_ERRORS") if bench.plan.parity else None
     bench.report(bench.compared, errors=await bench.read("ERRORS"), parity_errors=parity)
 
 
 def _flip(dut: Any, memory: str, word: int, bit: int, written: Any = None) -> None:
-    scope = dut.u_engine
+    scope = dut.u_engine.u_core
     for part in memory.split("/"):
         name, _, index = part.partition("[")
         scope = getattr(scope, name)
@@ -50,7 +49,7 @@ def _flip(dut: Any, memory: str, word: int, bit: int, written: Any = None) -> No
 
 async def _flip_as_written(dut: Any, memory: str, word: int, bit: int, written: list[int]) -> None:
     """Half a cycle behind the edge that writes the word."""
-    hidden = dut.u_engine.u_hidden
+    hidden = dut.u_engine.u_core.u_hidden
     ports = hidden.write_phase_i, hidden.write_row_i, hidden.write_place_i
     while True:
         await RisingEdge(dut.clk_i)

@@ -28,10 +28,9 @@ from pathlib import Path
 
 import numpy as np
 
-from hls import registers
 from hls.design import Design
 from hls.estimate import fitting_array
-from hls.generate import TOP, generate, sources
+from hls.generate import TOP, generate, headers, sources
 from hls.synthesis import read_verilog, run_yosys
 from models import processes
 from models.checkpoint import load_quantized
@@ -223,7 +222,7 @@ def rtl() -> dict[str, str]:
     """File name -> text of the sources that proofs are about."""
     folder = resources.files("hls") / "rtl"
     texts = {name: folder.joinpath(name).read_text(encoding="utf-8") for name in sources()}
-    return texts | {"zynq_lstm_registers.svh": registers.verilog_header()}
+    return texts | headers()
 
 
 def prove(proof: Proof, folder: Path, texts: Mapping[str, str] | None = None) -> Result:

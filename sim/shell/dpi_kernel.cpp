@@ -14,7 +14,10 @@ long long *zynq_lstm_trace_end();
 unsigned long long zynq_lstm_sums_too_wide();
 }
 
-static const int SIGNALS = 12; // of a unit
+static const int SIGNALS = ZYNQ_LSTM_SIGNALS; // of a unit
+static const int WORD_LOGITS = ZYNQ_LSTM_WORD_LOGITS; // of a line of the logits' trace
+static const int DIGITS = ZYNQ_LSTM_SIGNAL_BITS / 4; // of a word of a trace
+static const unsigned MASK = (1u << ZYNQ_LSTM_SIGNAL_BITS) - 1;
 static std::vector<long long> values;
 static int logits_at = 0;
 static FILE *units_file = 0, *logits_file = 0;
@@ -36,15 +39,15 @@ extern "C" void zynq_lstm_dpi_trace(const char *units, const char *logits) {
 // The lines of gate_pipeline.sv's and output_layer.sv's trace monitors (sim/trace.py reads them).
 static void write_lines(int units, int vocabulary, int lowest) {
     for (int unit = 0; unit < units; unit++) {
-        fprintf(units_file, "%04x", unit);
+        fprintf(units_file, "%0*x", DIGITS, unit);
         for (int k = 0; k < SIGNALS; k++) {
-            fprintf(units_file, "%04x", (unsigned)values[unit * SIGNALS + k] & 0xffff);
+            fprintf(units_file, "%0*x", DIGITS, (unsigned)values[unit * SIGNALS + k] & MASK);
         }
         fputc('\n', units_file);
     }
-    for (int v = 0; v < (vocabulary + 3) / 4 * 4; v++) {
+    for (int v = 0; v % WORD_LOGITS || v < vocabulary; v++) {
         const long long logit = v < vocabulary ? values[logits_at + v] : lowest;
-        fprintf(logits_file, "%04x%s", (unsigned)logit & 0xffff, v % 4 == 3 ? "\n" : "");
+        fprintf(logits_file, "%0*x%s", DIGITS, (unsigned)logit & MASK, v % WORD_LOGITS == WORD_LOGITS - 1 ? "\n" : "");
     }
     fflush(units_file);
     fflush(logits_file);
@@ -65,7 +68,7 @@ extern "C" void zynq_lstm_dpi_character(int code, int fresh, int units, int voca
         exit(1);
     }
     if (units_file) {
-        write_lines(units, vocabulary, -(1 << 15));
+        write_lines(units, vocabulary, -(1 << (ZYNQ_LSTM_SIGNAL_BITS - 1)));
     }
 }
 

@@ -1,18 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The network as C++ behind DPI (dpi_kernel.cpp): logits in the next cycle, signals to the trace's files.
-module kernel #(
-    parameter int VOCABULARY = 90,
-    parameter int LOGIT_BITS = 16,
-    parameter int UNITS = 256  // of all layers
-) (
-    input  logic                             clk_i,
-    input  logic                             rst_i,
-    input  logic                             start_i,
-    input  logic                             fresh_i,  // from a zero state
-    input  logic [14:0]                      code_i,
-    output logic                             done_o,
-    output logic [VOCABULARY*LOGIT_BITS-1:0] logits_o
-);
+module kernel
+`include "kernel_header.svh"
+;
   import "DPI-C" function void zynq_lstm_dpi_trace(input string units, input string logits);
   import "DPI-C" function void zynq_lstm_dpi_character(
       input int code, input int fresh, input int units, input int vocabulary);

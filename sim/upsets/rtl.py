@@ -21,7 +21,7 @@ class Place:
     """Where a bit is in the RTL.
 
     Args:
-        memory: path of the memory below the engine, ``/`` between the levels.
+        memory: path of the memory below the core, ``/`` between the levels.
         word: address.
         bit: of the word.
         written: (phase, row, place) with whose writing to the hidden buffer the flip comes; None: while the

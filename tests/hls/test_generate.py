@@ -13,11 +13,12 @@ import numpy as np
 import pytest
 
 import hls
+from hls.constants import Destination
 from hls.design import Design
 from hls.estimate import fitting_array
 from hls.generate import by_unit, generate, memory, sources
 from hls.memory import Rom
-from hls.schedule import Array, Destination
+from hls.schedule import Array
 from models.network import IntegerNetwork
 from models.spec import GATES
 from sim.rtl import write_project
@@ -74,8 +75,8 @@ def parameters(top: str) -> dict[str, str]:
 
 
 def test_project_is_whole(design: Design, files: dict[str, str]) -> None:
-    sources_here = {path.name for path in RTL.glob("*.sv")}
-    assert set(sources()) == sources_here and "lstm_engine.sv" in sources_here
+    sources_here = {path.name for path in (*RTL.glob("*.sv"), *RTL.glob("*.svh"))}
+    assert set(sources()) == sources_here and {"lstm_engine.sv", "lstm_core.sv"} < sources_here
     segments = {f"weights_{s:02d}.mem" for s in range(design.array.segments)}
     memories = {"schedule.mem", "output_bias.mem", "rows.mem"}
     memories |= {f"bias_{lane}.mem" for lane in range(design.array.gate_lanes)}
@@ -85,6 +86,8 @@ def test_project_is_whole(design: Design, files: dict[str, str]) -> None:
     assert set(files) == sources_here | segments | memories | {
         "zynq_lstm.sv",
         "zynq_lstm_registers.svh",
+        "zynq_lstm_constants.svh",
+        "zynq_lstm_job.svh",
         "project.json",
     }
     for name in sources_here:
@@ -103,8 +106,12 @@ def test_project_is_whole(design: Design, files: dict[str, str]) -> None:
 def test_top_names_every_parameter_and_port(design: Design, files: dict[str, str]) -> None:
     engine = (RTL / "lstm_engine.sv").read_text()
     head = engine.split("\n) (\n")[0]
+    core = re.findall(r"parameter [^=]*?(\w+) =", (RTL / "lstm_core_parameters.svh").read_text())
     given = parameters(files["zynq_lstm.sv"])
-    assert list(given) == re.findall(r"parameter [^=]*?(\w+) =", head)
+    assert list(given) == re.findall(r"parameter [^=]*?(\w+) =", head) + core
+    # The shell hands all of the core's on.
+    instance = engine.split("lstm_core #(\n")[1].split(") u_core")[0]
+    assert re.findall(r"\.(\w+)\(\1\)", instance) == core
     assert given == {name: str(value) for name, value in design.parameters().items()}
     ports = re.findall(
         r"(?:input|output) +logic (?:\[\d+:0\])? *(\w+)", engine.split("\n) (\n")[1].split("\n);")[0]
@@ -223,7 +230,7 @@ def test_weights_come_back_from_the_memories(design: Design, files: dict[str, st
 
 
 def test_schedule_memory(design: Design, files: dict[str, str]) -> None:
-    """Decoded by the fields that mac_sequencer.sv and lstm_engine.sv take apart."""
+    """Decoded by the fields that mac_sequencer.sv and lstm_core.sv take apart."""
     given = parameters(files["zynq_lstm.sv"])
     step, item, count = (int(given[n]) for n in ("STEP_BITS", "ITEM_BITS", "COUNT_BITS"))
     row = max(1, (int(given["ROWS"]) - 1).bit_length())

@@ -22,11 +22,18 @@ from sim.bench.components import COMPARE_CYCLES
 from sim.generate import generate
 from sim.rtl import Rtl, Sequence
 from sim.sampling import temperature_to_raw
+from sim.simulator import QUICK
 from tests.networks import small_spec, with_weights
 
 pytestmark = [pytest.mark.rtl, pytest.mark.slow]
 
 LONGEST = 100_000  # characters
+
+
+@pytest.fixture(autouse=True)
+def _compiled_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Simulating takes longer than compiling here."""
+    monkeypatch.delenv(QUICK, raising=False)
 
 
 @pytest.mark.timeout(36_000)

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hls.schedule import Array, Destination, Schedule, schedule
+from hls.constants import Destination
+from hls.schedule import Array, Schedule, schedule
 from models.errors import UserError
 from models.spec import network_spec
 from tests.networks import small_spec

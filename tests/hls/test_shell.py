@@ -22,7 +22,6 @@ from sim.generate import generate
 from sim.reference import Reference
 from sim.rtl import CORNER_TESTS, PROTOCOL_TESTS, SHELL_ARRAY, Rtl, write_project
 from sim.shell import PortMap
-from sim.simulator import SHELL_LINT
 from tests.hls.hls4ml_networks import keras_model, random_network
 from tests.machine import verilator_lint
 
@@ -227,7 +226,7 @@ def shell_of(kind: str, folder: Path) -> tuple[Path, list[str]]:
         more = [str(folder / "theirs.vlt"), *map(str, sorted(theirs.glob("*v")))]
     project = folder / "rtl"
     write_project(design := Design(network, SHELL_ARRAY), project, shell.project(design, kernel))
-    return project, [str(SHELL_LINT), *more]
+    return project, more
 
 
 @pytest.mark.parametrize("kind", ["dpi", "exported"])
@@ -252,6 +251,18 @@ def test_port_that_the_map_forgets(tmp_path: Path) -> None:
     (tmp_path / "ports.toml").write_text(PORTS + "unused = []\n")
     with pytest.raises(UserError, match=r"could not build .*missing pin: 'ap_idle'"):
         Rtl.build_exported(network, theirs, PortMap.load(tmp_path / "ports.toml"), tmp_path / "ours")
+
+
+def test_shell_is_the_engines_own() -> None:
+    """Of the generated files a project with another core differs in the core only."""
+    network = random_network("w8a8", 11, (6, 5), np.random.default_rng(SEED))
+    design = Design(network, SHELL_ARRAY)
+    ours, theirs = rtl_project(design), shell.project(design, "")
+    assert {name for name in theirs if theirs[name] != ours.get(name)} == {
+        "lstm_core.sv",
+        "kernel.sv",
+        "kernel_header.svh",
+    }
 
 
 @pytest.mark.parametrize(
@@ -285,7 +296,7 @@ def test_folder_without_verilog(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        (["--exported", "x"], "--exported and --ports go together"),
+        (["--exported", "."], "--exported and --ports go together"),
         (["--hls", "--netlist"], "--netlist, --hls and --exported exclude each other"),
         (["--hls", "--waves"], "--hls and --exported run on Verilator, without waveforms"),
     ],

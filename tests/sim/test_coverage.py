@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -144,9 +145,10 @@ def test_bench_counts_what_a_test_does(tmp_path: Path, seed: int) -> None:
 @pytest.mark.rtl
 @pytest.mark.nightly
 @pytest.mark.timeout(36_000)
-def test_plan_is_covered(tmp_path: Path) -> None:
+def test_plan_is_covered(tmp_path: Path, write_record: Callable[..., None]) -> None:
     """As ``zynq-lstm cover`` does it."""
     data = measure(designs(1), tmp_path, 1)
+    write_record(data)
     assert set(data["bins"]["missed"]) <= set(
         json.loads(RECORD.read_text(encoding="utf-8"))["bins"]["missed"]
     )

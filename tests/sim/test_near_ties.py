@@ -13,10 +13,10 @@ from models.network import IntegerNetwork
 from sim.bench.near_ties import CELLS, near_ties, seed_of
 from sim.mutants import small_design
 from sim.reference import Reference
-from sim.sampling import CELL_BITS, LANES, OCTAVE_BITS, Sampler, Xorshift128, scores
+from sim.sampling import CELL_BITS, OCTAVE_BITS, WORD_LOGITS, Sampler, Xorshift128, scores
 
 
-@pytest.mark.parametrize("lane", range(LANES))
+@pytest.mark.parametrize("lane", range(WORD_LOGITS))
 def test_a_seed_has_the_word_that_was_asked_for(lane: int, seed: int) -> None:
     rng = random.Random(seed)
     missing = 0
@@ -42,7 +42,7 @@ def scored(network: IntegerNetwork, prime: int, seed: int, temperature_raw: int,
 def test_one_lsb_of_noise_decides(seed: int) -> None:
     network = small_design(seed).network
     ties = near_ties(network, random.Random(seed))
-    lsb = np.eye(network.spec.vocabulary, dtype=np.int64)[:LANES]
+    lsb = np.eye(network.spec.vocabulary, dtype=np.int64)[:WORD_LOGITS]
     decided = dict.fromkeys((1, -1), 0)
     for tie in ties:
         arguments = network, tie.prime, tie.seed, tie.temperature_raw
@@ -50,5 +50,5 @@ def test_one_lsb_of_noise_decides(seed: int) -> None:
         for sign in decided:
             decided[sign] += any(scored(*arguments, sign * one) != before for one in lsb)
     # For every lane and octave there is a choice either way; nearly all are that close.
-    assert len(ties) >= 2 * 0.9 * LANES * (OCTAVE_BITS + 1)
+    assert len(ties) >= 2 * 0.9 * WORD_LOGITS * (OCTAVE_BITS + 1)
     assert min(decided.values()) >= 0.4 * len(ties)

@@ -102,7 +102,7 @@ def test_period_is_all_states_but_zero() -> None:
     matrix = step_matrix()
     assert power(matrix, order) == identity
     assert all(power(matrix, order // factor) != identity for factor in factors)
-    assert math.gcd(order, sampling.LANES) == 1  # four outputs at once go through all states, too
+    assert math.gcd(order, sampling.WORD_LOGITS) == 1  # four outputs at once go through all states, too
 
 
 def test_every_bit_of_the_seed_has_spread() -> None:

@@ -87,12 +87,12 @@ template <class T> struct Point {
     static const int frac = T::width - T::iwidth;
 };
 
-// A signed value in another format. The bit that decides how it is rounded must be one that it has: values
-// that are all smaller than the format's step are widened first.
+// A value in another format. It gets a sign first, which an unsigned one has no bit for; and the bit that decides
+// how it is rounded must be one that it has: values that are all smaller than the format's step are widened.
 template <class to_T, class from_T> to_T rounded(const from_T &value) {
 #pragma HLS INLINE
     static const int dropped = Point<from_T>::frac - Point<to_T>::frac;
-    static const int more = dropped < from_T::width ? 0 : dropped + 1 - from_T::width;
+    static const int more = dropped < from_T::width ? 1 : dropped + 1 - from_T::width;
     const ap_fixed<from_T::width + more, from_T::iwidth + more> wide = value;
     return wide;
 }

@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: Apache-2.0
+"""RTL that Vitis HLS exported of the converted network; only its ports are seen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sim.engines.rtl import Simulated
+
+
+@dataclass(eq=False)
+class ExportedEngine(Simulated):
+    """Exported RTL behind the engine's streams and registers.
+
+    Args:
+        exported: folder of its Verilog.
+        ports: file that says what its ports are called.
+    """
+
+    exported: Path = field(kw_only=True)
+    ports: Path = field(kw_only=True)
+
+    name = "exported"
+
+    def build(self) -> None:
+        from sim.rtl import Rtl
+        from sim.shell import PortMap
+
+        ports = PortMap.load(self.ports)
+        self.bench = Rtl.build_exported(self.network, self.exported, ports, self.folder)

@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The quantized Keras model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from sim.engines import PIECE, Codes, Engine
+
+if TYPE_CHECKING:
+    from sim.fixed import Raw
+
+
+class KerasEngine(Engine):
+    """The model that is trained, with its own quantizers."""
+
+    name = "keras"
+    verbs = ("compare", "sample", "benchmark", "flow")
+    limits = ("keras",)
+
+    @cached_property
+    def model(self) -> Any:
+        """The Keras model."""
+        from models import quantized
+
+        return quantized.quantized_model(self.checkpoint)
+
+    def build(self) -> None:
+        _ = self.model
+
+    def trace(self, codes: Codes, piece: int = PIECE) -> Iterator[dict[str, Raw]]:
+        from models import quantized
+        from sim.reference import State
+
+        state, layers = None, range(len(self.network.spec.layers))
+        for at in range(0, len(codes), piece):
+            signals = dict(quantized.trace(self.model, codes[at : at + piece], state))
+            state = State(*(tuple(signals[f"layers.{k}.{name}"][-1:] for k in layers) for name in "hc"))
+            yield signals
+
+    def write(self, prime: Codes, length: int, temperature_raw: int = 0, seed: int = 0) -> Iterator[int]:
+        from models.sampling import generate
+        from sim.sampling import TEMPERATURE
+
+        return generate(self.model, prime, length, temperature_raw * TEMPERATURE.lsb, seed)

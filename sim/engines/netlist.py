@@ -1,0 +1,20 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The netlist that Yosys makes of the RTL; only its ports are seen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sim.engines.rtl import Designed
+
+
+@dataclass(eq=False)
+class NetlistEngine(Designed):
+    """The RTL after synthesis."""
+
+    name = "netlist"
+
+    def build(self) -> None:
+        from sim.rtl import Rtl
+
+        self.bench = Rtl.build_netlist(self.design, self.folder, simulator=self.simulator, waves=self.waves)

@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: Apache-2.0
+// Parameters and ports of a kernel, which has the logits of one character at a time.
+#(
+    parameter int VOCABULARY = 90,
+    parameter int LOGIT_BITS = 16,
+    // verilator lint_off UNUSEDPARAM  // for a kernel that writes a trace
+    parameter int UNITS = 256  // of all layers
+    // verilator lint_on UNUSEDPARAM
+) (
+    input  logic                             clk_i,
+    input  logic                             rst_i,
+    input  logic                             start_i,  // for one cycle; the next one comes after done_o
+    input  logic                             fresh_i,  // from a zero state
+    input  logic [14:0]                      code_i,
+    output logic                             done_o,   // for one cycle; logits_o then stays until start_i
+    output logic [VOCABULARY*LOGIT_BITS-1:0] logits_o
+)
