@@ -26,18 +26,18 @@ from hypothesis.strategies import SearchStrategy
 
 from hls.design import Design
 from hls.estimate import estimate, fitting_array
-from hls.vitis.templates import HEADERS, noise_header
-from models.errors import UserError, require_package
+from models.errors import UserError
 from models.freeze import thaw
 from models.limits import ENGINES, reasons, require
 from models.network import IntegerNetwork
-from models.spec import NetworkSpec
+from models.spec import NetworkSpec, network_spec, with_formats
 from sim import records
-from sim.fixed import Raw
+from sim.fixed import FixedFormat, Raw
 from sim.reference import Reference
 from sim.rtl import Rtl, write_project
 from sim.simulator import TOP, verilator_root
 from sim.trace import compare
+from tests.hls.hls4ml_networks import kernel_includes
 from tests.networks import LETTERS, small_spec, with_weights
 from tests.specs import small_specs, specs
 
@@ -73,14 +73,11 @@ def build_keras(network: IntegerNetwork, folder: Path) -> None:
 @functools.cache
 def precompiled() -> tempfile.TemporaryDirectory[str]:
     """A folder with ``all.h``: the headers that every project includes, read by g++ once."""
-    templates = require_package("hls4ml") / "templates" / "vivado"
     folder = tempfile.TemporaryDirectory()
     path = Path(folder.name)
-    (path / "zynq_lstm_noise.h").write_text(noise_header())
     names = ("ap_fixed.h", "ap_int.h", "nnet_helpers.h", "zynq_lstm.h")
     (path / "all.h").write_text("".join(f'#include "{name}"\n' for name in names))
-    includes = (path, templates / "ap_types", HEADERS, templates / "nnet_utils")
-    gxx("-x", "c++-header", *[f"-I{folder}" for folder in includes], "all.h", "-o", "all.h.gch", folder=path)
+    gxx("-x", "c++-header", *kernel_includes(path), "all.h", "-o", "all.h.gch", folder=path)
     return folder
 
 
@@ -229,6 +226,13 @@ def test_every_engine_on_many_networks(write_record: Callable[[dict[str, Any]], 
     write_record(records.new(records.SPECS, seed, checked=checked, disagreements=len(found), engines=counts))
     assert found == []
     assert checked >= NIGHTLY
+
+
+@pytest.mark.parametrize("gate", ["ap_ufixed<4,8>", "ap_fixed<3,5,AP_TRN>"])
+def test_a_gru_s_gates_may_be_coarser_than_1(gate: str) -> None:
+    spec = with_formats(network_spec(vocabulary=5, units=3, cell="gru"), {"gate": FixedFormat.parse(gate)})
+    assert reasons("reference", spec) == ()
+    assert disagreement("reference", spec) is None
 
 
 CODES = np.random.default_rng(0).integers(0, 2, 24)  # of any vocabulary
