@@ -72,13 +72,12 @@ def _fields(draw: st.DrawFn, like: Any, wild: int, free: bool = False) -> dict[s
             found[field.name] = draw(st.sampled_from(sorted(FUNCTIONS)))
         elif wild and draw(st.integers(1, wild)) == wild:
             found[field.name] = draw(any_format(old))
-            continue
-        if free and field.name not in LstmFormats.weights:
-            found[field.name] = draw(free_format())
         else:
-            found[field.name] = draw(st.one_of(st.just(old), near_format(old)))
-        if field.name in ("z", "ct"):  # or few would have tables that are small enough
-            found[field.name] = dataclasses.replace(found[field.name], bits=min(found[field.name].bits, 10))
+            of_signal = free and field.name not in LstmFormats.weights
+            fmt = draw(free_format() if of_signal else st.one_of(st.just(old), near_format(old)))
+            if field.name in ("z", "ct"):  # or few would have tables that are small enough
+                fmt = dataclasses.replace(fmt, bits=min(fmt.bits, 10))
+            found[field.name] = fmt
     return found
 
 

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from sim.fixed import FixedFormat, Overflow, Raw, Rounding
+from tests.hls.hls4ml_networks import kernel_includes
 
 pytestmark = pytest.mark.hls
 
