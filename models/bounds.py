@@ -79,12 +79,15 @@ def _gru_bound(fmt: GruFormats, sums: int, frac: int) -> int:
     sums <<= finest - frac
     recurrent = sums + (magnitude(fmt.rb) << (finest - fmt.rb.frac))
     candidate = sums + (magnitude(fmt.gate) * magnitude(fmt.p) << (finest - fmt.gate.frac - fmt.p.frac))
-    # u c + (1 - u) n: at most the larger of both, as long as u is at most 1.
-    update_frac = fmt.gate.frac + max(fmt.c.frac, fmt.n.frac)
-    update = max(magnitude(fmt.gate), 1 << fmt.gate.frac) * (
-        (magnitude(fmt.c) << (update_frac - fmt.gate.frac - fmt.c.frac))
-        + (magnitude(fmt.n) << (update_frac - fmt.gate.frac - fmt.n.frac))
-    )
+    # u c + (1 - u) n, in units in which 1 - u is whole, too.
+    gate_frac = max(fmt.gate.frac, 0)
+    low, high = (raw << (gate_frac - fmt.gate.frac) for raw in (fmt.gate.min_raw, fmt.gate.max_raw))
+    one = 1 << gate_frac
+    state_frac = max(fmt.c.frac, fmt.n.frac)
+    update_frac = gate_frac + state_frac
+    update = extent((low, high)) * (magnitude(fmt.c) << (state_frac - fmt.c.frac)) + max(
+        one - low, high - one
+    ) * (magnitude(fmt.n) << (state_frac - fmt.n.frac))
     return max(
         _rounded(recurrent, finest, fmt.p),
         _rounded(candidate, finest, fmt.z),

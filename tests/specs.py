@@ -46,8 +46,25 @@ def near_format(draw: st.DrawFn, like: FixedFormat) -> FixedFormat:
 
 
 @st.composite
-def _fields(draw: st.DrawFn, like: Any, wild: int) -> dict[str, Any]:
-    """Every field of formats ``like`` these; about one in ``wild`` is anything at all, 0: none."""
+def free_format(draw: st.DrawFn) -> FixedFormat:
+    """A signal's format of any sign and binary point, in modes that every engine but the RTL has."""
+    bits = draw(st.one_of(st.integers(1, 16), st.sampled_from(EDGES)))
+    return FixedFormat(
+        bits,
+        draw(st.one_of(st.integers(-4, bits + 4), st.integers(-1, 4))),
+        draw(st.booleans()),
+        draw(st.sampled_from((Rounding.AP_RND, Rounding.AP_TRN))),
+        draw(st.sampled_from((Overflow.AP_SAT, Overflow.AP_SAT_SYM))),
+    )
+
+
+@st.composite
+def _fields(draw: st.DrawFn, like: Any, wild: int, free: bool = False) -> dict[str, Any]:
+    """Every field of formats ``like`` these; about one in ``wild`` is anything at all, 0: none.
+
+    Args:
+        free: signals have a :func:`free_format`.
+    """
     found: dict[str, Any] = {}
     for field in dataclasses.fields(like):
         old = getattr(like, field.name)
@@ -56,30 +73,47 @@ def _fields(draw: st.DrawFn, like: Any, wild: int) -> dict[str, Any]:
         elif wild and draw(st.integers(1, wild)) == wild:
             found[field.name] = draw(any_format(old))
         else:
-            found[field.name] = draw(st.one_of(st.just(old), near_format(old)))
+            of_signal = free and field.name not in LstmFormats.weights
+            fmt = draw(free_format() if of_signal else st.one_of(st.just(old), near_format(old)))
             if field.name in ("z", "ct"):  # or few would have tables that are small enough
-                found[field.name] = dataclasses.replace(
-                    found[field.name], bits=min(found[field.name].bits, 10)
-                )
+                fmt = dataclasses.replace(fmt, bits=min(fmt.bits, 10))
+            found[field.name] = fmt
     return found
 
 
 @st.composite
 def specs(draw: st.DrawFn) -> NetworkSpec:
     """Any network that :class:`NetworkSpec` accepts: most of them near what the engines take."""
-    lstm, dense = PRESETS[draw(st.sampled_from(sorted(PRESETS)))]
     wild = draw(st.sampled_from((0, 0, 12, 30)))
     cell = draw(st.sampled_from(("lstm",) * 9 + tuple(CELLS)))
+    return draw(_specs(UNITS, VOCABULARIES, wild, cell))
+
+
+def small_specs(free: bool) -> st.SearchStrategy[NetworkSpec]:
+    """LSTMs of a few units; ``free``: each layer's signals have a :func:`free_format`."""
+    return _specs(st.integers(1, 5), st.integers(2, 11), free=free)
+
+
+@st.composite
+def _specs(
+    draw: st.DrawFn,
+    units: st.SearchStrategy[int],
+    vocabularies: st.SearchStrategy[int],
+    wild: int = 0,
+    cell: str = "lstm",
+    free: bool = False,
+) -> NetworkSpec:
+    lstm, dense = PRESETS[draw(st.sampled_from(sorted(PRESETS)))]
     try:
-        first: Mapping[str, Any] = draw(_fields(lstm, wild))
+        first: Mapping[str, Any] = draw(_fields(lstm, wild, free))
         layers = []
         for _ in range(draw(st.sampled_from((1, 1, 2, 2, 3, 4)))):
-            own = draw(_fields(lstm, wild))
-            shared = draw(st.integers(0, 9)) > 0  # all but weights as in the first layer
+            own = draw(_fields(lstm, wild, free))
+            shared = not free and draw(st.integers(0, 9)) > 0  # all but weights as in the first layer
             layer = {n: own[n] if n in lstm.weights or not shared else first[n] for n in own}
-            layers.append(Layer(draw(UNITS), _of_cell(LstmFormats(**layer), cell)))
-        output = DenseFormats(**draw(_fields(dense, wild)))
-        return NetworkSpec("drawn", draw(VOCABULARIES), tuple(layers), output)
+            layers.append(Layer(draw(units), _of_cell(LstmFormats(**layer), cell)))
+        output = DenseFormats(**draw(_fields(dense, wild, free)))
+        return NetworkSpec("drawn", draw(vocabularies), tuple(layers), output)
     except (UserError, ValueError):  # a table too large, sums too wide: no network at all
         reject()
 

@@ -3,10 +3,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+import hls
+from models.errors import require_package
 from models.network import IntegerNetwork
 from tests.networks import small_spec, with_weights
 
@@ -27,3 +30,13 @@ def keras_model(network: IntegerNetwork, time_steps: int = 1) -> Any:
     formats = network.spec.weight_formats()
     load_weights(model, {name: fmt.to_real(network.arrays[name]) for name, fmt in formats.items()})
     return model
+
+
+def kernel_includes(folder: Path) -> list[str]:
+    """Options of g++ for the headers of the kernel; the generated one is written to a folder."""
+    hls.register()  # first: hls4ml imports the templates, too
+    from hls.vitis.templates import HEADERS, noise_header
+
+    (folder / "zynq_lstm_noise.h").write_text(noise_header())
+    templates = require_package("hls4ml") / "templates" / "vivado"
+    return [f"-I{path}" for path in (folder, HEADERS, templates / "ap_types", templates / "nnet_utils")]

@@ -13,9 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hls.vitis.templates import HEADERS, noise_header
-from models.errors import require_package
 from sim.fixed import FixedFormat, Overflow, Raw, Rounding
+from tests.hls.hls4ml_networks import kernel_includes
 
 pytestmark = pytest.mark.hls
 
@@ -90,21 +89,9 @@ def test_every_value_is_rounded_as_by_the_reference(tmp_path: Path, seed: int) -
         f"show<{pair.fmt}, {pair.source}>(v, {len(raw)}); }}\n"
         for pair, raw in zip(pairs, values, strict=True)
     )
-    (tmp_path / "zynq_lstm_noise.h").write_text(noise_header())
     (tmp_path / "main.cpp").write_text(f"{SOURCE}int main() {{\n{body}}}\n")
-    types = require_package("hls4ml") / "templates" / "vivado" / "ap_types"
-    command = [
-        "g++",
-        "-std=c++11",
-        "-w",
-        "-O0",
-        f"-I{types}",
-        f"-I{HEADERS}",
-        "-I.",
-        "main.cpp",
-        "-o",
-        "main",
-    ]
+    options = ["-std=c++11", "-w", "-O0", *kernel_includes(tmp_path)]
+    command = ["g++", *options, "main.cpp", "-o", "main"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[:2000]
     said = subprocess.run([tmp_path / "main"], capture_output=True, text=True, check=True).stdout

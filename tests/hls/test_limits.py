@@ -8,6 +8,7 @@ is said against it; otherwise the engine itself must refuse the network, and by 
 
 from __future__ import annotations
 
+import functools
 import itertools
 import json
 import os
@@ -20,22 +21,30 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, assume, given, settings
+from hypothesis.strategies import SearchStrategy
 
+from hls.design import Design
 from hls.estimate import estimate, fitting_array
 from models.errors import UserError
 from models.freeze import thaw
 from models.limits import ENGINES, reasons, require
 from models.network import IntegerNetwork
-from models.spec import NetworkSpec
+from models.spec import NetworkSpec, network_spec, with_formats
 from sim import records
+from sim.fixed import FixedFormat, Raw
+from sim.reference import Reference
+from sim.rtl import Rtl, write_project
 from sim.simulator import TOP
+from sim.trace import compare
 from sim.verilator import verilator_root
-from tests.networks import LETTERS, small_spec
-from tests.specs import specs
+from tests.hls.hls4ml_networks import kernel_includes
+from tests.networks import LETTERS, small_spec, with_weights
+from tests.specs import small_specs, specs
 
 QUICK = {"rtl": 16, "hls": 2}  # networks, for every run of the tests
 NIGHTLY = 500
+COMPARED = 16  # of which the integers are compared, each night
 LIGHT = ("reference", "rtl")  # engines that need neither TensorFlow nor g++
 
 
@@ -53,8 +62,6 @@ def networks(spec: NetworkSpec) -> Iterator[IntegerNetwork]:
 
 
 def build_reference(network: IntegerNetwork, folder: Path) -> None:
-    from sim.reference import Reference
-
     Reference(network).run(np.arange(2))
 
 
@@ -64,27 +71,42 @@ def build_keras(network: IntegerNetwork, folder: Path) -> None:
     quantized_model(thaw(network))
 
 
-def build_hls(network: IntegerNetwork, folder: Path) -> None:
+@functools.cache
+def precompiled() -> tempfile.TemporaryDirectory[str]:
+    """A folder with ``all.h``: the headers that every project includes, read by g++ once."""
+    folder = tempfile.TemporaryDirectory()
+    path = Path(folder.name)
+    names = ("ap_fixed.h", "ap_int.h", "nnet_helpers.h", "zynq_lstm.h")
+    (path / "all.h").write_text("".join(f'#include "{name}"\n' for name in names))
+    gxx("-x", "c++-header", *kernel_includes(path), "all.h", "-o", "all.h.gch", folder=path)
+    return folder
+
+
+def gxx(*arguments: str, folder: Path) -> None:
+    """Run g++ in a folder, in the mode that the headers are precompiled for."""
+    command = ["g++", "-std=c++11", "-w", "-O0", "-fPIC", *arguments]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    assert not done.returncode, done.stderr[:2000]
+
+
+def generated_hls(network: IntegerNetwork, folder: Path) -> Any:
+    """The C++ of a network, written, and its graph."""
     from hls.convert import convert, save
     from models.quantized import quantized_model
 
     require("hls", network.spec)  # as 'convert' does
     graph = convert(quantized_model(thaw(network)), folder)
     save(graph)
-    project = graph.config.get_project_name()
-    done = subprocess.run(
-        ["g++", "-std=c++11", "-fsyntax-only", "-I", "ap_types", f"{project}.cpp"],
-        cwd=folder / "firmware",
-        capture_output=True,
-        text=True,
-    )
-    assert not done.returncode, done.stderr[:2000]
+    return graph
+
+
+def build_hls(network: IntegerNetwork, folder: Path) -> None:
+    project = generated_hls(network, folder).config.get_project_name()
+    headers = ("-include", str(Path(precompiled().name, "all.h")), "-I", "ap_types")
+    gxx("-fsyntax-only", *headers, f"{project}.cpp", folder=folder / "firmware")
 
 
 def build_rtl(network: IntegerNetwork, folder: Path) -> None:
-    from hls.design import Design
-    from sim.rtl import write_project
-
     write_project(Design(network, fitting_array(network.spec)), folder)
     root = verilator_root()
     done = subprocess.run(
@@ -141,7 +163,12 @@ def estimate_agrees(spec: NetworkSpec) -> bool:
     return not reasons("rtl", spec)
 
 
-def drawn(count: int, check: Callable[[NetworkSpec], None], shrinks: bool = True) -> None:
+def drawn(
+    count: int,
+    check: Callable[[NetworkSpec], None],
+    shrinks: bool = True,
+    networks: SearchStrategy[NetworkSpec] | None = None,
+) -> None:
     """Check so many drawn networks; the smallest that fails is shown."""
 
     @settings(
@@ -149,7 +176,7 @@ def drawn(count: int, check: Callable[[NetworkSpec], None], shrinks: bool = True
         phases=[Phase.generate, *([Phase.shrink] if shrinks else [])],
         suppress_health_check=list(HealthCheck),
     )
-    @given(specs())
+    @given(specs() if networks is None else networks)
     def each(spec: NetworkSpec) -> None:
         check(spec)
 
@@ -200,6 +227,96 @@ def test_every_engine_on_many_networks(write_record: Callable[[dict[str, Any]], 
     write_record(records.new(records.SPECS, seed, checked=checked, disagreements=len(found), engines=counts))
     assert found == []
     assert checked >= NIGHTLY
+
+
+@pytest.mark.parametrize("gate", ["ap_ufixed<4,8>", "ap_fixed<3,5,AP_TRN>"])
+def test_a_gru_s_gates_may_be_coarser_than_1(gate: str) -> None:
+    spec = with_formats(network_spec(vocabulary=5, units=3, cell="gru"), {"gate": FixedFormat.parse(gate)})
+    assert reasons("reference", spec) == ()
+    assert disagreement("reference", spec) is None
+
+
+CODES = np.random.default_rng(0).integers(0, 2, 24)  # of any vocabulary
+
+
+def trace_keras(network: IntegerNetwork, folder: Path) -> dict[str, Raw]:
+    from models.quantized import quantized_model, trace
+
+    return trace(quantized_model(thaw(network)), CODES)
+
+
+def trace_hls(network: IntegerNetwork, folder: Path, option: str = "") -> dict[str, Raw]:
+    """The C++ as hls4ml compiles it, but for speed; its other sums with an ``option``."""
+    import hls
+
+    graph = generated_hls(network, folder)
+    script = folder / "build_lib.sh"
+    text = script.read_text()
+    assert 'CFLAGS="-O3' in text
+    script.write_text(text.replace('CFLAGS="-O3', f'CFLAGS="{option} -O0'))
+    graph._compile()
+    return hls.trace(graph, CODES)
+
+
+def trace_ap_int(network: IntegerNetwork, folder: Path) -> dict[str, Raw]:
+    return trace_hls(network, folder, "-DZYNQ_LSTM_AP_INT")
+
+
+def trace_rtl(network: IntegerNetwork, folder: Path) -> dict[str, Raw]:
+    return Rtl.build(Design(network, fitting_array(network.spec)), folder, quick=True).score(CODES).trace
+
+
+#: How an engine's integers come about. "ap_int": the HLS C++ with the sums that synthesis reads.
+TRACE: dict[str, Callable[[IntegerNetwork, Path], dict[str, Raw]]] = {
+    "keras": trace_keras,
+    "hls": trace_hls,
+    "ap_int": trace_ap_int,
+    "rtl": trace_rtl,
+}
+
+
+def unequal(kind: str, network: IntegerNetwork) -> str | None:
+    """The first signal in which an engine and the reference differ; None if there is none."""
+    expected: dict[str, Raw] = {}
+    Reference(network).run(CODES, expected)
+    with tempfile.TemporaryDirectory() as folder:
+        result = compare(network, expected, TRACE[kind](network, Path(folder, "built")))
+    return None if result.exact else f"{kind}: {result.first}"
+
+
+@pytest.mark.hls
+@pytest.mark.parametrize("kind", ["keras", "hls"])
+def test_unsigned_signals_have_the_reference_s_integers(kind: str) -> None:
+    unsigned = {"z": "<8,3>", "g": "<8,0>", "c": "<12,2>", "ct": "<8,2>", "tc": "<8,0>", "h": "<8,0>"}
+    formats = {name: f"ap_ufixed{size}" for name, size in unsigned.items()}
+    spec = small_spec("w8a8", 7, (4, 3), logits="ap_ufixed<12,4,AP_TRN>", **formats)
+    network = with_weights(spec, np.random.default_rng(1))
+    signals: dict[str, Raw] = {}
+    Reference(network).run(CODES, signals)
+    for name in ("z", "c", "ct", "h"):  # the highest bit is used, or nothing was tried
+        fmt = spec.layers[0].formats.format(name)
+        assert signals[f"layers.0.{name}"].max() > fmt.max_raw // 2
+    assert unequal(kind, network) is None
+
+
+@pytest.mark.nightly
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize(
+    "engine, kinds",
+    [("hls", ("keras", "hls", "ap_int")), pytest.param("rtl", ("rtl",), marks=pytest.mark.rtl)],
+)
+def test_integers_are_the_reference_s_on_drawn_networks(
+    engine: str, kinds: tuple[str, ...], seed: int
+) -> None:
+    """A stronger check than that an engine can be built."""
+
+    def check(spec: NetworkSpec) -> None:
+        assume(not reasons(engine, spec))
+        rng = np.random.default_rng(seed)
+        network = with_weights(spec, rng, extreme=bool(rng.integers(2)))
+        assert [found for kind in kinds if (found := unequal(kind, network))] == []
+
+    drawn(COMPARED, check, shrinks=False, networks=small_specs(free=engine == "hls"))
 
 
 @pytest.mark.parametrize("engine", ENGINES)
