@@ -7,8 +7,9 @@ Called as::
     python -I -S objcache.py FOLDER c++ OPTIONS... -c -o OBJECT SOURCE
 
 The object of a source below ``$VERILATOR_ROOT/include``, or of the main program, is copied from FOLDER if an
-equal command has made one of equal sources before; a new one is kept there. Everything else is compiled as if this were not here. A folder that
-cannot be written costs time only. This runs many times a build, so it imports the standard library only.
+equal command has made one of equal sources before; a new one is kept there. Everything else is compiled as if
+this were not here. A folder that cannot be written costs time only. This runs many times a build, so it
+imports the standard library only.
 """
 
 from __future__ import annotations
@@ -18,7 +19,6 @@ import os
 import shutil
 import sys
 from pathlib import Path
-
 
 #: The main program, and the one header of a design that it includes: the ports, equal for most designs.
 PROGRAM, PORTS = "verilator.cpp", Path("Vtop.h")

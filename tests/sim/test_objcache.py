@@ -46,7 +46,8 @@ def test_compiled_again_if_what_it_depends_on_has_changed(
     for build in range(2):
         if build and changed:
             (folder / changed).write_text("changed")
-        command = [sys.executable, "-I", "-S", str(OBJECT_CACHE), "kept", "./cc", "-c", "-O0", "-o", "o", source]
+        cached = [sys.executable, "-I", "-S", str(OBJECT_CACHE), "kept"]
+        command = [*cached, "./cc", "-c", "-O0", "-o", "o", source]
         environment = os.environ | {"VERILATOR_ROOT": "."}
         subprocess.run(command, cwd=folder, env=environment, check=True)
         assert (folder / "o").read_text() == (folder / source).read_text()
