@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import random
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,8 @@ os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("MPLBACKEND", "Agg")
 # Nearly every simulation here is shorter than compiling its model well; tests/hls/test_long_run.py does.
 os.environ.setdefault(QUICK, "1")
+
+SLOW = ("slow", "hls", "rtl", "nightly")  # marks of tests that take long
 
 settings.register_profile("zynq_lstm", deadline=None, print_blob=True, database=None)
 settings.load_profile("zynq_lstm")
@@ -46,14 +49,16 @@ def pytest_report_header() -> str:
     return f"seed: {SEED} (ZYNQ_LSTM_TEST_SEED overrides it)"
 
 
+@pytest.hookimpl(trylast=True)  # of those tests that are left
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    # Slow files first, short ones last: these fill the other processes' time while the last slow one runs.
+    slow = {item.path for item in items if any(map(item.get_closest_marker, SLOW))}
+    order = {path: (path not in slow, -float(n)) for path, n in Counter(x.path for x in items).items()}
     if config.getoption("--shuffle"):
         chance = random.Random(SEED)
-        files = {path: chance.random() for path in dict.fromkeys(item.path for item in items)}
-        items.sort(key=lambda item: (files[item.path], chance.random()))
-    # Quick files last: they fill what is left of the other processes' time while the last slow one runs.
-    slow = {item.path for item in items if item.get_closest_marker("slow")}
-    items.sort(key=lambda item: item.path not in slow)
+        items.sort(key=lambda _: chance.random())
+        order = {path: (path not in slow, chance.random()) for path in order}
+    items.sort(key=lambda item: order[item.path])
 
 
 @pytest.hookimpl(hookwrapper=True)
