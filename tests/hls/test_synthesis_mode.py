@@ -92,8 +92,21 @@ def kernel(project: Path) -> Iterator[Path]:
     path.write_text(text)
 
 
+#: Case and fault. The extreme weights of w8a8 hide h: a reset that keeps it changes no logit there.
+TRIED = [
+    (case, name) for case in CASES for name in FAULTS if (case, name) != ("w8a8", "h is kept at a reset")
+]
+
+
 @pytest.mark.parametrize(
-    "name", [name if "no reset" in name else pytest.param(name, marks=pytest.mark.nightly) for name in FAULTS]
+    "project, name",
+    [
+        (case, name)
+        if case == "w8a8" and "no reset" in name
+        else pytest.param(case, name, marks=pytest.mark.nightly)
+        for case, name in TRIED
+    ],
+    indirect=["project"],
 )
 def test_fault_for_synthesis_only_is_found(project: Path, kernel: Path, name: str) -> None:
     right, wrong = FAULTS[name]
