@@ -24,7 +24,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("MPLBACKEND", "Agg")
-# Nearly every simulation here is shorter than compiling its model well; tests/hls/test_long_run.py does.
+# Nearly every simulation is shorter than compiling its model well; but those of tests/hls/test_long_run.py.
 os.environ.setdefault(QUICK, "1")
 
 SLOW = ("slow", "hls", "rtl", "nightly")  # marks of tests that take long

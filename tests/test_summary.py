@@ -122,7 +122,7 @@ def test_skipped_tests_are_written_down(tmp_path: Path) -> None:
     (tmp_path / "conftest.py").write_text(
         "from pathlib import Path\ndef pytest_addoption(parser): parser.addoption('--records', type=Path)\n"
     )
-    for some in (["-m", "nightly or record"], ["-m", MADE, "-k", "listed"], ["-m", MADE, "tests"]):
+    for some in (["-m", "not slow"], ["-m", MADE, "-k", "listed"], ["-m", MADE, "tests"]):
         run_pytest(SKIPS.replace("LAZY", "False"), tmp_path, "--records=records", *some)
         assert not (tmp_path / "records").exists(), some
     done = run_pytest(SKIPS.replace("LAZY", "False"), tmp_path, "--records=records", "-m", MADE)
