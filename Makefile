@@ -45,7 +45,7 @@ records: venv ## ship the records that make test and make nightly left, and writ
 	@$(MAKE) --no-print-directory docs
 
 matrix: venv ## the quick tests from the installed wheel, on every Python from 3.10 to 3.13 that is here
-	@$(BIN)/python -m scripts.matrix $(ARGS)
+	@$(BIN)/python -m zynq_lstm.scripts.matrix $(ARGS)
 
 train: venv ## train the float and the quantized network from the text
 	@exec $(BIN)/zynq-lstm train $(ARGS)

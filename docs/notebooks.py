@@ -138,7 +138,7 @@ def text_of(notebook: dict[str, Any]) -> str:
 
 
 if __name__ == "__main__":
-    from models.store import write_text
+    from zynq_lstm.models.store import write_text
 
     build = FOLDER / "build"
     build.mkdir(exist_ok=True)

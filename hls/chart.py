@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hls.constants import Destination
-from hls.schedule import Schedule, Timing
-from models.spec import NetworkSpec
+from zynq_lstm.hls.constants import Destination
+from zynq_lstm.hls.schedule import Schedule, Timing
+from zynq_lstm.models.spec import NetworkSpec
 
 COLORS = ("#4e79a7", "#f28e2b", "#59a14f", "#e15759", "#76b7b2", "#edc948", "#b07aa1", "#9c755f")
 IDLE = "#d0d0d0"

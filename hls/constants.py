@@ -6,9 +6,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from enum import IntEnum
 
-from models.limits import SIGNAL_BITS
-from models.spec import UNIT_SIGNALS
-from sim.sampling import DISCARDED, WORD_LOGITS
+from zynq_lstm.models.limits import SIGNAL_BITS
+from zynq_lstm.models.spec import UNIT_SIGNALS
+from zynq_lstm.sim.sampling import DISCARDED, WORD_LOGITS
 
 HEADER = "zynq_lstm_constants.svh"
 JOB_HEADER = "zynq_lstm_job.svh"

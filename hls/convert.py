@@ -14,12 +14,12 @@ from types import SimpleNamespace
 from typing import IO, Any, TextIO, cast
 from unittest.mock import patch
 
-import hls
-from hls.synthesis import DEFAULT_PART, full_part
-from hls.vendor.projects import period_text
-from models import processes
-from models.errors import UserError, first_error, require_package
-from models.store import claim
+from zynq_lstm import hls
+from zynq_lstm.hls.synthesis import DEFAULT_PART, full_part
+from zynq_lstm.hls.vendor.projects import period_text
+from zynq_lstm.models import processes
+from zynq_lstm.models.errors import UserError, first_error, require_package
+from zynq_lstm.models.store import claim
 
 PART = full_part(DEFAULT_PART)
 CLOCK_PERIOD = 10  # ns
@@ -34,7 +34,7 @@ def convert(
     reuse_factor: int | None = None,
     **options: Any,
 ) -> Any:
-    """Convert a quantized Keras model (:func:`models.quantized.build_quantized`) with hls4ml.
+    """Convert a quantized Keras model (:func:`zynq_lstm.models.quantized.build_quantized`) with hls4ml.
 
     Nothing is written but ``hls4ml.log`` with what hls4ml had to say; the project is written by
     :func:`save` or :func:`compile_model`.
@@ -138,7 +138,7 @@ def _check_layers(model: Any) -> None:
                     f"layer {layer.name}: there is no kernel for {package}'s own {type(one).__name__}; save "
                     "the model, make a checkpoint of it with 'zynq-lstm import-keras', and convert that"
                 )
-        if inner is not None and type(inner).__module__ == "models.quantized":
+        if inner is not None and type(inner).__module__ == "zynq_lstm.models.quantized":
             raise UserError(
                 f"layer {layer.name}: {type(layer).__name__} around {type(inner).__name__} is not supported; "
                 "use QuantizedLSTM layers one behind the other"
@@ -149,7 +149,7 @@ def _reuse_factors(model: Any) -> dict[str, dict[str, int]]:
     """For each layer as many cycles a product as make a quarter of its columns work at once."""
     factors = {}
     for layer in model.layers:
-        if type(layer).__module__ == "models.quantized":
+        if type(layer).__module__ == "zynq_lstm.models.quantized":
             recurrent = type(layer).__name__ == "QuantizedLSTM"
             rows, groups = (layer.units, 4) if recurrent else (layer.input.shape[-1], min(4, layer.units))
             factors[layer.name] = {"ReuseFactor": rows * groups}

@@ -10,16 +10,16 @@ from types import MappingProxyType
 
 import numpy as np
 
-from hls import registers
-from hls.constants import FIELD_BITS, SKEW_LATENCY
-from hls.memory import Rom, row_bits
-from hls.schedule import Array, Schedule, schedule
-from models.errors import UserError
-from models.limits import in_array, require
-from models.network import IntegerNetwork, product_range
-from models.spec import GATES, LstmFormats, NetworkSpec, symmetric
-from sim import sampling
-from sim.fixed import FixedFormat, Rounding, signed_bits
+from zynq_lstm.hls import registers
+from zynq_lstm.hls.constants import FIELD_BITS, SKEW_LATENCY
+from zynq_lstm.hls.memory import Rom, row_bits
+from zynq_lstm.hls.schedule import Array, Schedule, schedule
+from zynq_lstm.models.errors import UserError
+from zynq_lstm.models.limits import in_array, require
+from zynq_lstm.models.network import IntegerNetwork, product_range
+from zynq_lstm.models.spec import GATES, LstmFormats, NetworkSpec, symmetric
+from zynq_lstm.sim import sampling
+from zynq_lstm.sim.fixed import FixedFormat, Rounding, signed_bits
 
 PACKED_BITS = 8  # widest factors of which a DSP48E1 multiplies two pairs
 

@@ -2,9 +2,9 @@
 """What a network takes of a part, and how fast it is, before any tool has run; and so which array is best.
 
 Exact: cycles a character, from the schedule that the RTL runs; DSP48E1 and block RAM, from the shapes that
-the RTL is generated with (:mod:`hls.memory`). Tests compare with simulation and synthesis. Depends on the
-network's shape and formats only, not on its weights. LUTs are about right (:mod:`hls.luts`); flip-flops are
-for synthesis to count.
+the RTL is generated with (:mod:`zynq_lstm.hls.memory`). Tests compare with simulation and synthesis.
+Depends on the network's shape and formats only, not on its weights. LUTs are about right
+(:mod:`zynq_lstm.hls.luts`); flip-flops are for synthesis to count.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 
-from hls.design import packable, row_rom, spec_weight_bits, table_roms, weight_roms
-from hls.luts import luts
-from hls.memory import halves
-from hls.schedule import MAX_GROUP, Array, busy_cycles, schedule, steps
-from hls.synthesis import DEFAULT_PART, PARTS, part_name
-from models.errors import UserError
-from models.limits import require
-from models.spec import NetworkSpec
-from sim import sampling
-from sim.fixed import signed_bits
+from zynq_lstm.hls.design import packable, row_rom, spec_weight_bits, table_roms, weight_roms
+from zynq_lstm.hls.luts import luts
+from zynq_lstm.hls.memory import halves
+from zynq_lstm.hls.schedule import MAX_GROUP, Array, busy_cycles, schedule, steps
+from zynq_lstm.hls.synthesis import DEFAULT_PART, PARTS, part_name
+from zynq_lstm.models.errors import UserError
+from zynq_lstm.models.limits import require
+from zynq_lstm.models.spec import NetworkSpec
+from zynq_lstm.sim import sampling
+from zynq_lstm.sim.fixed import signed_bits
 
 #: Yosys makes smaller products of LUTs.
 DSP_MIN_PRODUCT_BITS = 9

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from math import prod
 
-from hls.estimate import arrays_within, fits
-from hls.schedule import Array
-from hls.synthesis import PARTS
-from models.spec import PRESETS, NetworkSpec, network_spec
+from zynq_lstm.hls.estimate import arrays_within, fits
+from zynq_lstm.hls.schedule import Array
+from zynq_lstm.hls.synthesis import PARTS
+from zynq_lstm.models.spec import PRESETS, NetworkSpec, network_spec
 
 BRAM_BITS = 36 * 1024
 UNIT_STEP = 8  # units by which a layer is made smaller

@@ -10,14 +10,14 @@ from importlib import resources
 import numpy as np
 from numpy.typing import NDArray
 
-from hls import constants, registers
-from hls.constants import Destination
-from hls.design import Design
-from hls.memory import Rom
-from hls.schedule import Job
-from models.spec import GATES
-from sim.fixed import Raw
-from sim.sampling import WORD_LOGITS, noise_table
+from zynq_lstm.hls import constants, registers
+from zynq_lstm.hls.constants import Destination
+from zynq_lstm.hls.design import Design
+from zynq_lstm.hls.memory import Rom
+from zynq_lstm.hls.schedule import Job
+from zynq_lstm.models.spec import GATES
+from zynq_lstm.sim.fixed import Raw
+from zynq_lstm.sim.sampling import WORD_LOGITS, noise_table
 
 TOP = "zynq_lstm"
 PROJECT_FILE = "project.json"

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from models.errors import UserError
-from models.network import IntegerNetwork
-from models.spec import DenseFormats, Layer, NetworkSpec
-from sim.fixed import FixedFormat
+from zynq_lstm.models.errors import UserError
+from zynq_lstm.models.network import IntegerNetwork
+from zynq_lstm.models.spec import DenseFormats, Layer, NetworkSpec
+from zynq_lstm.sim.fixed import FixedFormat
 
 INPUTS = ("Input", "InputLayer")
 

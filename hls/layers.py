@@ -15,11 +15,11 @@ from hls4ml.model.attributes import Attribute, ConfigurableAttribute, TypeAttrib
 from hls4ml.model.layers import Layer
 from hls4ml.model.types import FixedPrecisionType, NamedType
 
-from hls.graph import CODE_BITS, chain, network_from_chain
-from hls.reuse import Product
-from models.errors import UserError
-from models.spec import GATES, DenseFormats, LstmFormats, formats_from_dict
-from sim.fixed import FixedFormat, Overflow, Raw, Rounding, signed_bits
+from zynq_lstm.hls.graph import CODE_BITS, chain, network_from_chain
+from zynq_lstm.hls.reuse import Product
+from zynq_lstm.models.errors import UserError
+from zynq_lstm.models.spec import GATES, DenseFormats, LstmFormats, formats_from_dict
+from zynq_lstm.sim.fixed import FixedFormat, Overflow, Raw, Rounding, signed_bits
 
 #: As a fixed-point type the input port saturates: a negative number given to ``predict`` is a code too.
 INPUT_FORMAT = FixedFormat(CODE_BITS + 1, CODE_BITS + 1, False, Rounding.AP_TRN, Overflow.AP_SAT)
@@ -58,7 +58,7 @@ class _FixedLayer(Layer):
 
     @property
     def integers(self) -> Mapping[str, Raw]:
-        """Raw W, U, b in the layout of :class:`models.network.IntegerNetwork`."""
+        """Raw W, U, b in the layout of :class:`zynq_lstm.models.network.IntegerNetwork`."""
         return self.get_attr("integers")
 
     def refuse(self, what: str, alternative: str) -> NoReturn:
@@ -144,7 +144,7 @@ class _FixedLayer(Layer):
     def set_lanes(self, inner: int, also: int, columns: int) -> None:
         """Spread products of ``inner`` rows by ``columns`` over the cycles that the reuse factor allows.
 
-        :mod:`hls.reuse` says how. OpenRTL has an array of its own, whatever these are.
+        :mod:`zynq_lstm.hls.reuse` says how. OpenRTL has an array of its own, whatever these are.
 
         Raises:
             UserError: if the reuse factor is not possible, naming those that are.

@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """About how many LUTs an engine takes, from the few things that they grow with.
 
-The shapes are counted exactly, what one of each costs is fitted to Yosys' counts: unlike DSPs and block RAMs
-(:mod:`hls.estimate`), LUTs are what an optimizer makes of them. ``tests/hls/test_estimate.py`` holds the
-counts, and the model to within :data:`ERROR` of each.
+The shapes are counted exactly, what one of each costs is fitted to Yosys' counts: unlike DSPs and block
+RAMs (:mod:`zynq_lstm.hls.estimate`), LUTs are what an optimizer makes of them.
+``tests/hls/test_estimate.py`` holds the counts, and the model to within :data:`ERROR` of each.
 """
 
 from __future__ import annotations
 
-from hls.design import row_rom, spec_weight_bits, weight_roms
-from hls.schedule import Array
-from models.spec import GATES, NetworkSpec
+from zynq_lstm.hls.design import row_rom, spec_weight_bits, weight_roms
+from zynq_lstm.hls.schedule import Array
+from zynq_lstm.models.spec import GATES, NetworkSpec
 
 ERROR = 0.1  # of Yosys' count
 

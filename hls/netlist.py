@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a 7-series netlist is like: LUT levels between registers, and the faults that a netlist can have.
 
-Reads the flattened ``netlist.json`` that :mod:`hls.synthesis` has Yosys write.
+Reads the flattened ``netlist.json`` that :mod:`zynq_lstm.hls.synthesis` has Yosys write.
 
 LUT levels of a path are counted as timing tools do, outside carry chains: LUT1 to LUT6 and INV count one,
 and so does reading a memory in LUTs (from its address, or as the start of a path: its own clock); CARRY4,
@@ -9,7 +9,7 @@ MUXF7 and MUXF8 count none. Paths start and end at flip-flops, shift registers (
 with registers, and ports; a shift register whose address is not constant is read like a memory.
 
 What the RTL says of a net's drivers, a netlist no longer shows: Yosys resolves conflicts and drops what has
-none. :func:`hls.synthesis.synthesize` therefore has the RTL checked first.
+none. :func:`zynq_lstm.hls.synthesis.synthesize` therefore has the RTL checked first.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from hls.generate import TOP
-from hls.synthesis import FLIP_FLOPS, results
-from models.errors import UserError
+from zynq_lstm.hls.generate import TOP
+from zynq_lstm.hls.synthesis import FLIP_FLOPS, results
+from zynq_lstm.models.errors import UserError
 
 LATCHES = ("LDCE", "LDPE", "LDCPE")
 WEIGHT = {f"LUT{k}": 1 for k in range(1, 7)} | {"INV": 1, "CARRY4": 0, "MUXF7": 0, "MUXF8": 0, "BUFG": 0}
@@ -252,7 +252,7 @@ class Netlist:
 
 
 def synthesized(project: Path) -> Netlist:
-    """The netlist that :func:`hls.synthesis.synthesize` left of a project."""
+    """The netlist that :func:`zynq_lstm.hls.synthesis.synthesize` left of a project."""
     return Netlist(results(project) / "netlist.json")
 
 

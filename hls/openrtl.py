@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The hls4ml backend ``OpenRTL``: the same graph as SystemVerilog, simulated and synthesized with open tools.
 
-``write()`` emits the project of :func:`hls.generate.generate`, ``compile()`` builds its simulation,
+``write()`` emits the project of :func:`zynq_lstm.hls.generate.generate`, ``compile()`` builds its simulation,
 ``predict()`` runs it, ``build()`` synthesizes it and returns a report.
 """
 
@@ -17,10 +17,10 @@ from hls4ml.model.optimizer import ModelOptimizerPass
 from hls4ml.writer.writers import Writer
 from numpy.typing import NDArray
 
-from hls.graph import network_from_graph, not_compiled
-from hls.synthesis import DEFAULT_PART, full_part, part_name
-from models.errors import UserError
-from sim.fixed import Raw
+from zynq_lstm.hls.graph import network_from_graph, not_compiled
+from zynq_lstm.hls.synthesis import DEFAULT_PART, full_part, part_name
+from zynq_lstm.models.errors import UserError
+from zynq_lstm.sim.fixed import Raw
 
 OPTIONS = ("part", "dsp", "lanes", "parity")
 
@@ -29,7 +29,7 @@ class OpenRTLWriter(Writer):
     """Writes the RTL project."""
 
     def write_hls(self, model: Any) -> None:
-        from sim.rtl import write_project
+        from zynq_lstm.sim.rtl import write_project
 
         write_project(design(model), folder(model) / "rtl")
 
@@ -40,16 +40,16 @@ def folder(model: Any) -> Path:
 
 
 def _compiled(model: Any) -> Any:
-    """The :class:`sim.rtl.Rtl` that ``compile`` has built."""
+    """The :class:`zynq_lstm.sim.rtl.Rtl` that ``compile`` has built."""
     if not hasattr(model, "rtl"):
         raise not_compiled()
     return model.rtl
 
 
 def design(model: Any) -> Any:
-    """The engine (:class:`hls.design.Design`) for a graph."""
-    from hls.design import Design
-    from hls.estimate import fitting_array
+    """The engine (:class:`zynq_lstm.hls.design.Design`) for a graph."""
+    from zynq_lstm.hls.design import Design
+    from zynq_lstm.hls.estimate import fitting_array
 
     network = network_from_graph(model)
     names = "Part", "Dsp", "Lanes", "Parity"
@@ -114,7 +114,7 @@ class OpenRTLBackend(FPGABackend):
 
     def compile(self, model: Any) -> None:
         """Build the simulation. hls4ml loads what is returned as a library: None is the running program."""
-        from sim.rtl import Rtl
+        from zynq_lstm.sim.rtl import Rtl
 
         model.rtl = Rtl.build(design(model), folder(model))
         self.reset(model)
@@ -150,7 +150,7 @@ class OpenRTLBackend(FPGABackend):
 
     def build(self, model: Any) -> dict[str, Any]:
         """Synthesize with Yosys; returns the report."""
-        from hls.synthesis import synthesize
+        from zynq_lstm.hls.synthesis import synthesize
 
         self.write(model)
         return synthesize(folder(model) / "rtl", model.config.get_config_value("Part"))

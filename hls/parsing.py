@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from hls4ml.converters.keras_v3._base import KerasV3LayerHandler
 
-from models.errors import UserError
-from models.spec import GATES, formats_to_dict
+from zynq_lstm.models.errors import UserError
+from zynq_lstm.models.spec import GATES, formats_to_dict
 
 # Options of Keras' recurrent layers that change what is computed, and what they must be.
 RECURRENT_OPTIONS = {"go_backwards": False, "return_state": False, "time_major": False}
@@ -27,7 +27,7 @@ Node = dict[str, Any]  # a layer as hls4ml's graph takes it
 
 
 class QuantizedLSTMHandler(KerasV3LayerHandler):
-    handles = ("models.quantized.QuantizedLSTM",)
+    handles = ("zynq_lstm.models.quantized.QuantizedLSTM",)
 
     def handle(self, layer: Any, in_tensors: Sequence[Any], out_tensors: Sequence[Any]) -> tuple[Node, ...]:
         _name_weights_for_profiling()
@@ -39,7 +39,7 @@ class QuantizedLSTMHandler(KerasV3LayerHandler):
 
 
 class QuantizedDenseHandler(KerasV3LayerHandler):
-    handles = ("models.quantized.QuantizedDense",)
+    handles = ("zynq_lstm.models.quantized.QuantizedDense",)
 
     def handle(self, layer: Any, in_tensors: Sequence[Any], out_tensors: Sequence[Any]) -> tuple[Node, ...]:
         return (_layer(layer, "FixedDense", in_tensors, out_tensors),)

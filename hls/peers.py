@@ -20,12 +20,14 @@ def pytest_configure(config: Any) -> None:
     """Hook in, or hide the entry point from hls4ml."""
     assert "hls4ml" not in sys.modules, "hls4ml is imported already"
     if os.environ[VARIABLE] == WITH:
-        import hls
+        from zynq_lstm import hls
 
         hls.register()
         return
     entries = (entry for package in importlib.metadata.distributions() for entry in package.entry_points)
-    others = importlib.metadata.EntryPoints(e for e in entries if not e.value.startswith("hls.plugin"))
+    others = importlib.metadata.EntryPoints(
+        e for e in entries if not e.value.startswith("zynq_lstm.hls.plugin")
+    )
     importlib.metadata.entry_points = others.select  # type: ignore[assignment]
 
 

@@ -26,10 +26,10 @@ def register(*, register_backend: Callable[..., Any], register_writer: Callable[
 
     from hls4ml.model.layers import layer_map, register_layer
 
-    import hls.parsing  # noqa: F401 - its classes enter themselves on definition
-    from hls.layers import LAYERS
-    from hls.openrtl import OpenRTLBackend, OpenRTLWriter
-    from hls.vitis.templates import TEMPLATES, CopyKernel
+    import zynq_lstm.hls.parsing  # noqa: F401 - its classes enter themselves on definition
+    from zynq_lstm.hls.layers import LAYERS
+    from zynq_lstm.hls.openrtl import OpenRTLBackend, OpenRTLWriter
+    from zynq_lstm.hls.vitis.templates import TEMPLATES, CopyKernel
 
     for layer in LAYERS:
         if layer.__name__ in layer_map:

@@ -7,8 +7,8 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from models.errors import UserError
-from models.spec import GATES, NetworkSpec
+from zynq_lstm.models.errors import UserError
+from zynq_lstm.models.spec import GATES, NetworkSpec
 
 
 @dataclass(frozen=True)

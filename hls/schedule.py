@@ -17,7 +17,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from hls.constants import (
+from zynq_lstm.hls.constants import (
     ACCEPT_LATENCY,
     ARRAY_LATENCY,
     CHOICE_LATENCY,
@@ -26,9 +26,9 @@ from hls.constants import (
     SKEW_LATENCY,
     Destination,
 )
-from models.errors import UserError
-from models.spec import GATES, NetworkSpec
-from sim.sampling import WORD_LOGITS
+from zynq_lstm.models.errors import UserError
+from zynq_lstm.models.spec import GATES, NetworkSpec
+from zynq_lstm.sim.sampling import WORD_LOGITS
 
 MODES = ("generate", "score")  # the character chosen is the next one; all characters are there
 

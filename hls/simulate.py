@@ -14,13 +14,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hls.graph import network_from_graph, not_compiled
-from models.errors import UserError
-from models.network import IntegerNetwork
-from models.spec import GATES, UNIT_SIGNALS
-from sim.fixed import Raw
-from sim.generate import check_arguments
-from sim.reference import LAYER_SIGNALS
+from zynq_lstm.hls.graph import network_from_graph, not_compiled
+from zynq_lstm.models.errors import UserError
+from zynq_lstm.models.network import IntegerNetwork
+from zynq_lstm.models.spec import GATES, UNIT_SIGNALS
+from zynq_lstm.sim.fixed import Raw
+from zynq_lstm.sim.generate import check_arguments
+from zynq_lstm.sim.reference import LAYER_SIGNALS
 
 STRETCH = 1024  # characters traced at once: 25 MB for two layers of 128 units
 
@@ -47,11 +47,11 @@ def reset(hls_model: Any) -> None:
 def trace(hls_model: Any, codes: Sequence[int] | NDArray[Any]) -> dict[str, Raw]:
     """Every signal of the HLS C++, or of the RTL, for character codes (time,).
 
-    The kernel records :data:`models.spec.UNIT_SIGNALS` for each unit (zynq_lstm_csim.h).
+    The kernel records :data:`zynq_lstm.models.spec.UNIT_SIGNALS` for each unit (zynq_lstm_csim.h).
 
     Returns:
-        ``layers.K.S`` for S in :data:`sim.reference.LAYER_SIGNALS` and ``logits``, raw integers in the
-        shapes of :meth:`sim.reference.Reference.run`.
+        ``layers.K.S`` for S in :data:`zynq_lstm.sim.reference.LAYER_SIGNALS` and ``logits``, raw integers
+        in the shapes of :meth:`zynq_lstm.sim.reference.Reference.run`.
 
     Raises:
         UserError: as :func:`run`.
@@ -93,7 +93,7 @@ def generate(
     temperature_raw: int = 0,
     seed: int = 0,
 ) -> Raw:
-    """Codes (length,) that follow ``prime``, from a zero state: those of :func:`sim.generate.generate`.
+    """Codes (length,) that follow ``prime``, from a zero state: those of :func:`.generate`.
 
     Raises:
         UserError: as :func:`run`; nothing to start from, or a value out of range.

@@ -11,10 +11,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from hls.generate import PROJECT_FILE
-from models import processes
-from models.errors import UserError, first_error, require_package
-from models.store import if_full, write_json
+from zynq_lstm.hls.generate import PROJECT_FILE
+from zynq_lstm.models import processes
+from zynq_lstm.models.errors import UserError, first_error, require_package
+from zynq_lstm.models.store import if_full, write_json
 
 # AMD DS190, "Zynq-7000 SoC Data Sheet: Overview", programmable logic of each device.
 PARTS = {

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from models.errors import UserError
-from models.network import IntegerNetwork, h_range
-from models.spec import GruFormats, NetworkSpec, RnnFormats
-from sim.fixed import FixedFormat
+from zynq_lstm.models.errors import UserError
+from zynq_lstm.models.network import IntegerNetwork, h_range
+from zynq_lstm.models.spec import GruFormats, NetworkSpec, RnnFormats
+from zynq_lstm.sim.fixed import FixedFormat
 
 #: Bits of mantissa, by name of the type.
 EXACT_BITS = {"float32": 24, "float64": 53}

@@ -17,11 +17,18 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from models.checkpoint import Checkpoint
-from models.evaluate import bits_of_streams
-from models.partial import PartlyQuantized, format_names
-from models.spec import FULL_RANGE, FUNCTIONS, Function, NetworkSpec, fit_weight_formats, with_formats
-from sim.fixed import MAX_BITS, FixedFormat
+from zynq_lstm.models.checkpoint import Checkpoint
+from zynq_lstm.models.evaluate import bits_of_streams
+from zynq_lstm.models.partial import PartlyQuantized, format_names
+from zynq_lstm.models.spec import (
+    FULL_RANGE,
+    FUNCTIONS,
+    Function,
+    NetworkSpec,
+    fit_weight_formats,
+    with_formats,
+)
+from zynq_lstm.sim.fixed import MAX_BITS, FixedFormat
 
 Reals = NDArray[np.float64]
 

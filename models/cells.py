@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from models.float_lstm import PACKAGE, Recurrent, State, keras, recurrent_layers, step_array, tf
+from zynq_lstm.models.float_lstm import PACKAGE, Recurrent, State, keras, recurrent_layers, step_array, tf
 
 Weights = Mapping[str, Any]
 """What a cell has beside W, U and b, by name."""

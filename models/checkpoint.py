@@ -2,7 +2,7 @@
 """Trained weights as one file: float weights, vocabulary, formats if quantized, training record.
 
 The weights of a quantized network are kept as the floats that training moves (its "latent" weights);
-``models.freeze`` turns them into integers.
+``zynq_lstm.models.freeze`` turns them into integers.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.errors import UserError
-from models.spec import DEFAULT_PRESET, NetworkSpec, fit_weight_formats, network_spec, with_formats
-from models.store import content_hash, load_tensors, save_tensors, typed
-from sim.fixed import FixedFormat
+from zynq_lstm.models.errors import UserError
+from zynq_lstm.models.spec import DEFAULT_PRESET, NetworkSpec, fit_weight_formats, network_spec, with_formats
+from zynq_lstm.models.store import content_hash, load_tensors, save_tensors, typed
+from zynq_lstm.sim.fixed import FixedFormat
 
 SHIPPED = Path(__file__).parent / "checkpoints"
 FLOAT, QUANTIZED = "float network", "quantized network"
@@ -52,7 +52,7 @@ class Checkpoint:
         weights: float32 arrays by the names of :meth:`NetworkSpec.weight_formats`.
         spec: formats of a quantized network; ``None`` for a float one.
         corpus: name, characters, vocabulary size and SHA-256 of what it was trained on, and ``folded`` if
-            rare characters were folded (:class:`models.corpus.Corpus`).
+            rare characters were folded (:class:`zynq_lstm.models.corpus.Corpus`).
         record: how it was trained; informative.
 
     Raises:
@@ -159,7 +159,7 @@ def preset_spec(
     """A preset for a float network's shape, binary points of weights fitted.
 
     Args:
-        formats: instead of the preset's; see :func:`models.spec.with_formats`.
+        formats: instead of the preset's; see :func:`zynq_lstm.models.spec.with_formats`.
     """
     spec = network_spec(preset, vocabulary=len(source.vocabulary), units=source.units, layers=source.layers)
     return fit_weight_formats(with_formats(spec, formats), source.weights)

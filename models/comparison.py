@@ -8,14 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from models import cells, training
-from models.calibrate import calibrate
-from models.corpus import HELD_OUT, Corpus, windows
-from models.evaluate import evaluate_keras, evaluate_partial, float_states
-from models.float_lstm import read_weights
-from models.partial import PartlyQuantized, format_names
-from models.spec import CELLS, DEFAULT_PRESET, network_spec
-from models.training_options import TrainingOptions
+from zynq_lstm.models import cells, training
+from zynq_lstm.models.calibrate import calibrate
+from zynq_lstm.models.corpus import HELD_OUT, Corpus, windows
+from zynq_lstm.models.evaluate import evaluate_keras, evaluate_partial, float_states
+from zynq_lstm.models.float_lstm import read_weights
+from zynq_lstm.models.partial import PartlyQuantized, format_names
+from zynq_lstm.models.spec import CELLS, DEFAULT_PRESET, network_spec
+from zynq_lstm.models.training_options import TrainingOptions
 
 BIN = 20  # updates that the record of gradient norms holds together
 DISTANCE = 100  # characters back that gradients are followed, after as many that only lead to a state
@@ -33,7 +33,7 @@ def measure(
     """Train and evaluate one cell.
 
     Args:
-        cell: of ``models.cells.FLOAT_CELLS``.
+        cell: of ``zynq_lstm.models.cells.FLOAT_CELLS``.
         budget: parameters that the network is to have, as nearly as equal layers can.
 
     Returns:

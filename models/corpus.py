@@ -17,7 +17,7 @@ the sorted string of the characters that occur. With ``--fold-rare N`` only the 
 code each, and all others share that of :data:`REST`.
 
 Reading changes a text as little as it can, and every change is said with a count
-(:func:`models.errors.note`): line ends become LF and a byte order mark is left out, unless the
+(:func:`zynq_lstm.models.errors.note`): line ends become LF and a byte order mark is left out, unless the
 vocabulary has those characters; letters take the Unicode form that a network's vocabulary has.
 """
 
@@ -33,10 +33,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.errors import UserError, note
-from models.shakespeare import shakespeare_text, tinyshakespeare_text
-from models.spec import MAX_VOCABULARY
-from models.text import decode, encode, listed, note_rest, read_text, total
+from zynq_lstm.models.errors import UserError, note
+from zynq_lstm.models.shakespeare import shakespeare_text, tinyshakespeare_text
+from zynq_lstm.models.spec import MAX_VOCABULARY
+from zynq_lstm.models.text import decode, encode, listed, note_rest, read_text, total
 
 __all__ = [
     "CORPORA",

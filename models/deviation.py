@@ -9,11 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from models.evaluate import bits_per_character
-from models.importing import Imported
-from models.network import IntegerNetwork
-from models.partial import PartlyQuantized, format_names
-from sim.reference import Reference
+from zynq_lstm.models.evaluate import bits_per_character
+from zynq_lstm.models.importing import Imported
+from zynq_lstm.models.network import IntegerNetwork
+from zynq_lstm.models.partial import PartlyQuantized, format_names
+from zynq_lstm.sim.reference import Reference
 
 
 @dataclass(frozen=True)

@@ -17,9 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from models.errors import UserError
-from models.network import IntegerNetwork
-from models.partial import LayerStates, PartlyQuantized
+from zynq_lstm.models.errors import UserError
+from zynq_lstm.models.network import IntegerNetwork
+from zynq_lstm.models.partial import LayerStates, PartlyQuantized
 
 METRIC = "bits per character, one stream, state carried through from zero"
 
@@ -79,7 +79,7 @@ def keras_logits(model: Any, codes: NDArray[np.integer]) -> Iterable[NDArray[np.
         model: a float or quantized Keras model of ours.
         codes: N characters of S streams, or (N,) for one.
     """
-    from models.float_lstm import forward, tf, zero_state
+    from zynq_lstm.models.float_lstm import forward, tf, zero_state
 
     codes = np.asarray(codes, np.int32)
     if codes.ndim == 1:
@@ -106,7 +106,7 @@ def evaluate_keras(model: Any, codes: NDArray[np.integer], what: str = "the text
 
 def evaluate_reference(network: IntegerNetwork, codes: NDArray[np.integer], what: str = "the text") -> float:
     """BPC of the hardware over a text as one stream: the reference's logits, exactly."""
-    from sim.reference import Reference
+    from zynq_lstm.sim.reference import Reference
 
     require_text(codes, what)
     logits = Reference(network).run(codes[:-1])
@@ -129,7 +129,7 @@ def estimate_keras(model: Any, codes: NDArray[np.integer], streams: int = 64) ->
 
 def estimate_reference(network: IntegerNetwork, codes: NDArray[np.integer], streams: int = 64) -> float:
     """The same estimate for the hardware."""
-    from sim.reference import Reference
+    from zynq_lstm.sim.reference import Reference
 
     cut = streams_of(codes, streams)
     logits = Reference(network, len(cut)).run(cut[:, :-1])

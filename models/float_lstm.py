@@ -17,9 +17,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from models.checkpoint import Checkpoint
-from models.quiet import import_tensorflow
-from models.spec import GATES
+from zynq_lstm.models.checkpoint import Checkpoint
+from zynq_lstm.models.quiet import import_tensorflow
+from zynq_lstm.models.spec import GATES
 
 tf = import_tensorflow()
 import keras as keras  # noqa: E402  (after TensorFlow's messages are out of the way)
@@ -296,7 +296,7 @@ def forward(
     """Logits of every step and the states after the last, for a float or a quantized model.
 
     Args:
-        model: from :func:`build_float` or ``models.quantized.build_quantized``.
+        model: from :func:`build_float` or ``zynq_lstm.models.quantized.build_quantized``.
         codes: (T, B) int32.
         states: h and c for each layer.
         dropout: share of each layer's h that is dropped on its way up (never in the recurrence).

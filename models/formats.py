@@ -16,8 +16,8 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from models.errors import UserError
-from sim.fixed import FixedFormat, Overflow, Raw
+from zynq_lstm.models.errors import UserError
+from zynq_lstm.sim.fixed import FixedFormat, Overflow, Raw
 
 #: The gate order, stated here only: column block k of W, U and b (each ``units`` wide) is GATES[k].
 #: It is Keras' order, where g is called c.

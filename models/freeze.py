@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.bounds import layer_bound, output_bound
-from models.checkpoint import Checkpoint
-from models.errors import UserError
-from models.network import IntegerNetwork
-from models.spec import NetworkSpec
+from zynq_lstm.models.bounds import layer_bound, output_bound
+from zynq_lstm.models.checkpoint import Checkpoint
+from zynq_lstm.models.errors import UserError
+from zynq_lstm.models.network import IntegerNetwork
+from zynq_lstm.models.spec import NetworkSpec
 
 
 def freeze_weights(spec: NetworkSpec, weights: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[np.int64]]:
@@ -25,7 +25,7 @@ def freeze(source: Any, vocabulary: str | None = None) -> IntegerNetwork:
     """The integer network of a quantized checkpoint or Keras model.
 
     Args:
-        source: a :class:`Checkpoint`, or a model from ``models.quantized``.
+        source: a :class:`Checkpoint`, or a model from ``zynq_lstm.models.quantized``.
         vocabulary: the characters in code order; a checkpoint has its own.
 
     Raises:
@@ -35,7 +35,7 @@ def freeze(source: Any, vocabulary: str | None = None) -> IntegerNetwork:
     if isinstance(source, Checkpoint):
         spec = source.quantized_spec
         return IntegerNetwork.from_weights(spec, source.vocabulary, freeze_weights(spec, source.weights))
-    from models.quantized import check_exact, integer_weights, spec_of_model
+    from zynq_lstm.models.quantized import check_exact, integer_weights, spec_of_model
 
     if vocabulary is None:
         raise UserError("freezing a Keras model needs its vocabulary")

@@ -22,11 +22,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from models.errors import CheckError, UserError
-from models.importing import Imported
-from models.keras_build import computed, keras_layer
-from models.keras_quantizers import Quantizer, Reals
-from models.spec import FUNCTIONS, GATES
+from zynq_lstm.models.errors import CheckError, UserError
+from zynq_lstm.models.importing import Imported
+from zynq_lstm.models.keras_build import computed, keras_layer
+from zynq_lstm.models.keras_quantizers import Quantizer, Reals
+from zynq_lstm.models.spec import FUNCTIONS, GATES
 
 UNIT = 2.0**-24  # rounding of float32, relative
 FUNCTION_ERROR = 2.0**-20

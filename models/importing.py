@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Character models that others trained: stock Keras LSTM and stock QKeras QLSTM.
 
-Nothing in a file is run: :mod:`models.keras_file` reads and checks it; only then Keras builds the model, from
-a configuration that is made of what was read.
+Nothing in a file is run: :mod:`zynq_lstm.models.keras_file` reads and checks it; only then Keras builds the
+model, from a configuration that is made of what was read.
 
 What is taken in: one-hot input (B, T, V), or codes (B, T) into an Embedding; one to four LSTM or QLSTM
 layers; Dense or QDense, with or without softmax, alone or in TimeDistributed.
@@ -20,12 +20,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.checkpoint import require_finite
-from models.errors import UserError
-from models.keras_build import build_keras, computed, inputs, keras_layer, without_softmax
-from models.keras_chain import Chain, FileLayer
-from models.keras_file import KerasFile, read_file
-from models.keras_quantizers import (
+from zynq_lstm.models.checkpoint import require_finite
+from zynq_lstm.models.errors import UserError
+from zynq_lstm.models.keras_build import build_keras, computed, inputs, keras_layer, without_softmax
+from zynq_lstm.models.keras_chain import Chain, FileLayer
+from zynq_lstm.models.keras_file import KerasFile, read_file
+from zynq_lstm.models.keras_quantizers import (
     MAX_EXACT_BITS,
     Quantizer,
     Reals,
@@ -36,8 +36,8 @@ from models.keras_quantizers import (
     on_reals,
     rounding_of,
 )
-from models.spec import Layer, LstmFormats, NetworkSpec, network_spec
-from sim.fixed import FixedFormat
+from zynq_lstm.models.spec import Layer, LstmFormats, NetworkSpec, network_spec
+from zynq_lstm.sim.fixed import FixedFormat
 
 UNQUANTIZED = "not quantized"
 MAX_SIGNAL_BITS = 16  # of a signal, the sign included
@@ -117,14 +117,14 @@ def import_model(source: KerasFile | Path | str, preset: str) -> Imported:
     """Build a model that was read, and check that our equations compute what it does.
 
     Args:
-        source: what :func:`models.keras_file.read_file` read, or the file's path.
+        source: what :func:`zynq_lstm.models.keras_file.read_file` read, or the file's path.
         preset: widths of what their model leaves unquantized.
 
     Raises:
         UserError: naming the layer, and what is legal.
         CheckError: our equations are not the model's.
     """
-    from models.import_check import check_import
+    from zynq_lstm.models.import_check import check_import
 
     file = source if isinstance(source, KerasFile) else read_file(Path(source))
     imported = _Reader(file, preset).read()

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.errors import UserError
-from models.keras_chain import Chain, FileLayer
-from models.keras_file import KerasFile
-from models.keras_quantizers import Reals
-from models.quiet import import_qkeras, quiet_stderr
+from zynq_lstm.models.errors import UserError
+from zynq_lstm.models.keras_chain import Chain, FileLayer
+from zynq_lstm.models.keras_file import KerasFile
+from zynq_lstm.models.keras_quantizers import Reals
+from zynq_lstm.models.quiet import import_qkeras, quiet_stderr
 
 
 def build_keras(file: KerasFile, chain: Chain) -> Any:

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from models.errors import UserError
-from models.keras_kinds import DENSE, FEWER, LEGAL, NOTHING, QUANTIZERS, RECURRENT
-from models.spec import MAX_LAYERS, MAX_VOCABULARY
+from zynq_lstm.models.errors import UserError
+from zynq_lstm.models.keras_kinds import DENSE, FEWER, LEGAL, NOTHING, QUANTIZERS, RECURRENT
+from zynq_lstm.models.spec import MAX_LAYERS, MAX_VOCABULARY
 
 
 @dataclass(frozen=True)
@@ -139,7 +139,7 @@ def _tensor(name: str, use: int) -> dict[str, Any]:
 
 
 def _use(source: str) -> tuple[str, int]:
-    """Layer and number of its use, from how :mod:`models.keras_config` writes it."""
+    """Layer and number of its use, from how :mod:`zynq_lstm.models.keras_config` writes it."""
     name, _, use = source.rpartition("#")
     return name, int(use)
 

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Reads the configuration of somebody else's Keras model.
 
-A configuration is data. Each class, function and setting in it must be one of :mod:`models.keras_kinds`. From
-what is known a new configuration is made (:meth:`models.keras_chain.Chain.config`), so that Keras never sees
-anything else. The files of Keras 2 and Keras 3 write the same model in different ways; both become the same
-configuration.
+A configuration is data. Each class, function and setting in it must be one of
+:mod:`zynq_lstm.models.keras_kinds`. From what is known a new configuration is made
+(:meth:`zynq_lstm.models.keras_chain.Chain.config`), so that Keras never sees anything else. The files of
+Keras 2 and Keras 3 write the same model in different ways; both become the same configuration.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from models.errors import UserError
-from models.keras_chain import Chain, FileLayer, check_chain, check_order, check_sizes, keras_object
-from models.keras_kinds import (
+from zynq_lstm.models.errors import UserError
+from zynq_lstm.models.keras_chain import Chain, FileLayer, check_chain, check_order, check_sizes, keras_object
+from zynq_lstm.models.keras_kinds import (
     DENSE,
     DTYPES,
     EVERY,
@@ -28,7 +28,7 @@ from models.keras_kinds import (
     RECURRENT,
     TRAINING,
 )
-from models.spec import MAX_UNITS
+from zynq_lstm.models.spec import MAX_UNITS
 
 
 def read_chain(path: Path, config: Any) -> Chain:

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Files of Keras models: the chain of layers and the weights in them, read without Keras.
 
-Nothing in a file is run. A configuration is read as JSON and checked by :mod:`models.keras_config`. Weights
-are read from HDF5, where the layer's name or place says; each array must have its shape and be finite.
+Nothing in a file is run. A configuration is read as JSON and checked by
+:mod:`zynq_lstm.models.keras_config`. Weights are read from HDF5, where the layer's name or place says; each
+array must have its shape and be finite.
 
 Read are the ``.keras`` files of Keras 2 and 3, HDF5 files of ``model.save('name.h5')``, and the JSON of
 ``model.to_json()`` with a file of weights.
@@ -23,12 +24,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.checkpoint import require_finite
-from models.errors import UserError
-from models.keras_chain import Chain, FileLayer
-from models.keras_config import read_chain
-from models.keras_kinds import DENSE, RECURRENT
-from models.store import MAX_BYTES
+from zynq_lstm.models.checkpoint import require_finite
+from zynq_lstm.models.errors import UserError
+from zynq_lstm.models.keras_chain import Chain, FileLayer
+from zynq_lstm.models.keras_config import read_chain
+from zynq_lstm.models.keras_kinds import DENSE, RECURRENT
+from zynq_lstm.models.store import MAX_BYTES
 
 MAX_CONFIG_BYTES = 1 << 24
 ZIP, HDF5 = b"PK", b"\x89HDF\r\n\x1a\n"  # how the files begin

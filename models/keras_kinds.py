@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from models.spec import MAX_LAYERS
+from zynq_lstm.models.spec import MAX_LAYERS
 
 RECURRENT = ("LSTM", "QLSTM")
 DENSE = ("Dense", "QDense")

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sim.fixed import MAX_BITS, FixedFormat, Overflow, Rounding
+from zynq_lstm.sim.fixed import MAX_BITS, FixedFormat, Overflow, Rounding
 
 MAX_EXACT_BITS = 16  # of a weight format that is to hold another quantizer's values exactly
 
@@ -64,7 +64,7 @@ def exact_format(values: NDArray[np.float32]) -> FixedFormat | None:
 
 
 def function_of(given: Any) -> tuple[str, int]:
-    """The name of an activation in :data:`models.spec.FUNCTIONS`, and its bits; 0 if it is not rounded."""
+    """The name of an activation in :data:`.FUNCTIONS`, and its bits; 0 if it is not rounded."""
     kind = type(given).__name__
     if kind == "quantized_tanh":
         return ("tanh" if given.use_real_tanh else "hard_tanh"), int(given.bits)

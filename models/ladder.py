@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.checkpoint import Checkpoint, preset_spec
-from models.corpus import HELD_OUT, Corpus
-from models.errors import UserError
-from models.evaluate import METRIC_PARTIAL, bits_partial, float_states
-from models.noise import METHOD, noise_bound
-from models.partial import GROUPS, PartlyQuantized, format_names, in_groups
-from models.spec import DEFAULT_PRESET, NetworkSpec
+from zynq_lstm.models.checkpoint import Checkpoint, preset_spec
+from zynq_lstm.models.corpus import HELD_OUT, Corpus
+from zynq_lstm.models.errors import UserError
+from zynq_lstm.models.evaluate import METRIC_PARTIAL, bits_partial, float_states
+from zynq_lstm.models.noise import METHOD, noise_bound
+from zynq_lstm.models.partial import GROUPS, PartlyQuantized, format_names, in_groups
+from zynq_lstm.models.spec import DEFAULT_PRESET, NetworkSpec
 
 #: Rungs of the ladder between float and trained: what is rounded.
 STEPS = (*GROUPS, "all")
@@ -105,7 +105,7 @@ def measure(
 def rows(record: Mapping[str, Any], source: Checkpoint, trained: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The ladder as rows: preset, step, BPC, BPC above float, its noise, and the weights' size in bits.
 
-    The noise is a bound of :mod:`models.noise`, None where it was not measured.
+    The noise is a bound of :mod:`zynq_lstm.models.noise`, None where it was not measured.
 
     Args:
         record: of :func:`measure`.

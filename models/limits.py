@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The limits of each engine: which networks it can be built for, and by name why not.
 
-The only place that knows them. A network that :class:`models.spec.NetworkSpec` accepts either works in an
-engine or is refused by it with a sentence from here; ``tests/hls/test_limits.py`` holds that with networks
-drawn at random.
+The only place that knows them. A network that :class:`zynq_lstm.models.spec.NetworkSpec` accepts either
+works in an engine or is refused by it with a sentence from here; ``tests/hls/test_limits.py`` holds that
+with networks drawn at random.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from types import MappingProxyType
 
-from models.bounds import (
+from zynq_lstm.models.bounds import (
     EXACT_BITS,
     layer_bound,
     output_bound,
@@ -19,11 +19,11 @@ from models.bounds import (
     worst_output_bound,
     worst_sums,
 )
-from models.errors import UserError
-from models.network import MAX_SUM, IntegerNetwork
-from models.spec import LstmFormats, NetworkSpec, require_lstm
-from sim import sampling
-from sim.fixed import FixedFormat, Overflow, Rounding
+from zynq_lstm.models.errors import UserError
+from zynq_lstm.models.network import MAX_SUM, IntegerNetwork
+from zynq_lstm.models.spec import LstmFormats, NetworkSpec, require_lstm
+from zynq_lstm.sim import sampling
+from zynq_lstm.sim.fixed import FixedFormat, Overflow, Rounding
 
 #: The engines, and their names in messages. Each is compared with the reference and so has the reference's
 #: limits; the HLS C++ is made from the Keras model and so has the Keras model's.

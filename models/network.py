@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.errors import UserError
-from models.spec import CellFormats, LstmFormats, NetworkSpec
-from models.store import content_hash, load_tensors, save_tensors, typed
-from sim.fixed import FixedFormat, Raw
+from zynq_lstm.models.errors import UserError
+from zynq_lstm.models.spec import CellFormats, LstmFormats, NetworkSpec
+from zynq_lstm.models.store import content_hash, load_tensors, save_tensors, typed
+from zynq_lstm.sim.fixed import FixedFormat, Raw
 
 KIND = "integer network"
 MAX_SUM = 1 << 52  # beyond every sum, so that float64 holds it, and half of its last bit, exactly
@@ -30,9 +30,9 @@ class IntegerNetwork:
         spec: shape and formats.
         vocabulary: the characters by code, ``spec.vocabulary`` different ones.
         arrays: raw values by name. For an LSTM ``layers.K.W`` (inputs, 4 units), ``layers.K.U`` (units, 4
-            units), ``layers.K.b`` (4 units,), columns in blocks of :data:`models.spec.GATES`;
+            units), ``layers.K.b`` (4 units,), columns in blocks of :data:`zynq_lstm.models.spec.GATES`;
             ``layers.K.sigmoid``, ``layers.K.tanh`` (2**z.bits,), ``layers.K.tanh_c`` (2**ct.bits,);
-            for other cells what their :class:`models.spec.CellFormats` says;
+            for other cells what their :class:`zynq_lstm.models.spec.CellFormats` says;
             ``output.W`` (units, vocabulary), ``output.b`` (vocabulary,).
 
     Raises:

@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.errors import UserError
-from models.spec import FUNCTIONS, GruFormats, LstmFormats, NetworkSpec, RnnFormats
-from sim.fixed import FixedFormat
+from zynq_lstm.models.errors import UserError
+from zynq_lstm.models.spec import FUNCTIONS, GruFormats, LstmFormats, NetworkSpec, RnnFormats
+from zynq_lstm.sim.fixed import FixedFormat
 
 Reals = NDArray[np.float64]
 

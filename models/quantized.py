@@ -27,17 +27,25 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.bounds import EXACT_BITS
-from models.checkpoint import Checkpoint, preset_spec
-from models.errors import UserError
-from models.float_lstm import PACKAGE, State, load_weights, project, recurrent_layers, select_rows, tf
-from models.freeze import arithmetic_bounds, freeze
-from models.limits import require
-from models.network import IntegerNetwork
-from models.quantized_cell import QuantizedLSTMCell
-from models.quantizers import fixed, quantize_weight, raw_weights, weight_quantizer
-from models.quiet import import_qkeras
-from models.spec import (
+from zynq_lstm.models.bounds import EXACT_BITS
+from zynq_lstm.models.checkpoint import Checkpoint, preset_spec
+from zynq_lstm.models.errors import UserError
+from zynq_lstm.models.float_lstm import (
+    PACKAGE,
+    State,
+    load_weights,
+    project,
+    recurrent_layers,
+    select_rows,
+    tf,
+)
+from zynq_lstm.models.freeze import arithmetic_bounds, freeze
+from zynq_lstm.models.limits import require
+from zynq_lstm.models.network import IntegerNetwork
+from zynq_lstm.models.quantized_cell import QuantizedLSTMCell
+from zynq_lstm.models.quantizers import fixed, quantize_weight, raw_weights, weight_quantizer
+from zynq_lstm.models.quiet import import_qkeras
+from zynq_lstm.models.spec import (
     DEFAULT_PRESET,
     GATES,
     DenseFormats,
@@ -48,8 +56,8 @@ from models.spec import (
     formats_to_dict,
     require_lstm,
 )
-from sim.fixed import FixedFormat
-from sim.reference import State as RawState
+from zynq_lstm.sim.fixed import FixedFormat
+from zynq_lstm.sim.reference import State as RawState
 
 import_qkeras()
 import keras  # noqa: E402  (after TensorFlow's messages are out of the way)
@@ -269,7 +277,7 @@ def quantize(
     """A float checkpoint's weights with a preset's formats, binary points fitted to the weights.
 
     Args:
-        formats: instead of the preset's; see :func:`models.spec.with_formats`.
+        formats: instead of the preset's; see :func:`zynq_lstm.models.spec.with_formats`.
     """
     return dataclasses.replace(checkpoint, spec=preset_spec(checkpoint, preset, formats), record={})
 
@@ -281,7 +289,8 @@ def quantized_model(checkpoint: Checkpoint, time_steps: int = 1, batch: int | No
     the room that further training has, and else in float64.
 
     Raises:
-        UserError: the checkpoint is of a float network, or beyond the Keras model's :mod:`models.limits`.
+        UserError: the checkpoint is of a float network, or beyond the Keras model's
+        :mod:`zynq_lstm.models.limits`.
     """
     network = freeze(checkpoint)
     require("keras", network.spec, network)

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The arithmetic of one time step of a quantized LSTM layer, and its gradient.
 
-What :mod:`models.quantized` says of exactness and gradients holds here. Shapes: T steps, B streams, H units.
+What :mod:`zynq_lstm.models.quantized` says of exactness and gradients holds here. Shapes: T steps, B
+streams, H units.
 """
 
 from __future__ import annotations
@@ -11,13 +12,21 @@ from typing import Any
 
 import numpy as np
 
-from models.bounds import EXACT_BITS
-from models.errors import UserError
-from models.float_lstm import PACKAGE, StepSignals, backward_scan, gate_scale, outer_sum, step_array, tf
-from models.quantizers import fixed, quantize_weight, weight_quantizer
-from models.quiet import import_qkeras
-from models.spec import GATES, LstmFormats, formats_from_dict, formats_to_dict
-from sim.fixed import FixedFormat
+from zynq_lstm.models.bounds import EXACT_BITS
+from zynq_lstm.models.errors import UserError
+from zynq_lstm.models.float_lstm import (
+    PACKAGE,
+    StepSignals,
+    backward_scan,
+    gate_scale,
+    outer_sum,
+    step_array,
+    tf,
+)
+from zynq_lstm.models.quantizers import fixed, quantize_weight, weight_quantizer
+from zynq_lstm.models.quiet import import_qkeras
+from zynq_lstm.models.spec import GATES, LstmFormats, formats_from_dict, formats_to_dict
+from zynq_lstm.sim.fixed import FixedFormat
 
 import_qkeras()
 import keras  # noqa: E402  (after TensorFlow's messages are out of the way)

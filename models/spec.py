@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The one description of a network: its shape, and presets of the formats of every signal in it.
 
-The formats themselves are in :mod:`models.formats`, whose names this module hands on.
+The formats themselves are in :mod:`zynq_lstm.models.formats`, whose names this module hands on.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from models.errors import UserError
-from models.formats import (
+from zynq_lstm.models.errors import UserError
+from zynq_lstm.models.formats import (
     CELLS,
     FUNCTIONS,
     GATES,
@@ -36,7 +36,7 @@ from models.formats import (
     symmetric,
     table_address,
 )
-from sim.fixed import FixedFormat
+from zynq_lstm.sim.fixed import FixedFormat
 
 __all__ = [
     "CELLS",

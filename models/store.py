@@ -25,8 +25,8 @@ from safetensors import SafetensorError
 from safetensors.numpy import load as safetensors_load
 from safetensors.numpy import save as safetensors_save
 
-from models.errors import UserError
-from models.interruption import at_interruption
+from zynq_lstm.models.errors import UserError
+from zynq_lstm.models.interruption import at_interruption
 
 T = TypeVar("T")
 Tensors = Mapping[str, NDArray[Any]]

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.errors import UserError, note
+from zynq_lstm.models.errors import UserError, note
 
 BYTE_ORDER_MARK = "\ufeff"
 

@@ -26,11 +26,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models import float_lstm
-from models.errors import UserError
-from models.float_lstm import tf
-from models.store import load_tensors, save_tensors
-from models.training_options import TrainingOptions, require_length
+from zynq_lstm.models import float_lstm
+from zynq_lstm.models.errors import UserError
+from zynq_lstm.models.float_lstm import tf
+from zynq_lstm.models.store import load_tensors, save_tensors
+from zynq_lstm.models.training_options import TrainingOptions, require_length
 
 CHECKPOINT_KIND = "training checkpoint"
 #: A batch's streams are worked on in this many groups, a thread each. It's a number of its own and not the

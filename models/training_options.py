@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from models.errors import UserError
+from zynq_lstm.models.errors import UserError
 
 #: The least and the largest legal value of each option.
 LIMITS: Mapping[str, tuple[float, float]] = MappingProxyType(

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``python -m scripts VERB`` does the same as ``zynq-lstm VERB``."""
+"""``python -m zynq_lstm.scripts VERB`` does the same as ``zynq-lstm VERB``."""
 
 import sys
 
-from scripts.main import main
+from zynq_lstm.scripts.main import main
 
 if __name__ == "__main__":
     sys.exit(main())

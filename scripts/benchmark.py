@@ -9,9 +9,9 @@ from typing import Any
 
 import click
 
-from scripts.files import Verb
-from scripts.options import checkpoint_option, json_option, output_option
-from sim.engines import frozen, offered, registry
+from zynq_lstm.scripts.files import Verb
+from zynq_lstm.scripts.options import checkpoint_option, json_option, output_option
+from zynq_lstm.sim.engines import frozen, offered, registry
 
 ENGINES = offered("benchmark")
 
@@ -54,9 +54,9 @@ def command(
     from rich.console import Console
     from rich.table import Table
 
-    from models.checkpoint import load_quantized
-    from models.store import write_json
-    from scripts.tables import show
+    from zynq_lstm.models.checkpoint import load_quantized
+    from zynq_lstm.models.store import write_json
+    from zynq_lstm.scripts.tables import show
 
     loaded = load_quantized(checkpoint)
     frozen(loaded, *(engines or ENGINES))

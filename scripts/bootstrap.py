@@ -360,6 +360,17 @@ def install_project(venv: Path, wheel: Path | None) -> None:
         pip(venv, ["--no-deps", "--force-reinstall", str(wheel)])
     else:
         pip(venv, ["--no-deps", "--no-build-isolation", "--editable", "."])
+        link_packages(venv)
+
+
+def link_packages(venv: Path) -> None:
+    """Make a folder in which the project's folders are packages of its import name, for mypy to find."""
+    folder = venv / "links" / "zynq_lstm"
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in ("models", "hls", "sim", "scripts"):
+        link = folder / name
+        if not link.is_symlink():
+            link.symlink_to(os.path.relpath(str(ROOT / name), str(folder)))
 
 
 def set_up(venv: Path, commands: list[str], wheel: Path | None = None) -> bool:

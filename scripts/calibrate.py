@@ -7,11 +7,11 @@ from pathlib import Path
 
 import click
 
-from models.checkpoint import load_float, preset_spec
-from models.spec import DEFAULT_PRESET, PRESETS
-from models.store import write_json
-from scripts.files import NETWORK, Verb, Writes
-from scripts.options import (
+from zynq_lstm.models.checkpoint import load_float, preset_spec
+from zynq_lstm.models.spec import DEFAULT_PRESET, PRESETS
+from zynq_lstm.models.store import write_json
+from zynq_lstm.scripts.files import NETWORK, Verb, Writes
+from zynq_lstm.scripts.options import (
     corpus_options,
     float_option,
     json_option,
@@ -46,11 +46,11 @@ def command(
     from rich.console import Console
     from rich.table import Table
 
-    from models.calibrate import calibrate_by_loss, calibrated
-    from models.evaluate import bits_of_streams
-    from models.partial import PartlyQuantized, format_names
-    from scripts.records import training_figures, training_records
-    from scripts.tables import show
+    from zynq_lstm.models.calibrate import calibrate_by_loss, calibrated
+    from zynq_lstm.models.evaluate import bits_of_streams
+    from zynq_lstm.models.partial import PartlyQuantized, format_names
+    from zynq_lstm.scripts.records import training_figures, training_records
+    from zynq_lstm.scripts.tables import show
 
     source = load_float(checkpoint)
     codes = windows_of(source, corpus, corpus_file, characters)

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from models.corpus import load_corpus
-from models.evaluate import METRIC
-from models.spec import MAX_LAYERS, MAX_UNITS
-from models.store import write_json
-from scripts.files import PICTURE, Reads, Verb, Writes
-from scripts.options import corpus_options, json_option, limits, reading_options
-from scripts.records import load_record
+from zynq_lstm.models.corpus import load_corpus
+from zynq_lstm.models.evaluate import METRIC
+from zynq_lstm.models.spec import MAX_LAYERS, MAX_UNITS
+from zynq_lstm.models.store import write_json
+from zynq_lstm.scripts.files import PICTURE, Reads, Verb, Writes
+from zynq_lstm.scripts.options import corpus_options, json_option, limits, reading_options
+from zynq_lstm.scripts.records import load_record
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -89,8 +89,8 @@ def command(
 def _measure(
     console: Any, chosen: tuple[str, ...], corpus: Any, options: dict[str, Any], json_path: Path | None
 ) -> dict[str, Any]:
-    from models import cells, comparison, training
-    from models.training_options import TrainingOptions
+    from zynq_lstm.models import cells, comparison, training
+    from zynq_lstm.models.training_options import TrainingOptions
 
     names = ("epochs", "learning_rate", "batch", "seed")
     how = TrainingOptions(**{name: options[name] for name in names})
@@ -120,7 +120,7 @@ def _measure(
 def _print(console: Any, record: Mapping[str, Any]) -> None:
     from rich.table import Table
 
-    from scripts.tables import show
+    from zynq_lstm.scripts.tables import show
 
     options = record["options"]
     table = Table(
@@ -161,7 +161,7 @@ def _print(console: Any, record: Mapping[str, Any]) -> None:
 
 def draw(record: Mapping[str, Any], path: Path) -> None:
     """Gradient norm against distance in time, and the norm in training beside where it is clipped."""
-    from scripts.pictures import COLORS, picture
+    from zynq_lstm.scripts.pictures import COLORS, picture
 
     with picture(path, 2) as (left, right):
         for color, (cell, row) in zip(COLORS, record["cells"].items(), strict=False):

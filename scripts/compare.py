@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from models.errors import CheckError, UserError
-from scripts.files import Reads, Verb
-from scripts.options import checkpoint_option, json_option, output_option, text_codes, text_options
-from sim import engines
-from sim.engines.rtl import RtlEngine
+from zynq_lstm.models.errors import CheckError, UserError
+from zynq_lstm.scripts.files import Reads, Verb
+from zynq_lstm.scripts.options import checkpoint_option, json_option, output_option, text_codes, text_options
+from zynq_lstm.sim import engines
+from zynq_lstm.sim.engines.rtl import RtlEngine
 
 if TYPE_CHECKING:
-    from models.network import IntegerNetwork
-    from sim.fixed import Raw
-    from sim.trace import Comparison, Mismatch
+    from zynq_lstm.models.network import IntegerNetwork
+    from zynq_lstm.sim.fixed import Raw
+    from zynq_lstm.sim.trace import Comparison, Mismatch
 
 ENGINES = engines.offered("compare")
 SIMULATED = tuple(name for name in ENGINES if issubclass(engines.registry()[name], RtlEngine))
@@ -59,9 +59,9 @@ def command(
     """
     from rich.console import Console
 
-    from models.checkpoint import load_quantized
-    from models.store import write_json
-    from sim.simulator import require
+    from zynq_lstm.models.checkpoint import load_quantized
+    from zynq_lstm.models.store import write_json
+    from zynq_lstm.sim.simulator import require
 
     names = (engine_a, engine_b)
     if engine_a == engine_b:
@@ -117,7 +117,7 @@ def command(
 
 def _compare(network: IntegerNetwork, codes: Raw, a: engines.Engine, b: engines.Engine) -> Comparison:
     """Compare two engines piece by piece, up to where the first of them ends."""
-    from sim.trace import Comparison, compare
+    from zynq_lstm.sim.trace import Comparison, compare
 
     result = Comparison(0, 0, 0, None)
     try:
@@ -166,7 +166,7 @@ def _describe(
 
 def _judge(names: tuple[str, str], network: IntegerNetwork, codes: Raw, first: Mismatch) -> str:
     """Which of two engines the reference agrees with there."""
-    from sim.reference import Reference
+    from zynq_lstm.sim.reference import Reference
 
     signals: dict[str, Raw] = {}
     Reference(network).run(codes[: first.character + 1], signals)

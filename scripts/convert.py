@@ -8,12 +8,12 @@ from typing import Any
 
 import click
 
-from hls.convert import CLOCK_PERIOD
-from hls.reuse import require_reuse_factor
-from hls.synthesis import DEFAULT_PART, full_part
-from models.errors import UserError
-from scripts.files import Folder, Verb
-from scripts.options import (
+from zynq_lstm.hls.convert import CLOCK_PERIOD
+from zynq_lstm.hls.reuse import require_reuse_factor
+from zynq_lstm.hls.synthesis import DEFAULT_PART, full_part
+from zynq_lstm.models.errors import UserError
+from zynq_lstm.scripts.files import Folder, Verb
+from zynq_lstm.scripts.options import (
     array_options,
     checkpoint_option,
     clock_option,
@@ -21,7 +21,7 @@ from scripts.options import (
     period,
     reuse_factor_option,
 )
-from sim.engines import frozen
+from zynq_lstm.sim.engines import frozen
 
 BACKENDS = ("Vitis", "OpenRTL")
 
@@ -54,7 +54,7 @@ def command(
     compiled: bool,
 ) -> None:
     """Write the project of a quantized network: HLS C++ (Vitis) or SystemVerilog (OpenRTL)."""
-    from models.checkpoint import load_quantized
+    from zynq_lstm.models.checkpoint import load_quantized
 
     given: dict[str, Any] = {"dsp": dsp, "lanes": lanes, "parity": parity or None, "part": part}
     given |= {"reuse_factor": reuse_factor, "clock": clock}
@@ -70,9 +70,9 @@ def command(
     if reuse_factor is not None:
         require_reuse_factor(spec, reuse_factor)
 
-    from hls.convert import compile_model, convert, save
-    from hls.graph import network_from_graph
-    from models.quantized import quantized_model
+    from zynq_lstm.hls.convert import compile_model, convert, save
+    from zynq_lstm.hls.graph import network_from_graph
+    from zynq_lstm.models.quantized import quantized_model
 
     folder = output or Path("build", backend.lower())
     graph = convert(quantized_model(loaded), folder, backend, **options)

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import click
 
-from models.corpus import PARTS, load_corpus
-from models.store import write_text
-from scripts.files import TEXT, Verb, Writes
-from scripts.options import Option, corpus_options, reading_options
+from zynq_lstm.models.corpus import PARTS, load_corpus
+from zynq_lstm.models.store import write_text
+from zynq_lstm.scripts.files import TEXT, Verb, Writes
+from zynq_lstm.scripts.options import Option, corpus_options, reading_options
 
 
 @click.command(cls=Verb, name="corpus")

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import click
 
-from scripts.files import Verb
-from scripts.options import json_option, output_option
+from zynq_lstm.scripts.files import Verb
+from zynq_lstm.scripts.options import json_option, output_option
 
 LINE_GOAL, TOGGLE_GOAL = 98.0, 95.0  # percent
 
@@ -27,13 +27,13 @@ def command(seed: int, output: Path, json_path: Path | None) -> None:
     """
     import importlib.util
 
-    from models.errors import CheckError, UserError
-    from models.store import write_json
+    from zynq_lstm.models.errors import CheckError, UserError
+    from zynq_lstm.models.store import write_json
 
     if importlib.util.find_spec("cocotb_coverage") is None:
         raise UserError("Python package cocotb-coverage is not installed; install it with pip")
-    from sim import records
-    from sim.coverage import designs, measure
+    from zynq_lstm.sim import records
+    from zynq_lstm.sim.coverage import designs, measure
 
     data = measure(designs(seed), output, seed, lambda design, test: click.echo(f"{design:20}{test}"))
     path = json_path or records.path(records.COVERAGE, output)

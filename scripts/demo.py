@@ -11,21 +11,21 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from models import interruption, processes
-from models.errors import CheckError, UserError
-from scripts.files import Reads, Verb
-from scripts.main import PROG
-from scripts.options import Option, checkpoint_option, corpus_options, output_option, part_option
-from sim.engines import Engine, frozen
-from sim.engines.hls import HlsEngine
-from sim.engines.keras import KerasEngine
-from sim.engines.reference import ReferenceEngine
-from sim.engines.rtl import RtlEngine
+from zynq_lstm.models import interruption, processes
+from zynq_lstm.models.errors import CheckError, UserError
+from zynq_lstm.scripts.files import Reads, Verb
+from zynq_lstm.scripts.main import PROG
+from zynq_lstm.scripts.options import Option, checkpoint_option, corpus_options, output_option, part_option
+from zynq_lstm.sim.engines import Engine, frozen
+from zynq_lstm.sim.engines.hls import HlsEngine
+from zynq_lstm.sim.engines.keras import KerasEngine
+from zynq_lstm.sim.engines.reference import ReferenceEngine
+from zynq_lstm.sim.engines.rtl import RtlEngine
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from sim.trace import Comparison
+    from zynq_lstm.sim.trace import Comparison
 
 T = TypeVar("T")
 
@@ -67,10 +67,10 @@ def command(
     """
     from rich.console import Console
 
-    from hls.synthesis import part_name
-    from models.checkpoint import load_float, load_quantized
-    from models.corpus import load_corpus
-    from models.store import claim
+    from zynq_lstm.hls.synthesis import part_name
+    from zynq_lstm.models.checkpoint import load_float, load_quantized
+    from zynq_lstm.models.corpus import load_corpus
+    from zynq_lstm.models.store import claim
 
     if characters < MINIMUM:
         raise UserError(f"--characters is {characters}; it must be at least {MINIMUM}")
@@ -103,8 +103,8 @@ class Demo:
         self, text: Any, held_out: Any, characters: int, floating: Any, quantized: Any, part: str | None
     ) -> None:
         """Everything, in the order in which data flows; leaves the summary in the folder."""
-        from hls.synthesis import synthesize
-        from sim.rtl import write_project
+        from zynq_lstm.hls.synthesis import synthesize
+        from zynq_lstm.sim.rtl import write_project
 
         self.output.mkdir(parents=True, exist_ok=True)
         network = frozen(quantized, "keras", "hls", "rtl")
@@ -168,8 +168,8 @@ class Demo:
 
     def _evaluate(self, floating: Any, model: Any, network: Any, held_out: Any) -> dict[str, Any]:
         """Bits per character of the float network, the quantized model and the integers."""
-        from models.evaluate import evaluate_keras, evaluate_reference
-        from models.float_lstm import float_model
+        from zynq_lstm.models.evaluate import evaluate_keras, evaluate_reference
+        from zynq_lstm.models.float_lstm import float_model
 
         size = f"{len(held_out):,} characters"
         bits: dict[str, Any] = {"split": "validation"}
@@ -224,7 +224,7 @@ class Demo:
         return found
 
     def _compare(self, engine: str, network: Any, expected: Any, found: Any) -> dict[str, int]:
-        from sim.trace import compare
+        from zynq_lstm.sim.trace import compare
 
         result: Comparison = compare(network, expected, found)
         self.console.print(
@@ -242,7 +242,7 @@ class Demo:
         self.exact = False
 
     def _write(self, summary: dict[str, Any], before: str, text: str) -> None:
-        from models.store import write_json, write_text
+        from zynq_lstm.models.store import write_json, write_text
 
         write_json(self.output / "summary.json", summary)
         readable = [*_readable(summary), "```", before + text, "```", ""]
@@ -261,7 +261,7 @@ def _failed(title: str, error: BaseException) -> str:
 
 def _readable(summary: dict[str, Any]) -> list[str]:
     """The summary for people, as Markdown."""
-    from models.evaluate import METRIC
+    from zynq_lstm.models.evaluate import METRIC
 
     corpus, bits = summary["corpus"], summary["bits_per_character"]
     return [

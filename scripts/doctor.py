@@ -20,9 +20,9 @@ from subprocess import TimeoutExpired
 
 import click
 
-from models import processes
-from models.errors import CheckError, installs
-from scripts.bootstrap import SHARED_LIBRARY, SetupError, check_path, has_shared_library
+from zynq_lstm.models import processes
+from zynq_lstm.models.errors import CheckError, installs
+from zynq_lstm.scripts.bootstrap import SHARED_LIBRARY, SetupError, check_path, has_shared_library
 
 PROJECT = "zynq-lstm"
 #: This environment's own pip: another one on the PATH would install elsewhere.
@@ -196,7 +196,7 @@ def packages() -> Iterator[Finding]:
             mend = f"{PIP} uninstall {name}; {PIP} install --force-reinstall --no-deps 'qkeras-v3'"
             yield Finding(name, WRONG, f"{version}: {reason}", True, "the quantized model", mend)
     try:
-        from models.shakespeare import SHAKESPEARE_REQUIREMENT
+        from zynq_lstm.models.shakespeare import SHAKESPEARE_REQUIREMENT
     except ImportError:
         return  # NumPy is missing, which was said
     name, _, release = SHAKESPEARE_REQUIREMENT.partition("==")

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hls.convert import CLOCK_PERIOD
-from scripts.files import Verb
-from scripts.options import array_options, json_option, part_option, shape_given, shape_options
+from zynq_lstm.hls.convert import CLOCK_PERIOD
+from zynq_lstm.scripts.files import Verb
+from zynq_lstm.scripts.options import array_options, json_option, part_option, shape_given, shape_options
 
 if TYPE_CHECKING:
-    from hls.estimate import Estimate
-    from models.spec import NetworkSpec
+    from zynq_lstm.hls.estimate import Estimate
+    from zynq_lstm.models.spec import NetworkSpec
 
 #: Limits of the arrays in the table of lanes; what is best for each part stands there, too.
 TABLE_LANES = (1, 2, 4, 8, 16, 32, 64, 144, 208, 264)
@@ -45,11 +45,11 @@ def command(
     the next faster engine would take too much of. Where none fits, changes are named that make one fit. A
     network that the RTL can't be built for is refused; of other engines it is said.
     """
-    from hls.estimate import estimate, fitting_array
-    from hls.synthesis import PARTS, part_name
-    from models.errors import UserError
-    from models.limits import ENGINES, reasons, require
-    from models.store import write_json
+    from zynq_lstm.hls.estimate import estimate, fitting_array
+    from zynq_lstm.hls.synthesis import PARTS, part_name
+    from zynq_lstm.models.errors import UserError
+    from zynq_lstm.models.limits import ENGINES, reasons, require
+    from zynq_lstm.models.store import write_json
 
     if not 1 <= clock <= 1000:
         raise UserError(f"--clock is {clock:g}; it must be from 1 to 1000 MHz")
@@ -73,8 +73,8 @@ def command(
 
 def table_rows(spec: NetworkSpec, part: str, synthesize: bool = False) -> list[dict[str, Any]]:
     """Figures of the fastest arrays of TABLE_LANES and of each part; if asked for, LUTs by synthesis, too."""
-    from hls.estimate import arrays_within, estimate, fits, fitting_array
-    from hls.synthesis import PARTS
+    from zynq_lstm.hls.estimate import arrays_within, estimate, fits, fitting_array
+    from zynq_lstm.hls.synthesis import PARTS
 
     arrays = {arrays_within(spec, lanes=n)[0] for n in TABLE_LANES}
     best = {name: fitting_array(spec, name) for name in PARTS}
@@ -103,7 +103,7 @@ def lanes_table(rows: list[dict[str, Any]]) -> str:
 
 
 def _smallest_part(row: dict[str, Any]) -> str | None:
-    from hls.synthesis import PARTS
+    from zynq_lstm.hls.synthesis import PARTS
 
     fits = [p for p, has in PARTS.items() if all(row.get(k, 0) <= has[k] for k in ("dsp", "bram36", "lut"))]
     return min(fits, key=lambda p: PARTS[p]["lut"], default=None)
@@ -113,11 +113,11 @@ def _luts(spec: NetworkSpec, one: Estimate) -> int:
     """LUTs by Yosys, of a network with random weights."""
     import numpy as np
 
-    from hls.design import Design
-    from hls.synthesis import synthesize
-    from models.interruption import temporary_folder
-    from models.network import IntegerNetwork
-    from sim.rtl import write_project
+    from zynq_lstm.hls.design import Design
+    from zynq_lstm.hls.synthesis import synthesize
+    from zynq_lstm.models.interruption import temporary_folder
+    from zynq_lstm.models.network import IntegerNetwork
+    from zynq_lstm.sim.rtl import write_project
 
     rng = np.random.default_rng(0)
     formats = spec.weight_formats()
@@ -139,10 +139,10 @@ def _print(spec: NetworkSpec, one: Estimate, clock: float) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from hls.feasibility import advice, named
-    from hls.synthesis import PARTS
-    from models.limits import notes
-    from scripts.tables import show
+    from zynq_lstm.hls.feasibility import advice, named
+    from zynq_lstm.hls.synthesis import PARTS
+    from zynq_lstm.models.limits import notes
+    from zynq_lstm.scripts.tables import show
 
     has = PARTS[one.part]
     table = Table("", "", show_header=False)
@@ -178,9 +178,9 @@ def _print_parts(found: list[Estimate], clock: float) -> None:
     from rich import box
     from rich.table import Column, Table
 
-    from hls.feasibility import named
-    from hls.synthesis import PARTS
-    from scripts.tables import show
+    from zynq_lstm.hls.feasibility import named
+    from zynq_lstm.hls.synthesis import PARTS
+    from zynq_lstm.scripts.tables import show
 
     names = ("part", "lanes", "cycles", "char/s", "~LUT", "DSP", "BRAM", "fits", "binds")
     columns = (Column(name, no_wrap=True) for name in names)

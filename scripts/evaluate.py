@@ -12,13 +12,13 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
-from models.checkpoint import Checkpoint, shipped
-from models.corpus import CORPORA, HELD_OUT, PARTS, load_corpus
-from models.evaluate import METRIC, evaluate_keras, evaluate_reference, require_text
-from models.store import write_json
-from scripts.files import Reads, Verb
-from scripts.options import file_codes, json_option, text_file_option
-from sim.engines import frozen
+from zynq_lstm.models.checkpoint import Checkpoint, shipped
+from zynq_lstm.models.corpus import CORPORA, HELD_OUT, PARTS, load_corpus
+from zynq_lstm.models.evaluate import METRIC, evaluate_keras, evaluate_reference, require_text
+from zynq_lstm.models.store import write_json
+from zynq_lstm.scripts.files import Reads, Verb
+from zynq_lstm.scripts.options import file_codes, json_option, text_file_option
+from zynq_lstm.sim.engines import frozen
 
 
 @click.command(cls=Verb, name="evaluate")
@@ -55,7 +55,7 @@ def command(
     from rich.console import Console
     from rich.table import Table
 
-    from scripts.tables import show
+    from zynq_lstm.scripts.tables import show
 
     loaded = [Checkpoint.load(path) for path in checkpoints] or [
         Checkpoint.load(shipped(name)) for name in ("float", "w8a8")
@@ -112,13 +112,13 @@ def _codes(
 
 def _engines(checkpoint: Checkpoint) -> Iterator[tuple[str, Callable[[Any], float]]]:
     if checkpoint.spec is None:
-        from models.float_lstm import float_model
+        from zynq_lstm.models.float_lstm import float_model
 
         model = float_model(checkpoint)
         yield "float (Keras)", lambda codes: evaluate_keras(model, codes)
     else:
         name, network = checkpoint.spec.preset, frozen(checkpoint, "keras", "reference")
-        from models.quantized import quantized_model
+        from zynq_lstm.models.quantized import quantized_model
 
         quantized = quantized_model(checkpoint)
         yield f"{name} (Keras)", lambda codes: evaluate_keras(quantized, codes)

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from scripts.files import Reads, Verb
-from scripts.options import json_option, output_option, part_option
+from zynq_lstm.scripts.files import Reads, Verb
+from zynq_lstm.scripts.options import json_option, output_option, part_option
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from models.checkpoint import Checkpoint
-    from sim.records import Figure
+    from zynq_lstm.models.checkpoint import Checkpoint
+    from zynq_lstm.sim.records import Figure
 
 ENGINE_PRESETS = ("w8a8", "w4a8")
 
@@ -62,8 +62,8 @@ def engine(
     """
     from rich.console import Console
 
-    from hls.synthesis import part_name
-    from models.store import write_json
+    from zynq_lstm.hls.synthesis import part_name
+    from zynq_lstm.models.store import write_json
 
     part = part_name(part)
     console = Console()
@@ -98,12 +98,12 @@ def training(measure: bool, rounds: int, updates: int, json_path: Path | None) -
     from rich.console import Console
     from rich.table import Table
 
-    from models.corpus import HELD_OUT
-    from models.spec import DEFAULT_PRESET
-    from models.store import write_json
-    from scripts import throughput
-    from scripts.records import part_figures, training_figures, training_records
-    from scripts.tables import show
+    from zynq_lstm.models.corpus import HELD_OUT
+    from zynq_lstm.models.spec import DEFAULT_PRESET
+    from zynq_lstm.models.store import write_json
+    from zynq_lstm.scripts import throughput
+    from zynq_lstm.scripts.records import part_figures, training_figures, training_records
+    from zynq_lstm.scripts.tables import show
 
     console = Console()
     figures: dict[str, Any] = training_figures(training_records())
@@ -155,7 +155,7 @@ def verification(ctx: click.Context, folder: Path | None, json_path: Path | None
     Read from the last runs' records, each with its date and commit (+: with changes); nothing runs. Exit code
     1 if the sources of one have changed since it was made.
     """
-    from sim import records
+    from zynq_lstm.sim import records
 
     _show_records(ctx, records.VERIFICATION, folder, json_path)
 
@@ -172,7 +172,7 @@ def robustness(ctx: click.Context, folder: Path | None, json_path: Path | None) 
     compared with building each engine; "skipped tests" are those of the last "make test". Exit code 1 if the
     sources of a record have changed since it was made.
     """
-    from sim import records
+    from zynq_lstm.sim import records
 
     _show_records(ctx, records.ROBUSTNESS, folder, json_path)
 
@@ -183,9 +183,9 @@ def _show_records(
     """Print the figures of records and write them; exit code 1 if one is stale."""
     from rich.table import Table
 
-    from models.store import write_json
-    from scripts.tables import show
-    from sim import records
+    from zynq_lstm.models.store import write_json
+    from zynq_lstm.scripts.tables import show
+    from zynq_lstm.sim import records
 
     folder = folder or records.FOLDER
     figures = records.figures(wanted, folder)
@@ -210,12 +210,12 @@ def _measure(
     """Figures of a preset, and the faults of its netlist."""
     import numpy as np
 
-    from hls.estimate import fitting_array
-    from hls.netlist import check, summary, synthesized
-    from hls.synthesis import synthesize
-    from sim.engines import frozen
-    from sim.engines.rtl import RtlEngine
-    from sim.rtl import write_project
+    from zynq_lstm.hls.estimate import fitting_array
+    from zynq_lstm.hls.netlist import check, summary, synthesized
+    from zynq_lstm.hls.synthesis import synthesize
+    from zynq_lstm.sim.engines import frozen
+    from zynq_lstm.sim.engines.rtl import RtlEngine
+    from zynq_lstm.sim.rtl import write_project
 
     checkpoint = _checkpoint(preset)
     network = frozen(checkpoint)
@@ -241,8 +241,8 @@ def _measure(
 
 def _checkpoint(preset: str) -> Checkpoint:
     """The shipped network; rounded from the shipped float one, if none of this preset is shipped."""
-    from models.checkpoint import Checkpoint, preset_spec, shipped
-    from models.errors import UserError
+    from zynq_lstm.models.checkpoint import Checkpoint, preset_spec, shipped
+    from zynq_lstm.models.errors import UserError
 
     try:
         return Checkpoint.load(shipped(preset))
@@ -254,8 +254,8 @@ def _checkpoint(preset: str) -> Checkpoint:
 def _print(console: Any, figures: dict[str, dict[str, Any]]) -> None:
     from rich.table import Table
 
-    from hls.schedule import MODES
-    from scripts.tables import show
+    from zynq_lstm.hls.schedule import MODES
+    from zynq_lstm.scripts.tables import show
 
     table = Table("", *figures)
     names = [n for n in next(iter(figures.values())) if n != "cycles_per_character"]

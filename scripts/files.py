@@ -20,9 +20,9 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from models.checkpoint import FLOAT, QUANTIZED, shipped_files
-from models.errors import UserError, note
-from models.store import FLOW_LOCK, LOCK_FILE, as_json, header
+from zynq_lstm.models.checkpoint import FLOAT, QUANTIZED, shipped_files
+from zynq_lstm.models.errors import UserError, note
+from zynq_lstm.models.store import FLOW_LOCK, LOCK_FILE, as_json, header
 
 PICTURES = (".svg", ".pdf", ".png")
 _DRAWN_BY = b"matplotlib"  # near the beginning or the end of every picture that it writes, in some case

@@ -10,14 +10,14 @@ from typing import Any
 
 import click
 
-from models.checkpoint import Checkpoint, load_float, preset_spec
-from models.evaluate import estimate_reference
-from models.freeze import freeze
-from models.spec import DEFAULT_PRESET, PRESETS, NetworkSpec, fit_weight_formats, with_formats
-from models.store import write_json
-from scripts.files import Verb
-from scripts.options import corpus_options, float_option, held_out, json_option
-from sim.fixed import FixedFormat
+from zynq_lstm.models.checkpoint import Checkpoint, load_float, preset_spec
+from zynq_lstm.models.evaluate import estimate_reference
+from zynq_lstm.models.freeze import freeze
+from zynq_lstm.models.spec import DEFAULT_PRESET, PRESETS, NetworkSpec, fit_weight_formats, with_formats
+from zynq_lstm.models.store import write_json
+from zynq_lstm.scripts.files import Verb
+from zynq_lstm.scripts.options import corpus_options, float_option, held_out, json_option
+from zynq_lstm.sim.fixed import FixedFormat
 
 # Fields of LstmFormats (W, U and b together as 'weights' and 'b'), and what to try for each.
 VARIATIONS: dict[str, tuple[str, ...]] = {
@@ -87,13 +87,13 @@ def command(
     from rich.progress import track
     from rich.table import Table
 
-    from scripts.tables import show
+    from zynq_lstm.scripts.tables import show
 
     source = load_float(checkpoint)
     codes = held_out(source, corpus, corpus_file)[:characters]
 
-    from models.evaluate import estimate_keras
-    from models.float_lstm import float_model
+    from zynq_lstm.models.evaluate import estimate_keras
+    from zynq_lstm.models.float_lstm import float_model
 
     console = Console()
     float_bits = estimate_keras(float_model(source), codes)

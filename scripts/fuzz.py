@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from models.errors import CheckError, require_package
-from scripts.files import Reads, Verb
-from scripts.options import json_option, output_option
-from sim.simulator import SIMULATORS, require
+from zynq_lstm.models.errors import CheckError, require_package
+from zynq_lstm.scripts.files import Reads, Verb
+from zynq_lstm.scripts.options import json_option, output_option
+from zynq_lstm.sim.simulator import SIMULATORS, require
 
 if TYPE_CHECKING:
-    from sim.random_networks import Case
+    from zynq_lstm.sim.random_networks import Case
 
 
 @click.command(cls=Verb, name="fuzz")
@@ -62,10 +62,10 @@ def command(
     """
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-    from models.store import write_json
+    from zynq_lstm.models.store import write_json
 
     require_package("hypothesis")
-    from sim.random_networks import Case, Engines, search
+    from zynq_lstm.sim.random_networks import Case, Engines, search
 
     require(simulator)
     engines = Engines(output, simulator, hls, keras)

@@ -8,10 +8,10 @@ from typing import Any
 
 import click
 
-from hls.convert import CLOCK_PERIOD
-from hls.vendor.projects import CHARACTERS, MIN_CHARACTERS, VITIS_SCRIPT, write_vitis
-from scripts.files import Verb
-from scripts.options import (
+from zynq_lstm.hls.convert import CLOCK_PERIOD
+from zynq_lstm.hls.vendor.projects import CHARACTERS, MIN_CHARACTERS, VITIS_SCRIPT, write_vitis
+from zynq_lstm.scripts.files import Verb
+from zynq_lstm.scripts.options import (
     checkpoint_option,
     clock_option,
     output_option,
@@ -39,8 +39,8 @@ def command(checkpoint: Path | None, part: str, output: Path, **options: Any) ->
 
     The test bench compares every logit with the reference's. 'zynq-lstm synth --tool vitis-hls' also runs it.
     """
-    from hls.vendor.run import PROGRAMS, command_line
-    from models.checkpoint import load_quantized
+    from zynq_lstm.hls.vendor.run import PROGRAMS, command_line
+    from zynq_lstm.models.checkpoint import load_quantized
 
     given = {name: value for name, value in options.items() if value is not None}
     if "clock" in given:

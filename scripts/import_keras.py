@@ -13,16 +13,16 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
-from models.corpus import encode, read_text
-from models.errors import UserError, note
-from models.keras_kinds import FEWER
-from models.spec import DEFAULT_PRESET, MAX_VOCABULARY, PRESETS
-from models.store import write_json
-from scripts.files import NETWORK, Reads, Verb, Writes
-from scripts.options import Option, json_option
+from zynq_lstm.models.corpus import encode, read_text
+from zynq_lstm.models.errors import UserError, note
+from zynq_lstm.models.keras_kinds import FEWER
+from zynq_lstm.models.spec import DEFAULT_PRESET, MAX_VOCABULARY, PRESETS
+from zynq_lstm.models.store import write_json
+from zynq_lstm.scripts.files import NETWORK, Reads, Verb, Writes
+from zynq_lstm.scripts.options import Option, json_option
 
 if TYPE_CHECKING:
-    from models.deviation import Deviation
+    from zynq_lstm.models.deviation import Deviation
 
 WINDOW = 128  # characters that each start from a zero state, where the model doesn't say
 WINDOW_LEAST = 2  # characters of the shortest window: one to read, one to predict
@@ -101,7 +101,7 @@ def command(
     codes, cut = encode(text[:characters], vocabulary, source), len(text) > characters
     _require_characters(codes, WINDOW_LEAST, source, cut)
 
-    from models.keras_file import read_file
+    from zynq_lstm.models.keras_file import read_file
 
     file = read_file(model, weights)
     wanted = file.chain.vocabulary
@@ -117,12 +117,12 @@ def command(
         )
     windows = _windows(codes, file.chain.window, source, cut)
 
-    from models.calibrate import calibrate
-    from models.checkpoint import Checkpoint
-    from models.deviation import deviations
-    from models.freeze import freeze
-    from models.importing import import_model
-    from models.limits import notes, require
+    from zynq_lstm.models.calibrate import calibrate
+    from zynq_lstm.models.checkpoint import Checkpoint
+    from zynq_lstm.models.deviation import deviations
+    from zynq_lstm.models.freeze import freeze
+    from zynq_lstm.models.importing import import_model
+    from zynq_lstm.models.limits import notes, require
 
     imported = import_model(file, preset)
     half = len(windows) // 2
@@ -252,7 +252,7 @@ def _print(rows: list[Deviation], notes: tuple[str, ...]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from scripts.tables import show
+    from zynq_lstm.scripts.tables import show
 
     table = Table(title="each row rounds one thing alone; differences are from their model's logits")
     for heading in ("", "theirs", "ours"):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from scripts.options import config_argument, set_option
+from zynq_lstm.scripts.options import config_argument, set_option
 
 
 @click.command(name="init")
@@ -23,9 +23,9 @@ def command(file: Path, preset: str, changes: tuple[str, ...], listed: bool, ove
 
     FILE is flow.toml if not given.
     """
-    from models.errors import UserError
-    from models.store import write_text
-    from scripts.flow.load import PRESETS, checked, parsed, preset_file, written
+    from zynq_lstm.models.errors import UserError
+    from zynq_lstm.models.store import write_text
+    from zynq_lstm.scripts.flow.load import PRESETS, checked, parsed, preset_file, written
 
     if listed:
         for path in sorted(PRESETS.glob("*.toml")):

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hls.synthesis import DEFAULT_PART
-from models.checkpoint import Checkpoint, load_float, preset_spec
-from models.corpus import HELD_OUT, load_corpus
-from models.spec import PRESETS
-from models.store import write_json
-from scripts.files import PICTURE, Reads, Verb, Writes
-from scripts.options import corpus_options, float_option, json_option, part_option
-from scripts.records import load_record, training_figures, training_records
+from zynq_lstm.hls.synthesis import DEFAULT_PART
+from zynq_lstm.models.checkpoint import Checkpoint, load_float, preset_spec
+from zynq_lstm.models.corpus import HELD_OUT, load_corpus
+from zynq_lstm.models.spec import PRESETS
+from zynq_lstm.models.store import write_json
+from zynq_lstm.scripts.files import PICTURE, Reads, Verb, Writes
+from zynq_lstm.scripts.options import corpus_options, float_option, json_option, part_option
+from zynq_lstm.scripts.records import load_record, training_figures, training_records
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -51,7 +51,7 @@ def command(
     """
     from rich.console import Console
 
-    from models import ladder
+    from zynq_lstm.models import ladder
 
     console = Console()
     source = load_float(checkpoint)
@@ -73,7 +73,7 @@ def command(
 
 def _engine(source: Checkpoint, preset: str, part: str) -> dict[str, Any]:
     """Cycles a character (scored) and block RAMs of the fastest engine that fits the part."""
-    from hls.estimate import estimate, fitting_array
+    from zynq_lstm.hls.estimate import estimate, fitting_array
 
     spec = preset_spec(source, preset)
     one = estimate(spec, fitting_array(spec, part), part).to_dict()
@@ -88,7 +88,7 @@ def _print(
 ) -> None:
     from rich.table import Table
 
-    from scripts.tables import show
+    from zynq_lstm.scripts.tables import show
 
     title = f"{record['corpus']['name']}; {record['metric']}"
     table = Table(title=title, pad_edge=False, padding=(0, 0, 0, 1))
@@ -132,7 +132,7 @@ STEPS = {
 
 def markdown() -> str:
     """The shipped record as the table of the documentation: test BPC above float, and what it saves."""
-    from models import ladder
+    from zynq_lstm.models import ladder
 
     found, source = load_record("ladder"), load_float()
     trained = training_figures(training_records()).get(found["corpus"]["name"], {})
@@ -154,8 +154,8 @@ def markdown() -> str:
 
 def draw(rows: Sequence[Mapping[str, Any]], engines: Mapping[str, Mapping[str, Any]], path: Path) -> None:
     """The ladder as a picture: test BPC above float of every step, and against the weights' size."""
-    from models.ladder import STEPS
-    from scripts.pictures import COLORS, picture
+    from zynq_lstm.models.ladder import STEPS
+    from zynq_lstm.scripts.pictures import COLORS, picture
 
     steps = [*STEPS, "trained"]
     by_preset = {preset: {row["step"]: row for row in rows if row["preset"] == preset} for preset in engines}

@@ -5,7 +5,7 @@ A verb is a module of this folder with an attribute ``command`` (a :class:`click
 docstring that begins with ``"zynq-lstm VERB": what it is`` (in double backquotes); its name is the
 module's, with ``-`` for ``_``. The list of verbs is read off the docstrings: only the verb that is run
 is imported, so that the help is there at once, and ``doctor`` where packages are missing. **A verb module
-imports TensorFlow (through :mod:`models.quiet`), Keras, hls4ml, cocotb and matplotlib inside its
+imports TensorFlow (through :mod:`zynq_lstm.models.quiet`), Keras, hls4ml, cocotb and matplotlib inside its
 functions, never at its top**, which its own ``--help`` needs; ``tests/test_cli.py`` checks that.
 
 Exit codes: 0 success, 1 a defect or a check that failed (the verb says which), 2 bad input or
@@ -30,9 +30,9 @@ from pathlib import Path
 
 import click
 
-import scripts
-from models import interruption
-from models.errors import NOTES, CheckError, UserError
+from zynq_lstm import scripts
+from zynq_lstm.models import interruption
+from zynq_lstm.models.errors import NOTES, CheckError, UserError
 
 PROG = "zynq-lstm"
 STDOUT = 1  # its descriptor
@@ -161,7 +161,7 @@ class _Notes(logging.Handler):
 
 @contextmanager
 def _notes() -> Iterator[None]:
-    """Show notes of :func:`models.errors.note` meanwhile."""
+    """Show notes of :func:`zynq_lstm.models.errors.note` meanwhile."""
     handler, propagate = _Notes(), NOTES.propagate
     NOTES.addHandler(handler)
     NOTES.propagate = False

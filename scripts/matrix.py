@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Run the quick tests from the installed wheel, with every Python that is here (not a verb: make runs it).
 
-``python -m scripts.matrix [--python 3.11 ...] [--folder FOLDER] [PYTEST ARGUMENTS]`` builds the wheel from
-the files under version control, and for each Python from 3.10 to 3.13 on the PATH or in pyenv makes an
-environment outside the checkout with what ``requirements.lock`` pins and that wheel, and runs tests there:
-neither the sources nor the folder of the checkout can be imported. About 3 GB for each.
+``python -m zynq_lstm.scripts.matrix [--python 3.11 ...] [--folder FOLDER] [PYTEST ARGUMENTS]`` builds the
+wheel from the files under version control, and for each Python from 3.10 to 3.13 on the PATH or in pyenv
+makes an environment outside the checkout with what ``requirements.lock`` pins and that wheel, and runs
+tests there: neither the sources nor the folder of the checkout can be imported. About 3 GB for each.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from scripts.bootstrap import NEWEST, OLDEST, ROOT
+from zynq_lstm.scripts.bootstrap import NEWEST, OLDEST, ROOT
 
 PACKAGES = ("models", "hls", "sim", "scripts")
 VERSIONS = tuple(f"3.{minor}" for minor in range(OLDEST[1], NEWEST[1] + 1))
@@ -90,7 +90,9 @@ def run(python: str, wheel: Path, folder: Path, arguments: list[str]) -> bool:
     environment = {k: v for k, v in os.environ.items() if not k.startswith("PYTHON")}
     environment["PATH"] = f"{venv / 'bin'}{os.pathsep}{environment.get('PATH', os.defpath)}"
     program = str(venv / "bin" / "python")
-    check = f"import models, sys; sys.exit(not models.__file__.startswith({str(venv)!r}))"
+    check = (
+        f"from zynq_lstm import models; import sys; sys.exit(not models.__file__.startswith({str(venv)!r}))"
+    )
     for command in (
         [program, "-c", check],
         ["zynq-lstm", "--version"],

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import click
 
-from scripts.files import Verb
-from scripts.options import Number, json_option, output_option
+from zynq_lstm.scripts.files import Verb
+from zynq_lstm.scripts.options import Number, json_option, output_option
 
 
 @click.command(cls=Verb, name="mutate")
@@ -48,10 +48,10 @@ def command(
     Lists the mutants that no test finds. Exit code 1 if fewer are found than --goal asks for, of those that
     are neither proved nor argued to be equivalent; or if one is found that is argued to be equivalent.
     """
-    from models.errors import CheckError, UserError
-    from models.store import write_json
-    from sim import records
-    from sim.mutants import hunt, make, proved_equivalent, record, small_design
+    from zynq_lstm.models.errors import CheckError, UserError
+    from zynq_lstm.models.store import write_json
+    from zynq_lstm.sim import records
+    from zynq_lstm.sim.mutants import hunt, make, proved_equivalent, record, small_design
 
     asked = set(only.split(",")) if only else set()
     if wrong_number := next((text for text in sorted(asked) if not text.isdecimal()), None):

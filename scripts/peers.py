@@ -11,10 +11,10 @@ from pathlib import Path
 
 import click
 
-from models import interruption, processes
-from models.errors import CheckError, UserError, require_package
-from scripts.files import Reads, Verb
-from scripts.options import json_option
+from zynq_lstm.models import interruption, processes
+from zynq_lstm.models.errors import CheckError, UserError, require_package
+from zynq_lstm.scripts.files import Reads, Verb
+from zynq_lstm.scripts.options import json_option
 
 TESTS = Path("test") / "pytest"  # in a checkout of hls4ml
 RECURRENT = ("test_rnn*.py", "test_recurrent*.py")
@@ -39,9 +39,9 @@ def command(checkout: Path, patterns: tuple[str, ...], json_path: Path | None) -
     from rich.console import Console
     from rich.table import Table
 
-    from hls.peers import MODES
-    from models.store import write_json
-    from scripts.tables import show
+    from zynq_lstm.hls.peers import MODES
+    from zynq_lstm.models.store import write_json
+    from zynq_lstm.scripts.tables import show
 
     require_package("pytest")
     folder = checkout.resolve() / TESTS
@@ -78,7 +78,7 @@ def run(files: list[Path], mode: str) -> dict[str, str]:
     Raises:
         UserError: if pytest could not run, or hls4ml was not as ``mode`` says.
     """
-    from hls.peers import VARIABLE
+    from zynq_lstm.hls.peers import VARIABLE
 
     with interruption.temporary_folder() as scratch:
         results = scratch / "results.xml"
@@ -86,7 +86,7 @@ def run(files: list[Path], mode: str) -> dict[str, str]:
         path = os.pathsep.join(filter(None, [ours, os.environ.get("PYTHONPATH")]))
         done = processes.run(
             [
-                *(sys.executable, "-m", "pytest", "-p", "hls.peers", "-p", "no:cacheprovider"),
+                *(sys.executable, "-m", "pytest", "-p", "zynq_lstm.hls.peers", "-p", "no:cacheprovider"),
                 *("-q", "--tb=no", f"--junit-xml={results}", *map(str, files)),
             ],
             cwd=files[0].parent,

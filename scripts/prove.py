@@ -7,8 +7,8 @@ from pathlib import Path
 
 import click
 
-from scripts.files import Verb
-from scripts.options import output_option
+from zynq_lstm.scripts.files import Verb
+from zynq_lstm.scripts.options import output_option
 
 
 @click.command(cls=Verb, name="prove")
@@ -21,8 +21,8 @@ def command(names: tuple[str, ...], output: Path) -> None:
 
     docs/verification.md says what each one proves and assumes.
     """
-    from models.errors import CheckError, UserError
-    from sim.formal import PROOFS, ROUNDING, proofs, prove
+    from zynq_lstm.models.errors import CheckError, UserError
+    from zynq_lstm.sim.formal import PROOFS, ROUNDING, proofs, prove
 
     # Which proofs of rounding there are is known after some synthesis only; how they begin, at once.
     begins = [proof.name for proof in PROOFS]

@@ -8,11 +8,11 @@ from pathlib import Path
 import click
 import numpy as np
 
-from models.checkpoint import Checkpoint, preset_spec, shipped
-from models.spec import DEFAULT_PRESET, PRESETS
-from models.store import write_json
-from scripts.files import Reads, Verb
-from scripts.options import corpus_options, json_option, window_option, windows_of
+from zynq_lstm.models.checkpoint import Checkpoint, preset_spec, shipped
+from zynq_lstm.models.spec import DEFAULT_PRESET, PRESETS
+from zynq_lstm.models.store import write_json
+from zynq_lstm.scripts.files import Reads, Verb
+from zynq_lstm.scripts.options import corpus_options, json_option, window_option, windows_of
 
 
 @click.command(cls=Verb, name="ranges")
@@ -41,9 +41,9 @@ def command(
     """
     from rich.table import Table
 
-    from models.calibrate import usage
-    from models.errors import UserError
-    from scripts.tables import show
+    from zynq_lstm.models.calibrate import usage
+    from zynq_lstm.models.errors import UserError
+    from zynq_lstm.scripts.tables import show
 
     source = Checkpoint.load(checkpoint or shipped(preset or DEFAULT_PRESET))
     if source.spec and preset and source.spec.preset != preset:

@@ -8,11 +8,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import models
-from models.corpus import CORPORA, HELD_OUT
-from models.errors import UserError
-from models.spec import DEFAULT_PRESET, PRESETS
-from models.store import read_record
+from zynq_lstm import models
+from zynq_lstm.models.corpus import CORPORA, HELD_OUT
+from zynq_lstm.models.errors import UserError
+from zynq_lstm.models.spec import DEFAULT_PRESET, PRESETS
+from zynq_lstm.models.store import read_record
 
 FOLDER = Path(models.__file__).parent
 

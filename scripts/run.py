@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from models import interruption
-from scripts.main import require_extra
-from scripts.options import config_argument, set_option
+from zynq_lstm.models import interruption
+from zynq_lstm.scripts.main import require_extra
+from zynq_lstm.scripts.options import config_argument, set_option
 
 if TYPE_CHECKING:
-    from scripts.flow.runner import Pipeline, Stage
+    from zynq_lstm.scripts.flow.runner import Pipeline, Stage
 
 
 @click.command(name="run")
@@ -34,14 +34,14 @@ def command(
     from rich.console import Console
     from rich.markup import escape
 
-    from models.errors import UserError
-    from scripts.flow import last_run
-    from scripts.flow.checks import check
-    from scripts.flow.load import load, require_own_folder
-    from scripts.flow.runner import Pipeline
-    from scripts.flow.show import plan
-    from scripts.flow.stages import STAGES
-    from scripts.tables import show
+    from zynq_lstm.models.errors import UserError
+    from zynq_lstm.scripts.flow import last_run
+    from zynq_lstm.scripts.flow.checks import check
+    from zynq_lstm.scripts.flow.load import load, require_own_folder
+    from zynq_lstm.scripts.flow.runner import Pipeline
+    from zynq_lstm.scripts.flow.show import plan
+    from zynq_lstm.scripts.flow.stages import STAGES
+    from zynq_lstm.scripts.tables import show
 
     pipeline = Pipeline(load(config, changes), STAGES)
     require_own_folder(pipeline.flow)
@@ -79,7 +79,7 @@ def command(
 
 def run_stages(pipeline: Pipeline, stages: list[Stage], forced: set[str], console: Any) -> int:
     """Run what is to be run of these stages, in order; how many did."""
-    from scripts.flow.show import Terminal, duration
+    from zynq_lstm.scripts.flow.show import Terminal, duration
 
     def say(text: str) -> None:
         console.print(text, highlight=False, soft_wrap=True)

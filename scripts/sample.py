@@ -9,14 +9,14 @@ from typing import Any
 
 import click
 
-from models.checkpoint import Checkpoint, shipped
-from models.corpus import encode, note_rest
-from models.errors import UserError
-from scripts.files import Folder, Reads, Verb
-from scripts.options import Number, Option
-from sim import engines
-from sim.generate import check_arguments, check_lengths
-from sim.sampling import TEMPERATURE, temperature_to_raw
+from zynq_lstm.models.checkpoint import Checkpoint, shipped
+from zynq_lstm.models.corpus import encode, note_rest
+from zynq_lstm.models.errors import UserError
+from zynq_lstm.scripts.files import Folder, Reads, Verb
+from zynq_lstm.scripts.options import Number, Option
+from zynq_lstm.sim import engines
+from zynq_lstm.sim.generate import check_arguments, check_lengths
+from zynq_lstm.sim.sampling import TEMPERATURE, temperature_to_raw
 
 #: Engines by the names that they have here, where 'float' is Keras, too.
 OFFERED = {{"keras": "quantized"}.get(name, name): name for name in engines.offered("sample")}
@@ -103,8 +103,8 @@ def command(
 
 def _float(source: Checkpoint, codes: Any, length: int, temperature: float, seed: int) -> Iterator[int]:
     """The characters that the float network writes."""
-    from models.float_lstm import float_model
-    from models.sampling import generate
+    from zynq_lstm.models.float_lstm import float_model
+    from zynq_lstm.models.sampling import generate
 
     return generate(float_model(source), codes, length, temperature, seed)
 

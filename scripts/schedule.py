@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from scripts.files import PICTURE, Verb, Writes
-from scripts.options import Option, array_options, part_option, shape_given, shape_options
+from zynq_lstm.scripts.files import PICTURE, Verb, Writes
+from zynq_lstm.scripts.options import Option, array_options, part_option, shape_given, shape_options
 
 if TYPE_CHECKING:
-    from hls.chart import Chart
+    from zynq_lstm.hls.chart import Chart
 
 
 @click.command(cls=Verb, name="schedule")
@@ -33,9 +33,9 @@ def command(
     **shape: Any,
 ) -> None:
     """Show what works when on one character: lanes, gate pipelines and output layer against cycles."""
-    from hls.chart import chart, draw
-    from hls.estimate import fitting_array
-    from hls.schedule import schedule
+    from zynq_lstm.hls.chart import chart, draw
+    from zynq_lstm.hls.estimate import fitting_array
+    from zynq_lstm.hls.schedule import schedule
 
     spec = shape_given(**shape)
     shown = chart(spec, schedule(spec, fitting_array(spec, part, dsp, lanes, parity)), mode)

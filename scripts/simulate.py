@@ -8,9 +8,9 @@ from typing import Any
 
 import click
 
-from models.errors import UserError
-from scripts.files import Reads, Verb
-from scripts.options import (
+from zynq_lstm.models.errors import UserError
+from zynq_lstm.scripts.files import Reads, Verb
+from zynq_lstm.scripts.options import (
     array_options,
     checkpoint_option,
     json_option,
@@ -18,8 +18,8 @@ from scripts.options import (
     text_codes,
     text_options,
 )
-from sim.sampling import TEMPERATURE, check_seed, temperature_to_raw
-from sim.simulator import SIMULATORS, require
+from zynq_lstm.sim.sampling import TEMPERATURE, check_seed, temperature_to_raw
+from zynq_lstm.sim.simulator import SIMULATORS, require
 
 PIECE = 1000  # characters scored as one sequence: a bound on memory
 
@@ -91,14 +91,14 @@ def command(
     from rich.markup import escape
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    from hls.estimate import fitting_array
-    from models.checkpoint import load_quantized
-    from models.corpus import decode, note_rest
-    from models.store import write_json
-    from sim import records
-    from sim.engines import frozen, registry
-    from sim.engines.rtl import Simulated
-    from sim.rtl import PROTOCOL_TESTS, Sequence
+    from zynq_lstm.hls.estimate import fitting_array
+    from zynq_lstm.models.checkpoint import load_quantized
+    from zynq_lstm.models.corpus import decode, note_rest
+    from zynq_lstm.models.store import write_json
+    from zynq_lstm.sim import records
+    from zynq_lstm.sim.engines import frozen, registry
+    from zynq_lstm.sim.engines.rtl import Simulated
+    from zynq_lstm.sim.rtl import PROTOCOL_TESTS, Sequence
 
     if length < 0:
         raise UserError(f"--generate is {length}; it must be 0 or more")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from scripts.options import config_argument, set_option
+from zynq_lstm.scripts.options import config_argument, set_option
 
 
 @click.command(name="status")
@@ -23,12 +23,12 @@ def command(config: Path, changes: tuple[str, ...], as_json: bool) -> None:
     """
     from rich.console import Console
 
-    from models.errors import UserError
-    from scripts.flow import last_run
-    from scripts.flow.load import load
-    from scripts.flow.runner import Pipeline
-    from scripts.flow.show import overrides, running_as, tree
-    from scripts.flow.stages import STAGES
+    from zynq_lstm.models.errors import UserError
+    from zynq_lstm.scripts.flow import last_run
+    from zynq_lstm.scripts.flow.load import load
+    from zynq_lstm.scripts.flow.runner import Pipeline
+    from zynq_lstm.scripts.flow.show import overrides, running_as, tree
+    from zynq_lstm.scripts.flow.stages import STAGES
 
     flow = load(config, changes)
     running, last = last_run.is_running(flow.folder), last_run.read(flow.folder)

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hls.convert import CLOCK_PERIOD
-from hls.vendor.projects import CHARACTERS, MIN_CHARACTERS
-from scripts.files import Folder, Verb
-from scripts.options import (
+from zynq_lstm.hls.convert import CLOCK_PERIOD
+from zynq_lstm.hls.vendor.projects import CHARACTERS, MIN_CHARACTERS
+from zynq_lstm.scripts.files import Folder, Verb
+from zynq_lstm.scripts.options import (
     array_options,
     checkpoint_option,
     clock_option,
@@ -20,10 +20,10 @@ from scripts.options import (
     period,
     reuse_factor_option,
 )
-from sim.engines import frozen
+from zynq_lstm.sim.engines import frozen
 
 if TYPE_CHECKING:
-    from models.network import IntegerNetwork
+    from zynq_lstm.models.network import IntegerNetwork
 
 TOOLS = ("yosys", "vivado", "vitis-hls")
 PERIOD = 5.0  # ns: 200 MHz, what docs/architecture.md finds plausible
@@ -77,9 +77,9 @@ def command(
 
     Exit code 1 if the netlist has a fault or the clock is too fast.
     """
-    from models.checkpoint import load_quantized
-    from models.errors import UserError
-    from models.store import claim, write_json
+    from zynq_lstm.models.checkpoint import load_quantized
+    from zynq_lstm.models.errors import UserError
+    from zynq_lstm.models.store import claim, write_json
 
     options["parity"] = options["parity"] or None
     given = {name: value for name, value in options.items() if value is not None}
@@ -99,7 +99,7 @@ def command(
     elif tool == "vivado":
         report, good = _vivado(network, part, folder, given)
     else:
-        from hls.vendor.projects import write_vitis
+        from zynq_lstm.hls.vendor.projects import write_vitis
 
         write_vitis(loaded, part, folder, given)
         report, good = _vitis_hls(folder)
@@ -114,8 +114,8 @@ def _yosys(
 ) -> tuple[dict[str, Any], bool]:
     from rich.console import Console
 
-    from hls.netlist import check, summary, synthesized
-    from hls.synthesis import synthesize
+    from zynq_lstm.hls.netlist import check, summary, synthesized
+    from zynq_lstm.hls.synthesis import synthesize
 
     project = _write_rtl(network, part, folder, given)
     with Console().status("Yosys; some minutes for a full engine"):
@@ -132,10 +132,10 @@ def _vivado(
 ) -> tuple[dict[str, Any], bool]:
     from rich.console import Console
 
-    from hls.generate import TOP
-    from hls.synthesis import part_name
-    from hls.vendor import projects, reports
-    from hls.vendor.run import run
+    from zynq_lstm.hls.generate import TOP
+    from zynq_lstm.hls.synthesis import part_name
+    from zynq_lstm.hls.vendor import projects, reports
+    from zynq_lstm.hls.vendor.run import run
 
     period, route = given.pop("clock_period", PERIOD), given.pop("route", True)
     project = _write_rtl(network, part, folder, given)
@@ -162,10 +162,10 @@ def _vivado(
 def _vitis_hls(project: Path) -> tuple[dict[str, Any], bool]:
     from rich.console import Console
 
-    from hls.convert import PROJECT
-    from hls.synthesis import part_name
-    from hls.vendor import projects, reports
-    from hls.vendor.run import run
+    from zynq_lstm.hls.convert import PROJECT
+    from zynq_lstm.hls.synthesis import part_name
+    from zynq_lstm.hls.vendor import projects, reports
+    from zynq_lstm.hls.vendor.run import run
 
     with Console().status("Vitis HLS; half an hour or more"):
         run("vitis-hls", project / projects.VITIS_SCRIPT)
@@ -192,11 +192,11 @@ def _setting(project: Path, name: str) -> str:
 
 
 def _write_rtl(network: IntegerNetwork, part: str, folder: Path, limits: dict[str, Any]) -> Path:
-    from hls.design import Design
-    from hls.estimate import exceeded, fitting_array
-    from hls.feasibility import advice, named
-    from hls.synthesis import part_name
-    from sim.rtl import write_project
+    from zynq_lstm.hls.design import Design
+    from zynq_lstm.hls.estimate import exceeded, fitting_array
+    from zynq_lstm.hls.feasibility import advice, named
+    from zynq_lstm.hls.synthesis import part_name
+    from zynq_lstm.sim.rtl import write_project
 
     device = part_name(part)
     array = fitting_array(network.spec, device, **limits)
@@ -210,8 +210,8 @@ def _write_rtl(network: IntegerNetwork, part: str, folder: Path, limits: dict[st
 def _print(title: str, part: str, used: dict[str, Any]) -> None:
     from rich.table import Table
 
-    from hls.synthesis import PARTS
-    from scripts.tables import show
+    from zynq_lstm.hls.synthesis import PARTS
+    from zynq_lstm.scripts.tables import show
 
     table = Table("", "used", f"{part} has", "", title=title)
     for name, has in PARTS[part].items():

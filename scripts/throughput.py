@@ -15,7 +15,7 @@ from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
 from typing import Any
 
-from models import processes
+from zynq_lstm.models import processes
 
 BATCH, STEPS, VOCABULARY, UNITS, LAYERS = 64, 64, 78, 128, 2
 
@@ -75,7 +75,7 @@ def _stock(jit: bool) -> Callable[[int], None]:
     """Stateful stock layers, trained by Keras' own ``train_on_batch``."""
     import numpy as np
 
-    from models.quiet import import_tensorflow
+    from zynq_lstm.models.quiet import import_tensorflow
 
     import_tensorflow()
     import keras
@@ -103,9 +103,9 @@ def _ours(preset: str | None) -> Callable[[int], None]:
     """A float network, or one of these formats."""
     import numpy as np
 
-    from models import float_lstm, quantized, training
-    from models.checkpoint import Checkpoint
-    from models.training_options import TrainingOptions
+    from zynq_lstm.models import float_lstm, quantized, training
+    from zynq_lstm.models.checkpoint import Checkpoint
+    from zynq_lstm.models.training_options import TrainingOptions
 
     model: Any = float_lstm.build_float(LAYERS, UNITS, VOCABULARY)
     training.initialise(model, 1)

@@ -10,13 +10,23 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from models.corpus import CORPORA, HELD_OUT, load_corpus
-from models.evaluate import require_text
-from models.spec import DEFAULT_PRESET, MAX_LAYERS, MAX_UNITS, PRESETS, network_spec
-from models.training_options import TrainingOptions, require_length
-from scripts.files import NETWORK, TRAINING, Folder, Named, Reads, Verb, Writes, require_apart, require_output
-from scripts.options import Number, limits, reading_options, text_file_option
-from scripts.training import (
+from zynq_lstm.models.corpus import CORPORA, HELD_OUT, load_corpus
+from zynq_lstm.models.evaluate import require_text
+from zynq_lstm.models.spec import DEFAULT_PRESET, MAX_LAYERS, MAX_UNITS, PRESETS, network_spec
+from zynq_lstm.models.training_options import TrainingOptions, require_length
+from zynq_lstm.scripts.files import (
+    NETWORK,
+    TRAINING,
+    Folder,
+    Named,
+    Reads,
+    Verb,
+    Writes,
+    require_apart,
+    require_output,
+)
+from zynq_lstm.scripts.options import Number, limits, reading_options, text_file_option
+from zynq_lstm.scripts.training import (
     DISTILL,
     FURTHER_EPOCHS,
     FURTHER_LEARNING_RATE,

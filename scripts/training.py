@@ -11,17 +11,17 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from models.checkpoint import Checkpoint, load_float
-from models.corpus import HELD_OUT, Corpus
-from models.errors import UserError
-from models.evaluate import METRIC
-from models.spec import NetworkSpec
-from models.store import write_json
-from models.training_options import TrainingOptions
+from zynq_lstm.models.checkpoint import Checkpoint, load_float
+from zynq_lstm.models.corpus import HELD_OUT, Corpus
+from zynq_lstm.models.errors import UserError
+from zynq_lstm.models.evaluate import METRIC
+from zynq_lstm.models.spec import NetworkSpec
+from zynq_lstm.models.store import write_json
+from zynq_lstm.models.training_options import TrainingOptions
 
 if TYPE_CHECKING:
-    from models.training import Progress, Trainer
-    from sim.fixed import FixedFormat
+    from zynq_lstm.models.training import Progress, Trainer
+    from zynq_lstm.sim.fixed import FixedFormat
 
 # Defaults of what continues from the base; the reasons are in docs/training.md.
 FURTHER_EPOCHS, FURTHER_LEARNING_RATE, DISTILL = 4.0, 5e-3, 0.5
@@ -39,7 +39,7 @@ def train_base(corpus: Corpus, path: Path, options: Mapping[str, Any]) -> None:
         options: the verb's by their names (``batch``, ``run_dir``, ``resume``, ...), and ``command``: what
             the record says that it was made with.
     """
-    from models import float_lstm, training
+    from zynq_lstm.models import float_lstm, training
 
     chosen = TrainingOptions(
         epochs=options["epochs"], learning_rate=options["learning_rate"], **_shared(options)
@@ -57,8 +57,8 @@ def train_base(corpus: Corpus, path: Path, options: Mapping[str, Any]) -> None:
 
 def train_float(corpus: Corpus, base: Path, path: Path, options: Mapping[str, Any]) -> None:
     """Continue from the float network ``base``; see :func:`train_base`."""
-    from models import training
-    from models.float_lstm import float_model
+    from zynq_lstm.models import training
+    from zynq_lstm.models.float_lstm import float_model
 
     start = float_network(base, corpus, "base")
     chosen = _further(options)
@@ -80,10 +80,10 @@ def train_quantized(
 
     Args:
         teacher: the float network that teaches it.
-        formats: instead of the preset's; see :func:`models.spec.with_formats`.
+        formats: instead of the preset's; see :func:`zynq_lstm.models.spec.with_formats`.
     """
-    from models import quantized, training
-    from models.float_lstm import float_model
+    from zynq_lstm.models import quantized, training
+    from zynq_lstm.models.float_lstm import float_model
 
     start = float_network(base, corpus, "base")
     anew = options["quantized_from"] == "seed"
@@ -136,7 +136,7 @@ def _initial_weights(like: Checkpoint, spec: NetworkSpec, seed: int) -> dict[str
     """
     import numpy as np
 
-    from models import float_lstm, training
+    from zynq_lstm.models import float_lstm, training
 
     model = float_lstm.build_float(like.layers, like.units, len(like.vocabulary))
     training.initialise(model, seed)
@@ -232,8 +232,8 @@ def _run(
     """Train one stage to its end, evaluate it, write its weights and its record."""
     from rich.console import Console
 
-    from models.evaluate import evaluate_keras
-    from models.float_lstm import read_weights
+    from zynq_lstm.models.evaluate import evaluate_keras
+    from zynq_lstm.models.float_lstm import read_weights
 
     console = Console()
     folder = options["run_dir"] / path.stem
@@ -270,8 +270,8 @@ def _train(
     console: Any, stage: str, trainer: Trainer, validation: Any, folder: Path, checkpoint_seconds: float
 ) -> None:
     """Run the trainer with checkpoints and logs in a folder, a bar, and an estimate behind each epoch."""
-    from models.evaluate import estimate_keras
-    from models.float_lstm import tf
+    from zynq_lstm.models.evaluate import estimate_keras
+    from zynq_lstm.models.float_lstm import tf
 
     writer = tf.summary.create_file_writer(str(folder / "logs"))
 

@@ -8,11 +8,11 @@ from typing import Any
 
 import click
 
-from models.errors import UserError
-from scripts.files import PICTURE, Verb, Writes
-from scripts.options import checkpoint_option, json_option, output_option
-from sim.sampling import TEMPERATURE, check_seed, temperature_to_raw
-from sim.simulator import SIMULATORS, require
+from zynq_lstm.models.errors import UserError
+from zynq_lstm.scripts.files import PICTURE, Verb, Writes
+from zynq_lstm.scripts.options import checkpoint_option, json_option, output_option
+from zynq_lstm.sim.sampling import TEMPERATURE, check_seed, temperature_to_raw
+from zynq_lstm.sim.simulator import SIMULATORS, require
 
 
 @click.command(cls=Verb, name="upset")
@@ -69,8 +69,8 @@ def command(
     In scoring and in generation, by signal and bit. Exit code 1 if the RTL and the reference disagree on what
     a flip does.
     """
-    from models.store import write_json
-    from sim import records, upsets
+    from zynq_lstm.models.store import write_json
+    from zynq_lstm.sim import records, upsets
 
     if from_record:
         record = records.read(upsets.KIND)
@@ -101,18 +101,18 @@ def _measure(
     import numpy as np
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-    from hls.design import Design
-    from hls.estimate import fitting_array
-    from models.checkpoint import load_quantized
-    from models.corpus import load_corpus
-    from models.corpus import windows as evenly
-    from models.freeze import freeze
-    from sim import records, upsets
-    from sim.mutants import small_design
-    from sim.rtl import Rtl
-    from sim.upsets.rtl import compare
-    from sim.upsets.state import PREFIX, STATE_SIGNALS, measure_state
-    from sim.upsets.weights import measure_weights, weight_names
+    from zynq_lstm.hls.design import Design
+    from zynq_lstm.hls.estimate import fitting_array
+    from zynq_lstm.models.checkpoint import load_quantized
+    from zynq_lstm.models.corpus import load_corpus
+    from zynq_lstm.models.corpus import windows as evenly
+    from zynq_lstm.models.freeze import freeze
+    from zynq_lstm.sim import records, upsets
+    from zynq_lstm.sim.mutants import small_design
+    from zynq_lstm.sim.rtl import Rtl
+    from zynq_lstm.sim.upsets.rtl import compare
+    from zynq_lstm.sim.upsets.state import PREFIX, STATE_SIGNALS, measure_state
+    from zynq_lstm.sim.upsets.weights import measure_weights, weight_names
 
     raw = temperature_to_raw(temperature)
     check_seed(seed)
@@ -158,7 +158,7 @@ def _measure(
 
 def draw(record: dict[str, Any], path: Path) -> None:
     """Share of flips that change what is written, and how many characters of it, by bit."""
-    from scripts.pictures import COLORS, picture
+    from zynq_lstm.scripts.pictures import COLORS, picture
 
     rows = record["state"]["generate"]
     with picture(path, 2) as (left, right):

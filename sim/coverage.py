@@ -15,18 +15,18 @@ from typing import Any
 
 import numpy as np
 
-from hls.design import Design
-from hls.schedule import Array
-from models.network import IntegerNetwork
-from models.spec import PRESETS, Layer, NetworkSpec
-from sim import records
-from sim.bench.components import COVERAGE_FILE
-from sim.coverage_exclusions import EXCLUSIONS
-from sim.coverage_plan import BINS
-from sim.fixed import FixedFormat
-from sim.mutants import small_design
-from sim.rtl import CORNER_TESTS, PROTOCOL_TESTS, Rtl
-from sim.simulator import CODE_COVERAGE
+from zynq_lstm.hls.design import Design
+from zynq_lstm.hls.schedule import Array
+from zynq_lstm.models.network import IntegerNetwork
+from zynq_lstm.models.spec import PRESETS, Layer, NetworkSpec
+from zynq_lstm.sim import records
+from zynq_lstm.sim.bench.components import COVERAGE_FILE
+from zynq_lstm.sim.coverage_exclusions import EXCLUSIONS
+from zynq_lstm.sim.coverage_plan import BINS
+from zynq_lstm.sim.fixed import FixedFormat
+from zynq_lstm.sim.mutants import small_design
+from zynq_lstm.sim.rtl import CORNER_TESTS, PROTOCOL_TESTS, Rtl
+from zynq_lstm.sim.simulator import CODE_COVERAGE
 
 TESTS = PROTOCOL_TESTS + CORNER_TESTS
 # On designs beside the first: what their other arithmetic, memories and schedules make a difference to.

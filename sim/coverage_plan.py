@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from hls import registers
+from zynq_lstm.hls import registers
 
 #: What the engine can be busy with in a cycle, for networks of two layers; several at a time.
 PHASES = ("idle", "waiting", "W1", "U0", "Wy", "U1", "gates 0", "gates 1", "choice")

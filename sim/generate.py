@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.errors import UserError
-from models.network import IntegerNetwork
-from sim.fixed import Raw
-from sim.reference import Reference
-from sim.sampling import Sampler, check_seed, check_temperature
+from zynq_lstm.models.errors import UserError
+from zynq_lstm.models.network import IntegerNetwork
+from zynq_lstm.sim.fixed import Raw
+from zynq_lstm.sim.reference import Reference
+from zynq_lstm.sim.sampling import Sampler, check_seed, check_temperature
 
 
 def generate(
@@ -26,8 +26,8 @@ def generate(
     """Codes (length,) that follow ``prime`` (at least one code), from a zero state.
 
     Args:
-        temperature_raw: in the format :data:`sim.sampling.TEMPERATURE`; 0 takes the likeliest character.
-        seed: of the draw, 0 to 2**32 - 1.
+        temperature_raw: in the format :data:`zynq_lstm.sim.sampling.TEMPERATURE`; 0 takes the likeliest
+        character. seed: of the draw, 0 to 2**32 - 1.
 
     Raises:
         UserError: nothing to start from, a code outside the vocabulary, or a value out of range.

@@ -23,19 +23,19 @@ from typing import Any
 
 import numpy as np
 
-from hls.design import Design
-from hls.schedule import Array
-from hls.synthesis import Command, read_verilog, run_yosys
-from models import processes
-from models.errors import CheckError, UserError
-from models.network import IntegerNetwork
-from models.spec import PRESETS, Layer, NetworkSpec
-from models.store import claim, write_text
-from sim import records
-from sim.bench.components import COUNTERS, LEFT, REFUSALS
-from sim.equivalent_mutants import EQUIVALENT
-from sim.rtl import CORNER_TESTS, LONG_PROTOCOL_TESTS, PROTOCOL_TESTS, Rtl, write_project
-from sim.simulator import TOP, build_mutants
+from zynq_lstm.hls.design import Design
+from zynq_lstm.hls.schedule import Array
+from zynq_lstm.hls.synthesis import Command, read_verilog, run_yosys
+from zynq_lstm.models import processes
+from zynq_lstm.models.errors import CheckError, UserError
+from zynq_lstm.models.network import IntegerNetwork
+from zynq_lstm.models.spec import PRESETS, Layer, NetworkSpec
+from zynq_lstm.models.store import claim, write_text
+from zynq_lstm.sim import records
+from zynq_lstm.sim.bench.components import COUNTERS, LEFT, REFUSALS
+from zynq_lstm.sim.equivalent_mutants import EQUIVALENT
+from zynq_lstm.sim.rtl import CORNER_TESTS, LONG_PROTOCOL_TESTS, PROTOCOL_TESTS, Rtl, write_project
+from zynq_lstm.sim.simulator import TOP, build_mutants
 
 # Those that find most come first: every test costs a run of each mutant that is left.
 FIRST_TESTS = ("score_back_to_back", "sample_again", "score_long", "sample_long")

@@ -20,21 +20,21 @@ from hypothesis import HealthCheck, Phase, given, reject, seed, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from hls.design import Design
-from hls.schedule import Array
-from models.errors import CheckError, UserError
-from models.freeze import thaw
-from models.network import IntegerNetwork
-from models.spec import FUNCTIONS, DenseFormats, Layer, LstmFormats, NetworkSpec
-from models.store import write_json
-from sim import records
-from sim.engines import registry
-from sim.engines.reference import ReferenceEngine
-from sim.engines.rtl import RtlEngine
-from sim.fixed import FixedFormat, Overflow, Rounding
-from sim.rtl import Sequence
-from sim.sampling import TEMPERATURE
-from sim.trace import compare
+from zynq_lstm.hls.design import Design
+from zynq_lstm.hls.schedule import Array
+from zynq_lstm.models.errors import CheckError, UserError
+from zynq_lstm.models.freeze import thaw
+from zynq_lstm.models.network import IntegerNetwork
+from zynq_lstm.models.spec import FUNCTIONS, DenseFormats, Layer, LstmFormats, NetworkSpec
+from zynq_lstm.models.store import write_json
+from zynq_lstm.sim import records
+from zynq_lstm.sim.engines import registry
+from zynq_lstm.sim.engines.reference import ReferenceEngine
+from zynq_lstm.sim.engines.rtl import RtlEngine
+from zynq_lstm.sim.fixed import FixedFormat, Overflow, Rounding
+from zynq_lstm.sim.rtl import Sequence
+from zynq_lstm.sim.sampling import TEMPERATURE
+from zynq_lstm.sim.trace import compare
 
 NETWORK_FILE, CASE_FILE = "network.safetensors", "case.json"
 VOCABULARY = "".join(map(chr, range(33, 33 + 24)))  # the longest
@@ -119,7 +119,7 @@ def _weight_formats(
 
 @st.composite
 def designs(draw: st.DrawFn) -> Design:
-    """A network with weights, and an array for it; anything that :class:`hls.design.Design` takes."""
+    """A network with weights, and an array for it; anything that :class:`.Design` takes."""
     pack = draw(st.sampled_from([1, 2]))
     symmetric = pack == 2 or draw(st.booleans())
     weights = _weight_formats((2, 8), (-1, 3), symmetric)

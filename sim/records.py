@@ -14,10 +14,10 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from models import processes
-from models.errors import UserError
-from models.store import read_record
-from sim import sources
+from zynq_lstm.models import processes
+from zynq_lstm.models.errors import UserError
+from zynq_lstm.models.store import read_record
+from zynq_lstm.sim import sources
 
 FOLDER = Path(__file__).parent / "measured"
 RANDOM_NETWORKS, MUTANTS, LONGEST_RUN = "random networks", "mutants", "longest run"
@@ -61,15 +61,18 @@ ROBUSTNESS: Mapping[str, Figure] = {
 }
 #: Kind of record -> the modules that were measured, or that measured, and files that count besides.
 MEASURED: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
-    RANDOM_NETWORKS: (("sim.random_networks",), ()),
-    MUTANTS: (("sim.mutants",), ()),
-    COVERAGE: (("sim.coverage",), ()),
+    RANDOM_NETWORKS: (("zynq_lstm.sim.random_networks",), ()),
+    MUTANTS: (("zynq_lstm.sim.mutants",), ()),
+    COVERAGE: (("zynq_lstm.sim.coverage",), ()),
     LONGEST_RUN: (("tests.hls.test_long_run",), ("models/checkpoints/shakespeare-w8a8.safetensors",)),
-    BAD_INPUTS: (("tests.test_bad_inputs", "scripts.*"), ()),
-    SITUATIONS: (("tests.test_situations", "tests.situations.*", "scripts.*", "scripts.flow.*"), ()),
-    ODD_PATHS: (("tests.test_odd_paths", "scripts.*", "scripts.flow.*"), ("Makefile",)),
+    BAD_INPUTS: (("tests.test_bad_inputs", "zynq_lstm.scripts.*"), ()),
+    SITUATIONS: (
+        ("tests.test_situations", "tests.situations.*", "zynq_lstm.scripts.*", "zynq_lstm.scripts.flow.*"),
+        (),
+    ),
+    ODD_PATHS: (("tests.test_odd_paths", "zynq_lstm.scripts.*", "zynq_lstm.scripts.flow.*"), ("Makefile",)),
     SPECS: (("tests.hls.test_limits",), ()),
-    INTERRUPTIONS: (("tests.test_interruptions", "scripts.run", "scripts.flow.*"), ()),
+    INTERRUPTIONS: (("tests.test_interruptions", "zynq_lstm.scripts.run", "zynq_lstm.scripts.flow.*"), ()),
     SKIPPED: (("tests.*", "tests.hls.*", "tests.models.*", "tests.sim.*"), ()),
 }
 

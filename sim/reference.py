@@ -19,12 +19,12 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import ThreadpoolController
 
-from models.bounds import exact_float, layer_bound, output_bound
-from models.errors import UserError
-from models.limits import require
-from models.network import IntegerNetwork
-from models.spec import GATES, GruFormats, LstmFormats, RnnFormats
-from sim.fixed import FixedFormat, Raw
+from zynq_lstm.models.bounds import exact_float, layer_bound, output_bound
+from zynq_lstm.models.errors import UserError
+from zynq_lstm.models.limits import require
+from zynq_lstm.models.network import IntegerNetwork
+from zynq_lstm.models.spec import GATES, GruFormats, LstmFormats, RnnFormats
+from zynq_lstm.sim.fixed import FixedFormat, Raw
 
 Floats = NDArray[Any]
 
@@ -56,7 +56,7 @@ class Reference:
         streams: number of independent streams, each with its own state.
 
     Raises:
-        UserError: for a network beyond the reference's :mod:`models.limits`.
+        UserError: for a network beyond the reference's :mod:`zynq_lstm.models.limits`.
     """
 
     def __init__(self, network: IntegerNetwork, streams: int = 1) -> None:

@@ -14,18 +14,18 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from hls.design import Design
-from hls.generate import PROJECT_FILE, generate
-from hls.schedule import MODES, Array
-from hls.synthesis import results, synthesize
-from models import processes
-from models.errors import CheckError, UserError
-from models.limits import SIGNAL_BITS
-from models.network import IntegerNetwork
-from models.spec import UNIT_SIGNALS
-from models.store import claim, write_text
-from sim import shell
-from sim.bench.components import (
+from zynq_lstm.hls.design import Design
+from zynq_lstm.hls.generate import PROJECT_FILE, generate
+from zynq_lstm.hls.schedule import MODES, Array
+from zynq_lstm.hls.synthesis import results, synthesize
+from zynq_lstm.models import processes
+from zynq_lstm.models.errors import CheckError, UserError
+from zynq_lstm.models.limits import SIGNAL_BITS
+from zynq_lstm.models.network import IntegerNetwork
+from zynq_lstm.models.spec import UNIT_SIGNALS
+from zynq_lstm.models.store import claim, write_text
+from zynq_lstm.sim import shell
+from zynq_lstm.sim.bench.components import (
     BAD_INPUTS_FILE,
     MUTANTS_FILE,
     PLAN_VARIABLE,
@@ -33,11 +33,11 @@ from sim.bench.components import (
     REPORT_FILE,
     STREAM_FILE,
 )
-from sim.fixed import Raw
-from sim.sampling import WORD_LOGITS
-from sim.shell import PortMap
-from sim.simulator import WAVES, Simulator, build, build_netlist, build_shell
-from sim.trace import RtlTraceReader, read_rtl_trace, trace_files
+from zynq_lstm.sim.fixed import Raw
+from zynq_lstm.sim.sampling import WORD_LOGITS
+from zynq_lstm.sim.shell import PortMap
+from zynq_lstm.sim.simulator import WAVES, Simulator, build, build_netlist, build_shell
+from zynq_lstm.sim.trace import RtlTraceReader, read_rtl_trace, trace_files
 
 PROTOCOL_TESTS = (
     "score_back_to_back",
@@ -138,7 +138,7 @@ class Rtl:
     ) -> Rtl:
         """Write the project to ``folder/rtl`` and build it; or copy ``project``, which may have been changed.
 
-        Other arguments are those of :func:`sim.simulator.build`.
+        Other arguments are those of :func:`zynq_lstm.sim.simulator.build`.
 
         Raises:
             UserError: if ``project`` was written for another network or array, or has other modules.
@@ -232,7 +232,7 @@ class Rtl:
         """Prime and generate on chip; ``report["generated"]`` has the codes.
 
         Args:
-            temperature_raw: in the format :data:`sim.sampling.TEMPERATURE`; 0 is greedy.
+            temperature_raw: in the format :data:`zynq_lstm.sim.sampling.TEMPERATURE`; 0 is greedy.
             seed: of the random sequence.
 
         Raises:
@@ -287,25 +287,25 @@ class Rtl:
     def cover(self, test: str, seed: int | None = None) -> Path:
         """The same, with its coverage counted; returns the run's folder."""
         options = {"module": _module(test), "test": test}
-        return self._run("sim.bench.coverage", "covered", f"cover-{test}", options, seed)[0]
+        return self._run("zynq_lstm.sim.bench.coverage", "covered", f"cover-{test}", options, seed)[0]
 
     def protocol_at_once(self, seed: int | None = None) -> Path:
         """Run all PROTOCOL_TESTS in one simulation; a netlist's, since monitors inside would add up."""
         assert not self.traced
-        return self._run("sim.bench.protocol", PROTOCOL_TESTS, "protocol", {}, seed)[1]
+        return self._run("zynq_lstm.sim.bench.protocol", PROTOCOL_TESTS, "protocol", {}, seed)[1]
 
     def upset(self, codes: Iterable[int], places: dict[int, dict[str, Any]]) -> RtlRun:
         """Score ``codes`` with bits of memories flipped at some characters; nothing is compared.
 
-        :mod:`sim.upsets` says what a place is, and compares.
+        :mod:`zynq_lstm.sim.upsets` says what a place is, and compares.
         """
         options = {"codes": [int(code) for code in codes], "places": places}
-        self._run("sim.bench.upsets", "upset", "upset", options)
+        self._run("zynq_lstm.sim.bench.upsets", "upset", "upset", options)
         return RtlRun(self._finished("upset"), self.trace("upset"))
 
     def bad_inputs(self) -> dict[str, str | None]:
-        """Run the cases of :mod:`sim.bench.bad_inputs`: what was wrong with each, None if nothing was."""
-        run_dir = self._run("sim.bench.bad_inputs", "bad_inputs", "bad_inputs", {})[0]
+        """Run the cases of :mod:`.bad_inputs`: what was wrong with each, None if nothing was."""
+        run_dir = self._run("zynq_lstm.sim.bench.bad_inputs", "bad_inputs", "bad_inputs", {})[0]
         lines = (run_dir / BAD_INPUTS_FILE).read_text(encoding="ascii").splitlines()
         return {row["name"]: row["wrong"] for row in map(json.loads, lines)}
 
@@ -318,7 +318,7 @@ class Rtl:
         results = self._run_dir(run) / MUTANTS_FILE
         results.unlink(missing_ok=True)
         with contextlib.suppress(CheckError):  # faults are meant to be found
-            self._run("sim.bench.mutants", None, run, {"runs": runs}, seed)
+            self._run("zynq_lstm.sim.bench.mutants", None, run, {"runs": runs}, seed)
         return results
 
     def _traced(
@@ -357,7 +357,7 @@ class Rtl:
             (file.parent / old).unlink(missing_ok=True)
         options = options | {"sequences": [sequence.plan() for sequence in sequences]}
         seen = 0
-        with processes.beside(lambda: self._run("sim.bench.text", "text", run, options)) as done:
+        with processes.beside(lambda: self._run("zynq_lstm.sim.bench.text", "text", run, options)) as done:
             over = False
             while not over:
                 wait([done], timeout=LOOK_SECONDS)
@@ -396,7 +396,7 @@ class Rtl:
         path.unlink(missing_ok=True)
         options = {"keep_trace": True, "temperature": 0, "seed": 0, "sequences": [Sequence(codes).plan()]}
         with contextlib.suppress(CheckError):
-            self._run("sim.bench.text", "text", "window", options, waves_from_ns=start_ns)
+            self._run("zynq_lstm.sim.bench.text", "text", "window", options, waves_from_ns=start_ns)
         if not path.exists():
             raise CheckError(f"the simulation wrote no waveform; see {path.parent / 'simulation.log'}")
         return path
@@ -453,7 +453,7 @@ class Rtl:
 
 def _module(test: str) -> str:
     """Where a test is."""
-    return "sim.bench.corners" if test in CORNER_TESTS else "sim.bench.protocol"
+    return "zynq_lstm.sim.bench.corners" if test in CORNER_TESTS else "zynq_lstm.sim.bench.protocol"
 
 
 def _write(design: Design, folder: Path, files: dict[str, str] | None = None) -> tuple[Path, Path]:

@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.errors import UserError
-from models.spec import NetworkSpec
-from sim.fixed import FixedFormat, Overflow, Raw, Rounding
+from zynq_lstm.models.errors import UserError
+from zynq_lstm.models.spec import NetworkSpec
+from zynq_lstm.sim.fixed import FixedFormat, Overflow, Raw, Rounding
 
 #: The register TEMPERATURE; 0 is greedy.
 TEMPERATURE = FixedFormat(12, 4, signed=False)

@@ -15,13 +15,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from hls.generate import TOP as TOP
-from hls.synthesis import cell_models
-from models import processes
-from models.errors import CheckError, UserError, first_error, installs
-from models.store import if_full, write_text
-from sim.links import Links
-from sim.verilator import (
+from zynq_lstm.hls.generate import TOP as TOP
+from zynq_lstm.hls.synthesis import cell_models
+from zynq_lstm.models import processes
+from zynq_lstm.models.errors import CheckError, UserError, first_error, installs
+from zynq_lstm.models.store import if_full, write_text
+from zynq_lstm.sim.links import Links
+from zynq_lstm.sim.verilator import (
     COVERAGE_OPTIONS,
     NETLIST_OPTIONS,
     QUICK_OPTIONS,
@@ -140,7 +140,8 @@ def build(
         trace: with the monitors that record every signal.
         coverage: with code coverage, and the signals that the bench counts coverage by (Verilator); slower.
         quick: quickly, for short runs of small designs, which take several times longer then (Verilator).
-        upsets: so that a bench can write to memories, as :mod:`sim.bench.upsets` does (Icarus always can).
+        upsets: so that a bench can write to memories, as :mod:`zynq_lstm.sim.bench.upsets` does (Icarus
+        always can).
 
     Raises:
         UserError: if the simulator is not there or does not accept the sources.

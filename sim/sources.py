@@ -19,9 +19,10 @@ ROOT = Path(__file__).parent.parent
 #: Folders of data that no measurement depends on, or that a measurement names itself.
 FOLDERS_APART = ("measured", "checkpoints", "__pycache__")
 #: Modules that keep the books.
-MODULES_APART = ("sim.records", "sim.sources")
-PACKAGES = ("models", "hls", "sim", "scripts", "tests")
-_MODULE = re.compile(rf"(?:{'|'.join(PACKAGES)})(?:\.\w+)+")
+MODULES_APART = ("zynq_lstm.sim.records", "zynq_lstm.sim.sources")
+#: The project's packages: this one, whose folders lie in the project's own, and the tests.
+PACKAGE, TESTS = "zynq_lstm", "tests"
+_MODULE = re.compile(rf"(?:{PACKAGE}|{TESTS})(?:\.\w+)+")
 _C_COMMENT = re.compile(r'"(?:\\.|[^"\\\n])*"|//[^\n]*|/\*.*?\*/', re.S)
 _C_LIKE = (".sv", ".svh", ".v", ".h", ".cpp")
 
@@ -30,7 +31,7 @@ def digest(names: Iterable[str], files: Iterable[str] = ()) -> str:
     """The SHA-256 of the sources of modules, and of more files.
 
     Args:
-        names: modules, as ``sim.mutants``, or all of a package, as ``scripts.*``.
+        names: modules, as ``zynq_lstm.sim.mutants``, or all of a package, as ``scripts.*``.
         files: more files that count, relative to the project's folder.
 
     Raises:
@@ -74,7 +75,7 @@ def _expanded(name: str) -> list[str]:
 
 def _module(name: str) -> Path | None:
     """The file of a module of the project; None if there is none."""
-    path = ROOT.joinpath(*name.split("."))
+    path = ROOT.joinpath(*name.removeprefix(f"{PACKAGE}.").split("."))
     if path.is_dir():
         path /= "__init__"
     path = path.with_suffix(".py")

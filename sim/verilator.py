@@ -9,9 +9,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from hls.generate import TOP
-from models.errors import require_package
-from sim.links import Links
+from zynq_lstm.hls.generate import TOP
+from zynq_lstm.models.errors import require_package
+from zynq_lstm.sim.links import Links
 
 OBJECT_CACHE = Path(__file__).parent / "objcache.py"
 

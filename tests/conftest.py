@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
-from sim.simulator import QUICK
 from tests import summary
 from tests.summary import SEED
+from zynq_lstm.sim.simulator import QUICK
 
 # As models.quiet sets them: a test may be the first to import TensorFlow.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -78,9 +78,9 @@ def seed() -> int:
 
 @pytest.fixture
 def write_record(request: pytest.FixtureRequest) -> Callable[[dict[str, Any]], None]:
-    """Writes a record of :mod:`sim.records` to the folder of ``--records``, if that is given."""
-    from models.store import write_json
-    from sim import records
+    """Writes a record of :mod:`zynq_lstm.sim.records` to the folder of ``--records``, if that is given."""
+    from zynq_lstm.models.store import write_json
+    from zynq_lstm.sim import records
 
     folder: Path | None = request.config.getoption("--records")
 

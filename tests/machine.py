@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-import scripts
-from sim.simulator import SIMULATORS, TOP, available
-from sim.verilator import verilator_command, verilator_root
 from tests.skips import ICARUS
+from zynq_lstm import scripts
+from zynq_lstm.sim.simulator import SIMULATORS, TOP, available
+from zynq_lstm.sim.verilator import verilator_command, verilator_root
 
 needs_icarus = pytest.mark.skipif(not available("icarus"), reason=ICARUS)
 

@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from models.checkpoint import Checkpoint
-from models.freeze import thaw
-from models.spec import NetworkSpec
 from tests.networks import save_checkpoint, small_spec, with_weights
+from zynq_lstm.models.checkpoint import Checkpoint
+from zynq_lstm.models.freeze import thaw
+from zynq_lstm.models.spec import NetworkSpec
 
 Prepare = Callable[[Path], object]  # makes files in a folder
 

@@ -10,9 +10,9 @@ from typing import Any
 from hypothesis import reject
 from hypothesis import strategies as st
 
-from models.errors import UserError
-from models.spec import CELLS, FUNCTIONS, PRESETS, DenseFormats, Layer, LstmFormats, NetworkSpec
-from sim.fixed import FixedFormat, Overflow, Rounding
+from zynq_lstm.models.errors import UserError
+from zynq_lstm.models.spec import CELLS, FUNCTIONS, PRESETS, DenseFormats, Layer, LstmFormats, NetworkSpec
+from zynq_lstm.sim.fixed import FixedFormat, Overflow, Rounding
 
 #: Widths and shapes at which limits lie, drawn more often than others.
 EDGES = (1, 2, 8, 9, 14, 15, 16, 17)

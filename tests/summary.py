@@ -2,8 +2,9 @@
 """A pytest plugin: what was compared, in a table at the end of every run, and how a failure is repeated.
 
 Comparisons are counted where all of them go through: runs of the bench (their reports) and
-:func:`sim.trace.compare`. Counts travel with the tests' reports, so that they add up under pytest-xdist.
-A test that is skipped for a reason that is not in :data:`tests.skips.LEGAL` makes the run fail.
+:func:`zynq_lstm.sim.trace.compare`. Counts travel with the tests' reports, so that they add up under
+pytest-xdist. A test that is skipped for a reason that is not in :data:`tests.skips.LEGAL` makes the run
+fail.
 """
 
 from __future__ import annotations
@@ -18,12 +19,12 @@ from typing import Any
 
 import pytest
 
-import sim.trace
-from models.store import write_json
-from sim import records
-from sim.bench.components import REPORT_FILE
-from sim.simulator import Simulator
+import zynq_lstm.sim.trace
 from tests.skips import LEGAL
+from zynq_lstm.models.store import write_json
+from zynq_lstm.sim import records
+from zynq_lstm.sim.bench.components import REPORT_FILE
+from zynq_lstm.sim.simulator import Simulator
 
 SEED = int(os.environ.get("ZYNQ_LSTM_TEST_SEED", "20150331"))
 PROPERTY = "compared"
@@ -37,7 +38,7 @@ tally: Counter[str] = Counter()  # of the test that runs
 
 def pytest_configure() -> None:
     Simulator.run = _counted_run(Simulator.run)  # type: ignore[method-assign]
-    sim.trace.compare = _counted_compare(sim.trace.compare)
+    zynq_lstm.sim.trace.compare = _counted_compare(zynq_lstm.sim.trace.compare)
 
 
 def _counted_run(run: Callable[..., Path]) -> Callable[..., Path]:
@@ -55,9 +56,11 @@ def _counted_run(run: Callable[..., Path]) -> Callable[..., Path]:
     return counted
 
 
-def _counted_compare(compare: Callable[..., sim.trace.Comparison]) -> Callable[..., sim.trace.Comparison]:
+def _counted_compare(
+    compare: Callable[..., zynq_lstm.sim.trace.Comparison],
+) -> Callable[..., zynq_lstm.sim.trace.Comparison]:
     @functools.wraps(compare)
-    def counted(*arguments: Any, **options: Any) -> sim.trace.Comparison:
+    def counted(*arguments: Any, **options: Any) -> zynq_lstm.sim.trace.Comparison:
         result = compare(*arguments, **options)
         tally.update(result.summary())
         return result

@@ -16,20 +16,20 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hls.design import Design
-from hls.netlist import Netlist
-from hls.schedule import Array
-from models.checkpoint import Checkpoint
-from models.corpus import read_text
-from models.errors import UserError
-from models.network import IntegerNetwork
-from models.store import write_json
-from scripts import main as cli
-from sim import records
-from sim.bench.bad_inputs import CASES
-from sim.random_networks import Case
-from sim.rtl import Rtl
 from tests.networks import save_checkpoint, small_spec, with_weights
+from zynq_lstm.hls.design import Design
+from zynq_lstm.hls.netlist import Netlist
+from zynq_lstm.hls.schedule import Array
+from zynq_lstm.models.checkpoint import Checkpoint
+from zynq_lstm.models.corpus import read_text
+from zynq_lstm.models.errors import UserError
+from zynq_lstm.models.network import IntegerNetwork
+from zynq_lstm.models.store import write_json
+from zynq_lstm.scripts import main as cli
+from zynq_lstm.sim import records
+from zynq_lstm.sim.bench.bad_inputs import CASES
+from zynq_lstm.sim.random_networks import Case
+from zynq_lstm.sim.rtl import Rtl
 
 
 class Tally:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts import bootstrap
+from zynq_lstm.scripts import bootstrap
 
 
 @pytest.mark.parametrize("number", [(3, 9, 18), (3, 14, 0), (2, 7, 18)])

@@ -12,17 +12,17 @@ from pathlib import Path
 import click
 import pytest
 
-import scripts
-from models.errors import UserError
-from scripts import main as cli_main
 from tests.machine import run_code
+from zynq_lstm import scripts
+from zynq_lstm.models.errors import UserError
+from zynq_lstm.scripts import main as cli_main
 
 HEAVY = ("tensorflow", "keras", "qkeras", "hls4ml", "cocotb", "pyosys", "matplotlib", "scipy")
 
 
 def run_module(*args: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "scripts", *args],
+        [sys.executable, "-m", "zynq_lstm.scripts", *args],
         capture_output=True,
         text=True,
         check=False,
@@ -59,7 +59,7 @@ def assert_one_line_error(text: str, *, contains: str) -> None:
     assert contains in text
 
 
-COMMAND = f"'{sys.executable}' -m scripts"
+COMMAND = f"'{sys.executable}' -m zynq_lstm.scripts"
 
 
 def in_shell(line: str) -> subprocess.CompletedProcess[str]:
@@ -70,7 +70,7 @@ def in_shell(line: str) -> subprocess.CompletedProcess[str]:
 def test_help_is_quick_and_quiet():
     """It takes 0.1 s alone; what it must not import is checked, and not the time of a busy machine."""
     done = run_code(
-        "import sys; from scripts.main import main; status = main(['--help']); "
+        "import sys; from zynq_lstm.scripts.main import main; status = main(['--help']); "
         "loaded = [m for m in ('numpy', 'pydantic', 'rich') if m in sys.modules]; "
         "print('loaded:', loaded); sys.exit(status)"
     )
@@ -81,7 +81,7 @@ def test_help_is_quick_and_quiet():
 
 def test_no_verb_imports_anything_heavy_at_its_top():
     done = run_code(
-        "import sys; from scripts.main import cli; "
+        "import sys; from zynq_lstm.scripts.main import cli; "
         "[cli.get_command(None, name) for name in cli.list_commands(None)]; "
         f"print([m for m in {HEAVY!r} if m in sys.modules])"
     )

@@ -12,16 +12,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-import models.quantized
-import sim.reference
-from models.checkpoint import Checkpoint
-from models.network import IntegerNetwork
-from models.spec import NetworkSpec
-from scripts.main import main
-from sim.fixed import Rounding
-from sim.reference import Reference
+import zynq_lstm.models.quantized
+import zynq_lstm.sim.reference
 from tests.hls.hls4ml_networks import random_network
 from tests.networks import save_checkpoint
+from zynq_lstm.models.checkpoint import Checkpoint
+from zynq_lstm.models.network import IntegerNetwork
+from zynq_lstm.models.spec import NetworkSpec
+from zynq_lstm.scripts.main import main
+from zynq_lstm.sim.fixed import Rounding
+from zynq_lstm.sim.reference import Reference
 
 CHARACTERS = 24
 
@@ -83,9 +83,9 @@ def test_wrong_rounding_in_keras_or_hls(
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    right: Callable[[Checkpoint], Any] = models.quantized.quantized_model
+    right: Callable[[Checkpoint], Any] = zynq_lstm.models.quantized.quantized_model
     monkeypatch.setattr(
-        models.quantized,
+        zynq_lstm.models.quantized,
         "quantized_model",
         lambda checkpoint: right(dataclasses.replace(checkpoint, spec=_truncating(checkpoint.spec))),
     )
@@ -102,7 +102,7 @@ def test_wrong_rounding_in_the_reference(
         spec = _truncating(network.spec)
         return Reference(IntegerNetwork.from_weights(spec, network.vocabulary, network.arrays))
 
-    monkeypatch.setattr(sim.reference, "Reference", wrong)
+    monkeypatch.setattr(zynq_lstm.sim.reference, "Reference", wrong)
     status = main(["compare", "keras", "reference", *arguments])
     monkeypatch.undo()
     _check(status, network, arguments, capfd)

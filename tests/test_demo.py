@@ -15,16 +15,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models import quantized
-from models.checkpoint import Checkpoint
-from models.corpus import encode
-from models.freeze import freeze, thaw
-from models.network import IntegerNetwork
-from scripts.demo import GENERATED
-from scripts.main import main
-from sim.generate import generate
 from tests import trees
 from tests.networks import small_spec, with_weights
+from zynq_lstm.models import quantized
+from zynq_lstm.models.checkpoint import Checkpoint
+from zynq_lstm.models.corpus import encode
+from zynq_lstm.models.freeze import freeze, thaw
+from zynq_lstm.models.network import IntegerNetwork
+from zynq_lstm.scripts.demo import GENERATED
+from zynq_lstm.scripts.main import main
+from zynq_lstm.sim.generate import generate
 
 LETTERS = "abcde"
 
@@ -118,7 +118,7 @@ def test_the_first_failure_ends_the_demo_at_once(
     (tmp_path / "python" / "pyosys" / "libyosys.py").write_text(yosys)
     root, mark = str(Path(quantized.__file__).parents[1]), secrets.token_hex(8)
     done = subprocess.run(
-        [sys.executable, "-m", "scripts", *arguments, "--synthesis", "--characters", "16"],
+        [sys.executable, "-m", "zynq_lstm.scripts", *arguments, "--synthesis", "--characters", "16"],
         cwd=root,
         env={
             **os.environ,

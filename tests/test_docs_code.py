@@ -12,8 +12,8 @@ import click
 import numpy as np
 import pytest
 
-from scripts.main import cli
 from tests.hls.hls4ml_networks import keras_model, random_network
+from zynq_lstm.scripts.main import cli
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])

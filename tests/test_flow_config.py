@@ -8,12 +8,12 @@ from pathlib import Path
 import click
 import pytest
 
-from models.errors import UserError
-from models.training_options import LIMITS
-from scripts import train
-from scripts.flow.config import Config, Training, effective, sections
-from scripts.flow.keys import legal
-from scripts.flow.load import (
+from zynq_lstm.models.errors import UserError
+from zynq_lstm.models.training_options import LIMITS
+from zynq_lstm.scripts import train
+from zynq_lstm.scripts.flow.config import Config, Training, effective, sections
+from zynq_lstm.scripts.flow.keys import legal
+from zynq_lstm.scripts.flow.load import (
     PRESETS,
     Flow,
     checked,
@@ -24,7 +24,7 @@ from scripts.flow.load import (
     table,
     tomllib,
 )
-from scripts.main import main
+from zynq_lstm.scripts.main import main
 
 
 def refused(tmp_path: Path, text: str, *changes: str) -> str:

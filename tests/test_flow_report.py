@@ -15,22 +15,22 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hls.estimate import estimate
-from models.network import IntegerNetwork
-from scripts.flow.blocks import Table
-from scripts.flow.coverage import coverage
-from scripts.flow.engines import _samples
-from scripts.flow.load import Flow, checked, tomllib
-from scripts.flow.page import cards, sections
-from scripts.flow.report import facts, render, write_report
-from scripts.flow.runner import Stage
-from scripts.flow.stages import STAGES
-from scripts.flow.work import array_of
-from scripts.main import version
-from sim.generate import generate
-from sim.reference import Reference
-from sim.sampling import temperature_to_raw
 from tests.networks import small_spec, with_weights
+from zynq_lstm.hls.estimate import estimate
+from zynq_lstm.models.network import IntegerNetwork
+from zynq_lstm.scripts.flow.blocks import Table
+from zynq_lstm.scripts.flow.coverage import coverage
+from zynq_lstm.scripts.flow.engines import _samples
+from zynq_lstm.scripts.flow.load import Flow, checked, tomllib
+from zynq_lstm.scripts.flow.page import cards, sections
+from zynq_lstm.scripts.flow.report import facts, render, write_report
+from zynq_lstm.scripts.flow.runner import Stage
+from zynq_lstm.scripts.flow.stages import STAGES
+from zynq_lstm.scripts.flow.work import array_of
+from zynq_lstm.scripts.main import version
+from zynq_lstm.sim.generate import generate
+from zynq_lstm.sim.reference import Reference
+from zynq_lstm.sim.sampling import temperature_to_raw
 
 SAMPLES = [
     {"temperature": 0.5, "seed": 1, "engines": True, "text": " or <not> | to be"},
@@ -305,8 +305,8 @@ def test_both_pages_say_the_same(tmp_path: Path) -> None:
 
 
 def test_the_report_is_enough_to_do_it_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("scripts.flow.report.commit", lambda: "0123456789ab+")
-    monkeypatch.setattr("scripts.machine.processor", lambda: "Abacus 7")
+    monkeypatch.setattr("zynq_lstm.scripts.flow.report.commit", lambda: "0123456789ab+")
+    monkeypatch.setattr("zynq_lstm.scripts.machine.processor", lambda: "Abacus 7")
     one = work(tmp_path, "engine.clock_mhz=125.0", "verification.seed=9")
     one.found["train"]["records"] = {"base": record(options=OPTIONS | {"learning_rate": 0.0375})}
     page, markdown = said(one)
@@ -332,7 +332,7 @@ def test_the_report_is_enough_to_do_it_again(tmp_path: Path, monkeypatch: pytest
 
 
 def test_outside_a_repository_the_commit_is_unknown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("scripts.flow.report.commit", lambda: None)
+    monkeypatch.setattr("zynq_lstm.scripts.flow.report.commit", lambda: None)
     page, markdown = said(work(tmp_path))
     assert "unknown: not run from a git checkout" in page.text
     assert "unknown: not run from a git checkout" in markdown
@@ -432,8 +432,8 @@ def test_a_difference_is_said_at_the_top(tmp_path: Path) -> None:
 
 def test_learning_curves_of_what_was_trained(tmp_path: Path) -> None:
     one = work(tmp_path)
-    from models.float_lstm import tf
-    from scripts.flow import report
+    from zynq_lstm.models.float_lstm import tf
+    from zynq_lstm.scripts.flow import report
 
     logs = one.at("train") / "base" / "logs"
     writer = tf.summary.create_file_writer(str(logs))

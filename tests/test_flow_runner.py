@@ -14,15 +14,15 @@ from typing import Any
 
 import pytest
 
-import hls
-from models.errors import CheckError, UserError
-from scripts.flow import load as loading
-from scripts.flow.load import load
-from scripts.flow.runner import BEGUN, DONE, Pipeline, Stage
-from scripts.flow.show import duration
-from scripts.flow.stages import STAGES
-from scripts.main import main
-from scripts.run import run_stages
+from zynq_lstm import hls
+from zynq_lstm.models.errors import CheckError, UserError
+from zynq_lstm.scripts.flow import load as loading
+from zynq_lstm.scripts.flow.load import load
+from zynq_lstm.scripts.flow.runner import BEGUN, DONE, Pipeline, Stage
+from zynq_lstm.scripts.flow.show import duration
+from zynq_lstm.scripts.flow.stages import STAGES
+from zynq_lstm.scripts.main import main
+from zynq_lstm.scripts.run import run_stages
 
 CONFIG = '[corpus]\nfile = "text.txt"\n'
 
@@ -216,8 +216,8 @@ def test_one_run_at_a_time(flow: Fake) -> None:
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from scripts.flow.load import load
-from scripts.flow.runner import Pipeline, Stage
+from zynq_lstm.scripts.flow.load import load
+from zynq_lstm.scripts.flow.runner import Pipeline, Stage
 stage = Stage("corpus", "be killed", lambda _: os.kill(os.getpid(), signal.SIGKILL))
 one = Pipeline(load(Path("flow.toml"), ["model.units=4"]), [stage])
 with one.locked():
@@ -315,7 +315,7 @@ def test_the_verbs(flow: Fake, capsys: pytest.CaptureFixture[str], monkeypatch: 
     assert main([*common, "--until", "estimate", "--force", "train"]) == 2
     assert "--force train: that stage is behind --until estimate" in capsys.readouterr().err
     with monkeypatch.context() as without:
-        without.setattr("scripts.main.importlib.util.find_spec", lambda name: None)
+        without.setattr("zynq_lstm.scripts.main.importlib.util.find_spec", lambda name: None)
         assert main(common) == 2
         assert "this needs jinja2: pip install 'zynq-lstm[report]'" in capsys.readouterr().err
     assert main(["run", "flow.toml", "--set", "verification.characters=4000"]) == 2

@@ -16,17 +16,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hls.design import Design
-from hls.generate import generate
-from hls.schedule import Array
-from models import store
-from models.errors import UserError
-from models.store import LOCK_FILE, claim
-from sim import simulator
-from sim.rtl import Rtl, write_project
-from sim.simulator import UNFINISHED, build
 from tests.networks import small_spec, with_weights
 from tests.skips import NAME_SPACES
+from zynq_lstm.hls.design import Design
+from zynq_lstm.hls.generate import generate
+from zynq_lstm.hls.schedule import Array
+from zynq_lstm.models import store
+from zynq_lstm.models.errors import UserError
+from zynq_lstm.models.store import LOCK_FILE, claim
+from zynq_lstm.sim import simulator
+from zynq_lstm.sim.rtl import Rtl, write_project
+from zynq_lstm.sim.simulator import UNFINISHED, build
 
 ROOT = Path(__file__).parent.parent
 
@@ -52,7 +52,7 @@ def small_design() -> Design:
 CLAIM = """
 import sys
 from pathlib import Path
-from models.store import claim
+from zynq_lstm.models.store import claim
 claim(Path(sys.argv[1]))
 print("mine", flush=True)
 sys.stdin.read()
@@ -84,7 +84,7 @@ WRITE = """
 import sys, time
 from pathlib import Path
 import numpy as np
-from sim.rtl import write_project
+from zynq_lstm.sim.rtl import write_project
 from tests.test_interrupted import small_design
 design = small_design()
 print("ready", flush=True)
@@ -135,7 +135,7 @@ def test_unfinished_build_is_begun_again(tmp_path: Path, monkeypatch: pytest.Mon
 BUILD = """
 import sys
 from pathlib import Path
-from sim.rtl import Rtl
+from zynq_lstm.sim.rtl import Rtl
 from tests.test_interrupted import small_design
 print("ready", flush=True)
 Rtl.build(small_design(), Path(sys.argv[1]), quick=True)
@@ -163,7 +163,7 @@ def run_limited(limit: int, *arguments: object) -> subprocess.CompletedProcess[s
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 
     return subprocess.run(
-        [sys.executable, "-m", "scripts", *map(str, arguments)],
+        [sys.executable, "-m", "zynq_lstm.scripts", *map(str, arguments)],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -188,7 +188,7 @@ set -e
 mount -t tmpfs -o size=16k none "$1"
 echo '"old"' > "$1/estimate.json"
 dd if=/dev/zero of="$1/rest" bs=4k 2>/dev/null || true
-"$2" -m scripts estimate --json "$1/estimate.json" >/dev/null || status=$?
+"$2" -m zynq_lstm.scripts estimate --json "$1/estimate.json" >/dev/null || status=$?
 cat "$1/estimate.json"
 ls -A "$1"
 exit ${status:-0}

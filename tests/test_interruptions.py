@@ -28,16 +28,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from models.freeze import thaw
-from models.interruption import CODE
-from models.network import IntegerNetwork
-from models.store import load_tensors, write_json
-from scripts.flow.runner import BEGUN, DONE
-from scripts.flow.stages import STAGES
-from sim import records
 from tests import trees
 from tests.networks import small_spec, with_weights
 from tests.summary import SEED
+from zynq_lstm.models.freeze import thaw
+from zynq_lstm.models.interruption import CODE
+from zynq_lstm.models.network import IntegerNetwork
+from zynq_lstm.models.store import load_tensors, write_json
+from zynq_lstm.scripts.flow.runner import BEGUN, DONE
+from zynq_lstm.scripts.flow.stages import STAGES
+from zynq_lstm.sim import records
 
 ROOT = Path(__file__).parents[1]
 WORDS = ["to", "be", "or", "not", "that", "is", "the", "question", "whether", "nobler", "mind", "suffer"]
@@ -116,7 +116,7 @@ class Program:
     def __enter__(self) -> Program:
         self.output = (self.folder / "output.txt").open("w+")
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "scripts", "run", "flow.toml", *self.arguments],
+            [sys.executable, "-m", "zynq_lstm.scripts", "run", "flow.toml", *self.arguments],
             cwd=self.folder,
             env=os.environ | {"PYTHONPATH": str(ROOT), trees.VARIABLE: self.mark},
             stdin=subprocess.DEVNULL,

@@ -16,12 +16,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import scripts
-from models.store import write_json
-from scripts.main import main
-from sim import records
-from sim.links import PLAIN, Links
 from tests.networks import save_checkpoint, small_spec, with_weights
+from zynq_lstm import scripts
+from zynq_lstm.models.store import write_json
+from zynq_lstm.scripts.main import main
+from zynq_lstm.sim import records
+from zynq_lstm.sim.links import PLAIN, Links
 
 NAMES = (
     "a b é",
@@ -152,7 +152,11 @@ def test_checkout_and_environment_of_odd_names(arguments: list[str], tmp_path: P
     environment = os.environ | {"PYTHONPATH": str(odd / "sources")}
     python = str(odd / ".venv" / "bin" / "python")
     done = subprocess.run(
-        [python, "-m", "scripts", *arguments], cwd=odd, env=environment, capture_output=True, text=True
+        [python, "-m", "zynq_lstm.scripts", *arguments],
+        cwd=odd,
+        env=environment,
+        capture_output=True,
+        text=True,
     )
     assert done.returncode == 0, done.stdout + done.stderr
 

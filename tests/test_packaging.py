@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+import json
+import re
+import subprocess
 import sys
 import zipfile
 from configparser import ConfigParser
@@ -10,11 +13,14 @@ from email.parser import Parser
 from pathlib import Path
 
 import click
+import numpy as np
 import pytest
 
-from scripts import matrix
-from scripts.main import EXTRAS, cli, main
+from tests.networks import small_spec, with_weights
 from tests.skips import NO_GIT
+from zynq_lstm.models.freeze import thaw
+from zynq_lstm.scripts import matrix
+from zynq_lstm.scripts.main import EXTRAS, cli, main
 
 needs_checkout = pytest.mark.skipif(not (matrix.ROOT / ".git").exists(), reason=NO_GIT)
 
@@ -29,7 +35,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
 def test_the_wheel_holds_the_packages_and_nothing_else(wheel: zipfile.ZipFile) -> None:
     names = {name for name in wheel.namelist() if ".dist-info/" not in name}
     tracked = {str(path) for path in matrix.tracked() if path.parts[0] in matrix.PACKAGES}
-    assert names == {name for name in tracked if not name.endswith(".md")}
+    assert names == {f"zynq_lstm/{name}" for name in tracked if not name.endswith(".md")}
     for needed in (
         "hls/rtl/lstm_engine.sv",
         "hls/vitis/nnet_utils/zynq_lstm.h",
@@ -37,7 +43,53 @@ def test_the_wheel_holds_the_packages_and_nothing_else(wheel: zipfile.ZipFile) -
         "models/checkpoints/shakespeare-w8a8.safetensors",
         "models/measured/ladder.json",
     ):
-        assert needed in names
+        assert f"zynq_lstm/{needed}" in names
+
+
+LISTED = """
+import importlib, pkgutil, sys
+import zynq_lstm
+for info in pkgutil.walk_packages(zynq_lstm.__path__, "zynq_lstm."):
+    if not info.name.startswith("zynq_lstm.sim.bench.") and not info.name.endswith("__main__"):
+        importlib.import_module(info.name)
+from zynq_lstm.scripts.main import cli
+import click
+for verb in cli.list_commands(click.Context(cli)):
+    cli.get_command(click.Context(cli), verb)
+print(*sorted({"models", "hls", "sim", "scripts"} & {name.partition(".")[0] for name in sys.modules}))
+"""
+
+
+def test_no_module_has_two_names(tmp_path: Path) -> None:
+    """Neither an import nor a name in a string loads a module as ``models`` or the like, from any folder."""
+    for folder in (tmp_path, matrix.ROOT):
+        done = subprocess.run([sys.executable, "-c", LISTED], cwd=folder, capture_output=True, text=True)
+        assert (done.returncode, done.stdout) == (0, "\n"), done.stderr
+    ours = "(?:models|hls|sim|scripts)"
+    old = re.compile(rf"""^[ ">.]*(?:from|import) {ours}\b|["']{ours}(?:\.[a-z_]+)+["':]""", re.M)
+    found = [
+        f"{path}: {match.group()}"
+        for path in matrix.tracked()
+        if path.suffix in (".py", ".ipynb", ".md", ".toml") and path.name != "CHANGELOG.md"
+        for match in old.finditer((matrix.ROOT / path).read_text(encoding="utf-8"))
+    ]
+    assert [name for name in found if "sim.vvp" not in name] == []
+
+
+def test_models_saved_under_the_old_names_still_load() -> None:
+    """Keras finds our classes by their registered names, whatever module is written beside them."""
+    import keras
+
+    from zynq_lstm.models.quantized import quantized_model
+
+    network = with_weights(small_spec("w8a8", 6, (4, 3)), np.random.default_rng(0))
+    model = quantized_model(thaw(network))
+    now = json.dumps(keras.saving.serialize_keras_object(model))
+    config = json.loads(now.replace("zynq_lstm.models", "models"))
+    again = keras.saving.deserialize_keras_object(config)
+    again.set_weights(model.get_weights())
+    codes = np.arange(6, dtype=np.int32)[None]
+    assert np.array_equal(again(codes), model(codes))
 
 
 @pytest.mark.slow
@@ -47,8 +99,8 @@ def test_the_wheel_announces_command_backends_and_extras(wheel: zipfile.ZipFile)
     points = ConfigParser()
     points.optionxform = str  # type: ignore[assignment]
     points.read_string(wheel.read(f"{folder}/entry_points.txt").decode())
-    assert dict(points["console_scripts"]) == {"zynq-lstm": "scripts.main:main"}
-    assert dict(points["hls4ml.backends"]) == {"OpenRTL": "hls.plugin:register"}
+    assert dict(points["console_scripts"]) == {"zynq-lstm": "zynq_lstm.scripts.main:main"}
+    assert dict(points["hls4ml.backends"]) == {"OpenRTL": "zynq_lstm.hls.plugin:register"}
     metadata = Parser().parsestr(wheel.read(f"{folder}/METADATA").decode())
     assert {"dev", "notebook", *EXTRAS.values()} == set(metadata.get_all("Provides-Extra"))
 

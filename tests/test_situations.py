@@ -21,10 +21,10 @@ from typing import Any
 import pytest
 
 import tests.situations
-from models.store import write_json
-from scripts import main as cli
-from sim import records
 from tests.situations import Situation
+from zynq_lstm.models.store import write_json
+from zynq_lstm.scripts import main as cli
+from zynq_lstm.sim import records
 
 
 def _table() -> dict[str, Situation]:
@@ -105,7 +105,7 @@ def test_situation(
 LIGHT = """
 import contextlib, io, json, os, sys
 sys.path.insert(0, sys.argv[1])
-from scripts.main import main
+from zynq_lstm.scripts.main import main
 for folder, *arguments in json.load(sys.stdin):
     os.chdir(folder)
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):

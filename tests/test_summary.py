@@ -13,13 +13,13 @@ from typing import Any
 
 import numpy as np
 
-import sim.trace
-from sim.fixed import Raw
-from sim.reference import Reference
+import zynq_lstm.sim.trace
 from tests import summary
 from tests.networks import small_spec, with_weights
 from tests.skips import ICARUS, LEGAL
 from tests.summary import MADE, PROCESSOR, PROPERTY, rows
+from zynq_lstm.sim.fixed import Raw
+from zynq_lstm.sim.reference import Reference
 
 
 def reports(nodeid: str, failed: bool = False, **counts: int) -> list[Any]:
@@ -75,7 +75,7 @@ def test_comparisons_are_counted(rng: np.random.Generator) -> None:
     signals: dict[str, Raw] = {}
     Reference(network).run([0, 1, 2], signals)
     before = summary.tally["characters"]
-    assert sim.trace.compare(network, signals, signals).exact
+    assert zynq_lstm.sim.trace.compare(network, signals, signals).exact
     assert summary.tally["characters"] == before + 3
 
 

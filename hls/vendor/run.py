@@ -9,8 +9,8 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from models import processes
-from models.errors import UserError, first_error
+from zynq_lstm.models import processes
+from zynq_lstm.models.errors import UserError, first_error
 
 #: A line with an error; that some commands mention errors is none.
 ERROR_LINE = re.compile(r"^(CRITICAL )?ERROR\b|^@E ")

@@ -13,11 +13,11 @@ from typing import Any, ClassVar
 from hls4ml.backends.template import FunctionCallTemplate, LayerConfigTemplate
 from hls4ml.model.optimizer import OptimizerPass
 
-from hls.graph import INPUTS
-from hls.layers import FixedDense, FixedLSTM
-from models.spec import LstmFormats
-from models.store import write_text
-from sim import sampling
+from zynq_lstm.hls.graph import INPUTS
+from zynq_lstm.hls.layers import FixedDense, FixedLSTM
+from zynq_lstm.models.spec import LstmFormats
+from zynq_lstm.models.store import write_text
+from zynq_lstm.sim import sampling
 
 HEADERS = Path(__file__).parent / "nnet_utils"
 INCLUDE = ["nnet_utils/zynq_lstm.h"]

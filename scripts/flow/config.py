@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 import click
 from pydantic import create_model, field_validator, model_validator
 
-from hls.convert import CLOCK_PERIOD
-from hls.synthesis import DEFAULT_PART, PARTS, part_name
-from models.corpus import CORPORA, MAX_KEPT
-from models.limits import reasons, summary
-from models.spec import (
+from zynq_lstm.hls.convert import CLOCK_PERIOD
+from zynq_lstm.hls.synthesis import DEFAULT_PART, PARTS, part_name
+from zynq_lstm.models.corpus import CORPORA, MAX_KEPT
+from zynq_lstm.models.limits import reasons, summary
+from zynq_lstm.models.spec import (
     DEFAULT_PRESET,
     MAX_LAYERS,
     MAX_UNITS,
@@ -29,13 +29,13 @@ from models.spec import (
     network_spec,
     with_formats,
 )
-from models.training_options import LIMITS, TrainingOptions
-from scripts import demo, train, training
-from scripts.flow.keys import Mistake, Section, key
-from sim.engines import offered
-from sim.fixed import FixedFormat
-from sim.sampling import TEMPERATURE
-from sim.simulator import SIMULATORS
+from zynq_lstm.models.training_options import LIMITS, TrainingOptions
+from zynq_lstm.scripts import demo, train, training
+from zynq_lstm.scripts.flow.keys import Mistake, Section, key
+from zynq_lstm.sim.engines import offered
+from zynq_lstm.sim.fixed import FixedFormat
+from zynq_lstm.sim.sampling import TEMPERATURE
+from zynq_lstm.sim.simulator import SIMULATORS
 
 ENGINES = offered("flow")  # those compared with the reference
 SHIPPED = "shipped"
@@ -312,7 +312,7 @@ class Config(Section):
 
 
 def engines_needed(config: Config) -> tuple[str, ...]:
-    """The engines that a flow builds, whatever is compared: names of :data:`models.limits.ENGINES`."""
+    """The engines that a flow builds, whatever is compared: names of :data:`.ENGINES`."""
     return ("reference", "keras", "rtl", *(["hls"] if "hls" in config.verification.engines else []))
 
 

@@ -17,9 +17,9 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
-from models.errors import UserError
-from models.interruption import at_interruption
-from models.store import FLOW_LOCK, write_json
+from zynq_lstm.models.errors import UserError
+from zynq_lstm.models.interruption import at_interruption
+from zynq_lstm.models.store import FLOW_LOCK, write_json
 
 RECORD = "run.json"
 FINISHED, INTERRUPTED, FAILED = "finished", "interrupted", "failed"

@@ -17,16 +17,16 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
-from models.checkpoint import Checkpoint, load_quantized, shipped
-from models.corpus import HELD_OUT, Corpus, load_corpus
-from models.errors import UserError
-from models.evaluate import require_text
-from models.spec import network_spec
-from models.store import FLOW_LOCK
-from models.training_options import require_length
-from scripts.files import Folder, Named, Reads, require_apart, require_folder
-from scripts.flow.config import SHIPPED, Config, effective, sections
-from scripts.flow.keys import Mistake, extra, legal
+from zynq_lstm.models.checkpoint import Checkpoint, load_quantized, shipped
+from zynq_lstm.models.corpus import HELD_OUT, Corpus, load_corpus
+from zynq_lstm.models.errors import UserError
+from zynq_lstm.models.evaluate import require_text
+from zynq_lstm.models.spec import network_spec
+from zynq_lstm.models.store import FLOW_LOCK
+from zynq_lstm.models.training_options import require_length
+from zynq_lstm.scripts.files import Folder, Named, Reads, require_apart, require_folder
+from zynq_lstm.scripts.flow.config import SHIPPED, Config, effective, sections
+from zynq_lstm.scripts.flow.keys import Mistake, extra, legal
 
 if sys.version_info >= (3, 11):
     import tomllib

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from scripts.flow.blocks import (
+from zynq_lstm.scripts.flow.blocks import (
     Block,
     Card,
     Code,

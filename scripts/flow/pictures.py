@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from models.spec import NetworkSpec
-from scripts.pictures import COLORS, on_page, picture
-from scripts.training import TRAINING_CURVE as TRAINING
-from scripts.training import VALIDATION_CURVE as VALIDATION
+from zynq_lstm.models.spec import NetworkSpec
+from zynq_lstm.scripts.pictures import COLORS, on_page, picture
+from zynq_lstm.scripts.training import TRAINING_CURVE as TRAINING
+from zynq_lstm.scripts.training import VALIDATION_CURVE as VALIDATION
 
 if TYPE_CHECKING:
-    from scripts.flow.work import Work
+    from zynq_lstm.scripts.flow.work import Work
 
 SMALL = (4.8, 2.6)  # inches; letters stay readable on a telephone
 
@@ -106,9 +106,9 @@ def _columns(points: Sequence[tuple[int, float]]) -> tuple[list[int], list[float
 
 
 def _draw_schedule(work: Work, found: Facts, path: Path) -> None:
-    from hls.chart import chart, draw
-    from hls.schedule import schedule
-    from scripts.flow.work import array_of
+    from zynq_lstm.hls.chart import chart, draw
+    from zynq_lstm.hls.schedule import schedule
+    from zynq_lstm.scripts.flow.work import array_of
 
     spec = NetworkSpec.from_dict(work.figures("quantize")["spec"])
     draw(chart(spec, schedule(spec, array_of(work.flow.config, spec)), "generate"), path)

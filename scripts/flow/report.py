@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The report of a flow: one HTML page that needs nothing else, and the same as Markdown.
 
-:func:`facts` collects what the stages found, as plain data; :mod:`scripts.flow.page` puts it into sections,
-and the templates in this folder show those. Every table says how its figures were obtained.
+:func:`facts` collects what the stages found, as plain data; :mod:`zynq_lstm.scripts.flow.page` puts it into
+sections, and the templates in this folder show those. Every table says how its figures were obtained.
 """
 
 from __future__ import annotations
@@ -13,21 +13,21 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from models.spec import NetworkSpec
-from models.store import write_text
-from models.text import folding
-from scripts.flow import page
-from scripts.flow.load import repeatable
-from scripts.flow.pictures import pictures
-from scripts.flow.show import duration
-from scripts.machine import machine, versions
-from scripts.main import PROG, version
-from scripts.training import TRAINING_CURVE as TRAINING
-from scripts.training import VALIDATION_CURVE as VALIDATION
-from sim.records import commit
+from zynq_lstm.models.spec import NetworkSpec
+from zynq_lstm.models.store import write_text
+from zynq_lstm.models.text import folding
+from zynq_lstm.scripts.flow import page
+from zynq_lstm.scripts.flow.load import repeatable
+from zynq_lstm.scripts.flow.pictures import pictures
+from zynq_lstm.scripts.flow.show import duration
+from zynq_lstm.scripts.machine import machine, versions
+from zynq_lstm.scripts.main import PROG, version
+from zynq_lstm.scripts.training import TRAINING_CURVE as TRAINING
+from zynq_lstm.scripts.training import VALIDATION_CURVE as VALIDATION
+from zynq_lstm.sim.records import commit
 
 if TYPE_CHECKING:
-    from scripts.flow.work import Work
+    from zynq_lstm.scripts.flow.work import Work
 
 TEMPLATES = Path(__file__).parent / "templates"
 RESOURCES = {"lut": "LUT", "ff": "flip-flops", "dsp": "DSP48E1", "bram36": "block RAM (36 Kb)"}
@@ -261,7 +261,7 @@ def _engine(
 
 
 def _resources(estimated: Mapping[str, Any], synthesized: Mapping[str, Any]) -> list[Facts]:
-    from hls.synthesis import PARTS
+    from zynq_lstm.hls.synthesis import PARTS
 
     rows = []
     for key, has in PARTS[estimated["part"]].items():
@@ -333,7 +333,7 @@ def _curves(work: Work) -> dict[str, dict[str, list[tuple[int, float]]]]:
 
 
 def _events(folder: Path) -> dict[str, list[tuple[int, float]]]:
-    from models.quiet import import_tensorflow
+    from zynq_lstm.models.quiet import import_tensorflow
 
     import_tensorflow()
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator

@@ -21,14 +21,14 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import models
-from models.errors import UserError
-from models.interruption import at_interruption
-from models.store import write_json
-from scripts.flow.config import Config
-from scripts.flow.last_run import Recorder, only_run
-from scripts.flow.load import Flow, near
-from scripts.machine import version
+from zynq_lstm import models
+from zynq_lstm.models.errors import UserError
+from zynq_lstm.models.interruption import at_interruption
+from zynq_lstm.models.store import write_json
+from zynq_lstm.scripts.flow.config import Config
+from zynq_lstm.scripts.flow.last_run import Recorder, only_run
+from zynq_lstm.scripts.flow.load import Flow, near
+from zynq_lstm.scripts.machine import version
 
 ROOT = Path(models.__file__).parent.parent
 DONE, BEGUN = "stage.json", "begun.json"

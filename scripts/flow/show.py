@@ -23,10 +23,10 @@ from rich.progress import (
 from rich.table import Table
 from rich.tree import Tree
 
-from scripts.flow.config import Config
-from scripts.flow.last_run import LastRun
-from scripts.flow.load import Flow, toml
-from scripts.flow.runner import Figures, Pipeline, Stage, State, value
+from zynq_lstm.scripts.flow.config import Config
+from zynq_lstm.scripts.flow.last_run import LastRun
+from zynq_lstm.scripts.flow.load import Flow, toml
+from zynq_lstm.scripts.flow.runner import Figures, Pipeline, Stage, State, value
 
 T = TypeVar("T")
 STYLES = {"done": "green", "to do": "yellow", "begun": "yellow", "running": "cyan"}
@@ -94,7 +94,7 @@ def plan(states: Sequence[State]) -> Table:
 
 @dataclass
 class Terminal:
-    """:class:`scripts.flow.work.Work` for a person who looks on."""
+    """:class:`zynq_lstm.scripts.flow.work.Work` for a person who looks on."""
 
     flow: Flow
     stage: Stage

@@ -3,14 +3,14 @@
 
 from __future__ import annotations
 
-from scripts.flow import engines, network
-from scripts.flow.config import SHIPPED, Training
-from scripts.flow.runner import Stage
-from scripts.flow.work import Result, Work
+from zynq_lstm.scripts.flow import engines, network
+from zynq_lstm.scripts.flow.config import SHIPPED, Training
+from zynq_lstm.scripts.flow.runner import Stage
+from zynq_lstm.scripts.flow.work import Result, Work
 
 
 def _report(work: Work) -> Result:
-    from scripts.flow.report import write_report
+    from zynq_lstm.scripts.flow.report import write_report
 
     return work.step("drawing and writing", lambda: write_report(work)), {}
 

@@ -15,10 +15,10 @@ import cocotb
 from cocotb.triggers import ClockCycles, RisingEdge
 from cocotbext.axi import AxiResp
 
-from hls import registers
-from hls.registers import address, bit
-from sim.bench.components import BAD_INPUTS_FILE, Bench
-from sim.bench.model import Beat, EngineModel
+from zynq_lstm.hls import registers
+from zynq_lstm.hls.registers import address, bit
+from zynq_lstm.sim.bench.components import BAD_INPUTS_FILE, Bench
+from zynq_lstm.sim.bench.model import Beat, EngineModel
 
 Case = Callable[[Bench], Awaitable[None]]
 CASES: dict[str, tuple[str, Case]] = {}  # name -> kind, what to do

@@ -27,11 +27,11 @@ from cocotbext.axi import (
     AxiStreamSource,
 )
 
-from hls import registers
-from models.network import IntegerNetwork
-from sim.bench.model import Beat, EngineModel
-from sim.sampling import WORD_LOGITS
-from sim.trace import Comparison, RtlTraceReader, compare
+from zynq_lstm.hls import registers
+from zynq_lstm.models.network import IntegerNetwork
+from zynq_lstm.sim.bench.model import Beat, EngineModel
+from zynq_lstm.sim.sampling import WORD_LOGITS
+from zynq_lstm.sim.trace import Comparison, RtlTraceReader, compare
 
 PERIOD_NS = 5
 STREAM_FILE = "generated.txt"  # in the run's folder: the codes as they come, one a line

@@ -14,11 +14,11 @@ import cocotb
 from cocotb.triggers import ClockCycles, RisingEdge
 from cocotbext.axi import AxiProt, AxiResp
 
-from hls import registers
-from hls.schedule import STEADY
-from sim.bench.components import LEFT, LIMIT, Bench, clock_cycle
-from sim.bench.near_ties import near_ties
-from sim.sampling import TEMPERATURE, temperature_to_raw
+from zynq_lstm.hls import registers
+from zynq_lstm.hls.schedule import STEADY
+from zynq_lstm.sim.bench.components import LEFT, LIMIT, Bench, clock_cycle
+from zynq_lstm.sim.bench.near_ties import near_ties
+from zynq_lstm.sim.sampling import TEMPERATURE, temperature_to_raw
 
 # Sweeps over the cycles of a character take no more steps than this, whatever the engine.
 MOST_STEPS = 40

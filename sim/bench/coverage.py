@@ -17,15 +17,24 @@ import numpy as np
 from cocotb.triggers import RisingEdge
 from cocotb_coverage.coverage import CoverPoint, coverage_db
 
-from models.network import IntegerNetwork
-from sim.bench.components import COVERAGE_FILE, Plan
-from sim.bench.coverage_signals import Inside, Registers, Streams
-from sim.bench.coverage_values import Values
-from sim.bench.model import EngineModel
-from sim.coverage_plan import BINS, PLAN
-from sim.fixed import Raw
-from sim.reference import State
-from sim.sampling import CELL_BITS, OCTAVE_BITS, OCTAVES, TEMPERATURE, WORD_LOGITS, Sampler, noise, scores
+from zynq_lstm.models.network import IntegerNetwork
+from zynq_lstm.sim.bench.components import COVERAGE_FILE, Plan
+from zynq_lstm.sim.bench.coverage_signals import Inside, Registers, Streams
+from zynq_lstm.sim.bench.coverage_values import Values
+from zynq_lstm.sim.bench.model import EngineModel
+from zynq_lstm.sim.coverage_plan import BINS, PLAN
+from zynq_lstm.sim.fixed import Raw
+from zynq_lstm.sim.reference import State
+from zynq_lstm.sim.sampling import (
+    CELL_BITS,
+    OCTAVE_BITS,
+    OCTAVES,
+    TEMPERATURE,
+    WORD_LOGITS,
+    Sampler,
+    noise,
+    scores,
+)
 
 SETTLE = 3  # cycles of the first reset, after which no register is undefined
 

@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from hls import registers
-from hls.constants import LAYER_BITS, TO_BITS
-from sim.coverage_plan import MODES, PHASES
-from sim.sampling import WORD_LOGITS
+from zynq_lstm.hls import registers
+from zynq_lstm.hls.constants import LAYER_BITS, TO_BITS
+from zynq_lstm.sim.coverage_plan import MODES, PHASES
+from zynq_lstm.sim.sampling import WORD_LOGITS
 
 Found = list[tuple[str, str]]
 

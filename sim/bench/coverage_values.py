@@ -5,11 +5,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from models.network import IntegerNetwork, product_range
-from models.spec import GATES
-from sim.coverage_plan import BINS
-from sim.fixed import FixedFormat, Raw, Rounding
-from sim.reference import State
+from zynq_lstm.models.network import IntegerNetwork, product_range
+from zynq_lstm.models.spec import GATES
+from zynq_lstm.sim.coverage_plan import BINS
+from zynq_lstm.sim.fixed import FixedFormat, Raw, Rounding
+from zynq_lstm.sim.reference import State
 
 
 class Values:

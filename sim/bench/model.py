@@ -9,11 +9,11 @@ from typing import ClassVar, Protocol
 
 import numpy as np
 
-from models.network import IntegerNetwork
-from sim.fixed import Raw
-from sim.reference import Reference, State
-from sim.sampling import WORD_LOGITS, Sampler
-from sim.trace import signal_order
+from zynq_lstm.models.network import IntegerNetwork
+from zynq_lstm.sim.fixed import Raw
+from zynq_lstm.sim.reference import Reference, State
+from zynq_lstm.sim.sampling import WORD_LOGITS, Sampler
+from zynq_lstm.sim.trace import signal_order
 
 #: Values of a beat of m_axis, and its TLAST.
 Beat = tuple[tuple[int, ...], bool]

@@ -13,8 +13,8 @@ from typing import Any
 import cocotb
 from cocotb.triggers import with_timeout
 
-from sim.bench import corners, protocol
-from sim.bench.components import MUTANTS_FILE, PERIOD_NS, Plan
+from zynq_lstm.sim.bench import corners, protocol
+from zynq_lstm.sim.bench.components import MUTANTS_FILE, PERIOD_NS, Plan
 
 _plan = Plan.load()  # cocotb wants to know all tests when it imports a module
 _killed: set[int] = set()

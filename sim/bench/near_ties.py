@@ -15,10 +15,10 @@ from itertools import islice
 
 import numpy as np
 
-from models.network import IntegerNetwork
-from sim.fixed import Raw
-from sim.reference import Reference
-from sim.sampling import (
+from zynq_lstm.models.network import IntegerNetwork
+from zynq_lstm.sim.fixed import Raw
+from zynq_lstm.sim.reference import Reference
+from zynq_lstm.sim.sampling import (
     CELL_BITS,
     OCTAVE_BITS,
     OCTAVES,

@@ -16,12 +16,12 @@ from cocotb.triggers import ClockCycles, RisingEdge
 from cocotbext.axi import AxiResp
 from cocotbext.axi.axil_channels import AxiLiteAWTransaction, AxiLiteWTransaction
 
-from hls import registers
-from hls.constants import CHOICE_LATENCY
-from sim.bench.components import COUNTERS, LIMIT, REFUSALS, Bench, clock_cycle
-from sim.bench.register_model import BYTES, Registers
-from sim.reference import Reference
-from sim.sampling import TEMPERATURE, temperature_to_raw
+from zynq_lstm.hls import registers
+from zynq_lstm.hls.constants import CHOICE_LATENCY
+from zynq_lstm.sim.bench.components import COUNTERS, LIMIT, REFUSALS, Bench, clock_cycle
+from zynq_lstm.sim.bench.register_model import BYTES, Registers
+from zynq_lstm.sim.reference import Reference
+from zynq_lstm.sim.sampling import TEMPERATURE, temperature_to_raw
 
 WRITABLE = ("LENGTH", "SEED", "TEMPERATURE", "MODE")
 ERROR_REGISTERS = ("CONTROL", "ERRORS", "REFUSED")  # what a refused access, and clearing, changes

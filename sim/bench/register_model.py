@@ -5,9 +5,9 @@ from __future__ import annotations
 
 from cocotbext.axi import AxiResp
 
-from hls import registers
-from hls.registers import Access
-from sim.bench.components import Bench
+from zynq_lstm.hls import registers
+from zynq_lstm.hls.registers import Access
+from zynq_lstm.sim.bench.components import Bench
 
 BYTES = registers.WORD_BYTES
 

@@ -8,7 +8,7 @@ from typing import Any
 import cocotb
 from cocotb.triggers import ReadOnly, RisingEdge
 
-from sim.bench.components import STREAM_FILE, Bench, PatientSource, clock_cycle
+from zynq_lstm.sim.bench.components import STREAM_FILE, Bench, PatientSource, clock_cycle
 
 
 @cocotb.test(timeout_time=10_000, timeout_unit="sec")

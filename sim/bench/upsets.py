@@ -8,7 +8,7 @@ from typing import Any
 import cocotb
 from cocotb.triggers import ClockCycles, FallingEdge, RisingEdge
 
-from sim.bench.components import Bench
+from zynq_lstm.sim.bench.components import Bench
 
 
 @cocotb.test(timeout_time=1, timeout_unit="sec")

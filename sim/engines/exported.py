@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sim.engines.rtl import Simulated
+from zynq_lstm.sim.engines.rtl import Simulated
 
 
 @dataclass(eq=False)
@@ -24,8 +24,8 @@ class ExportedEngine(Simulated):
     name = "exported"
 
     def build(self) -> None:
-        from sim.rtl import Rtl
-        from sim.shell import PortMap
+        from zynq_lstm.sim.rtl import Rtl
+        from zynq_lstm.sim.shell import PortMap
 
         ports = PortMap.load(self.ports)
         self.bench = Rtl.build_exported(self.network, self.exported, ports, self.folder)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sim.engines.rtl import Designed
+from zynq_lstm.sim.engines.rtl import Designed
 
 
 @dataclass(eq=False)
@@ -15,6 +15,6 @@ class NetlistEngine(Designed):
     name = "netlist"
 
     def build(self) -> None:
-        from sim.rtl import Rtl
+        from zynq_lstm.sim.rtl import Rtl
 
         self.bench = Rtl.build_netlist(self.design, self.folder, simulator=self.simulator, waves=self.waves)

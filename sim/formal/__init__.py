@@ -28,17 +28,17 @@ from pathlib import Path
 
 import numpy as np
 
-from hls.design import Design
-from hls.estimate import fitting_array
-from hls.generate import TOP, generate, headers, sources
-from hls.synthesis import read_verilog, run_yosys
-from models import processes
-from models.checkpoint import load_quantized
-from models.errors import UserError, first_error
-from models.freeze import freeze
-from models.interruption import temporary_folder
-from models.network import IntegerNetwork
-from models.spec import PRESETS, network_spec
+from zynq_lstm.hls.design import Design
+from zynq_lstm.hls.estimate import fitting_array
+from zynq_lstm.hls.generate import TOP, generate, headers, sources
+from zynq_lstm.hls.synthesis import read_verilog, run_yosys
+from zynq_lstm.models import processes
+from zynq_lstm.models.checkpoint import load_quantized
+from zynq_lstm.models.errors import UserError, first_error
+from zynq_lstm.models.freeze import freeze
+from zynq_lstm.models.interruption import temporary_folder
+from zynq_lstm.models.network import IntegerNetwork
+from zynq_lstm.models.spec import PRESETS, network_spec
 
 ROUNDING = "round_saturate"
 # What no preset asks for, and a user's formats may: AP_TRN, and fewer fraction bits in than out.

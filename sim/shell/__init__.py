@@ -14,9 +14,9 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from hls.design import Design
-from hls.generate import generate
-from models.errors import UserError
+from zynq_lstm.hls.design import Design
+from zynq_lstm.hls.generate import generate
+from zynq_lstm.models.errors import UserError
 
 if sys.version_info >= (3, 11):
     import tomllib

@@ -5,9 +5,10 @@ A flip of state (h, c, or the finished sums U.h that wait for the next character
 forgotten it: from the character on behind which all state is again what it would be without the flip. A
 flip of a weight stays until the memory is written anew.
 
-Flips are those of the RTL's memories. :mod:`sim.upsets.state` and :mod:`sim.upsets.weights` work out what
-they do with the reference, in exact arithmetic and with the widths that the RTL has; :mod:`sim.upsets.rtl`
-flips the same bits in the RTL. Here is what becomes of the record.
+Flips are those of the RTL's memories. :mod:`zynq_lstm.sim.upsets.state` and
+:mod:`zynq_lstm.sim.upsets.weights` work out what they do with the reference, in exact arithmetic and with
+the widths that the RTL has; :mod:`zynq_lstm.sim.upsets.rtl` flips the same bits in the RTL. Here is what
+becomes of the record.
 """
 
 from __future__ import annotations

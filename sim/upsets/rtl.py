@@ -8,12 +8,19 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from hls.design import Design
-from models.errors import CheckError
-from sim.fixed import Raw
-from sim.reference import Reference
-from sim.rtl import Rtl, RtlRun
-from sim.upsets.state import STATE_SIGNALS, Flip, StruckReference, flip_bits, random_flips, state_bits
+from zynq_lstm.hls.design import Design
+from zynq_lstm.models.errors import CheckError
+from zynq_lstm.sim.fixed import Raw
+from zynq_lstm.sim.reference import Reference
+from zynq_lstm.sim.rtl import Rtl, RtlRun
+from zynq_lstm.sim.upsets.state import (
+    STATE_SIGNALS,
+    Flip,
+    StruckReference,
+    flip_bits,
+    random_flips,
+    state_bits,
+)
 
 
 @dataclass(frozen=True)

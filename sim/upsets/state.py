@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hls.design import Design
-from models.spec import GATES
-from sim.fixed import Raw
-from sim.reference import LstmLayer, Reference, State
-from sim.sampling import Sampler, scores
+from zynq_lstm.hls.design import Design
+from zynq_lstm.models.spec import GATES
+from zynq_lstm.sim.fixed import Raw
+from zynq_lstm.sim.reference import LstmLayer, Reference, State
+from zynq_lstm.sim.sampling import Sampler, scores
 
 STATE_SIGNALS = ("h", "c", "U sums")
 PREFIX = 64  # characters before a flip, from a zero state

@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from hls.design import Design
-from models.evaluate import bits_of_streams
-from models.network import IntegerNetwork
-from models.spec import GATES
-from sim.fixed import Raw
-from sim.reference import LstmLayer, Reference
-from sim.upsets.state import wrapped
+from zynq_lstm.hls.design import Design
+from zynq_lstm.models.evaluate import bits_of_streams
+from zynq_lstm.models.network import IntegerNetwork
+from zynq_lstm.models.spec import GATES
+from zynq_lstm.sim.fixed import Raw
+from zynq_lstm.sim.reference import LstmLayer, Reference
+from zynq_lstm.sim.upsets.state import wrapped
 
 
 @dataclass(frozen=True)

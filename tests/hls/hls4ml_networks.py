@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-import hls
-from models.errors import require_package
-from models.network import IntegerNetwork
 from tests.networks import small_spec, with_weights
+from zynq_lstm import hls
+from zynq_lstm.models.errors import require_package
+from zynq_lstm.models.network import IntegerNetwork
 
 
 def random_network(
@@ -23,8 +23,8 @@ def random_network(
 
 def keras_model(network: IntegerNetwork, time_steps: int = 1) -> Any:
     """The quantized Keras model with a network's weights."""
-    from models.float_lstm import load_weights
-    from models.quantized import build_quantized
+    from zynq_lstm.models.float_lstm import load_weights
+    from zynq_lstm.models.quantized import build_quantized
 
     model = build_quantized(network.spec, time_steps)
     formats = network.spec.weight_formats()
@@ -35,7 +35,7 @@ def keras_model(network: IntegerNetwork, time_steps: int = 1) -> Any:
 def kernel_includes(folder: Path) -> list[str]:
     """Options of g++ for the headers of the kernel; the generated one is written to a folder."""
     hls.register()  # first: hls4ml imports the templates, too
-    from hls.vitis.templates import HEADERS, noise_header
+    from zynq_lstm.hls.vitis.templates import HEADERS, noise_header
 
     (folder / "zynq_lstm_noise.h").write_text(noise_header())
     templates = require_package("hls4ml") / "templates" / "vivado"

@@ -8,17 +8,17 @@ from pathlib import Path
 
 import pytest
 
-import hls
 from docs.tables import tables
-from hls import registers
-from hls.chart import chart, draw
-from hls.design import Design
-from hls.estimate import estimate, fitting_array
-from hls.schedule import schedule
-from models.checkpoint import Checkpoint, shipped
-from models.freeze import freeze
-from models.spec import network_spec
-from scripts.estimate import table_rows
+from zynq_lstm import hls
+from zynq_lstm.hls import registers
+from zynq_lstm.hls.chart import chart, draw
+from zynq_lstm.hls.design import Design
+from zynq_lstm.hls.estimate import estimate, fitting_array
+from zynq_lstm.hls.schedule import schedule
+from zynq_lstm.models.checkpoint import Checkpoint, shipped
+from zynq_lstm.models.freeze import freeze
+from zynq_lstm.models.spec import network_spec
+from zynq_lstm.scripts.estimate import table_rows
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")

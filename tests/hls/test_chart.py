@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from hls.chart import chart, draw
-from hls.estimate import fitting_array
-from hls.schedule import Array, schedule
-from models.spec import NetworkSpec, network_spec
 from tests.networks import small_spec
+from zynq_lstm.hls.chart import chart, draw
+from zynq_lstm.hls.estimate import fitting_array
+from zynq_lstm.hls.schedule import Array, schedule
+from zynq_lstm.models.spec import NetworkSpec, network_spec
 
 CASES = {
     "default": (network_spec("w8a8", vocabulary=78), None),
@@ -51,7 +51,7 @@ def test_picture_is_the_same_every_time(tmp_path: Path) -> None:
 
 
 def test_verb(tmp_path: Path) -> None:
-    from scripts.schedule import command
+    from zynq_lstm.scripts.schedule import command
 
     result = CliRunner().invoke(command, ["--output", str(tmp_path / "chart.svg")])
     assert result.exit_code == 0, result.output

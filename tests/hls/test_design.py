@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hls.design import Design, packable
-from hls.estimate import arrays_within, fitting_array
-from hls.schedule import Array
-from models.errors import UserError
-from models.network import IntegerNetwork
-from models.spec import PRESETS, NetworkSpec, network_spec
-from sim.fixed import FixedFormat
 from tests.networks import small_spec, with_weights
+from zynq_lstm.hls.design import Design, packable
+from zynq_lstm.hls.estimate import arrays_within, fitting_array
+from zynq_lstm.hls.schedule import Array
+from zynq_lstm.models.errors import UserError
+from zynq_lstm.models.network import IntegerNetwork
+from zynq_lstm.models.spec import PRESETS, NetworkSpec, network_spec
+from zynq_lstm.sim.fixed import FixedFormat
 
 
 def design(seed: int, preset: str = "w8a8", array: Array | None = None, **formats: str) -> Design:

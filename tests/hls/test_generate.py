@@ -12,17 +12,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import hls
-from hls.constants import Destination
-from hls.design import Design
-from hls.estimate import fitting_array
-from hls.generate import by_unit, generate, memory, sources
-from hls.memory import Rom
-from hls.schedule import Array
-from models.network import IntegerNetwork
-from models.spec import GATES
-from sim.rtl import write_project
 from tests.networks import small_spec, with_weights
+from zynq_lstm import hls
+from zynq_lstm.hls.constants import Destination
+from zynq_lstm.hls.design import Design
+from zynq_lstm.hls.estimate import fitting_array
+from zynq_lstm.hls.generate import by_unit, generate, memory, sources
+from zynq_lstm.hls.memory import Rom
+from zynq_lstm.hls.schedule import Array
+from zynq_lstm.models.network import IntegerNetwork
+from zynq_lstm.models.spec import GATES
+from zynq_lstm.sim.rtl import write_project
 
 RTL = Path(hls.__file__).parent / "rtl"
 
@@ -147,8 +147,9 @@ def test_another_process_gives_equal_bytes(tmp_path: Path, rng: np.random.Genera
     network = with_weights(small_spec("w8a8", 11, (3, 4)), rng)
     network.save(tmp_path / "network")
     program = (
-        "import sys, json; from models.network import IntegerNetwork; from hls.design import *;"
-        "from hls.estimate import *; from hls.generate import generate; n = IntegerNetwork.load(sys.argv[1]);"
+        "import sys, json; from zynq_lstm.models.network import IntegerNetwork;"
+        "from zynq_lstm.hls.design import *; from zynq_lstm.hls.estimate import *;"
+        "from zynq_lstm.hls.generate import generate; n = IntegerNetwork.load(sys.argv[1]);"
         "print(json.dumps(generate(Design(n, fitting_array(n.spec)))))"
     )
     done = subprocess.run(

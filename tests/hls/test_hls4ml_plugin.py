@@ -59,7 +59,7 @@ def flows(names):
     return {name: list(flow_map[name].optimizers) for name in names}
 
 before = snapshot(), sources(), attributes(), flows(flow_map)
-import hls
+from zynq_lstm import hls
 hls.register()
 after = snapshot()
 new = {}
@@ -98,7 +98,7 @@ def test_registration_only_adds() -> None:
     new, changed = json.loads(done.stdout.splitlines()[-1])
     assert new == {
         "backends": ["openrtl"],
-        "handlers": ["models.quantized.QuantizedDense", "models.quantized.QuantizedLSTM"],
+        "handlers": ["zynq_lstm.models.quantized.QuantizedDense", "zynq_lstm.models.quantized.QuantizedLSTM"],
         "layers": ["FixedDense", "FixedLSTM"],
         "flows": ["openrtl:ip"],
         "writers": ["OpenRTL"],

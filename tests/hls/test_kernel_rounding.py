@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How the C++ kernel rounds a signal, against :mod:`sim.fixed`: many pairs of formats in one program.
+"""How the C++ kernel rounds a signal, against :mod:`.fixed`: many pairs of formats in one program.
 
 The formats go far beyond the presets': unsigned ones, binary points outside the word, a single bit.
 """
@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sim.fixed import FixedFormat, Overflow, Raw, Rounding
 from tests.hls.hls4ml_networks import kernel_includes
+from zynq_lstm.sim.fixed import FixedFormat, Overflow, Raw, Rounding
 
 pytestmark = pytest.mark.hls
 
@@ -47,7 +47,7 @@ class Pair:
 
     @classmethod
     def drawn(cls, rng: np.random.Generator) -> Pair:
-        """One that :mod:`models.limits` says nothing against and whose values NumPy can shift."""
+        """One that :mod:`zynq_lstm.models.limits` says nothing against and whose values NumPy can shift."""
         while True:
             width, frac = int(rng.integers(1, WIDEST + 1)), int(rng.integers(0, WIDEST))
             bits = int(rng.choice([1, 2, rng.integers(1, 26)]))

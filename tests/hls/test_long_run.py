@@ -10,20 +10,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hls.design import Design
-from hls.estimate import fitting_array
-from hls.schedule import Array
-from models.checkpoint import Checkpoint, shipped
-from models.corpus import load_corpus
-from models.errors import CheckError, UserError
-from models.freeze import freeze
-from sim import records
-from sim.bench.components import COMPARE_CYCLES
-from sim.generate import generate
-from sim.rtl import Rtl, Sequence
-from sim.sampling import temperature_to_raw
-from sim.simulator import QUICK
 from tests.networks import small_spec, with_weights
+from zynq_lstm.hls.design import Design
+from zynq_lstm.hls.estimate import fitting_array
+from zynq_lstm.hls.schedule import Array
+from zynq_lstm.models.checkpoint import Checkpoint, shipped
+from zynq_lstm.models.corpus import load_corpus
+from zynq_lstm.models.errors import CheckError, UserError
+from zynq_lstm.models.freeze import freeze
+from zynq_lstm.sim import records
+from zynq_lstm.sim.bench.components import COMPARE_CYCLES
+from zynq_lstm.sim.generate import generate
+from zynq_lstm.sim.rtl import Rtl, Sequence
+from zynq_lstm.sim.sampling import temperature_to_raw
+from zynq_lstm.sim.simulator import QUICK
 
 pytestmark = [pytest.mark.rtl, pytest.mark.slow]
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import hls
-from hls.synthesis import _RUN
+from zynq_lstm import hls
+from zynq_lstm.hls.synthesis import _RUN
 
 RTL = Path(hls.__file__).parent / "rtl"
 

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from hls.netlist import Netlist, NetlistReport, check
-from hls.synthesis import results, synthesize
-from models.errors import UserError
+from zynq_lstm.hls.netlist import Netlist, NetlistReport, check
+from zynq_lstm.hls.synthesis import results, synthesize
+from zynq_lstm.models.errors import UserError
 
 OUTPUTS = ("O", "Q", "DOADO", "P", "CO", "DOA")
 

@@ -13,17 +13,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hls.design import Design
-from hls.netlist import check, synthesized
-from hls.schedule import Array
-from hls.synthesis import results
-from models.errors import CheckError
-from sim.generate import generate
-from sim.reference import Reference
-from sim.rtl import Rtl
-from sim.sampling import temperature_to_raw
-from sim.simulator import build_netlist
 from tests.networks import small_spec, with_weights
+from zynq_lstm.hls.design import Design
+from zynq_lstm.hls.netlist import check, synthesized
+from zynq_lstm.hls.schedule import Array
+from zynq_lstm.hls.synthesis import results
+from zynq_lstm.models.errors import CheckError
+from zynq_lstm.sim.generate import generate
+from zynq_lstm.sim.reference import Reference
+from zynq_lstm.sim.rtl import Rtl
+from zynq_lstm.sim.sampling import temperature_to_raw
+from zynq_lstm.sim.simulator import build_netlist
 
 pytestmark = [pytest.mark.rtl, pytest.mark.slow]
 

@@ -9,14 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hls import registers
-from hls.design import Design
-from hls.generate import generate
-from hls.schedule import Array
-from sim.reference import Reference
-from sim.rtl import Rtl
-from sim.upsets.rtl import Place
 from tests.networks import small_spec, with_weights
+from zynq_lstm.hls import registers
+from zynq_lstm.hls.design import Design
+from zynq_lstm.hls.generate import generate
+from zynq_lstm.hls.schedule import Array
+from zynq_lstm.sim.reference import Reference
+from zynq_lstm.sim.rtl import Rtl
+from zynq_lstm.sim.upsets.rtl import Place
 
 INSTANCES = {"weights": "u_dsp_weights", "lut_weights": "gen_tree/u_lut_weights"}
 

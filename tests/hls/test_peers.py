@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.main import main
+from zynq_lstm.scripts.main import main
 
 SAME = """
 import pytest

@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import hls
-from hls.design import Design
-from hls.registers import (
+from tests.networks import small_spec, with_weights
+from zynq_lstm import hls
+from zynq_lstm.hls.design import Design
+from zynq_lstm.hls.registers import (
     BY_ADDRESS,
     BY_NAME,
     ID,
@@ -28,9 +29,8 @@ from hls.registers import (
     unpack,
     verilog_header,
 )
-from hls.schedule import Array
-from sim import sampling
-from tests.networks import small_spec, with_weights
+from zynq_lstm.hls.schedule import Array
+from zynq_lstm.sim import sampling
 
 
 def test_map_is_consistent() -> None:

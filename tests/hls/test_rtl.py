@@ -14,19 +14,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import sim
-from hls.design import Design
-from hls.estimate import fitting_array
-from hls.schedule import Array
-from models.errors import CheckError, UserError
-from models.network import IntegerNetwork
-from sim.reference import Reference
-from sim.rtl import CORNER_TESTS, LONG_PROTOCOL_TESTS, PROTOCOL_TESTS, Rtl, write_project
-from sim.simulator import build
-from sim.trace import compare
 from tests.machine import needs_icarus, verilator_lint
 from tests.networks import small_spec, with_weights
 from tests.sim.test_waveform import lz4_decode
+from zynq_lstm import sim
+from zynq_lstm.hls.design import Design
+from zynq_lstm.hls.estimate import fitting_array
+from zynq_lstm.hls.schedule import Array
+from zynq_lstm.models.errors import CheckError, UserError
+from zynq_lstm.models.network import IntegerNetwork
+from zynq_lstm.sim.reference import Reference
+from zynq_lstm.sim.rtl import CORNER_TESTS, LONG_PROTOCOL_TESTS, PROTOCOL_TESTS, Rtl, write_project
+from zynq_lstm.sim.simulator import build
+from zynq_lstm.sim.trace import compare
 
 pytestmark = [pytest.mark.rtl, pytest.mark.slow]
 

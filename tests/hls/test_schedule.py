@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hls.constants import Destination
-from hls.schedule import Array, Schedule, schedule
-from models.errors import UserError
-from models.spec import network_spec
 from tests.networks import small_spec
+from zynq_lstm.hls.constants import Destination
+from zynq_lstm.hls.schedule import Array, Schedule, schedule
+from zynq_lstm.models.errors import UserError
+from zynq_lstm.models.spec import network_spec
 
 arrays = st.builds(
     lambda group, depth, pack, segment, sums: Array(

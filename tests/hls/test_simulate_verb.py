@@ -8,14 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.corpus import decode
-from models.network import IntegerNetwork
-from scripts import simulate
-from scripts.main import main
-from sim.generate import generate
-from sim.sampling import temperature_to_raw
 from tests.hls.hls4ml_networks import random_network
 from tests.networks import save_checkpoint
+from zynq_lstm.models.corpus import decode
+from zynq_lstm.models.network import IntegerNetwork
+from zynq_lstm.scripts import simulate
+from zynq_lstm.scripts.main import main
+from zynq_lstm.sim.generate import generate
+from zynq_lstm.sim.sampling import temperature_to_raw
 
 
 @pytest.fixture(scope="module")

@@ -11,14 +11,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-import hls
-from hls import synthesis
-from hls.design import Design
-from hls.schedule import Array
-from hls.synthesis import PARTS, count, count_blocks, full_part, part_name, synthesize
-from models.errors import UserError
-from sim.rtl import write_project
 from tests.networks import small_spec, with_weights
+from zynq_lstm import hls
+from zynq_lstm.hls import synthesis
+from zynq_lstm.hls.design import Design
+from zynq_lstm.hls.schedule import Array
+from zynq_lstm.hls.synthesis import PARTS, count, count_blocks, full_part, part_name, synthesize
+from zynq_lstm.models.errors import UserError
+from zynq_lstm.sim.rtl import write_project
 
 ARRAY = Array(1, 2, 2, 1)
 

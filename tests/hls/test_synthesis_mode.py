@@ -15,10 +15,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hls.convert import convert, save
-from hls.vendor.projects import BENCH, HERE, vectors
-from models.network import IntegerNetwork
 from tests.hls.hls4ml_networks import keras_model, random_network
+from zynq_lstm.hls.convert import convert, save
+from zynq_lstm.hls.vendor.projects import BENCH, HERE, vectors
+from zynq_lstm.models.network import IntegerNetwork
 
 pytestmark = [pytest.mark.hls, pytest.mark.slow]
 

@@ -15,15 +15,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hls.synthesis import PARTS, full_part, part_name
-from hls.vendor import projects, reports
-from hls.vendor.run import ERROR_LINE
-from models.errors import UserError, first_error
-from models.network import IntegerNetwork
-from scripts.main import main
-from sim.reference import Reference
 from tests.networks import save_checkpoint, small_spec, with_weights
 from tests.skips import TCL
+from zynq_lstm.hls.synthesis import PARTS, full_part, part_name
+from zynq_lstm.hls.vendor import projects, reports
+from zynq_lstm.hls.vendor.run import ERROR_LINE
+from zynq_lstm.models.errors import UserError, first_error
+from zynq_lstm.models.network import IntegerNetwork
+from zynq_lstm.scripts.main import main
+from zynq_lstm.sim.reference import Reference
 
 UTILIZATION = """\
 1. Slice Logic
@@ -373,7 +373,7 @@ def test_without_the_tool_the_project_is_there(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr("hls.vendor.run.shutil.which", lambda name: None)
+    monkeypatch.setattr("zynq_lstm.hls.vendor.run.shutil.which", lambda name: None)
     assert synth(tool, checkpoint, tmp_path) == 2
     error = capsys.readouterr().err
     assert error.startswith(f"zynq-lstm: error: {program} is not on the PATH") and error.count("\n") == 1
@@ -388,7 +388,7 @@ def test_without_the_tool_the_project_is_there(
 def test_what_will_not_fit_is_said_before_the_work(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("hls.vendor.run.shutil.which", lambda name: None)
+    monkeypatch.setattr("zynq_lstm.hls.vendor.run.shutil.which", lambda name: None)
     options = ["--part", "xc7z007s", "--output", str(tmp_path / "out")]
     assert main(["synth", "--tool", "Vivado", *options]) == 2
     first = capsys.readouterr().err.splitlines()[0]

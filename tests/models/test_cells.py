@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models import cells, corpus, training
-from models.float_lstm import forward, keras, read_weights, tf, zero_state
-from models.partial import PartlyQuantized
-from models.spec import CELLS, network_spec
-from scripts.main import main
-from scripts.records import load_record
+from zynq_lstm.models import cells, corpus, training
+from zynq_lstm.models.float_lstm import forward, keras, read_weights, tf, zero_state
+from zynq_lstm.models.partial import PartlyQuantized
+from zynq_lstm.models.spec import CELLS, network_spec
+from zynq_lstm.scripts.main import main
+from zynq_lstm.scripts.records import load_record
 
 VOCABULARY, UNITS = 7, 5
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from models.errors import UserError, first_error
+from zynq_lstm.models.errors import UserError, first_error
 
 DOCTOR = "('zynq-lstm doctor' says what installs a missing program)"
 

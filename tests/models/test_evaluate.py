@@ -11,10 +11,10 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from models.checkpoint import Checkpoint, shipped
-from models.corpus import load_corpus
-from models.errors import UserError
-from models.evaluate import (
+from zynq_lstm.models.checkpoint import Checkpoint, shipped
+from zynq_lstm.models.corpus import load_corpus
+from zynq_lstm.models.errors import UserError
+from zynq_lstm.models.evaluate import (
     bits_of,
     bits_per_character,
     estimate_keras,
@@ -23,15 +23,15 @@ from models.evaluate import (
     evaluate_reference,
     streams_of,
 )
-from models.freeze import freeze
-from models.quiet import import_tensorflow
-from models.sampling import choose, generate
-from models.spec import network_spec
-from scripts.main import main
-from sim.reference import Reference
+from zynq_lstm.models.freeze import freeze
+from zynq_lstm.models.quiet import import_tensorflow
+from zynq_lstm.models.sampling import choose, generate
+from zynq_lstm.models.spec import network_spec
+from zynq_lstm.scripts.main import main
+from zynq_lstm.sim.reference import Reference
 
 import_tensorflow()
-from models import float_lstm, quantized, training  # noqa: E402
+from zynq_lstm.models import float_lstm, quantized, training  # noqa: E402
 
 
 @pytest.fixture

@@ -20,14 +20,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from models import store
-from models.checkpoint import Checkpoint
-from models.errors import UserError
-from models.freeze import freeze
-from models.network import IntegerNetwork
-from models.store import load_tensors, save_tensors
-from sim.reference import Reference
 from tests.networks import save_checkpoint, small_spec, with_weights
+from zynq_lstm.models import store
+from zynq_lstm.models.checkpoint import Checkpoint
+from zynq_lstm.models.errors import UserError
+from zynq_lstm.models.freeze import freeze
+from zynq_lstm.models.network import IntegerNetwork
+from zynq_lstm.models.store import load_tensors, save_tensors
+from zynq_lstm.sim.reference import Reference
 
 LOAD: dict[str, Callable[[Path], Any]] = {"network": IntegerNetwork.load, "checkpoint": Checkpoint.load}
 

@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from models.calibrate import calibrate, usage
-from models.checkpoint import Checkpoint
-from models.errors import CheckError, UserError
-from models.freeze import freeze
-from models.quiet import import_qkeras, import_tensorflow
+from zynq_lstm.models.calibrate import calibrate, usage
+from zynq_lstm.models.checkpoint import Checkpoint
+from zynq_lstm.models.errors import CheckError, UserError
+from zynq_lstm.models.freeze import freeze
+from zynq_lstm.models.quiet import import_qkeras, import_tensorflow
 
 import_tensorflow()
 import_qkeras()
@@ -27,14 +27,6 @@ import keras  # noqa: E402
 from keras import layers as K  # noqa: E402
 from qkeras import QLSTM, QDense, quantized_bits, quantized_sigmoid, quantized_tanh  # noqa: E402
 
-from models import keras_config, quantized  # noqa: E402
-from models.deviation import deviations  # noqa: E402
-from models.import_check import Observed, compare, observe  # noqa: E402
-from models.importing import Imported, import_model  # noqa: E402
-from models.keras_file import read_file  # noqa: E402
-from scripts.import_keras import read_vocabulary  # noqa: E402
-from scripts.main import main  # noqa: E402
-from sim.reference import Reference  # noqa: E402
 from tests.keras_files import (  # noqa: E402
     KERAS2,
     arrays_of,
@@ -47,6 +39,14 @@ from tests.keras_files import (  # noqa: E402
     write_places,
 )
 from tests.summary import SEED  # noqa: E402
+from zynq_lstm.models import keras_config, quantized  # noqa: E402
+from zynq_lstm.models.deviation import deviations  # noqa: E402
+from zynq_lstm.models.import_check import Observed, compare, observe  # noqa: E402
+from zynq_lstm.models.importing import Imported, import_model  # noqa: E402
+from zynq_lstm.models.keras_file import read_file  # noqa: E402
+from zynq_lstm.scripts.import_keras import read_vocabulary  # noqa: E402
+from zynq_lstm.scripts.main import main  # noqa: E402
+from zynq_lstm.sim.reference import Reference  # noqa: E402
 
 VOCABULARY = "abcdefg"
 SIZE = len(VOCABULARY)
@@ -497,7 +497,7 @@ def test_the_verb(tmp_path: Path, rng: np.random.Generator, capsys: pytest.Captu
 
 
 def test_calibration_moves_a_binary_point_that_is_wrong(rng: np.random.Generator) -> None:
-    from models.spec import network_spec
+    from zynq_lstm.models.spec import network_spec
 
     spec = network_spec("w8a8", vocabulary=SIZE, units=6, layers=1)
     weights = {name: rng.normal(0, 1, shape) for name, shape in spec.weight_shapes().items()}

@@ -15,11 +15,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.errors import UserError
-from models.network import IntegerNetwork, product_range
-from models.spec import PRESETS
-from models.store import load_tensors, save_tensors
 from tests.networks import small_spec, with_weights
+from zynq_lstm.models.errors import UserError
+from zynq_lstm.models.network import IntegerNetwork, product_range
+from zynq_lstm.models.spec import PRESETS
+from zynq_lstm.models.store import load_tensors, save_tensors
 
 UNITS = (3, 4)
 WEIGHTS = ["layers.0.W", "layers.0.U", "layers.0.b", "layers.1.W", "layers.1.U", "layers.1.b"]
@@ -228,7 +228,8 @@ def test_extreme_values_survive_the_file(preset: str, rng: np.random.Generator, 
 def test_equal_networks_give_equal_bytes_in_every_process(network: IntegerNetwork, tmp_path: Path) -> None:
     network.save(tmp_path / "a")
     program = (
-        "import sys; from models.network import IntegerNetwork as N; N.load(sys.argv[1]).save(sys.argv[2])"
+        "import sys; from zynq_lstm.models.network import IntegerNetwork as N;"
+        "N.load(sys.argv[1]).save(sys.argv[2])"
     )
     for name in ("b", "c", "d"):
         subprocess.run(

@@ -8,7 +8,15 @@ import math
 import numpy as np
 import pytest
 
-from models.noise import BLOCK, FEWEST_BLOCKS, METHOD, WIDTH, block_length, noise_bound, standard_error
+from zynq_lstm.models.noise import (
+    BLOCK,
+    FEWEST_BLOCKS,
+    METHOD,
+    WIDTH,
+    block_length,
+    noise_bound,
+    standard_error,
+)
 
 
 def test_it_is_what_many_draws_of_blocks_give(rng: np.random.Generator) -> None:

@@ -15,16 +15,16 @@ from typing import IO
 
 import pytest
 
-from models import interruption, processes
-from scripts import bootstrap
 from tests import trees
+from zynq_lstm.models import interruption, processes
+from zynq_lstm.scripts import bootstrap
 
 ROOT = Path(__file__).parents[2]
 #: A program that starts others: in the background, in a session of its own, and through a shell.
 FAMILY = ["sh", "-c", "setsid sleep 1000 & (sleep 1000; true) & echo begun > begun; sleep 1000; true"]
 PROGRAM = """
 import os, subprocess, sys, threading
-from models import interruption, processes
+from zynq_lstm.models import interruption, processes
 family = ["sh", "-c", sys.argv[2]]
 def run():
     processes.run(family)

@@ -10,20 +10,20 @@ import sys
 import numpy as np
 import pytest
 
-from models.checkpoint import Checkpoint, shipped
-from models.corpus import load_corpus
-from models.errors import UserError
-from models.evaluate import evaluate_keras, evaluate_reference, keras_logits
-from models.freeze import arithmetic_bounds, freeze, freeze_weights
-from models.quiet import import_tensorflow
-from models.spec import PRESETS, NetworkSpec, network_spec
-from sim.fixed import FixedFormat
-from sim.reference import Reference
+from zynq_lstm.models.checkpoint import Checkpoint, shipped
+from zynq_lstm.models.corpus import load_corpus
+from zynq_lstm.models.errors import UserError
+from zynq_lstm.models.evaluate import evaluate_keras, evaluate_reference, keras_logits
+from zynq_lstm.models.freeze import arithmetic_bounds, freeze, freeze_weights
+from zynq_lstm.models.quiet import import_tensorflow
+from zynq_lstm.models.spec import PRESETS, NetworkSpec, network_spec
+from zynq_lstm.sim.fixed import FixedFormat
+from zynq_lstm.sim.reference import Reference
 
 tf = import_tensorflow()
 import keras  # noqa: E402
 
-from models import float_lstm, quantized, quantized_cell, quantizers  # noqa: E402
+from zynq_lstm.models import float_lstm, quantized, quantized_cell, quantizers  # noqa: E402
 
 VOCABULARY = "abcdefghijk"
 
@@ -366,8 +366,8 @@ def test_quantizing_moves_only_the_binary_points(rng):
 def test_importing_changes_nothing_and_brings_no_tensorflow():
     code = (
         "import os, sys; before = dict(os.environ)\n"
-        "import models, models.corpus, models.checkpoint, models.evaluate, models.freeze\n"
-        "import models.quiet, models.sampling, scripts.train, scripts.evaluate, scripts.formats\n"
+        "from zynq_lstm.models import checkpoint, corpus, evaluate, freeze, quiet, sampling\n"
+        "from zynq_lstm.scripts import evaluate, formats, train\n"
         "assert dict(os.environ) == before\n"
         "heavy = {'tensorflow', 'keras', 'qkeras', 'hls4ml'} & set(sys.modules)\n"
         "assert not heavy, heavy\n"
@@ -377,7 +377,7 @@ def test_importing_changes_nothing_and_brings_no_tensorflow():
 
 def test_tensorflow_starts_without_a_word():
     code = (
-        "from models.quiet import import_tensorflow, import_qkeras\n"
+        "from zynq_lstm.models.quiet import import_tensorflow, import_qkeras\n"
         "tf = import_tensorflow(); import_qkeras()\n"
         "tf.function(lambda x: x + 1, jit_compile=True)(tf.constant(1.0))\n"
     )

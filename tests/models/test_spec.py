@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from models.errors import UserError
-from models.spec import (
+from tests.networks import small_spec
+from zynq_lstm.models.errors import UserError
+from zynq_lstm.models.spec import (
     FIRST_KERNEL,
     PRESETS,
     Layer,
@@ -27,9 +28,8 @@ from models.spec import (
     symmetric,
     with_formats,
 )
-from scripts.training import finer_ternary
-from sim.fixed import FixedFormat
-from tests.networks import small_spec
+from zynq_lstm.scripts.training import finer_ternary
+from zynq_lstm.sim.fixed import FixedFormat
 
 
 def rounded(value: float, fmt: FixedFormat) -> int:

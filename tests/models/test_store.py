@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models import store
-from models.errors import UserError
-from models.store import atomic_path, content_hash, load_tensors, save_tensors, write_text
 from tests.skips import not_as_root
+from zynq_lstm.models import store
+from zynq_lstm.models.errors import UserError
+from zynq_lstm.models.store import atomic_path, content_hash, load_tensors, save_tensors, write_text
 
 
 def test_writes_and_replaces(tmp_path: Path) -> None:
@@ -62,7 +62,7 @@ def test_killed_writer_leaves_the_old_content(tmp_path: Path) -> None:
     path.write_text("old")
     program = (
         "import os, signal, sys\n"
-        "from models.store import atomic_path\n"
+        "from zynq_lstm.models.store import atomic_path\n"
         "with atomic_path(sys.argv[1]) as part:\n"
         "    part.write_text('half')\n"
         "    os.kill(os.getpid(), signal.SIGKILL)\n"

@@ -20,18 +20,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models import corpus
-from models.checkpoint import Checkpoint
-from models.errors import UserError
-from models.quiet import import_tensorflow
-from models.spec import fit_weight_formats, network_spec
-from models.store import load_tensors
-from scripts.main import main
+from zynq_lstm.models import corpus
+from zynq_lstm.models.checkpoint import Checkpoint
+from zynq_lstm.models.errors import UserError
+from zynq_lstm.models.quiet import import_tensorflow
+from zynq_lstm.models.spec import fit_weight_formats, network_spec
+from zynq_lstm.models.store import load_tensors
+from zynq_lstm.scripts.main import main
 
 tf = import_tensorflow()
 import keras  # noqa: E402
 
-from models import float_lstm, training  # noqa: E402
+from zynq_lstm.models import float_lstm, training  # noqa: E402
 
 TEXT = "the quick brown fox jumps over the lazy dog. " * 400
 TEXT_20 = "abcdefghijklmnopqrst"
@@ -296,7 +296,7 @@ def test_a_full_disk_loses_nothing(text_file, tmp_path, capsys, monkeypatch):
 
 def test_no_matrix_starts_dead(rng):
     """Rounded to coarse formats, what a float network starts from may be all zeros, which never learn."""
-    from scripts.training import ALIVE, _initial_weights
+    from zynq_lstm.scripts.training import ALIVE, _initial_weights
 
     base = network_spec("w2a8", vocabulary=20, units=32)
     weights = {n: rng.normal(0, 2.0, s).astype(np.float32) for n, s in base.weight_shapes().items()}
@@ -352,7 +352,7 @@ def test_options_out_of_range_are_refused(field, value):
 
 
 def start(text_file: Path, run_dir: Path, *more: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "scripts", "train", "--text-file", str(text_file)]
+    command = [sys.executable, "-m", "zynq_lstm.scripts", "train", "--text-file", str(text_file)]
     command += [*TINY, "--run-dir", str(run_dir), "--checkpoint-seconds", "0", *more]
     return subprocess.Popen(
         command,

@@ -11,20 +11,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import sim.engines
-from models import limits
-from models.errors import CheckError
-from models.freeze import thaw
-from sim.engines import frozen, offered, registry
-from sim.engines.rtl import RtlEngine
-from sim.reference import Reference
-from sim.trace import compare
+import zynq_lstm.sim.engines
 from tests.hls.hls4ml_networks import random_network
 from tests.networks import save_checkpoint
+from zynq_lstm.models import limits
+from zynq_lstm.models.errors import CheckError
+from zynq_lstm.models.freeze import thaw
+from zynq_lstm.sim.engines import frozen, offered, registry
+from zynq_lstm.sim.engines.rtl import RtlEngine
+from zynq_lstm.sim.reference import Reference
+from zynq_lstm.sim.trace import compare
 
-ROOT = Path(sim.engines.__file__).parents[2]
+ROOT = Path(zynq_lstm.sim.engines.__file__).parents[2]
 TOY = """\
-from sim.engines.reference import ReferenceEngine
+from zynq_lstm.sim.engines.reference import ReferenceEngine
 
 
 class Toy(ReferenceEngine):
@@ -47,8 +47,8 @@ def test_an_engine_is_one_file(wrong: int, tmp_path: Path, rng: np.random.Genera
     (tmp_path / "engines" / "toy.py").write_text(TOY.replace("WRONG", str(wrong)))
     text = network.vocabulary * 2
     program = (
-        "import sys, sim.engines\nsim.engines.__path__.append(sys.argv.pop(1))\n"
-        "from scripts.main import main\nsys.exit(main(sys.argv[1:]))\n"
+        "import sys, zynq_lstm.sim.engines\nsim.engines.__path__.append(sys.argv.pop(1))\n"
+        "from zynq_lstm.scripts.main import main\nsys.exit(main(sys.argv[1:]))\n"
     )
     command = [sys.executable, "-c", program, "engines", "compare", "toy", "reference"]
     options = ["--checkpoint", str(checkpoint), "--text", text]
@@ -74,7 +74,7 @@ def test_names_and_limits() -> None:
 
 def test_registry_imports_no_tool() -> None:
     program = (
-        "import sys, sim.engines; sim.engines.registry()\n"
+        "import sys, zynq_lstm.sim.engines; zynq_lstm.sim.engines.registry()\n"
         "print({'tensorflow', 'keras', 'hls4ml', 'cocotb', 'hypothesis'} & set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True)

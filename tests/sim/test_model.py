@@ -6,12 +6,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from models.network import IntegerNetwork
-from sim.bench.model import EngineModel
-from sim.generate import generate
-from sim.reference import Reference
-from sim.trace import compare
 from tests.networks import small_spec, with_weights
+from zynq_lstm.models.network import IntegerNetwork
+from zynq_lstm.sim.bench.model import EngineModel
+from zynq_lstm.sim.generate import generate
+from zynq_lstm.sim.reference import Reference
+from zynq_lstm.sim.trace import compare
 
 
 @pytest.fixture(scope="module")

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from models.store import write_json
-from scripts.main import main
-from sim import records
+from zynq_lstm.models.store import write_json
+from zynq_lstm.scripts.main import main
+from zynq_lstm.sim import records
 
 FOUND = {
     records.RANDOM_NETWORKS: {"tried": 200, "mismatches": 0},
@@ -139,6 +139,6 @@ def test_no_seed_no_git(monkeypatch: pytest.MonkeyPatch) -> None:
     def missing(*_: object, **__: object) -> None:
         raise FileNotFoundError("git")
 
-    monkeypatch.setattr("models.processes.run", missing)
+    monkeypatch.setattr("zynq_lstm.models.processes.run", missing)
     record = records.new(records.BAD_INPUTS, tried=1)
     assert record["commit"] is None and "seed" not in record

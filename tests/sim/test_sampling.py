@@ -11,22 +11,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hls.design import Design
-from hls.estimate import fitting_array
-from hls.schedule import Array
-from models.checkpoint import Checkpoint
-from models.errors import UserError
-from models.network import IntegerNetwork
-from models.spec import PRESETS, NetworkSpec
-from scripts.main import main
-from sim import sampling
-from sim.bench.model import EngineModel
-from sim.fixed import FixedFormat
-from sim.generate import generate, stream
-from sim.reference import Reference
-from sim.rtl import Rtl
-from sim.sampling import NOISE, TEMPERATURE, Sampler, Xorshift128, temperature_to_raw
 from tests.networks import small_spec, with_weights
+from zynq_lstm.hls.design import Design
+from zynq_lstm.hls.estimate import fitting_array
+from zynq_lstm.hls.schedule import Array
+from zynq_lstm.models.checkpoint import Checkpoint
+from zynq_lstm.models.errors import UserError
+from zynq_lstm.models.network import IntegerNetwork
+from zynq_lstm.models.spec import PRESETS, NetworkSpec
+from zynq_lstm.scripts.main import main
+from zynq_lstm.sim import sampling
+from zynq_lstm.sim.bench.model import EngineModel
+from zynq_lstm.sim.fixed import FixedFormat
+from zynq_lstm.sim.generate import generate, stream
+from zynq_lstm.sim.reference import Reference
+from zynq_lstm.sim.rtl import Rtl
+from zynq_lstm.sim.sampling import NOISE, TEMPERATURE, Sampler, Xorshift128, temperature_to_raw
 
 DRAWS = 50_000
 SAMPLING_TESTS = (
@@ -417,10 +417,10 @@ def test_rtl_streams_what_it_generates(rtl: Rtl, network: IntegerNetwork) -> Non
 @pytest.mark.rtl
 @pytest.mark.hls
 def test_one_text_on_every_engine(network: IntegerNetwork, rtl: Rtl, tmp_path: Path) -> None:
-    from hls import simulate
-    from hls.convert import compile_model, convert
-    from models import sampling as keras_sampling
     from tests.hls.hls4ml_networks import keras_model
+    from zynq_lstm.hls import simulate
+    from zynq_lstm.hls.convert import compile_model, convert
+    from zynq_lstm.models import sampling as keras_sampling
 
     model = keras_model(network)
     graph = convert(model, tmp_path / "hls")
@@ -463,10 +463,10 @@ def equal_scores(network: IntegerNetwork, text: list[int], temperature_raw: int,
 @pytest.mark.hls
 def test_ties_go_to_the_lowest_code_on_every_engine(network: IntegerNetwork, tmp_path: Path) -> None:
     """Greedy, every choice is a tie; with a temperature the noise makes one."""
-    from hls import simulate
-    from hls.convert import compile_model, convert
-    from models import sampling as keras_sampling
     from tests.hls.hls4ml_networks import keras_model
+    from zynq_lstm.hls import simulate
+    from zynq_lstm.hls.convert import compile_model, convert
+    from zynq_lstm.models import sampling as keras_sampling
 
     tied = with_ties(network)
     model = keras_model(tied)

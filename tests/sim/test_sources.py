@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sim import records, sources
+from zynq_lstm.sim import records, sources
 
 FILES = {
     "models/__init__.py": "",
@@ -15,10 +15,10 @@ FILES = {
     "models/apart.py": "",
     "models/measured/ground.json": "{}",
     "hls/__init__.py": "",
-    "hls/engine.py": "def make():\n    from models.ground import half\n\n    return half(2)\n",
+    "hls/engine.py": "def make():\n    from zynq_lstm.models.ground import half\n\n    return half(2)\n",
     "hls/rtl/engine.sv": "module engine; // one\n  assign a = b;\nendmodule\n",
     "sim/__init__.py": "",
-    "sim/campaign.py": 'import hls.engine\n\nBENCH = "sim.bench.text"\n',
+    "sim/campaign.py": 'import zynq_lstm.hls.engine\n\nBENCH = "zynq_lstm.sim.bench.text"\n',
     "sim/bench/__init__.py": "",
     "sim/bench/text.py": "LIMIT = 3\n",
 }
@@ -37,11 +37,11 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def digest() -> str:
     sources._imports.cache_clear()
-    return sources.digest(["sim.campaign"])
+    return sources.digest(["zynq_lstm.sim.campaign"])
 
 
 def test_all_that_is_imported_or_named_counts(project: Path) -> None:
-    found = {path.relative_to(project).as_posix() for path in sources.sources(["sim.campaign"])}
+    found = {path.relative_to(project).as_posix() for path in sources.sources(["zynq_lstm.sim.campaign"])}
     assert found == set(FILES) - {"models/apart.py", "models/measured/ground.json"}
 
 
@@ -51,7 +51,7 @@ def test_all_that_is_imported_or_named_counts(project: Path) -> None:
         ("models/ground.py", "x / 2", "x / 3"),
         ("hls/rtl/engine.sv", "a = b", "a = ~b"),
         ("sim/bench/text.py", "3", "4"),
-        ("sim/campaign.py", "import hls.engine", "import hls.engine as e"),
+        ("sim/campaign.py", "import zynq_lstm.hls.engine", "import zynq_lstm.hls.engine as e"),
     ],
 )
 def test_a_change_changes_it(project: Path, name: str, old: str, new: str) -> None:
@@ -83,8 +83,8 @@ def test_new_file_of_data_counts(project: Path) -> None:
 
 
 def test_unknown_module_is_an_error(project: Path) -> None:
-    with pytest.raises(ModuleNotFoundError, match=r"no module sim\.nothing"):
-        sources.digest(["sim.nothing"])
+    with pytest.raises(ModuleNotFoundError, match=r"no module zynq_lstm\.sim\.nothing"):
+        sources.digest(["zynq_lstm.sim.nothing"])
 
 
 def test_installed_package_has_no_tests(project: Path) -> None:

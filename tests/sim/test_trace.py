@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.errors import UserError
-from models.network import IntegerNetwork
-from sim.reference import LAYER_SIGNALS, Reference
-from sim.trace import RtlTraceReader, compare, read_rtl_trace, signal_order
 from tests.networks import small_spec, with_weights
+from zynq_lstm.models.errors import UserError
+from zynq_lstm.models.network import IntegerNetwork
+from zynq_lstm.sim.reference import LAYER_SIGNALS, Reference
+from zynq_lstm.sim.trace import RtlTraceReader, compare, read_rtl_trace, signal_order
 
 Trace = dict[str, np.ndarray]
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import sim
+from zynq_lstm import sim
 
 HEADERS = Path(sim.__file__).parent / "fst"
 

@@ -7,11 +7,11 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from models.checkpoint import Checkpoint, shipped
-from models.store import LOCK_FILE, write_json
 from tests.prepared import Prepare, both, flow, network, text
 from tests.situations import Situation
 from tests.situations.texts import PLAIN
+from zynq_lstm.models.checkpoint import Checkpoint, shipped
+from zynq_lstm.models.store import LOCK_FILE, write_json
 
 TAKEN = "is there already"
 WOULD_BE_LOST = "which would be overwritten; choose another name"

@@ -7,9 +7,9 @@ import contextlib
 import os
 from pathlib import Path
 
-from models.store import FLOW_LOCK
-from scripts.flow.last_run import RECORD, Recorder, only_run
 from tests.situations import Situation
+from zynq_lstm.models.store import FLOW_LOCK
+from zynq_lstm.scripts.flow.last_run import RECORD, Recorder, only_run
 
 _held = contextlib.ExitStack()  # locks of runs that are taken to run, until the tests end
 

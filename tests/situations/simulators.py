@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
-from hls.design import Design
-from hls.schedule import Array
-from sim.random_networks import CASE_FILE, Case
-from sim.simulator import available
 from tests.networks import small_spec, with_weights
 from tests.situations import Situation
+from zynq_lstm.hls.design import Design
+from zynq_lstm.hls.schedule import Array
+from zynq_lstm.sim.random_networks import CASE_FILE, Case
+from zynq_lstm.sim.simulator import available
 
 NEEDS_ICARUS = r"simulator icarus is not installed; on Debian: apt-get install iverilog\."
 

@@ -8,9 +8,9 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-from models.checkpoint import Checkpoint
 from tests.prepared import both, flow, network, text
 from tests.situations import Situation
+from zynq_lstm.models.checkpoint import Checkpoint
 
 LINE = "It was the best of times.\n"
 PLAIN = LINE * 60
@@ -22,7 +22,7 @@ COMPOSED, DECOMPOSED = "\u00e9", "e\u0301"
 
 def model(folder: Path, vocabulary: int) -> None:
     """A small Keras model of random weights."""
-    from models.quiet import import_tensorflow
+    from zynq_lstm.models.quiet import import_tensorflow
 
     import_tensorflow()
     import keras
@@ -329,7 +329,7 @@ SITUATIONS = {
 
 
 def _damaged(folder: Path) -> None:
-    from models.store import load_tensors, save_tensors
+    from zynq_lstm.models.store import load_tensors, save_tensors
 
     network(folder, RARE, FOLDED)
     tensors, metadata = load_tensors(folder / "net.safetensors")
