@@ -29,8 +29,8 @@ from zynq_lstm.sim.fixed import FixedFormat, Overflow, Rounding
 #: limits; the HLS C++ is made from the Keras model and so has the Keras model's.
 ENGINES = MappingProxyType(
     {
-        "reference": "the reference",
         "keras": "the quantized Keras model",
+        "reference": "the reference",
         "hls": "the HLS C++",
         "rtl": "the RTL",
     }

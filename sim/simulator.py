@@ -59,7 +59,7 @@ class Simulator:
     folder: Path  # to run in: a project's memory files are there
     build_dir: Path
     waves: bool
-    python: str  # libraries that the simulation loads to run Python, as cocotb lists them
+    python: tuple[str, ...]  # libraries that the simulation loads to run Python, by names in build_dir
     coverage: bool = False
 
     def run(
@@ -114,12 +114,17 @@ class Simulator:
                     log_file=log,
                     testcase=testcase,
                     seed=seed,
-                    extra_env={**_PYTHON, "GPI_USERS": self.python, **(environment or {})},
+                    extra_env={**_PYTHON, "GPI_USERS": self._libraries(), **(environment or {})},
                     plusargs=arguments,
                     test_args=waves,
                     waves=whole and self.name == "icarus",
                 )
         return _check(results, log)
+
+    def _libraries(self) -> str:
+        """The list of :attr:`python` that cocotb takes: by paths from the folder to run in."""
+        there = os.path.relpath(self.build_dir, self.folder)
+        return ";".join(f"{there}/{name}" for name in self.python)
 
 
 def build(
@@ -255,11 +260,11 @@ def _build(
     if done.returncode:
         raise UserError(f"{name} could not build {folder}{if_full(build_dir)}; see {log}: {first_error(log)}")
     unfinished.unlink()
-    return Simulator(name, folder, build_dir, waves, _python(links, folder), coverage)
+    return Simulator(name, folder, build_dir, waves, _python(links), coverage)
 
 
-def _python(links: Links, folder: Path) -> str:
-    """The libraries that make a simulation run Python, as cocotb lists them, by names from ``folder``.
+def _python(links: Links) -> tuple[str, ...]:
+    """The libraries that make a simulation run Python, by names in the folder of the build.
 
     cocotb's own list has their paths, between separators that a path may have.
     """
@@ -274,8 +279,7 @@ def _python(links: Links, folder: Path) -> str:
         )
     entry, function = config.pygpi_entry_point().rsplit(",", 1)
     names = [*links.files("python", [Path(library)]), *links.files("pygpi", [Path(entry)])]
-    there = f"../{links.folder.name}"
-    return f"{there}/{names[0]};{there}/{names[1]},{function}"
+    return (names[0], f"{names[1]},{function}")
 
 
 def _cell_models(build_dir: Path) -> Path:

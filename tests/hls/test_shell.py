@@ -296,13 +296,13 @@ def test_folder_without_verilog(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        (["--exported", "."], "--exported and --ports go together"),
+        (["--exported", "FOLDER"], "--exported and --ports go together"),
         (["--hls", "--netlist"], "--netlist, --hls and --exported exclude each other"),
         (["--hls", "--waves"], "--hls and --exported run on Verilator, without waveforms"),
     ],
 )
 def test_options_that_do_not_go_together(
-    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+    arguments: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["simulate", *arguments]) == 2
+    assert main(["simulate", *(str(tmp_path) if word == "FOLDER" else word for word in arguments)]) == 2
     assert message in capsys.readouterr().err
