@@ -47,7 +47,7 @@ def test_an_engine_is_one_file(wrong: int, tmp_path: Path, rng: np.random.Genera
     (tmp_path / "engines" / "toy.py").write_text(TOY.replace("WRONG", str(wrong)))
     text = network.vocabulary * 2
     program = (
-        "import sys, zynq_lstm.sim.engines\nsim.engines.__path__.append(sys.argv.pop(1))\n"
+        "import sys, zynq_lstm.sim.engines\nzynq_lstm.sim.engines.__path__.append(sys.argv.pop(1))\n"
         "from zynq_lstm.scripts.main import main\nsys.exit(main(sys.argv[1:]))\n"
     )
     command = [sys.executable, "-c", program, "engines", "compare", "toy", "reference"]
@@ -65,7 +65,7 @@ def test_an_engine_is_one_file(wrong: int, tmp_path: Path, rng: np.random.Genera
 
 
 def test_names_and_limits() -> None:
-    assert offered("compare") == ("reference", "keras", "hls", "rtl", "icarus")
+    assert offered("compare") == ("keras", "reference", "hls", "rtl", "icarus")
     assert offered("flow") == ("keras", "hls", "rtl")
     for name, engine in registry().items():
         assert engine.name == name
