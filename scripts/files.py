@@ -9,10 +9,11 @@ given.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -172,15 +173,14 @@ class Verb(click.Command):
         yield from words
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Check the files, run the verb, and mark the folders that it has filled as this program's."""
+        """Check the files, and run the verb; the folders that it fills are marked as this program's."""
         named = list(_named(ctx))
         check(named, bool(ctx.params.get("overwrite", ctx.meta.get(__name__))))
-        try:
-            return super().invoke(ctx)
-        finally:
+        with contextlib.ExitStack() as marks:
             for one in named:
                 if isinstance(one.type, Folder):
-                    mark(one.path)
+                    marks.enter_context(marked(one.path))
+            return super().invoke(ctx)
 
 
 def _named(ctx: click.Context) -> Iterable[Named]:
@@ -312,10 +312,25 @@ def require_folder(
             raise UserError(f"{where}: holds files of something else; {way_out}")
 
 
-def mark(folder: Path) -> None:
-    """Note in a folder, if anything is in it, that this program has filled it."""
-    if folder.is_dir() and any(folder.iterdir()):
-        (folder / LOCK_FILE).touch()
+@contextlib.contextmanager
+def marked(folder: Path) -> Iterator[None]:
+    """Mark a folder as this program's while it is filled, so that a run that is killed can be repeated.
+
+    The folder and its mark vanish again if nothing was written.
+    """
+    absent = [one for one in (folder, *folder.absolute().parents) if not one.exists()]
+    marker = folder / LOCK_FILE
+    before = marker.exists()
+    folder.mkdir(parents=True, exist_ok=True)
+    marker.touch()
+    try:
+        yield
+    finally:
+        if not before and [one.name for one in folder.iterdir()] == [LOCK_FILE]:
+            marker.unlink()
+            for one in absent:
+                with contextlib.suppress(OSError):  # something else is in it by now
+                    one.rmdir()
 
 
 def require_apart(written: Named, read: Named) -> None:

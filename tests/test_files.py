@@ -12,7 +12,7 @@ import pytest
 from zynq_lstm.models.errors import UserError
 from zynq_lstm.models.store import LOCK_FILE
 from zynq_lstm.scripts import files
-from zynq_lstm.scripts.files import NETWORK, Folder, Named, Reads, Verb, Writes, check, figures, mark
+from zynq_lstm.scripts.files import NETWORK, Folder, Reads, Verb, Writes, figures, marked
 from zynq_lstm.scripts.main import cli, main
 
 #: Arguments that a verb needs beside the options under test.
@@ -77,15 +77,18 @@ def test_no_output_is_an_input(
     assert given.is_dir() or given.read_text() == "mine"
 
 
-def test_a_folder_is_marked_only_if_something_is_in_it(tmp_path: Path) -> None:
-    mark(tmp_path / "none")
-    assert not (tmp_path / "none").exists()
-    mark(tmp_path)
-    assert not list(tmp_path.iterdir())
-    (tmp_path / "log").touch()
-    mark(tmp_path)
-    assert (tmp_path / LOCK_FILE).exists()
-    check([Named("--output", tmp_path, Folder())])
+def test_a_folder_is_marked_while_it_is_filled(tmp_path: Path) -> None:
+    """So that a run that was killed can be repeated; where nothing was written, nothing is left."""
+    folder = tmp_path / "more" / "out"
+    with marked(folder):
+        assert (folder / LOCK_FILE).exists()
+    assert list(tmp_path.iterdir()) == []
+    with marked(folder):
+        (folder / "file").touch()
+    assert {path.name for path in folder.iterdir()} == {LOCK_FILE, "file"}
+    with marked(folder):
+        pass
+    assert (folder / LOCK_FILE).exists()
 
 
 def test_a_verb_marks_its_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
