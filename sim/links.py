@@ -8,6 +8,7 @@ does so runs in one folder and is only given names relative to it, through links
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,8 @@ class Links:
         assert PLAIN.fullmatch(name), name
         link = self.folder / name
         if not link.is_symlink() or link.readlink() != target:
+            if link.is_dir() and not link.is_symlink():  # a copy of such a folder that has followed links
+                shutil.rmtree(link)
             link.unlink(missing_ok=True)
             link.symlink_to(target)
         return name

@@ -44,7 +44,7 @@ HARDEST = "-a b'c $d #1 é;,%&[x]\"\\z(~`*?{$y}|<:=@!日"
 TEXT = '!"#$%'
 #: By name, arguments; the working folder has an odd name, and so has a folder in it, as ODD stands for.
 COMMANDS = {
-    "estimate": ["estimate", "--network", "ODD/small.safetensors", "--json", "ODD/estimate.json"],
+    "estimate": ["estimate", "--checkpoint", "../ODD/small.safetensors", "--json", "ODD/estimate.json"],
     "convert": ["convert", "--backend", "openrtl", "--checkpoint", "small.safetensors", "--output", "ODD"],
     "hls-project": ["hls-project", "--checkpoint", "small.safetensors", "--output", "ODD/hls project"],
     "compare": [
@@ -84,17 +84,16 @@ def tally(request: pytest.FixtureRequest) -> Iterator[Tally]:
 def run(arguments: list[str], name: str, parent: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """Run a command in a folder of that name; its exit code must be 0, and nothing be written beside it."""
     folder = parent / name
-    (folder / name).mkdir(parents=True)
+    folder.mkdir()
     network = with_weights(small_spec("w8a8", 6, (2,)), np.random.default_rng(0))
-    for place in (folder, folder / name):
-        save_checkpoint(network, place / "small.safetensors")
+    save_checkpoint(network, folder / "small.safetensors")
     os.chdir(folder)
     code = main([argument.replace("ODD", name) for argument in arguments])
     out, err = capfd.readouterr()
     assert code == 0, out + err
     assert [path.name for path in parent.iterdir()] == [name]
     written = [path for path in (folder / name).rglob("*") if path.is_file() or path.is_symlink()]
-    assert len(written) > 1
+    assert written
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -31,7 +32,11 @@ def test_lut_rom_in_yosys(width: int, depth: int, tmp_path: Path, rng: np.random
         *(f"eval -set address_i {k} -show data_o" for k in range(depth)),
     ]
     done = subprocess.run(
-        [sys.executable, "-c", _RUN, *script], cwd=tmp_path, capture_output=True, text=True, check=True
+        [sys.executable, "-c", _RUN, json.dumps(script)],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
     )
     values = re.findall(r"Eval result: \\data_o = (\d+)'([01]+|\d+)\.", done.stdout)
     assert [int(v, 2) for _, v in values] == words

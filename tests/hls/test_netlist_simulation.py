@@ -126,8 +126,10 @@ def lut_content(text: str) -> str:
 
 
 def dsp_register(text: str) -> str:
-    """Takes the register behind a multiplier out, so that a product comes a cycle too early."""
-    return text.replace(".MREG(1'h1)", ".MREG(1'h0)", 1)
+    """Takes the register after a multiplier of the array out, so that a product comes a cycle too early."""
+    cell = re.compile(r"  DSP48E1 #\(\n(?:    .*\n)*?  \) \S+ \(\n(?:    .*\n)*?  \);")
+    found = next(m for m in cell.finditer(text) if ".MREG(1'h1)" in m[0] and "u_array" in m[0])
+    return text[: found.start()] + found[0].replace(".MREG(1'h1)", ".MREG(1'h0)") + text[found.end() :]
 
 
 @pytest.mark.parametrize("fault", ["block RAM", "LUT", "DSP48E1"])

@@ -34,15 +34,16 @@ def test_backends():
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
-    (tmp_path / "test" / "pytest").mkdir(parents=True)
-    (tmp_path / "test" / "pytest" / "test_rnn.py").write_text(SAME)
-    (tmp_path / "test" / "pytest" / "test_dense.py").write_text("def test_x(): raise SystemExit(7)")
-    return tmp_path
+    tests = tmp_path / "checkout" / "test" / "pytest"
+    tests.mkdir(parents=True)
+    (tests / "test_rnn.py").write_text(SAME)
+    (tests / "test_dense.py").write_text("def test_x(): raise SystemExit(7)")
+    return tmp_path / "checkout"
 
 
 @pytest.mark.slow
 def test_equal_outcomes(checkout: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    path = checkout / "outcomes.json"
+    path = checkout.parent / "outcomes.json"
     assert main(["peers", str(checkout), "--json", str(path)]) == 0
     out = capsys.readouterr().out
     for mode in ("without", "with"):
