@@ -83,7 +83,7 @@ def test_netlist(
         (["--generate", "-1"], "--generate is -1; it must be 0 or more"),
         (["--temperature", "16"], "temperature is 16.0; the hardware has 0 to "),
         (["--seed", "-1"], "the seed must be 0 to 4294967295, got -1"),
-        (["--characters", "0"], "'--characters': 0 is not in the range x>=1"),
+        (["--characters", "0"], "Invalid value for '--characters': 0 is not in the range x>=1"),
         (["--characters", "10000000"], "--characters is 10000000; the validation split has "),
         (["--text", ""], "there is no character to run"),
     ],
