@@ -25,7 +25,7 @@ PROJECT_FILE = "project.json"
 
 def sources() -> list[str]:
     """Names of the handwritten SystemVerilog files, and of those that they include."""
-    files = (resources.files("hls") / "rtl").iterdir()
+    files = (resources.files("zynq_lstm.hls") / "rtl").iterdir()
     return sorted(f.name for f in files if f.name.endswith((".sv", ".svh")))
 
 
@@ -39,7 +39,7 @@ def generate(design: Design) -> dict[str, str]:
 
     The memory files are read by name from the folder in which a tool runs.
     """
-    folder = resources.files("hls") / "rtl"
+    folder = resources.files("zynq_lstm.hls") / "rtl"
     files = {name: folder.joinpath(name).read_text(encoding="utf-8") for name in sources()}
     files |= headers()
     files[f"{TOP}.sv"] = _top(design)
@@ -82,7 +82,7 @@ def _top(design: Design) -> str:
 
 def _ports() -> list[tuple[str, str]]:
     """Declarations and names of lstm_engine.sv's ports, from its own text."""
-    text = (resources.files("hls") / "rtl" / "lstm_engine.sv").read_text(encoding="utf-8")
+    text = (resources.files("zynq_lstm.hls") / "rtl" / "lstm_engine.sv").read_text(encoding="utf-8")
     header = text.split("\n) (\n", 1)[1].split("\n);", 1)[0]
     lines = [line.strip().rstrip(",") for line in header.splitlines()]
     return [(line, line.split()[-1]) for line in lines]

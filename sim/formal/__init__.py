@@ -220,7 +220,7 @@ def _signed(bits: str) -> int:
 
 def rtl() -> dict[str, str]:
     """File name -> text of the sources that proofs are about."""
-    folder = resources.files("hls") / "rtl"
+    folder = resources.files("zynq_lstm.hls") / "rtl"
     texts = {name: folder.joinpath(name).read_text(encoding="utf-8") for name in sources()}
     return texts | headers()
 
