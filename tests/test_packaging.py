@@ -67,7 +67,8 @@ def test_no_module_has_two_names(tmp_path: Path) -> None:
         assert (done.returncode, done.stdout) == (0, "\n"), done.stderr
     ours = "(?:models|hls|sim|scripts)"
     old = re.compile(
-        rf"""^[ ">.]*(?:from|import) {ours}\b|["']{ours}(?:\.[a-z_]+)+["':]|resources\.files\(["']{ours}["']""",
+        rf"""^[ ">.]*(?:from|import) {ours}\b|["']{ours}(?:\.[a-z_]+)+["':]"""
+        rf"""|resources\.files\(["']{ours}["']""",
         re.M,
     )
     found = [
