@@ -181,6 +181,7 @@ def is_no_file(folder: Path) -> None:
 
 
 SITUATIONS = {
+    "no model at all": Situation("import-keras", "Missing argument 'MODEL'"),
     # structure
     "a layer applied twice": Situation(
         KERAS,
