@@ -15,7 +15,7 @@ from typing import IO, Any, TextIO, cast
 from unittest.mock import patch
 
 from zynq_lstm import hls
-from zynq_lstm.hls.synthesis import DEFAULT_PART, full_part
+from zynq_lstm.hls.parts import DEFAULT_PART, full_part
 from zynq_lstm.hls.vendor.projects import period_text
 from zynq_lstm.models import processes
 from zynq_lstm.models.errors import UserError, first_error, require_package

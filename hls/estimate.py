@@ -19,8 +19,8 @@ from typing import Any
 from zynq_lstm.hls.design import packable, row_rom, spec_weight_bits, table_roms, weight_roms
 from zynq_lstm.hls.luts import luts
 from zynq_lstm.hls.memory import halves
+from zynq_lstm.hls.parts import DEFAULT_PART, part_name, parts
 from zynq_lstm.hls.schedule import MAX_GROUP, Array, busy_cycles, schedule, steps
-from zynq_lstm.hls.synthesis import DEFAULT_PART, PARTS, part_name
 from zynq_lstm.models.errors import UserError
 from zynq_lstm.models.limits import require
 from zynq_lstm.models.spec import NetworkSpec
@@ -118,7 +118,7 @@ def needs(spec: NetworkSpec, array: Array) -> Mapping[str, float]:
 
 def exceeded(spec: NetworkSpec, array: Array, part: str) -> tuple[str, ...]:
     """Of lut, dsp and bram36, what a design takes more of than the part has."""
-    return tuple(name for name, count in needs(spec, array).items() if count > PARTS[part][name])
+    return parts()[part].exceeded(needs(spec, array))
 
 
 def fits(spec: NetworkSpec, array: Array, part: str) -> bool:
@@ -154,7 +154,7 @@ def fitting_array(
     """
     part = part_name(part)
     require("rtl", spec)
-    left = PARTS[part]["dsp"] - gate_dsp(spec) - CHOICE_DSP
+    left = parts()[part].dsp - gate_dsp(spec) - CHOICE_DSP
     arrays = arrays_within(spec, left if dsp is None else min(dsp, left), lanes)
     arrays = [replace(array, parity=parity) for array in arrays]
     return next((a for a in arrays if fits(spec, a, part)), arrays[0])

@@ -8,8 +8,8 @@ from dataclasses import replace
 from math import prod
 
 from zynq_lstm.hls.estimate import arrays_within, fits
+from zynq_lstm.hls.parts import parts
 from zynq_lstm.hls.schedule import Array
-from zynq_lstm.hls.synthesis import PARTS
 from zynq_lstm.models.spec import PRESETS, NetworkSpec, network_spec
 
 BRAM_BITS = 36 * 1024
@@ -35,7 +35,7 @@ def fastest(spec: NetworkSpec, part: str) -> Array | None:
     """The fastest array of a design that fits, if there is one."""
     shapes = spec.weight_shapes()
     stored = sum(f.bits * prod(shapes[n]) for n, f in spec.weight_formats().items() if not n.endswith("b"))
-    if stored > PARTS[part]["bram36"] * BRAM_BITS:  # whatever the array: spares looking at all
+    if stored > parts()[part].bram36 * BRAM_BITS:  # whatever the array: spares looking at all
         return None
     return next((array for array in arrays_within(spec) if fits(spec, array, part)), None)
 
@@ -46,11 +46,9 @@ def changes(spec: NetworkSpec, part: str) -> Iterator[str]:
     Yields:
         Each as the option of ``zynq-lstm estimate`` that shows it.
     """
-    larger = [name for name in PARTS if PARTS[name]["lut"] > PARTS[part]["lut"]]
-    for name in sorted(larger, key=lambda p: PARTS[p]["lut"]):
-        if fastest(spec, name):
-            yield f"--part {name}"
-            break
+    larger = (name for name, one in parts().items() if one.lut > parts()[part].lut)
+    if name := next((name for name in larger if fastest(spec, name)), None):
+        yield f"--part {name}"
     for preset in _narrower(spec):
         changed = network_spec(
             preset, vocabulary=spec.vocabulary, units=spec.layers[0].units, layers=len(spec.layers)

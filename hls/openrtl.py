@@ -18,7 +18,7 @@ from hls4ml.writer.writers import Writer
 from numpy.typing import NDArray
 
 from zynq_lstm.hls.graph import network_from_graph, not_compiled
-from zynq_lstm.hls.synthesis import DEFAULT_PART, full_part, part_name
+from zynq_lstm.hls.parts import DEFAULT_PART, full_part, part_name
 from zynq_lstm.models.errors import UserError
 from zynq_lstm.sim.fixed import Raw
 

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-import re
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -12,29 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from zynq_lstm.hls.generate import PROJECT_FILE
+from zynq_lstm.hls.parts import DEFAULT_PART, part_name, parts
 from zynq_lstm.models import processes
 from zynq_lstm.models.errors import UserError, first_error, require_package
 from zynq_lstm.models.store import if_full, write_json
-
-# AMD DS190, "Zynq-7000 SoC Data Sheet: Overview", programmable logic of each device.
-PARTS = {
-    "xc7z007s": {"lut": 14_400, "ff": 28_800, "dsp": 66, "bram36": 50},
-    "xc7z010": {"lut": 17_600, "ff": 35_200, "dsp": 80, "bram36": 60},
-    "xc7z020": {"lut": 53_200, "ff": 106_400, "dsp": 220, "bram36": 140},
-    "xc7z030": {"lut": 78_600, "ff": 157_200, "dsp": 400, "bram36": 265},
-    "xc7z045": {"lut": 218_600, "ff": 437_200, "dsp": 900, "bram36": 545},
-}
-DEFAULT_PART = "xc7z020"
-# A package and speed grade of each, for tools that want a whole part number; a Zynq-7020's is that of the
-# PYNQ-Z1 and Z2 and of the Zybo Z7-20.
-PACKAGES = {
-    "xc7z007s": "clg400-1",
-    "xc7z010": "clg400-1",
-    "xc7z020": "clg400-1",
-    "xc7z030": "fbg484-1",
-    "xc7z045": "ffg900-2",
-}
-_PART = re.compile(rf"({'|'.join(PARTS)})(i?[a-z]{{3}}[0-9]{{3,4}}-[1-3][a-z]{{0,2}})?", re.IGNORECASE)
 
 # Cells of a 7-series netlist and the LUTs or flip-flops that each takes (AMD UG474, tables of the SLICEM's
 # memory and shift register modes).
@@ -73,31 +53,6 @@ class Resources:
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
-
-
-def part_name(part: str) -> str:
-    """The device of a full part number such as xc7z020clg400-1, in letters of any size.
-
-    Raises:
-        UserError: naming the devices known.
-    """
-    if found := _PART.fullmatch(part):
-        return found[1].lower()
-    raise UserError(
-        f"unknown part {part!r}; known are {', '.join(PARTS)} and their packages with a speed grade, "
-        f"such as {DEFAULT_PART}{PACKAGES[DEFAULT_PART]}"
-    )
-
-
-def full_part(part: str) -> str:
-    """``part``, with a package and speed grade of :data:`PACKAGES` if it has none, as AMD's tools write it.
-
-    Raises:
-        UserError: as :func:`part_name`.
-    """
-    name = part_name(part)
-    device, dash, grade = part.partition("-")
-    return f"{device.lower()}{dash}{grade}" if dash else name + PACKAGES[name]
 
 
 def results(project: Path) -> Path:
@@ -237,7 +192,6 @@ def count(cells_file: Path, part: str = DEFAULT_PART) -> Resources:
     """Resources from Yosys' statistics."""
     data = json.loads(cells_file.read_text(encoding="utf-8"))
     cells = data["design"]["num_cells_by_type"]
-    has = PARTS[part]
     used = {
         "lut": sum(cells.get(name, 0) * weight for name, weight in LUTS.items()),
         "ff": sum(cells.get(name, 0) for name in FLIP_FLOPS),
@@ -247,5 +201,5 @@ def count(cells_file: Path, part: str = DEFAULT_PART) -> Resources:
     unknown = [c for c in cells if c.startswith("RAM") and c not in LUTS and not c.startswith("RAMB")]
     if unknown:
         raise UserError(f"{cells_file}: memory cell {unknown[0]} is not in the table of LUT costs")
-    fits = all(used[name] <= has[name] for name in has)
+    fits = not parts()[part].exceeded(used)
     return Resources(part, data["creator"].split(" (")[0], **used, fits=fits)

@@ -9,8 +9,8 @@ from typing import Any
 import click
 
 from zynq_lstm.hls.convert import CLOCK_PERIOD
+from zynq_lstm.hls.parts import DEFAULT_PART, full_part
 from zynq_lstm.hls.reuse import require_reuse_factor
-from zynq_lstm.hls.synthesis import DEFAULT_PART, full_part
 from zynq_lstm.models.errors import UserError
 from zynq_lstm.scripts.files import Folder, Verb
 from zynq_lstm.scripts.options import (

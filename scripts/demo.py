@@ -67,7 +67,7 @@ def command(
     """
     from rich.console import Console
 
-    from zynq_lstm.hls.synthesis import part_name
+    from zynq_lstm.hls.parts import part_name
     from zynq_lstm.models.checkpoint import load_float, load_quantized
     from zynq_lstm.models.corpus import load_corpus
     from zynq_lstm.models.store import claim

@@ -46,7 +46,7 @@ def command(
     network that the RTL can't be built for is refused; of other engines it is said.
     """
     from zynq_lstm.hls.estimate import estimate, fitting_array
-    from zynq_lstm.hls.synthesis import PARTS, part_name
+    from zynq_lstm.hls.parts import part_name, parts
     from zynq_lstm.models.errors import UserError
     from zynq_lstm.models.limits import ENGINES, reasons, require
     from zynq_lstm.models.store import write_json
@@ -61,7 +61,7 @@ def command(
         rows = table_rows(spec, part, synthesize)
         click.echo(lanes_table(rows))
     else:
-        each = {p: estimate(spec, fitting_array(spec, p, dsp, lanes, parity), p) for p in PARTS}
+        each = {p: estimate(spec, fitting_array(spec, p, dsp, lanes, parity), p) for p in parts()}
         one = each[part_name(part)]
         rows = [row.to_dict() for row in (one, *(other for other in each.values() if other is not one))]
         rows[0]["refused_by"] = {name: list(reasons(name, spec)) for name in ENGINES}
@@ -74,10 +74,10 @@ def command(
 def table_rows(spec: NetworkSpec, part: str, synthesize: bool = False) -> list[dict[str, Any]]:
     """Figures of the fastest arrays of TABLE_LANES and of each part; if asked for, LUTs by synthesis, too."""
     from zynq_lstm.hls.estimate import arrays_within, estimate, fits, fitting_array
-    from zynq_lstm.hls.synthesis import PARTS
+    from zynq_lstm.hls.parts import parts
 
     arrays = {arrays_within(spec, lanes=n)[0] for n in TABLE_LANES}
-    best = {name: fitting_array(spec, name) for name in PARTS}
+    best = {name: fitting_array(spec, name) for name in parts()}
     arrays |= {array for name, array in best.items() if fits(spec, array, name)}
     rows = []
     for array in sorted(arrays, key=lambda a: a.lanes):
@@ -103,10 +103,10 @@ def lanes_table(rows: list[dict[str, Any]]) -> str:
 
 
 def _smallest_part(row: dict[str, Any]) -> str | None:
-    from zynq_lstm.hls.synthesis import PARTS
+    from zynq_lstm.hls.parts import parts
 
-    fits = [p for p, has in PARTS.items() if all(row.get(k, 0) <= has[k] for k in ("dsp", "bram36", "lut"))]
-    return min(fits, key=lambda p: PARTS[p]["lut"], default=None)
+    used = {name: row[name] for name in ("dsp", "bram36", "lut") if name in row}
+    return next((name for name, part in parts().items() if not part.exceeded(used)), None)
 
 
 def _luts(spec: NetworkSpec, one: Estimate) -> int:
@@ -140,11 +140,11 @@ def _print(spec: NetworkSpec, one: Estimate, clock: float) -> None:
     from rich.table import Table
 
     from zynq_lstm.hls.feasibility import advice, named
-    from zynq_lstm.hls.synthesis import PARTS
+    from zynq_lstm.hls.parts import parts
     from zynq_lstm.models.limits import notes
     from zynq_lstm.scripts.tables import show
 
-    has = PARTS[one.part]
+    has = parts()[one.part]
     table = Table("", "", show_header=False)
     array = one.array
     chains = f"{array.dsp_depth} in DSPs" + (f", {array.lut_depth} in LUTs" if array.lut_depth else "")
@@ -157,9 +157,9 @@ def _print(spec: NetworkSpec, one: Estimate, clock: float) -> None:
         ("cycles a character, score", f"{one.cycles_score:,}"),
         (f"characters a second at {clock:g} MHz", f"{one.characters_per_second(clock):,.0f}"),
         ("lanes busy with useful work", f"{100 * one.utilisation:.1f} %"),
-        ("LUT", f"about {round(one.lut_about, -2):,} of {has['lut']:,}"),
-        ("DSP48E1", f"{one.dsp} of {has['dsp']}"),
-        ("block RAM (36 Kb)", f"{one.bram36:g} of {has['bram36']}"),
+        ("LUT", f"about {round(one.lut_about, -2):,} of {has.lut:,}"),
+        ("DSP48E1", f"{one.dsp} of {has.dsp}"),
+        ("block RAM (36 Kb)", f"{one.bram36:g} of {has.bram36}"),
         *((f"  {use}", f"{n:g}") for use, n in one.memories.items()),
         (f"fits {one.part}", "yes" if one.fits else "no"),
         ("what binds", named(one.binds) or "nothing of the part"),
@@ -179,22 +179,22 @@ def _print_parts(found: list[Estimate], clock: float) -> None:
     from rich.table import Column, Table
 
     from zynq_lstm.hls.feasibility import named
-    from zynq_lstm.hls.synthesis import PARTS
+    from zynq_lstm.hls.parts import parts
     from zynq_lstm.scripts.tables import show
 
     names = ("part", "lanes", "cycles", "char/s", "~LUT", "DSP", "BRAM", "fits", "binds")
     columns = (Column(name, no_wrap=True) for name in names)
     table = Table(*columns, box=box.SIMPLE, padding=(0, 1, 0, 0))
     for one in found:
-        has = PARTS[one.part]
+        has = parts()[one.part]
         table.add_row(
             one.part,
             f"{one.mac_lanes}",
             f"{one.cycles_generate:,}",
             f"{one.characters_per_second(clock):,.0f}",
-            f"{100 * one.lut_about / has['lut']:.0f} %",
-            f"{100 * one.dsp / has['dsp']:.0f} %",
-            f"{100 * one.bram36 / has['bram36']:.0f} %",
+            f"{100 * one.lut_about / has.lut:.0f} %",
+            f"{100 * one.dsp / has.dsp:.0f} %",
+            f"{100 * one.bram36 / has.bram36:.0f} %",
             "yes" if one.fits else "no",
             named(one.binds) or "—",
         )

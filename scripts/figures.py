@@ -62,7 +62,7 @@ def engine(
     """
     from rich.console import Console
 
-    from zynq_lstm.hls.synthesis import part_name
+    from zynq_lstm.hls.parts import part_name
     from zynq_lstm.models.store import write_json
 
     part = part_name(part)

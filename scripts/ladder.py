@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from zynq_lstm.hls.synthesis import DEFAULT_PART
+from zynq_lstm.hls.parts import DEFAULT_PART
 from zynq_lstm.models.checkpoint import Checkpoint, load_float, preset_spec
 from zynq_lstm.models.corpus import HELD_OUT, load_corpus
 from zynq_lstm.models.spec import PRESETS

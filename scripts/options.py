@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from zynq_lstm.hls.synthesis import DEFAULT_PART, part_name
+from zynq_lstm.hls.parts import DEFAULT_PART, part_name
 from zynq_lstm.hls.vendor.projects import PERIODS
 from zynq_lstm.models.corpus import CORPORA, MAX_KEPT, encode, load_corpus, read_text
 from zynq_lstm.models.corpus import windows as evenly
@@ -80,7 +80,7 @@ def known_part(_ctx: click.Context, _param: click.Parameter, value: str | None) 
 
 
 def part_option(text: str = "Device; package and speed may follow.") -> Callable[[Command], Command]:
-    """``--part``: a device, which ``zynq_lstm.hls.synthesis.part_name`` reads."""
+    """``--part``: a device, which ``zynq_lstm.hls.parts.part_name`` reads."""
     return click.option("--part", default=DEFAULT_PART, show_default=True, callback=known_part, help=text)
 
 

@@ -133,7 +133,7 @@ def _vivado(
     from rich.console import Console
 
     from zynq_lstm.hls.generate import TOP
-    from zynq_lstm.hls.synthesis import part_name
+    from zynq_lstm.hls.parts import part_name
     from zynq_lstm.hls.vendor import projects, reports
     from zynq_lstm.hls.vendor.run import run
 
@@ -163,7 +163,7 @@ def _vitis_hls(project: Path) -> tuple[dict[str, Any], bool]:
     from rich.console import Console
 
     from zynq_lstm.hls.convert import PROJECT
-    from zynq_lstm.hls.synthesis import part_name
+    from zynq_lstm.hls.parts import part_name
     from zynq_lstm.hls.vendor import projects, reports
     from zynq_lstm.hls.vendor.run import run
 
@@ -195,7 +195,7 @@ def _write_rtl(network: IntegerNetwork, part: str, folder: Path, limits: dict[st
     from zynq_lstm.hls.design import Design
     from zynq_lstm.hls.estimate import exceeded, fitting_array
     from zynq_lstm.hls.feasibility import advice, named
-    from zynq_lstm.hls.synthesis import part_name
+    from zynq_lstm.hls.parts import part_name
     from zynq_lstm.sim.rtl import write_project
 
     device = part_name(part)
@@ -210,10 +210,10 @@ def _write_rtl(network: IntegerNetwork, part: str, folder: Path, limits: dict[st
 def _print(title: str, part: str, used: dict[str, Any]) -> None:
     from rich.table import Table
 
-    from zynq_lstm.hls.synthesis import PARTS
+    from zynq_lstm.hls.parts import parts
     from zynq_lstm.scripts.tables import show
 
     table = Table("", "used", f"{part} has", "", title=title)
-    for name, has in PARTS[part].items():
+    for name, has in parts()[part].resources().items():
         table.add_row(name, f"{used[name]:g}", f"{has:,}", f"{100 * used[name] / has:.0f} %")
     show(table)

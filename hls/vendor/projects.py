@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from zynq_lstm.hls.graph import RESET
+from zynq_lstm.hls.parts import full_part
 from zynq_lstm.hls.reuse import require_reuse_factor
-from zynq_lstm.hls.synthesis import full_part
 from zynq_lstm.models.checkpoint import Checkpoint
 from zynq_lstm.models.errors import UserError
 from zynq_lstm.models.freeze import freeze

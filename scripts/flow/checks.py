@@ -137,7 +137,7 @@ def _too_large(spec: NetworkSpec, config: Config) -> str | None:
     """That no engine for the network fits the part, and what to change."""
     from zynq_lstm.hls.estimate import exceeded, fitting_array
     from zynq_lstm.hls.feasibility import advice, named
-    from zynq_lstm.hls.synthesis import part_name
+    from zynq_lstm.hls.parts import part_name
 
     part = part_name(config.engine.part)
     array = fitting_array(spec, part, config.engine.dsp, config.engine.lanes)

@@ -15,7 +15,7 @@ import click
 from pydantic import create_model, field_validator, model_validator
 
 from zynq_lstm.hls.convert import CLOCK_PERIOD
-from zynq_lstm.hls.synthesis import DEFAULT_PART, PARTS, part_name
+from zynq_lstm.hls.parts import DEFAULT_PART, part_name, parts
 from zynq_lstm.models.corpus import CORPORA, MAX_KEPT
 from zynq_lstm.models.limits import reasons, summary
 from zynq_lstm.models.spec import (
@@ -208,7 +208,7 @@ else:
 class Engine(Section):
     """The hardware."""
 
-    part: str = key(DEFAULT_PART, "Zynq-7000 device.", near=PARTS)
+    part: str = key(DEFAULT_PART, "Zynq-7000 device.", near=parts())
     clock_mhz: float = key(
         1000 / CLOCK_PERIOD, "Clock that times are given at, and that HLS is asked for.", 1, 1000
     )

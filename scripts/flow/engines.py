@@ -52,7 +52,7 @@ def _writing(config: Config) -> tuple[int, int, int]:
 
 def run_hls(work: Work) -> Result:
     """Convert, compile and run the HLS C++."""
-    from zynq_lstm.hls.synthesis import full_part
+    from zynq_lstm.hls.parts import full_part
 
     chosen = work.flow.config.engine
     options: dict[str, Any] = {"part": full_part(chosen.part), "clock_period": 1000 / chosen.clock_mhz}
@@ -195,13 +195,14 @@ def synthesize(work: Work) -> Result:
     """Count what the RTL takes of the part; a fault of the netlist fails."""
     from zynq_lstm.hls import synthesis
     from zynq_lstm.hls.netlist import check, summary, synthesized
+    from zynq_lstm.hls.parts import parts
     from zynq_lstm.sim.rtl import write_project
 
     project = work.folder / "rtl"
     write_project(_rtl(work).design, project)
     report = work.step("Yosys", lambda: synthesis.synthesize(project, work.flow.config.engine.part))
     used = ", ".join(
-        f"{report[name]:,g} of {has:,} {name}" for name, has in synthesis.PARTS[report["part"]].items()
+        f"{report[name]:,g} of {has:,} {name}" for name, has in parts()[report["part"]].resources().items()
     )
     work.say(f"{report['part']}: {used}")
     found = work.step("checking the netlist", lambda: check(synthesized(project)))

@@ -35,15 +35,15 @@ def predict(work: Work) -> Result:
     """What ``zynq-lstm estimate`` predicts of the engine."""
     from zynq_lstm.hls.estimate import estimate
     from zynq_lstm.hls.feasibility import advice, named
-    from zynq_lstm.hls.synthesis import PARTS
+    from zynq_lstm.hls.parts import parts
 
     config, given = work.flow.config, work.flow.given()
     spec = spec_of(config, given, work.figures("corpus")["vocabulary"])
     one = estimate(spec, array_of(config, spec), config.engine.part)
-    has = PARTS[one.part]
+    has = parts()[one.part]
     work.say(
         f"{one.mac_lanes} lanes, {one.cycles_generate:,} cycles a character, "
-        f"{one.dsp} of {has['dsp']} DSP48E1, {one.bram36:g} of {has['bram36']} block RAMs"
+        f"{one.dsp} of {has.dsp} DSP48E1, {one.bram36:g} of {has.bram36} block RAMs"
     )
     if not one.fits:
         work.say(f"[yellow]no engine fits the {one.part}[/]: too much {named(one.binds)}")

@@ -261,10 +261,10 @@ def _engine(
 
 
 def _resources(estimated: Mapping[str, Any], synthesized: Mapping[str, Any]) -> list[Facts]:
-    from zynq_lstm.hls.synthesis import PARTS
+    from zynq_lstm.hls.parts import parts
 
     rows = []
-    for key, has in PARTS[estimated["part"]].items():
+    for key, has in parts()[estimated["part"]].resources().items():
         about = round(estimated["lut_about"], -2)  # within 10 % or so
         predicted, counted = about if key == "lut" else estimated.get(key), synthesized.get(key)
         used = predicted if counted is None else counted

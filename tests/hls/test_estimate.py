@@ -18,8 +18,9 @@ from zynq_lstm.hls.estimate import arrays_within, estimate, exceeded, fits, fitt
 from zynq_lstm.hls.feasibility import changes, fastest
 from zynq_lstm.hls.luts import ERROR
 from zynq_lstm.hls.memory import Rom, halves, row_bits
+from zynq_lstm.hls.parts import parts
 from zynq_lstm.hls.schedule import Array, busy_cycles
-from zynq_lstm.hls.synthesis import PARTS, count_blocks
+from zynq_lstm.hls.synthesis import count_blocks
 from zynq_lstm.models.errors import UserError
 from zynq_lstm.models.spec import network_spec
 from zynq_lstm.sim.rtl import write_project
@@ -128,7 +129,7 @@ def test_luts_are_about_those_of_the_documentation() -> None:
 
 def test_what_binds() -> None:
     spec = network_spec("w8a8", vocabulary=78)
-    found = {part: estimate(spec, part=part) for part in PARTS}
+    found = {part: estimate(spec, part=part) for part in parts()}
     # Too large, too large for anything faster, too few DSPs for anything faster, nothing faster in the list.
     assert [found[part].binds for part in ("xc7z007s", "xc7z010", "xc7z030")] == [
         ("bram36",),
@@ -145,8 +146,8 @@ def test_luts_bind_where_weights_are_narrow() -> None:
     spec = network_spec("w4a8", vocabulary=78)
     largest = max(arrays_within(spec), key=lambda a: a.lanes)
     assert "lut" in exceeded(spec, largest, "xc7z007s")
-    for part in PARTS:
-        assert estimate(spec, part=part).lut_about <= PARTS[part]["lut"]
+    for part in parts():
+        assert estimate(spec, part=part).lut_about <= parts()[part].lut
 
 
 def test_changes_make_it_fit() -> None:
@@ -169,12 +170,12 @@ def test_weight_memory_and_speed() -> None:
     assert found.characters_per_second(100.0) == pytest.approx(100e6 / 512)
 
 
-@pytest.mark.parametrize("part", PARTS)
+@pytest.mark.parametrize("part", parts())
 def test_fitting_arrays_fit(part: str) -> None:
     spec = network_spec("w8a8", vocabulary=65, units=112)
     found = estimate(spec, part=part)
     assert found.fits, found
-    assert found.dsp <= PARTS[part]["dsp"] and found.bram36 <= PARTS[part]["bram36"]
+    assert found.dsp <= parts()[part].dsp and found.bram36 <= parts()[part].bram36
     faster = [a for a in arrays_within(spec) if busy_cycles(spec, a) < busy_cycles(spec, found.array)]
     assert not any(fits(spec, array, part) for array in faster)
 
@@ -183,8 +184,8 @@ def test_array_of_a_network_that_fits_no_memory() -> None:
     """The fastest of the DSPs, and the estimate says that it does not fit."""
     spec = network_spec("w8a8", vocabulary=78)
     found = estimate(spec, part="xc7z007s")
-    assert not found.fits and found.bram36 > PARTS["xc7z007s"]["bram36"]
-    assert found.dsp <= PARTS["xc7z007s"]["dsp"]
+    assert not found.fits and found.bram36 > parts()["xc7z007s"].bram36
+    assert found.dsp <= parts()["xc7z007s"].dsp
 
 
 def test_arrays_are_sorted_and_within() -> None:
@@ -230,11 +231,11 @@ def test_verb(tmp_path: Path) -> None:
     arguments = ["--vocabulary", "78", "--clock", "50", "--json", str(tmp_path / "x.json")]
     result = CliRunner().invoke(command, arguments)
     assert result.exit_code == 0, result.output
-    assert "97,656" in result.output and all(part in result.output for part in PARTS)
+    assert "97,656" in result.output and all(part in result.output for part in parts())
     data = json.loads((tmp_path / "x.json").read_text())
     assert data[0]["cycles_per_character"] == {"generate": 512, "score": 512}
     assert "512" in result.output
-    assert data[0]["part"] == "xc7z020" and {row["part"] for row in data} == set(PARTS)
+    assert data[0]["part"] == "xc7z020" and {row["part"] for row in data} == set(parts())
 
 
 def test_verb_says_what_to_change() -> None:

@@ -17,7 +17,7 @@ import pytest
 
 from tests.networks import save_checkpoint, small_spec, with_weights
 from tests.skips import TCL
-from zynq_lstm.hls.synthesis import PARTS, full_part, part_name
+from zynq_lstm.hls.parts import full_part, part_name, parts
 from zynq_lstm.hls.vendor import projects, reports
 from zynq_lstm.hls.vendor.run import ERROR_LINE
 from zynq_lstm.models.errors import UserError, first_error
@@ -226,7 +226,7 @@ def test_first_error_of_a_log(tmp_path: Path) -> None:
 
 
 def test_parts_have_packages() -> None:
-    for part in PARTS:
+    for part in parts():
         assert part_name(full_part(part)) == part and full_part(part) != part
     assert full_part("xc7z010clg225-1") == "xc7z010clg225-1"
     with pytest.raises(UserError, match="unknown part 'xc7a35t'"):
