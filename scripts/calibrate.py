@@ -49,7 +49,7 @@ def command(
     from zynq_lstm.models.calibrate import calibrate_by_loss, calibrated
     from zynq_lstm.models.evaluate import bits_of_streams
     from zynq_lstm.models.partial import PartlyQuantized, format_names
-    from zynq_lstm.scripts.records import training_figures, training_records
+    from zynq_lstm.models.shipped_records import training_figures, training_records
     from zynq_lstm.scripts.tables import show
 
     source = load_float(checkpoint)

@@ -11,11 +11,11 @@ import click
 
 from zynq_lstm.models.corpus import load_corpus
 from zynq_lstm.models.evaluate import METRIC
+from zynq_lstm.models.shipped_records import load_record
 from zynq_lstm.models.spec import MAX_LAYERS, MAX_UNITS
 from zynq_lstm.models.store import write_json
 from zynq_lstm.scripts.files import PICTURE, Reads, Verb, Writes
 from zynq_lstm.scripts.options import corpus_options, json_option, limits, reading_options
-from zynq_lstm.scripts.records import load_record
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -98,11 +98,11 @@ def training(measure: bool, rounds: int, updates: int, json_path: Path | None) -
     from rich.console import Console
     from rich.table import Table
 
+    from zynq_lstm.models import throughput
     from zynq_lstm.models.corpus import HELD_OUT
+    from zynq_lstm.models.shipped_records import part_figures, training_figures, training_records
     from zynq_lstm.models.spec import DEFAULT_PRESET
     from zynq_lstm.models.store import write_json
-    from zynq_lstm.scripts import throughput
-    from zynq_lstm.scripts.records import part_figures, training_figures, training_records
     from zynq_lstm.scripts.tables import show
 
     console = Console()

@@ -11,11 +11,11 @@ import click
 from zynq_lstm.hls.parts import DEFAULT_PART
 from zynq_lstm.models.checkpoint import Checkpoint, load_float, preset_spec
 from zynq_lstm.models.corpus import HELD_OUT, load_corpus
+from zynq_lstm.models.shipped_records import load_record, training_figures, training_records
 from zynq_lstm.models.spec import PRESETS
 from zynq_lstm.models.store import write_json
 from zynq_lstm.scripts.files import PICTURE, Reads, Verb, Writes
 from zynq_lstm.scripts.options import corpus_options, float_option, json_option, part_option
-from zynq_lstm.scripts.records import load_record, training_figures, training_records
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -14,6 +14,17 @@ from zynq_lstm.models.corpus import CORPORA, HELD_OUT, load_corpus
 from zynq_lstm.models.evaluate import require_text
 from zynq_lstm.models.spec import DEFAULT_PRESET, MAX_LAYERS, MAX_UNITS, PRESETS, network_spec
 from zynq_lstm.models.training_options import TrainingOptions, require_length
+from zynq_lstm.models.training_recipe import (
+    DISTILL,
+    FURTHER_EPOCHS,
+    FURTHER_LEARNING_RATE,
+    STARTS,
+    float_network,
+    require_new,
+    train_base,
+    train_float,
+    train_quantized,
+)
 from zynq_lstm.scripts.files import (
     NETWORK,
     TRAINING,
@@ -26,17 +37,7 @@ from zynq_lstm.scripts.files import (
     require_output,
 )
 from zynq_lstm.scripts.options import Number, limits, reading_options, text_file_option
-from zynq_lstm.scripts.training import (
-    DISTILL,
-    FURTHER_EPOCHS,
-    FURTHER_LEARNING_RATE,
-    STARTS,
-    float_network,
-    require_new,
-    train_base,
-    train_float,
-    train_quantized,
-)
+from zynq_lstm.scripts.training import Terminal
 
 STAGES = ("base", "float", "quantized")
 
@@ -192,12 +193,13 @@ def command(
         float_network(base, corpus, "base")
     if "quantized" in trained and options["distill"] and ("float" not in trained or options["teacher"]):
         float_network(teacher, corpus, "float")
+    show = Terminal()
     if "base" in trained:
-        train_base(corpus, paths["base"], options)
+        train_base(corpus, paths["base"], options, show)
     if "float" in trained:
-        train_float(corpus, base, paths["float"], options)
+        train_float(corpus, base, paths["float"], options, show)
     if "quantized" in trained:
-        train_quantized(corpus, base, teacher, preset, paths[preset], options)
+        train_quantized(corpus, base, teacher, preset, paths[preset], options, show)
 
 
 def _require_writable(path: Path, options: dict[str, Any], corpus_file: Path | None) -> None:

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from zynq_lstm.scripts import throughput
+from zynq_lstm.models import throughput
+from zynq_lstm.models.shipped_records import training_figures
 from zynq_lstm.scripts.main import main
-from zynq_lstm.scripts.records import training_figures
 
 
 def record(stage: str, test: float, updates: int = 10, base: str = "a") -> dict[str, Any]:

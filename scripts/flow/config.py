@@ -16,6 +16,7 @@ from pydantic import create_model, field_validator, model_validator
 
 from zynq_lstm.hls.convert import CLOCK_PERIOD
 from zynq_lstm.hls.parts import DEFAULT_PART, part_name, parts
+from zynq_lstm.models import training_recipe
 from zynq_lstm.models.corpus import CORPORA, MAX_KEPT
 from zynq_lstm.models.limits import reasons, summary
 from zynq_lstm.models.spec import (
@@ -30,7 +31,7 @@ from zynq_lstm.models.spec import (
     with_formats,
 )
 from zynq_lstm.models.training_options import LIMITS, TrainingOptions
-from zynq_lstm.scripts import demo, train, training
+from zynq_lstm.scripts import demo, train
 from zynq_lstm.scripts.flow.keys import Mistake, Section, key
 from zynq_lstm.sim.engines import offered
 from zynq_lstm.sim.fixed import FixedFormat
@@ -109,23 +110,29 @@ class Training(Section):
     )
     epochs: float = _training("epochs", "Epochs of the base, the first float network.")
     further_epochs: float = _training(
-        "further_epochs", "Epochs after the base, float and quantized.", training.FURTHER_EPOCHS, "epochs"
+        "further_epochs",
+        "Epochs after the base, float and quantized.",
+        training_recipe.FURTHER_EPOCHS,
+        "epochs",
     )
     batch: int = _training("batch", "Parallel streams of text.")
     steps: int = _training("steps", "Characters between truncations of the gradient.")
     learning_rate: float = _training("learning_rate", "Highest rate of the base.")
     further_learning_rate: float = _training(
-        "further_learning_rate", "Highest rate after it.", training.FURTHER_LEARNING_RATE, "learning_rate"
+        "further_learning_rate",
+        "Highest rate after it.",
+        training_recipe.FURTHER_LEARNING_RATE,
+        "learning_rate",
     )
     dropout: float = _training("dropout", "Between layers.")
     clip: float = _training("clip", "Global norm of the gradient.")
     distill: float = _training(
-        "distill", "Share of the float network in what the quantized one learns.", training.DISTILL
+        "distill", "Share of the float network in what the quantized one learns.", training_recipe.DISTILL
     )
     quantized_from: str = key(
-        training.STARTS[0],
+        training_recipe.STARTS[0],
         "'seed': the quantized network starts anew instead of from the base, and trains as long as both.",
-        choices=training.STARTS,
+        choices=training_recipe.STARTS,
     )
     seed: int = _training("seed", "Of initial weights, order of the text, and dropout.")
 

@@ -7,20 +7,21 @@ import shutil
 from collections.abc import Callable
 from typing import Any
 
+from zynq_lstm.models import training_recipe
 from zynq_lstm.models.calibrate import calibrate_by_loss, calibrated
 from zynq_lstm.models.checkpoint import Checkpoint, load_float, preset_spec
 from zynq_lstm.models.corpus import HELD_OUT, PARTS
 from zynq_lstm.models.errors import CheckError
 from zynq_lstm.models.freeze import freeze
+from zynq_lstm.models.shipped_records import read_training_record
 from zynq_lstm.models.store import write_text
-from zynq_lstm.scripts import training
 from zynq_lstm.scripts.flow.checks import spec_of
 from zynq_lstm.scripts.flow.config import option
 from zynq_lstm.scripts.flow.runner import Figures
 from zynq_lstm.scripts.flow.work import Result, Work, array_of, checkpoint_of, text_of
 from zynq_lstm.scripts.options import CHARACTERS, windows
-from zynq_lstm.scripts.records import read_training_record
 from zynq_lstm.scripts.train import command as train_command
+from zynq_lstm.scripts.training import Terminal
 
 
 def read_corpus(work: Work) -> Result:
@@ -68,10 +69,10 @@ def train_float(work: Work) -> Result:
     """Train the base and the float network, or take a float network that is there."""
     result = work.folder / "float.safetensors"
     if work.flow.config.training.checkpoint is None:
-        corpus, options = text_of(work), _training_options(work)
+        corpus, options, show = text_of(work), _training_options(work), Terminal()
         base = work.folder / "base.safetensors"
-        training.train_base(corpus, base, options)
-        training.train_float(corpus, base, result, options)
+        training_recipe.train_base(corpus, base, options, show)
+        training_recipe.train_float(corpus, base, result, options, show)
         records = {name: read_training_record(work.folder / f"{name}.json") for name in ("base", "float")}
         return ["base.safetensors", "float.safetensors"], {"records": records}
     source = work.flow.given_float()
@@ -89,13 +90,14 @@ def quantize(work: Work) -> Result:
     if given is not None:
         given.save(path)
     elif config.formats.method == "train":
-        training.train_quantized(
+        training_recipe.train_quantized(
             text_of(work),
             before / "base.safetensors",
             before / "float.safetensors",
             config.formats.preset,
             path,
             _training_options(work),
+            Terminal(),
             config.formats.formats(),
         )
     else:

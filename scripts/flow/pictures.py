@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zynq_lstm.models.spec import NetworkSpec
+from zynq_lstm.models.training_recipe import TRAINING_CURVE as TRAINING
+from zynq_lstm.models.training_recipe import VALIDATION_CURVE as VALIDATION
 from zynq_lstm.scripts.pictures import COLORS, on_page, picture
-from zynq_lstm.scripts.training import TRAINING_CURVE as TRAINING
-from zynq_lstm.scripts.training import VALIDATION_CURVE as VALIDATION
 
 if TYPE_CHECKING:
     from zynq_lstm.scripts.flow.work import Work

@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING, Any
 from zynq_lstm.models.spec import NetworkSpec
 from zynq_lstm.models.store import write_text
 from zynq_lstm.models.text import folding
+from zynq_lstm.models.training_recipe import TRAINING_CURVE as TRAINING
+from zynq_lstm.models.training_recipe import VALIDATION_CURVE as VALIDATION
 from zynq_lstm.scripts.flow import page
 from zynq_lstm.scripts.flow.load import repeatable
 from zynq_lstm.scripts.flow.pictures import pictures
 from zynq_lstm.scripts.flow.show import duration
 from zynq_lstm.scripts.machine import machine, versions
 from zynq_lstm.scripts.main import PROG, version
-from zynq_lstm.scripts.training import TRAINING_CURVE as TRAINING
-from zynq_lstm.scripts.training import VALIDATION_CURVE as VALIDATION
 from zynq_lstm.sim.records import commit
 
 if TYPE_CHECKING:

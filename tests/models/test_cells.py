@@ -11,9 +11,9 @@ import pytest
 from zynq_lstm.models import cells, corpus, training
 from zynq_lstm.models.float_lstm import forward, keras, read_weights, tf, zero_state
 from zynq_lstm.models.partial import PartlyQuantized
+from zynq_lstm.models.shipped_records import load_record
 from zynq_lstm.models.spec import CELLS, network_spec
 from zynq_lstm.scripts.main import main
-from zynq_lstm.scripts.records import load_record
 
 VOCABULARY, UNITS = 7, 5
 

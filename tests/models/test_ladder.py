@@ -22,9 +22,9 @@ from zynq_lstm.models.freeze import freeze_weights
 from zynq_lstm.models.network import IntegerNetwork
 from zynq_lstm.models.noise import noise_bound
 from zynq_lstm.models.partial import PartlyQuantized, format_names
+from zynq_lstm.models.shipped_records import load_record
 from zynq_lstm.models.spec import PRESETS
 from zynq_lstm.scripts.main import main
-from zynq_lstm.scripts.records import load_record
 
 TEXT = "the quick brown fox jumps over the lazy dog; " * 120
 

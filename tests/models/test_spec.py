@@ -28,7 +28,7 @@ from zynq_lstm.models.spec import (
     symmetric,
     with_formats,
 )
-from zynq_lstm.scripts.training import finer_ternary
+from zynq_lstm.models.training_recipe import finer_ternary
 from zynq_lstm.sim.fixed import FixedFormat
 
 

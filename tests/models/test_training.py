@@ -296,7 +296,7 @@ def test_a_full_disk_loses_nothing(text_file, tmp_path, capsys, monkeypatch):
 
 def test_no_matrix_starts_dead(rng):
     """Rounded to coarse formats, what a float network starts from may be all zeros, which never learn."""
-    from zynq_lstm.scripts.training import ALIVE, _initial_weights
+    from zynq_lstm.models.training_recipe import ALIVE, _initial_weights
 
     base = network_spec("w2a8", vocabulary=20, units=32)
     weights = {n: rng.normal(0, 2.0, s).astype(np.float32) for n, s in base.weight_shapes().items()}

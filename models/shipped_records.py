@@ -8,13 +8,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from zynq_lstm import models
 from zynq_lstm.models.corpus import CORPORA, HELD_OUT
 from zynq_lstm.models.errors import UserError
 from zynq_lstm.models.spec import DEFAULT_PRESET, PRESETS
 from zynq_lstm.models.store import read_record
 
-FOLDER = Path(models.__file__).parent
+FOLDER = Path(__file__).parent
 
 
 def training_records() -> list[dict[str, Any]]:
