@@ -56,6 +56,17 @@ float_option = click.option(
 )
 
 
+def _together(*options: Callable[[Any], Any]) -> Callable[[Command], Command]:
+    """Several options as one, in the order in which the help shows them."""
+
+    def add(command: Command) -> Command:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return add
+
+
 class Number(click.FloatRange):
     """A number in a range, which NaN is not."""
 
@@ -84,49 +95,41 @@ def part_option(text: str = "Device; package and speed may follow.") -> Callable
     return click.option("--part", default=DEFAULT_PART, show_default=True, callback=known_part, help=text)
 
 
-def array_options(command: Command) -> Command:
-    """``--dsp``, ``--lanes`` and ``--parity``: the RTL's array, and what guards its weights."""
-    for option in (
-        click.option(
-            "--parity",
-            is_flag=True,
-            help="RTL: weight memory with parity; a flipped bit is flagged and counted when it is read.",
-        ),
-        click.option("--lanes", type=click.IntRange(1), help="RTL: most multiply-accumulates a cycle."),
-        click.option(
-            "--dsp",
-            type=click.IntRange(1),
-            help="RTL: how many DSPs the array may take; what fits the part if not given.",
-        ),
-    ):
-        command = option(command)
-    return command
+#: ``--dsp``, ``--lanes`` and ``--parity``: the RTL's array, and what guards its weights.
+array_options = _together(
+    click.option(
+        "--dsp",
+        type=click.IntRange(1),
+        help="RTL: how many DSPs the array may take; what fits the part if not given.",
+    ),
+    click.option("--lanes", type=click.IntRange(1), help="RTL: most multiply-accumulates a cycle."),
+    click.option(
+        "--parity",
+        is_flag=True,
+        help="RTL: weight memory with parity; a flipped bit is flagged and counted when it is read.",
+    ),
+)
 
 
 #: A network's shape and formats, unless told otherwise.
 SHAPE: dict[str, Any] = {"layers": 2, "units": 128, "vocabulary": 78, "preset": DEFAULT_PRESET}
 
 
-def shape_options(command: Command) -> Command:
-    """``--layers``, ``--units``, ``--vocabulary``, ``--preset``, or ``--checkpoint``: :func:`shape_given`."""
-    for option in (
-        click.option(
-            "--checkpoint",
-            "network",
-            cls=Option,
-            old={"--network": None},
-            type=Reads(),
-            help="A frozen network or a checkpoint instead.",
-        ),
-        click.option("--preset", type=click.Choice(tuple(PRESETS)), help=f"{SHAPE['preset']} if not given."),
-        click.option(
-            "--vocabulary", type=int, help=f"Number of characters; {SHAPE['vocabulary']} if not given."
-        ),
-        click.option("--units", type=int, help=f"Of every layer; {SHAPE['units']} if not given."),
-        click.option("--layers", type=int, help=f"LSTM layers; {SHAPE['layers']} if not given."),
-    ):
-        command = option(command)
-    return command
+#: ``--layers``, ``--units``, ``--vocabulary``, ``--preset``, or ``--checkpoint``: :func:`shape_given`.
+shape_options = _together(
+    click.option("--layers", type=int, help=f"LSTM layers; {SHAPE['layers']} if not given."),
+    click.option("--units", type=int, help=f"Of every layer; {SHAPE['units']} if not given."),
+    click.option("--vocabulary", type=int, help=f"Number of characters; {SHAPE['vocabulary']} if not given."),
+    click.option("--preset", type=click.Choice(tuple(PRESETS)), help=f"{SHAPE['preset']} if not given."),
+    click.option(
+        "--checkpoint",
+        "network",
+        cls=Option,
+        old={"--network": None},
+        type=Reads(),
+        help="A frozen network or a checkpoint instead.",
+    ),
+)
 
 
 def shape_given(network: Path | None, **shape: Any) -> NetworkSpec:
@@ -158,21 +161,18 @@ def _spec_of(path: Path) -> NetworkSpec:
     return checkpoint.quantized_spec
 
 
-def text_options(command: Command) -> Command:
-    """``--text``, ``--text-file`` and ``--characters``, which :func:`text_codes` reads."""
-    for option in (
-        click.option(
-            "--characters",
-            type=click.IntRange(1),
-            default=256,
-            show_default=True,
-            help="Of the validation split.",
-        ),
-        click.option("--text-file", type=Reads(), help="UTF-8 file of what to run."),
-        click.option("--text", help="What to run; the start of the validation split if not given."),
-    ):
-        command = option(command)
-    return command
+#: ``--text``, ``--text-file`` and ``--characters``, which :func:`text_codes` reads.
+text_options = _together(
+    click.option("--text", help="What to run; the start of the validation split if not given."),
+    click.option("--text-file", type=Reads(), help="UTF-8 file of what to run."),
+    click.option(
+        "--characters",
+        type=click.IntRange(1),
+        default=256,
+        show_default=True,
+        help="Of the validation split.",
+    ),
+)
 
 
 def text_codes(
@@ -204,19 +204,16 @@ def file_codes(network: Checkpoint, path: Path) -> NDArray[Any]:
     return encode(read_text(path, network.vocabulary), network.vocabulary, str(path), network.rest)
 
 
-def reading_options(command: Command) -> Command:
-    """``--as-is`` and ``--fold-rare``, which ``load_corpus`` takes: how a text gives a vocabulary."""
-    for option in (
-        click.option(
-            "--fold-rare",
-            type=click.IntRange(1, MAX_KEPT),
-            metavar="N",
-            help="Keep the N most frequent characters, and read all others as one symbol.",
-        ),
-        click.option("--as-is", is_flag=True, help="Keep a file's carriage returns and byte order mark."),
-    ):
-        command = option(command)
-    return command
+#: ``--as-is`` and ``--fold-rare``, which ``load_corpus`` takes: how a text gives a vocabulary.
+reading_options = _together(
+    click.option("--as-is", is_flag=True, help="Keep a file's carriage returns and byte order mark."),
+    click.option(
+        "--fold-rare",
+        type=click.IntRange(1, MAX_KEPT),
+        metavar="N",
+        help="Keep the N most frequent characters, and read all others as one symbol.",
+    ),
+)
 
 
 #: Any text of the user's instead of a corpus.
@@ -254,14 +251,11 @@ def period(clock: float) -> float:
     return round(1000 / clock, 6)
 
 
-def corpus_options(command: Command) -> Command:
-    """``--corpus`` and ``--text-file``, which ``load_corpus`` or :func:`held_out` reads."""
-    for option in (
-        text_file_option,
-        click.option("--corpus", type=click.Choice(CORPORA), default=CORPORA[0], show_default=True),
-    ):
-        command = option(command)
-    return command
+#: ``--corpus`` and ``--text-file``, which ``load_corpus`` or :func:`held_out` reads.
+corpus_options = _together(
+    click.option("--corpus", type=click.Choice(CORPORA), default=CORPORA[0], show_default=True),
+    text_file_option,
+)
 
 
 def held_out(network: Checkpoint, corpus: str, corpus_file: Path | None) -> NDArray[Any]:

@@ -54,9 +54,8 @@ def command(
     console = Console()
     if stages[-1].name == "report":
         require_extra("report")
-    notes = check(
-        pipeline.flow, [stage.name for stage in stages if pipeline.state(stage, forced).word != "done"]
-    )
+    states = [state for state in pipeline.states(forced) if state.stage in stages]
+    notes = check(pipeline.flow, [state.stage.name for state in states if state.word != "done"])
     before = last_run.read(pipeline.flow.folder)
     dropped = [change for change in before.changes if change not in changes] if before else []
     if dropped:
@@ -65,7 +64,7 @@ def command(
     for note in notes:
         console.print(f"[yellow]note:[/] {escape(note)}", highlight=False, soft_wrap=True)
     if dry_run:
-        show(plan([s for s in pipeline.states(forced) if s.stage in stages]), console)
+        show(plan(states), console)
         return
     with pipeline.locked():
         ran = run_stages(pipeline, stages, forced, console)

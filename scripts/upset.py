@@ -11,8 +11,8 @@ import click
 from zynq_lstm.models.errors import UserError
 from zynq_lstm.scripts.files import PICTURE, Verb, Writes
 from zynq_lstm.scripts.options import checkpoint_option, json_option, output_option
-from zynq_lstm.sim.sampling import TEMPERATURE, check_seed, temperature_to_raw
-from zynq_lstm.sim.simulator import SIMULATORS, require
+from zynq_lstm.sim.sampling import TEMPERATURE
+from zynq_lstm.sim.simulator import SIMULATORS
 
 
 @click.command(cls=Verb, name="upset")
@@ -85,75 +85,21 @@ def command(
     click.echo(upsets.markdown(record))
 
 
-def _measure(
-    checkpoint: Path | None,
-    trials: int,
-    weight_trials: int,
-    windows: int,
-    horizon: int,
-    temperature: float,
-    rtl: int,
-    simulator: str,
-    seed: int,
-    output: Path,
-) -> dict[str, Any]:
+def _measure(checkpoint: Path | None, **options: Any) -> dict[str, Any]:
     """The record."""
-    import numpy as np
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-    from zynq_lstm.hls.design import Design
-    from zynq_lstm.hls.estimate import fitting_array
     from zynq_lstm.models.checkpoint import load_quantized
-    from zynq_lstm.models.corpus import load_corpus
-    from zynq_lstm.models.corpus import windows as evenly
     from zynq_lstm.models.freeze import freeze
-    from zynq_lstm.sim import records, upsets
-    from zynq_lstm.sim.mutants import small_design
-    from zynq_lstm.sim.rtl import Rtl
-    from zynq_lstm.sim.upsets.rtl import compare
-    from zynq_lstm.sim.upsets.state import PREFIX, STATE_SIGNALS, measure_state
-    from zynq_lstm.sim.upsets.weights import measure_weights, weight_names
+    from zynq_lstm.sim.upsets.campaign import measure
 
-    raw = temperature_to_raw(temperature)
-    check_seed(seed)
-    check_seed(seed + windows)
-    if rtl:
-        require(simulator)
-    network = freeze(load_quantized(checkpoint))
-    design = Design(network, fitting_array(network.spec))
-    held_out = load_corpus().with_vocabulary(network.vocabulary).split().part("validation")
-    length = PREFIX + horizon
-    if len(held_out) < length:
-        raise UserError(f"--horizon is {horizon}; at most {len(held_out) - PREFIX} characters are there")
-    text = evenly(held_out, length, windows).astype(np.int64)
-
-    parts = 2 * len(STATE_SIGNALS) * len(network.spec.layers) + len(weight_names(design))
     with Progress(TextColumn("signals"), BarColumn(), TimeElapsedColumn(), transient=True) as bar:
-        task = bar.add_task("", total=parts)
-
-        def step() -> None:
-            bar.update(task, advance=1)
-
-        state = {
-            mode: measure_state(design, text, horizon, trials, seed, at, step)
-            for mode, at in (("score", None), ("generate", raw))
-        }
-        weights = measure_weights(design, text[:, : PREFIX + 1], weight_trials, seed, step)
-    record = records.new(
-        upsets.KIND,
-        seed,
-        network=network.identity,
-        horizon=horizon,
-        windows=windows,
-        temperature=temperature,
-        characters_of_weights=windows * PREFIX,
-        state=state,
-        weights=weights,
-    )
-    if rtl:
-        small = Rtl.build(small_design(seed), output, simulator=simulator, quick=True, upsets=True)
-        record["rtl"] = compare(small, rtl, seed)
-    return record
+        task = bar.add_task("", total=None)
+        return measure(
+            freeze(load_quantized(checkpoint)),
+            lambda done, total: bar.update(task, completed=done, total=total),
+            **options,
+        )
 
 
 def draw(record: dict[str, Any], path: Path) -> None:

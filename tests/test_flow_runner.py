@@ -294,9 +294,7 @@ def test_the_verbs(flow: Fake, capsys: pytest.CaptureFixture[str], monkeypatch: 
     assert "0 of 2 stages ran" in capsys.readouterr().out
     assert main([*common, "--set", "model.units=512", "--until", "estimate"]) == 0
     out = " ".join(capsys.readouterr().out.split())
-    assert (
-        "no engine fits the xc7z020: too much block RAM" in out and "To make it fit, one of: --units" in out
-    )
+    assert out.count("no engine fits the xc7z020: too much block RAM. To make it fit, one of: --units") == 1
     assert main([*common, "--until", "estimate"]) == 0
     capsys.readouterr()
     assert main(["status", "flow.toml", "--json"]) == 0
@@ -314,6 +312,16 @@ def test_the_verbs(flow: Fake, capsys: pytest.CaptureFixture[str], monkeypatch: 
     assert "no stage 'trian', did you mean 'train'; there are corpus, estimate" in capsys.readouterr().err
     assert main([*common, "--until", "estimate", "--force", "train"]) == 2
     assert "--force train: that stage is behind --until estimate" in capsys.readouterr().err
+    checked: list[str] = []
+    with monkeypatch.context() as changed:
+        changed.setattr("zynq_lstm.scripts.flow.checks.check", lambda _, stages: checked.extend(stages) or [])
+        assert main([*common, "--until", "estimate", "--force", "corpus", "-n"]) == 0
+    assert checked == ["corpus", "estimate"], "what may run needs its programs, too"
+    capsys.readouterr()
+    with monkeypatch.context() as without:
+        without.setattr("zynq_lstm.sim.simulator.available", lambda name: False)
+        assert main(["run", "flow.toml", "--set", "verification.simulator=icarus"]) == 2
+    assert re.search(r"simulator icarus is not installed; .* does without\n$", capsys.readouterr().err)
     with monkeypatch.context() as without:
         without.setattr("zynq_lstm.scripts.main.importlib.util.find_spec", lambda name: None)
         assert main(common) == 2

@@ -68,7 +68,7 @@ def check(flow: Flow, stages: Collection[str]) -> list[str]:
         except UserError as error:
             raise UserError(f"{at('engine.reuse_factor')}: {error}") from None
     for what, key in _missing(config, stages):
-        raise UserError(f"{at(key)}: {what}; 'zynq-lstm doctor' says how to install it")
+        raise UserError(f"{at(key)}: {what}")
     return [note] if (note := _too_large(spec, config)) else []
 
 
@@ -110,7 +110,7 @@ def _characters(flow: Flow, given: Checkpoint | None, at: Callable[[str], str]) 
 
 
 def _missing(config: Config, stages: Collection[str]) -> Iterator[tuple[str, str]]:
-    """What is not installed, and the key that asks for it."""
+    """What is not installed and how to install it, and the key that asks for it."""
     from zynq_lstm.sim.simulator import require as require_simulator
 
     simulator = config.verification.simulator
@@ -125,12 +125,11 @@ def _missing(config: Config, stages: Collection[str]) -> Iterator[tuple[str, str
         if stage not in stages:
             continue
         key = "engine.synthesis" if stage == "synthesize" else "verification.engines"
-        for name in packages:
-            if importlib.util.find_spec(name) is None:
-                yield f"Python package {name} is not installed, which stage {stage} needs", key
-        for name in programs:
-            if shutil.which(name) is None:
-                yield f"{name} is not installed, which stage {stage} needs", key
+        missing = [f"Python package {name}" for name in packages if importlib.util.find_spec(name) is None]
+        missing += [name for name in programs if shutil.which(name) is None]
+        for name in missing:
+            need = f"{name} is not installed, which stage {stage} needs"
+            yield f"{need}; 'zynq-lstm doctor' says how to install it", key
 
 
 def _too_large(spec: NetworkSpec, config: Config) -> str | None:

@@ -35,7 +35,6 @@ def read_corpus(work: Work) -> Result:
 def predict(work: Work) -> Result:
     """What ``zynq-lstm estimate`` predicts of the engine."""
     from zynq_lstm.hls.estimate import estimate
-    from zynq_lstm.hls.feasibility import advice, named
     from zynq_lstm.hls.parts import parts
 
     config, given = work.flow.config, work.flow.given()
@@ -46,9 +45,6 @@ def predict(work: Work) -> Result:
         f"{one.mac_lanes} lanes, {one.cycles_generate:,} cycles a character, "
         f"{one.dsp} of {has.dsp} DSP48E1, {one.bram36:g} of {has.bram36} block RAMs"
     )
-    if not one.fits:
-        work.say(f"[yellow]no engine fits the {one.part}[/]: too much {named(one.binds)}")
-        work.say(f"{advice(spec, one.part)} (options of 'zynq-lstm estimate'); Ctrl-C stops")
     return [], one.to_dict()
 
 

@@ -18,7 +18,7 @@ from zynq_lstm.hls.schedule import schedule
 from zynq_lstm.models.checkpoint import Checkpoint, shipped
 from zynq_lstm.models.freeze import freeze
 from zynq_lstm.models.spec import network_spec
-from zynq_lstm.scripts.estimate import table_rows
+from zynq_lstm.sim.lane_table import table_rows
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")

@@ -44,7 +44,7 @@ from zynq_lstm.models.deviation import deviations  # noqa: E402
 from zynq_lstm.models.import_check import Observed, compare, observe  # noqa: E402
 from zynq_lstm.models.importing import Imported, import_model  # noqa: E402
 from zynq_lstm.models.keras_file import read_file  # noqa: E402
-from zynq_lstm.scripts.import_keras import read_vocabulary  # noqa: E402
+from zynq_lstm.models.vocabulary import read_vocabulary  # noqa: E402
 from zynq_lstm.scripts.main import main  # noqa: E402
 from zynq_lstm.sim.reference import Reference  # noqa: E402
 
