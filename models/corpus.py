@@ -45,6 +45,8 @@ __all__ = [
     "PARTS",
     "REST",
     "SPLIT_PERCENT",
+    "WINDOW",
+    "WINDOWS_CHARACTERS",
     "Corpus",
     "Split",
     "decode",
@@ -53,6 +55,7 @@ __all__ = [
     "load_corpus",
     "note_rest",
     "read_text",
+    "shuffled_windows",
     "windows",
 ]
 
@@ -151,6 +154,26 @@ def windows(codes: NDArray[Any], length: int, count: int) -> NDArray[Any]:
     """Parts of a text, evenly spread: (N,) with N >= length -> (count, length)."""
     starts = np.linspace(0, len(codes) - length, count).astype(np.int64)
     return codes[starts[:, np.newaxis] + np.arange(length)]
+
+
+WINDOWS_CHARACTERS = 64000  # of shuffled_windows, unless told otherwise
+WINDOW = 500  # characters of each of them, and one to predict
+
+
+def shuffled_windows(codes: NDArray[Any], characters: int) -> NDArray[Any]:
+    """Parts of a text, evenly spread and in random order: (S, WINDOW + 1).
+
+    Raises:
+        UserError: the text is shorter than two parts.
+    """
+    length = WINDOW + 1
+    count = min(characters, len(codes)) // length
+    if count < 2:
+        raise UserError(
+            f"{min(characters, len(codes))} characters are too few; at least {2 * length} are needed: "
+            "give a longer text or more --characters"
+        )
+    return np.random.default_rng(0).permutation(windows(codes, length, count))
 
 
 def from_text(name: str, text: str, fold_rare: int | None = None) -> Corpus:

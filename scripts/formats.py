@@ -3,50 +3,17 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import click
 
-from zynq_lstm.models.checkpoint import Checkpoint, load_float, preset_spec
-from zynq_lstm.models.evaluate import estimate_reference
-from zynq_lstm.models.freeze import freeze
-from zynq_lstm.models.spec import DEFAULT_PRESET, PRESETS, NetworkSpec, fit_weight_formats, with_formats
+from zynq_lstm.models.checkpoint import load_float, preset_spec
+from zynq_lstm.models.format_variations import VARIATIONS, bits, variations
+from zynq_lstm.models.spec import DEFAULT_PRESET, PRESETS
 from zynq_lstm.models.store import write_json
 from zynq_lstm.scripts.files import Verb
 from zynq_lstm.scripts.options import corpus_options, float_option, held_out, json_option
-from zynq_lstm.sim.fixed import FixedFormat
-
-# Fields of LstmFormats (W, U and b together as 'weights' and 'b'), and what to try for each.
-VARIATIONS: dict[str, tuple[str, ...]] = {
-    "gate": ("ap_ufixed<6,0>", "ap_ufixed<7,0>", "ap_ufixed<9,1>", "ap_ufixed<10,0>"),
-    "g": ("ap_fixed<6,1>", "ap_fixed<10,1>"),
-    "z": (
-        "ap_fixed<8,4>",
-        "ap_fixed<9,4>",
-        "ap_fixed<9,3>",
-        "ap_fixed<10,3>",
-        "ap_fixed<10,5>",
-        "ap_fixed<12,4>",
-    ),
-    "c": (
-        "ap_fixed<10,4>",
-        "ap_fixed<12,4>",
-        "ap_fixed<12,5>",
-        "ap_fixed<14,4>",
-        "ap_fixed<16,4>",
-        "ap_fixed<16,6>",
-        "ap_fixed<18,5>",
-    ),
-    "ct": ("ap_fixed<8,3>", "ap_fixed<8,2>", "ap_fixed<9,3>", "ap_fixed<10,4>", "ap_fixed<12,3>"),
-    "tc": ("ap_fixed<6,1>", "ap_fixed<10,1>"),
-    "h": ("ap_fixed<6,1>", "ap_fixed<7,1>", "ap_fixed<10,1>"),
-    "weights": ("4", "5", "6", "7", "10"),
-    "b": ("8", "10", "12"),
-    "logits": ("ap_fixed<8,6>", "ap_fixed<10,6>", "ap_fixed<12,6>"),
-}
 
 
 @click.command(cls=Verb, name="formats")
@@ -98,42 +65,17 @@ def command(
     console = Console()
     float_bits = estimate_keras(float_model(source), codes)
     base = preset_spec(source, preset)
-    base_bits = _bits(source, base, codes)
+    base_bits = bits(source, base, codes)
     table = Table(title=f"{len(codes):,} characters; float {float_bits:.4f} BPC")
     for heading in ("signal", "format", f"BPC above float ({preset}: {base_bits - float_bits:+.4f})"):
         table.add_column(heading)
     rows: list[dict[str, Any]] = [{"signal": "all", "format": preset, "bits": base_bits - float_bits}]
-    changes = [c for c in _changes(base, source) if not only or c[0] in only]
+    changes = [c for c in variations(base, source) if not only or c[0] in only]
     for signal, text, spec in track(changes, "measuring", console=console, transient=True):
-        rows.append({"signal": signal, "format": text, "bits": _bits(source, spec, codes) - float_bits})
+        rows.append({"signal": signal, "format": text, "bits": bits(source, spec, codes) - float_bits})
     for row in rows:
         table.add_row(row["signal"], row["format"], f"{row['bits']:+.4f}")
     show(table, console)
     if json_path:
         data = {"characters": len(codes), "float": float_bits, "above_float": rows}
         write_json(json_path, data)
-
-
-def _bits(source: Checkpoint, spec: NetworkSpec, codes: Any) -> float:
-    return estimate_reference(freeze(dataclasses.replace(source, spec=spec)), codes)
-
-
-def _changes(base: NetworkSpec, source: Checkpoint) -> Iterator[tuple[str, str, NetworkSpec]]:
-    """Every variation as (signal, format, spec)."""
-    for signal, formats in VARIATIONS.items():
-        for text in formats:
-            if signal in ("weights", "b"):
-                yield signal, f"{text} bits", _narrow_weights(base, source, signal, int(text))
-            else:
-                yield signal, text, with_formats(base, {signal: FixedFormat.parse(text)})
-
-
-def _narrow_weights(base: NetworkSpec, source: Checkpoint, kind: str, bits: int) -> NetworkSpec:
-    """Matrices (fitted again) or biases (same integer bits) of another width."""
-    changed = {
-        name: dataclasses.replace(fmt, bits=bits)
-        for name, fmt in base.weight_formats().items()
-        if name.endswith(".b") == (kind == "b")
-    }
-    spec = base.with_weight_formats(changed)
-    return spec if kind == "b" else fit_weight_formats(spec, source.weights)

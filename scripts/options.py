@@ -11,8 +11,16 @@ import click
 
 from zynq_lstm.hls.parts import DEFAULT_PART, part_name
 from zynq_lstm.hls.vendor.projects import PERIODS
-from zynq_lstm.models.corpus import CORPORA, MAX_KEPT, encode, load_corpus, read_text
-from zynq_lstm.models.corpus import windows as evenly
+from zynq_lstm.models.corpus import (
+    CORPORA,
+    MAX_KEPT,
+    WINDOW,
+    WINDOWS_CHARACTERS,
+    encode,
+    load_corpus,
+    read_text,
+    shuffled_windows,
+)
 from zynq_lstm.models.errors import UserError
 from zynq_lstm.models.spec import DEFAULT_PRESET, PRESETS, NetworkSpec, network_spec
 from zynq_lstm.models.training_options import LIMITS
@@ -265,13 +273,10 @@ def held_out(network: Checkpoint, corpus: str, corpus_file: Path | None) -> NDAr
     return load_corpus(corpus, vocabulary=network.vocabulary, rest=network.rest).split().validation
 
 
-CHARACTERS = 64000  # of windows_of, unless told otherwise
-WINDOW = 500  # characters of each stream of windows_of, and one to predict
-
 window_option = click.option(
     "--characters",
     type=click.IntRange(2 * (WINDOW + 1)),
-    default=CHARACTERS,
+    default=WINDOWS_CHARACTERS,
     show_default=True,
     help="Of the file or the validation split, spread evenly.",
 )
@@ -283,25 +288,7 @@ def windows_of(network: Checkpoint, corpus: str, corpus_file: Path | None, chara
     Raises:
         UserError: the text is shorter than two parts, or has a character that the network doesn't know.
     """
-    return windows(held_out(network, corpus, corpus_file), characters)
-
-
-def windows(codes: NDArray[Any], characters: int) -> NDArray[Any]:
-    """Parts of a text, spread evenly, in an order of chance: (S, WINDOW + 1).
-
-    Raises:
-        UserError: the text is shorter than two parts.
-    """
-    import numpy as np
-
-    length = WINDOW + 1
-    count = min(characters, len(codes)) // length
-    if count < 2:
-        raise UserError(
-            f"{min(characters, len(codes))} characters are too few; at least {2 * length} are needed: "
-            "give a longer text or more --characters"
-        )
-    return np.random.default_rng(0).permutation(evenly(codes, length, count))
+    return shuffled_windows(held_out(network, corpus, corpus_file), characters)
 
 
 def config_argument(name: str = "config", text: str = "CONFIG") -> Callable[[Command], Command]:

@@ -49,7 +49,7 @@ def lanes_table(rows: list[dict[str, Any]]) -> str:
 
 
 def _smallest_part(row: dict[str, Any]) -> str | None:
-    used = {name: row[name] for name in ("dsp", "bram36", "lut") if name in row}
+    used: dict[str, float] = {name: row[name] for name in ("dsp", "bram36", "lut") if name in row}
     return next((name for name, part in parts().items() if not part.exceeded(used)), None)
 
 

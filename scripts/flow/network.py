@@ -10,7 +10,7 @@ from typing import Any
 from zynq_lstm.models import training_recipe
 from zynq_lstm.models.calibrate import calibrate_by_loss, calibrated
 from zynq_lstm.models.checkpoint import Checkpoint, load_float, preset_spec
-from zynq_lstm.models.corpus import HELD_OUT, PARTS
+from zynq_lstm.models.corpus import HELD_OUT, PARTS, WINDOWS_CHARACTERS, shuffled_windows
 from zynq_lstm.models.errors import CheckError
 from zynq_lstm.models.freeze import freeze
 from zynq_lstm.models.shipped_records import read_training_record
@@ -19,7 +19,6 @@ from zynq_lstm.scripts.flow.checks import spec_of
 from zynq_lstm.scripts.flow.config import option
 from zynq_lstm.scripts.flow.runner import Figures
 from zynq_lstm.scripts.flow.work import Result, Work, array_of, checkpoint_of, text_of
-from zynq_lstm.scripts.options import CHARACTERS, windows
 from zynq_lstm.scripts.train import command as train_command
 from zynq_lstm.scripts.training import Terminal
 
@@ -102,7 +101,7 @@ def quantize(work: Work) -> Result:
         fitted = work.step(
             "moving binary points to where the training text is predicted best",
             lambda: calibrate_by_loss(
-                rounded, source.weights, windows(text_of(work).split().train, CHARACTERS)
+                rounded, source.weights, shuffled_windows(text_of(work).split().train, WINDOWS_CHARACTERS)
             ),
         )
         calibrated(source, fitted).save(path)
