@@ -12,14 +12,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from zynq_lstm.hls import registers
-from zynq_lstm.models.spec import network_spec
-from zynq_lstm.scripts import ladder
-from zynq_lstm.scripts.estimate import lanes_table, table_rows
+from zynq_lstm.hls.engine import registers
+from zynq_lstm.models.description.spec import network_spec
 from zynq_lstm.scripts.flow.load import table
 from zynq_lstm.scripts.flow.stages import STAGES
 from zynq_lstm.scripts.records import results_table, training_figures, training_records
-from zynq_lstm.sim import coverage_plan, formal, records, upsets
+from zynq_lstm.scripts.verbs import ladder
+from zynq_lstm.scripts.verbs.estimate import lanes_table, table_rows
+from zynq_lstm.sim.campaigns import coverage_plan, formal, records, upsets
 
 PAGE = Path(__file__).parent / "architecture.md"
 VERIFICATION = PAGE.with_name("verification.md")

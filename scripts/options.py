@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from zynq_lstm.hls.synthesis import DEFAULT_PART, part_name
+from zynq_lstm.hls.synthesis.yosys import DEFAULT_PART, part_name
 from zynq_lstm.hls.vendor.projects import PERIODS
-from zynq_lstm.models.corpus import CORPORA, MAX_KEPT, encode, load_corpus, read_text
-from zynq_lstm.models.corpus import windows as evenly
+from zynq_lstm.models.description.spec import DEFAULT_PRESET, PRESETS, NetworkSpec, network_spec
 from zynq_lstm.models.errors import UserError
-from zynq_lstm.models.spec import DEFAULT_PRESET, PRESETS, NetworkSpec, network_spec
-from zynq_lstm.models.training_options import LIMITS
+from zynq_lstm.models.texts.corpus import CORPORA, MAX_KEPT, encode, load_corpus, read_text
+from zynq_lstm.models.texts.corpus import windows as evenly
+from zynq_lstm.models.training.options import LIMITS
 from zynq_lstm.scripts.files import Folder, Reads, Writes, figures
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from zynq_lstm.models.checkpoint import Checkpoint
+    from zynq_lstm.models.description.checkpoint import Checkpoint
 
 Command = TypeVar("Command", bound=Callable[..., object])
 
@@ -45,7 +45,7 @@ class Option(click.Option):
         self.old = old
 
 
-#: What ``zynq_lstm.models.checkpoint.load_quantized`` and ``load_float`` read.
+#: What ``zynq_lstm.models.description.checkpoint.load_quantized`` and ``load_float`` read.
 checkpoint_option = click.option(
     "--checkpoint",
     type=Reads(),
@@ -67,7 +67,7 @@ class Number(click.FloatRange):
 
 
 def limits(name: str) -> click.ParamType[Any]:
-    """The type of an option of training: a number within :data:`zynq_lstm.models.training_options.LIMITS`."""
+    """The type of an option of training: a number within :data:`zynq_lstm.models.training.options.LIMITS`."""
     low, high = LIMITS[name]
     return click.IntRange(int(low), int(high)) if isinstance(low, int) else Number(low, high)
 
@@ -80,7 +80,7 @@ def known_part(_ctx: click.Context, _param: click.Parameter, value: str | None) 
 
 
 def part_option(text: str = "Device; package and speed may follow.") -> Callable[[Command], Command]:
-    """``--part``: a device, which ``zynq_lstm.hls.synthesis.part_name`` reads."""
+    """``--part``: a device, which ``zynq_lstm.hls.synthesis.yosys.part_name`` reads."""
     return click.option("--part", default=DEFAULT_PART, show_default=True, callback=known_part, help=text)
 
 
@@ -145,8 +145,8 @@ def shape_given(network: Path | None, **shape: Any) -> NetworkSpec:
 
 def _spec_of(path: Path) -> NetworkSpec:
     """Of a frozen network, or of a quantized checkpoint."""
-    from zynq_lstm.models.checkpoint import Checkpoint
-    from zynq_lstm.models.network import IntegerNetwork
+    from zynq_lstm.models.description.checkpoint import Checkpoint
+    from zynq_lstm.models.integers.network import IntegerNetwork
 
     try:
         return IntegerNetwork.load(path).spec

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from zynq_lstm import models
-from zynq_lstm.models.corpus import CORPORA, HELD_OUT
+from zynq_lstm.models.description.spec import DEFAULT_PRESET, PRESETS
 from zynq_lstm.models.errors import UserError
-from zynq_lstm.models.spec import DEFAULT_PRESET, PRESETS
 from zynq_lstm.models.store import read_record
+from zynq_lstm.models.texts.corpus import CORPORA, HELD_OUT
 
 FOLDER = Path(models.__file__).parent
 

@@ -75,7 +75,7 @@ def _stock(jit: bool) -> Callable[[int], None]:
     """Stateful stock layers, trained by Keras' own ``train_on_batch``."""
     import numpy as np
 
-    from zynq_lstm.models.quiet import import_tensorflow
+    from zynq_lstm.models.keras.quiet import import_tensorflow
 
     import_tensorflow()
     import keras
@@ -103,19 +103,20 @@ def _ours(preset: str | None) -> Callable[[int], None]:
     """A float network, or one of these formats."""
     import numpy as np
 
-    from zynq_lstm.models import float_lstm, quantized, training
-    from zynq_lstm.models.checkpoint import Checkpoint
-    from zynq_lstm.models.training_options import TrainingOptions
+    from zynq_lstm.models.description.checkpoint import Checkpoint
+    from zynq_lstm.models.keras import float_lstm, quantized
+    from zynq_lstm.models.training import bptt
+    from zynq_lstm.models.training.options import TrainingOptions
 
     model: Any = float_lstm.build_float(LAYERS, UNITS, VOCABULARY)
-    training.initialise(model, 1)
+    bptt.initialise(model, 1)
     if preset:
         vocabulary = "".join(map(chr, range(32, 32 + VOCABULARY)))
         start = Checkpoint(vocabulary, float_lstm.read_weights(model))
         model = quantized.quantized_model(quantized.quantize(start, preset))
     text = np.random.default_rng(0).integers(0, VOCABULARY, 10 * BATCH * STEPS).astype(np.uint8)
     options = TrainingOptions(epochs=1000, batch=BATCH, steps=STEPS, learning_rate=1e-3)
-    trainer = training.Trainer(model, text, options, {})
+    trainer = bptt.Trainer(model, text, options, {})
 
     def run(updates: int) -> None:
         for _ in range(updates):

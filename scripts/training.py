@@ -11,17 +11,17 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from zynq_lstm.models.checkpoint import Checkpoint, load_float
-from zynq_lstm.models.corpus import HELD_OUT, Corpus
+from zynq_lstm.models.description.checkpoint import Checkpoint, load_float
+from zynq_lstm.models.description.spec import NetworkSpec
 from zynq_lstm.models.errors import UserError
-from zynq_lstm.models.evaluate import METRIC
-from zynq_lstm.models.spec import NetworkSpec
+from zynq_lstm.models.evaluation.bpc import METRIC
 from zynq_lstm.models.store import write_json
-from zynq_lstm.models.training_options import TrainingOptions
+from zynq_lstm.models.texts.corpus import HELD_OUT, Corpus
+from zynq_lstm.models.training.options import TrainingOptions
 
 if TYPE_CHECKING:
-    from zynq_lstm.models.training import Progress, Trainer
-    from zynq_lstm.sim.fixed import FixedFormat
+    from zynq_lstm.models.fixed import FixedFormat
+    from zynq_lstm.models.training.bptt import Progress, Trainer
 
 # Defaults of what continues from the base; the reasons are in docs/training.md.
 FURTHER_EPOCHS, FURTHER_LEARNING_RATE, DISTILL = 4.0, 5e-3, 0.5
@@ -39,31 +39,32 @@ def train_base(corpus: Corpus, path: Path, options: Mapping[str, Any]) -> None:
         options: the verb's by their names (``batch``, ``run_dir``, ``resume``, ...), and ``command``: what
             the record says that it was made with.
     """
-    from zynq_lstm.models import float_lstm, training
+    from zynq_lstm.models.keras import float_lstm
+    from zynq_lstm.models.training import bptt
 
     chosen = TrainingOptions(
         epochs=options["epochs"], learning_rate=options["learning_rate"], **_shared(options)
     )
     codes = corpus.split().train
-    training.Plan(len(codes), chosen.batch, chosen.steps, chosen.seed)  # before the model is built
+    bptt.Plan(len(codes), chosen.batch, chosen.steps, chosen.seed)  # before the model is built
     model = float_lstm.build_float(options["layers"], options["units"], len(corpus.vocabulary))
-    training.initialise(model, chosen.seed)
+    bptt.initialise(model, chosen.seed)
     identity = {
         "network": {"layers": options["layers"], "units": options["units"]},
         "corpus": corpus.sha256,
     }
-    _run("base", training.Trainer(model, codes, chosen, identity), corpus, path, options)
+    _run("base", bptt.Trainer(model, codes, chosen, identity), corpus, path, options)
 
 
 def train_float(corpus: Corpus, base: Path, path: Path, options: Mapping[str, Any]) -> None:
     """Continue from the float network ``base``; see :func:`train_base`."""
-    from zynq_lstm.models import training
-    from zynq_lstm.models.float_lstm import float_model
+    from zynq_lstm.models.keras.float_lstm import float_model
+    from zynq_lstm.models.training import bptt
 
     start = float_network(base, corpus, "base")
     chosen = _further(options)
     identity = {"from": start.sha256, "corpus": corpus.sha256}
-    trainer = training.Trainer(float_model(start), corpus.split().train, chosen, identity)
+    trainer = bptt.Trainer(float_model(start), corpus.split().train, chosen, identity)
     _run("float", trainer, corpus, path, options, before={"base": _told(start)})
 
 
@@ -80,10 +81,11 @@ def train_quantized(
 
     Args:
         teacher: the float network that teaches it.
-        formats: instead of the preset's; see :func:`zynq_lstm.models.spec.with_formats`.
+        formats: instead of the preset's; see :func:`zynq_lstm.models.description.spec.with_formats`.
     """
-    from zynq_lstm.models import quantized, training
-    from zynq_lstm.models.float_lstm import float_model
+    from zynq_lstm.models.keras import quantized
+    from zynq_lstm.models.keras.float_lstm import float_model
+    from zynq_lstm.models.training import bptt
 
     start = float_network(base, corpus, "base")
     anew = options["quantized_from"] == "seed"
@@ -105,7 +107,7 @@ def train_quantized(
         identity["teacher"] = teaching.sha256
         before["teacher"] = _told(teaching)
     model = quantized.quantized_model(checkpoint)
-    trainer = training.Trainer(model, corpus.split().train, chosen, identity, taught_by)
+    trainer = bptt.Trainer(model, corpus.split().train, chosen, identity, taught_by)
     _run(preset, trainer, corpus, path, options, checkpoint, before)
 
 
@@ -136,10 +138,11 @@ def _initial_weights(like: Checkpoint, spec: NetworkSpec, seed: int) -> dict[str
     """
     import numpy as np
 
-    from zynq_lstm.models import float_lstm, training
+    from zynq_lstm.models.keras import float_lstm
+    from zynq_lstm.models.training import bptt
 
     model = float_lstm.build_float(like.layers, like.units, len(like.vocabulary))
-    training.initialise(model, seed)
+    bptt.initialise(model, seed)
     weights = float_lstm.read_weights(model)
     for name, fmt in spec.weight_formats().items():
         if name.endswith("b") or name == "layers.0.W":
@@ -232,8 +235,8 @@ def _run(
     """Train one stage to its end, evaluate it, write its weights and its record."""
     from rich.console import Console
 
-    from zynq_lstm.models.evaluate import evaluate_keras
-    from zynq_lstm.models.float_lstm import read_weights
+    from zynq_lstm.models.evaluation.bpc import evaluate_keras
+    from zynq_lstm.models.keras.float_lstm import read_weights
 
     console = Console()
     folder = options["run_dir"] / path.stem
@@ -270,8 +273,8 @@ def _train(
     console: Any, stage: str, trainer: Trainer, validation: Any, folder: Path, checkpoint_seconds: float
 ) -> None:
     """Run the trainer with checkpoints and logs in a folder, a bar, and an estimate behind each epoch."""
-    from zynq_lstm.models.evaluate import estimate_keras
-    from zynq_lstm.models.float_lstm import tf
+    from zynq_lstm.models.evaluation.bpc import estimate_keras
+    from zynq_lstm.models.keras.float_lstm import tf
 
     writer = tf.summary.create_file_writer(str(folder / "logs"))
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from docs import tables
-from zynq_lstm.models.spec import PRESETS
-from zynq_lstm.sim.fixed import FixedFormat, Overflow, Rounding
+from zynq_lstm.models.description.spec import PRESETS
+from zynq_lstm.models.fixed import FixedFormat, Overflow, Rounding
 
 ROOT = Path(__file__).parents[1]
 NUMERICS = (ROOT / "docs" / "numerics.md").read_text(encoding="utf-8")

@@ -22,7 +22,7 @@ from zynq_lstm.scripts.flow.runner import BEGUN, DONE, Pipeline, Stage
 from zynq_lstm.scripts.flow.show import duration
 from zynq_lstm.scripts.flow.stages import STAGES
 from zynq_lstm.scripts.main import main
-from zynq_lstm.scripts.run import run_stages
+from zynq_lstm.scripts.verbs.run import run_stages
 
 CONFIG = '[corpus]\nfile = "text.txt"\n'
 

@@ -13,7 +13,7 @@ from xml.etree import ElementTree
 
 from zynq_lstm.models.errors import UserError
 
-#: Rows of Vivado's utilization report, by our names (:data:`zynq_lstm.hls.synthesis.PARTS`).
+#: Rows of Vivado's utilization report, by our names (:data:`zynq_lstm.hls.synthesis.yosys.PARTS`).
 UTILIZATION = {"lut": "Slice LUTs", "ff": "Slice Registers", "dsp": "DSPs", "bram36": "Block RAM Tile"}
 #: Elements of Vitis HLS' report; a BRAM_18K is half a block RAM.
 HLS_RESOURCES = {"lut": "LUT", "ff": "FF", "dsp": "DSP", "bram36": "BRAM_18K"}

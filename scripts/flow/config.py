@@ -14,11 +14,9 @@ from typing import TYPE_CHECKING, Any
 import click
 from pydantic import create_model, field_validator, model_validator
 
-from zynq_lstm.hls.convert import CLOCK_PERIOD
-from zynq_lstm.hls.synthesis import DEFAULT_PART, PARTS, part_name
-from zynq_lstm.models.corpus import CORPORA, MAX_KEPT
-from zynq_lstm.models.limits import reasons, summary
-from zynq_lstm.models.spec import (
+from zynq_lstm.hls.hls4ml.convert import CLOCK_PERIOD
+from zynq_lstm.hls.synthesis.yosys import DEFAULT_PART, PARTS, part_name
+from zynq_lstm.models.description.spec import (
     DEFAULT_PRESET,
     MAX_LAYERS,
     MAX_UNITS,
@@ -29,13 +27,16 @@ from zynq_lstm.models.spec import (
     network_spec,
     with_formats,
 )
-from zynq_lstm.models.training_options import LIMITS, TrainingOptions
-from zynq_lstm.scripts import demo, train, training
+from zynq_lstm.models.fixed import FixedFormat
+from zynq_lstm.models.integers.choice import TEMPERATURE
+from zynq_lstm.models.integers.limits import reasons, summary
+from zynq_lstm.models.texts.corpus import CORPORA, MAX_KEPT
+from zynq_lstm.models.training.options import LIMITS, TrainingOptions
+from zynq_lstm.scripts import training
 from zynq_lstm.scripts.flow.keys import Mistake, Section, key
+from zynq_lstm.scripts.verbs import demo, train
 from zynq_lstm.sim.engines import offered
-from zynq_lstm.sim.fixed import FixedFormat
-from zynq_lstm.sim.sampling import TEMPERATURE
-from zynq_lstm.sim.simulator import SIMULATORS
+from zynq_lstm.sim.simulation.simulator import SIMULATORS
 
 ENGINES = offered("flow")  # those compared with the reference
 SHIPPED = "shipped"

@@ -7,12 +7,12 @@ import shutil
 from collections.abc import Callable
 from typing import Any
 
-from zynq_lstm.models.calibrate import calibrate_by_loss, calibrated
-from zynq_lstm.models.checkpoint import Checkpoint, load_float, preset_spec
-from zynq_lstm.models.corpus import HELD_OUT, PARTS
+from zynq_lstm.models.description.checkpoint import Checkpoint, load_float, preset_spec
 from zynq_lstm.models.errors import CheckError
-from zynq_lstm.models.freeze import freeze
+from zynq_lstm.models.evaluation.ranges import calibrate_by_loss, calibrated
+from zynq_lstm.models.integers.freeze import freeze
 from zynq_lstm.models.store import write_text
+from zynq_lstm.models.texts.corpus import HELD_OUT, PARTS
 from zynq_lstm.scripts import training
 from zynq_lstm.scripts.flow.checks import spec_of
 from zynq_lstm.scripts.flow.config import option
@@ -20,7 +20,7 @@ from zynq_lstm.scripts.flow.runner import Figures
 from zynq_lstm.scripts.flow.work import Result, Work, array_of, checkpoint_of, text_of
 from zynq_lstm.scripts.options import CHARACTERS, windows
 from zynq_lstm.scripts.records import read_training_record
-from zynq_lstm.scripts.train import command as train_command
+from zynq_lstm.scripts.verbs.train import command as train_command
 
 
 def read_corpus(work: Work) -> Result:
@@ -33,9 +33,9 @@ def read_corpus(work: Work) -> Result:
 
 def predict(work: Work) -> Result:
     """What ``zynq-lstm estimate`` predicts of the engine."""
-    from zynq_lstm.hls.estimate import estimate
-    from zynq_lstm.hls.feasibility import advice, named
-    from zynq_lstm.hls.synthesis import PARTS
+    from zynq_lstm.hls.engine.estimate import estimate
+    from zynq_lstm.hls.engine.feasibility import advice, named
+    from zynq_lstm.hls.synthesis.yosys import PARTS
 
     config, given = work.flow.config, work.flow.given()
     spec = spec_of(config, given, work.figures("corpus")["vocabulary"])
@@ -123,10 +123,10 @@ def quantize(work: Work) -> Result:
 
 def evaluate(work: Work) -> Result:
     """Bits per character of the networks, and of the integers: the last two must be equal."""
-    from zynq_lstm.models import ladder
-    from zynq_lstm.models.evaluate import METRIC, STREAMS, evaluate_keras, evaluate_reference
-    from zynq_lstm.models.float_lstm import float_model
-    from zynq_lstm.models.quantized import quantized_model
+    from zynq_lstm.models.evaluation import ladder
+    from zynq_lstm.models.evaluation.bpc import METRIC, STREAMS, evaluate_keras, evaluate_reference
+    from zynq_lstm.models.keras.float_lstm import float_model
+    from zynq_lstm.models.keras.quantized import quantized_model
 
     checkpoint, network = checkpoint_of(work)
     corpus = text_of(work).with_vocabulary(network.vocabulary)

@@ -13,9 +13,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zynq_lstm.models.spec import NetworkSpec
+from zynq_lstm.models.description.spec import NetworkSpec
 from zynq_lstm.models.store import write_text
-from zynq_lstm.models.text import folding
+from zynq_lstm.models.texts.text import folding
 from zynq_lstm.scripts.flow import page
 from zynq_lstm.scripts.flow.load import repeatable
 from zynq_lstm.scripts.flow.pictures import pictures
@@ -24,7 +24,7 @@ from zynq_lstm.scripts.machine import machine, versions
 from zynq_lstm.scripts.main import PROG, version
 from zynq_lstm.scripts.training import TRAINING_CURVE as TRAINING
 from zynq_lstm.scripts.training import VALIDATION_CURVE as VALIDATION
-from zynq_lstm.sim.records import commit
+from zynq_lstm.sim.campaigns.records import commit
 
 if TYPE_CHECKING:
     from zynq_lstm.scripts.flow.work import Work
@@ -261,7 +261,7 @@ def _engine(
 
 
 def _resources(estimated: Mapping[str, Any], synthesized: Mapping[str, Any]) -> list[Facts]:
-    from zynq_lstm.hls.synthesis import PARTS
+    from zynq_lstm.hls.synthesis.yosys import PARTS
 
     rows = []
     for key, has in PARTS[estimated["part"]].items():
@@ -333,7 +333,7 @@ def _curves(work: Work) -> dict[str, dict[str, list[tuple[int, float]]]]:
 
 
 def _events(folder: Path) -> dict[str, list[tuple[int, float]]]:
-    from zynq_lstm.models.quiet import import_tensorflow
+    from zynq_lstm.models.keras.quiet import import_tensorflow
 
     import_tensorflow()
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator

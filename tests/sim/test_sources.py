@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from zynq_lstm.sim import records, sources
+from zynq_lstm.sim.campaigns import records, sources
 
 FILES = {
     "models/__init__.py": "",
