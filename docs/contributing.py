@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The files to touch for an addition: ``python -m docs.contributing`` prints them, ``make docs`` writes the page."""
+"""The files to touch for an addition; ``python -m docs.contributing`` prints them."""
 
 from __future__ import annotations
 
