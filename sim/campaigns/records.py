@@ -60,23 +60,18 @@ ROBUSTNESS: Mapping[str, Figure] = {
     "interruptions": Figure(INTERRUPTIONS, "", ("tried", "hung", "orphans")),
     "skipped_tests": Figure(SKIPPED, "", ("count", "tests"), number="skipped_tests"),
 }
+_COMMAND = ("zynq_lstm.scripts.*", "zynq_lstm.scripts.verbs.*", "zynq_lstm.scripts.flow.*")
 #: Kind of record -> the modules that were measured, or that measured, and files that count besides.
 MEASURED: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     RANDOM_NETWORKS: (("zynq_lstm.sim.campaigns.random_networks",), ()),
     MUTANTS: (("zynq_lstm.sim.campaigns.mutants",), ()),
     COVERAGE: (("zynq_lstm.sim.campaigns.coverage",), ()),
     LONGEST_RUN: (("tests.hls.test_long_run",), ("models/checkpoints/shakespeare-w8a8.safetensors",)),
-    BAD_INPUTS: (("tests.test_bad_inputs", "zynq_lstm.scripts.*"), ()),
-    SITUATIONS: (
-        ("tests.test_situations", "tests.situations.*", "zynq_lstm.scripts.*", "zynq_lstm.scripts.flow.*"),
-        (),
-    ),
-    ODD_PATHS: (("tests.test_odd_paths", "zynq_lstm.scripts.*", "zynq_lstm.scripts.flow.*"), ("Makefile",)),
+    BAD_INPUTS: (("tests.test_bad_inputs", *_COMMAND), ()),
+    SITUATIONS: (("tests.test_situations", "tests.situations.*", *_COMMAND), ()),
+    ODD_PATHS: (("tests.test_odd_paths", *_COMMAND, "zynq_lstm.scripts.setup.*"), ("Makefile",)),
     SPECS: (("tests.hls.test_limits",), ()),
-    INTERRUPTIONS: (
-        ("tests.test_interruptions", "zynq_lstm.scripts.verbs.run", "zynq_lstm.scripts.flow.*"),
-        (),
-    ),
+    INTERRUPTIONS: (("tests.test_interruptions", *_COMMAND), ()),
     SKIPPED: (("tests.*", "tests.hls.*", "tests.models.*", "tests.sim.*"), ()),
 }
 
