@@ -67,15 +67,19 @@ def sources(names: Iterable[str]) -> list[Path]:
 
 def _expanded(name: str) -> list[str]:
     package, star, _ = name.partition(".*")
-    folder = _module(package)
-    if folder is None:
+    folder = _place(package)
+    if not (folder.is_dir() if star else _module(package)):
         raise ModuleNotFoundError(f"no module {package} in {ROOT}", name=package)
-    return [package, *(f"{package}.{path.stem}" for path in folder.parent.glob("*.py"))] if star else [name]
+    return [package, *(f"{package}.{path.stem}" for path in folder.glob("*.py"))] if star else [name]
+
+
+def _place(name: str) -> Path:
+    return ROOT.joinpath(*name.removeprefix(f"{PACKAGE}.").split("."))
 
 
 def _module(name: str) -> Path | None:
     """The file of a module of the project; None if there is none."""
-    path = ROOT.joinpath(*name.removeprefix(f"{PACKAGE}.").split("."))
+    path = _place(name)
     if path.is_dir():
         path /= "__init__"
     path = path.with_suffix(".py")

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -95,3 +96,9 @@ def test_installed_package_has_no_tests(project: Path) -> None:
         assert not records.stale({"kind": records.BAD_INPUTS, "sources": "0"})
     finally:
         records.digest.cache_clear()
+
+
+@pytest.mark.parametrize("kind", records.MEASURED)
+def test_every_kind_of_record_has_a_hash_here(kind: str) -> None:
+    """A record without one would never be stale."""
+    assert re.fullmatch(r"[0-9a-f]{64}", records.digest(kind) or "")
