@@ -45,7 +45,7 @@ records: venv ## ship the records that make test and make nightly left, and writ
 	@$(MAKE) --no-print-directory docs
 
 matrix: venv ## the quick tests from the installed wheel, on every Python from 3.10 to 3.13 that is here
-	@$(BIN)/python -m zynq_lstm.scripts.matrix $(ARGS)
+	@$(BIN)/python -m zynq_lstm.scripts.setup.matrix $(ARGS)
 
 train: venv ## train the float and the quantized network from the text
 	@exec $(BIN)/zynq-lstm train $(ARGS)
@@ -78,7 +78,7 @@ luts: venv ## count the LUTs in the documentation's table of lanes anew (half an
 	@$(BIN)/python -m docs.tables --synthesize
 
 venv: ## the virtual environment .venv, from the lock files
-	@$(PYTHON) scripts/bootstrap.py --need g++ make
+	@$(PYTHON) scripts/setup/bootstrap.py --need g++ make
 
 # uv is used here only: it resolves for every Python at once.
 UV_VERSION := 0.13.8

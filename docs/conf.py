@@ -6,7 +6,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from zynq_lstm.models.quiet import import_qkeras
+from zynq_lstm.models.keras.quiet import import_qkeras
 
 import_qkeras()  # once, and without its messages
 

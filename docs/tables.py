@@ -12,19 +12,21 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from zynq_lstm.hls import registers
-from zynq_lstm.models.shipped_records import results_table, training_figures, training_records
-from zynq_lstm.models.spec import network_spec
-from zynq_lstm.scripts import ladder
+from docs import contributing
+from zynq_lstm.hls.engine import registers
+from zynq_lstm.models.description.spec import network_spec
+from zynq_lstm.models.evaluation.shipped_records import results_table, training_figures, training_records
 from zynq_lstm.scripts.flow.load import table
 from zynq_lstm.scripts.flow.stages import STAGES
-from zynq_lstm.sim import coverage_plan, formal, records, upsets
-from zynq_lstm.sim.lane_table import lanes_table, table_rows
+from zynq_lstm.scripts.verbs import ladder
+from zynq_lstm.sim.campaigns import coverage_plan, formal, records, upsets
+from zynq_lstm.sim.campaigns.lane_table import lanes_table, table_rows
 
 PAGE = Path(__file__).parent / "architecture.md"
 VERIFICATION = PAGE.with_name("verification.md")
 FLOW = PAGE.with_name("flow.md")
 TRAINING = PAGE.with_name("training.md")
+CONTRIBUTING = PAGE.with_name("contributing.md")
 
 
 def block(name: str) -> re.Pattern[str]:
@@ -77,10 +79,16 @@ def flow(text: str) -> str:
     return _filled(_filled(text, "stages", "\n".join(stages) + "\n"), "keys", table())
 
 
+def contribution(text: str) -> str:
+    """The page for contributors with its table of files written anew."""
+    return _filled(text, "questions", contributing.markdown())
+
+
 if __name__ == "__main__":
     spec = network_spec("w8a8", vocabulary=78)
     found = table_rows(spec, "xc7z020", "--synthesize" in sys.argv[1:])
     PAGE.write_text(tables(PAGE.read_text(encoding="utf-8"), found), encoding="utf-8")
     VERIFICATION.write_text(verification(VERIFICATION.read_text(encoding="utf-8")), encoding="utf-8")
     TRAINING.write_text(training(TRAINING.read_text(encoding="utf-8")), encoding="utf-8")
+    CONTRIBUTING.write_text(contribution(CONTRIBUTING.read_text(encoding="utf-8")), encoding="utf-8")
     FLOW.write_text(flow(FLOW.read_text(encoding="utf-8")), encoding="utf-8")

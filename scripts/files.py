@@ -21,7 +21,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from zynq_lstm.models.checkpoint import FLOAT, QUANTIZED, shipped_files
+from zynq_lstm.models.description.checkpoint import FLOAT, QUANTIZED, shipped_files
 from zynq_lstm.models.errors import UserError, note
 from zynq_lstm.models.store import FLOW_LOCK, LOCK_FILE, as_json, header
 

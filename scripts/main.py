@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """The command ``zynq-lstm``: finds the verbs, and turns errors into one line and an exit code.
 
-A verb is a module of this folder with an attribute ``command`` (a :class:`click.Command`) and a
+A verb is a module of ``scripts/verbs`` with an attribute ``command`` (a :class:`click.Command`) and a
 docstring that begins with ``"zynq-lstm VERB": what it is`` (in double backquotes); its name is the
 module's, with ``-`` for ``_``. The list of verbs is read off the docstrings: only the verb that is run
 is imported, so that the help is there at once, and ``doctor`` where packages are missing. **A verb module
-imports TensorFlow (through :mod:`zynq_lstm.models.quiet`), Keras, hls4ml, cocotb and matplotlib inside its
-functions, never at its top**, which its own ``--help`` needs; ``tests/test_cli.py`` checks that.
+imports TensorFlow (through :mod:`zynq_lstm.models.keras.quiet`), Keras, hls4ml, cocotb and matplotlib inside
+its functions, never at its top**, which its own ``--help`` needs; ``tests/test_cli.py`` checks that.
 
 Exit codes: 0 success, 1 a defect or a check that failed (the verb says which), 2 bad input or
 usage, 130 interrupted, 141 the output's reader went away.
@@ -30,9 +30,9 @@ from pathlib import Path
 
 import click
 
-from zynq_lstm import scripts
 from zynq_lstm.models import interruption
 from zynq_lstm.models.errors import NOTES, CheckError, UserError
+from zynq_lstm.scripts import verbs
 
 PROG = "zynq-lstm"
 STDOUT = 1  # its descriptor
@@ -66,7 +66,7 @@ def _print_version(ctx: click.Context, _param: click.Parameter, value: bool) -> 
 
 
 class VerbGroup(click.Group):
-    """A click group whose commands are the modules of the package ``scripts``."""
+    """A click group whose commands are the modules of :mod:`zynq_lstm.scripts.verbs`."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return sorted(self._summaries())
@@ -74,7 +74,7 @@ class VerbGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in self._summaries():
             return None
-        module = importlib.import_module(f"{scripts.__name__}.{cmd_name.replace('-', '_')}")
+        module = importlib.import_module(f"{verbs.__name__}.{cmd_name.replace('-', '_')}")
         assert isinstance(module.command, click.Command)
         return module.command
 
@@ -95,7 +95,7 @@ class VerbGroup(click.Group):
     def _summaries() -> dict[str, str]:
         """What each verb is, by its name."""
         found = {}
-        for folder in scripts.__path__:
+        for folder in verbs.__path__:
             for path in Path(folder).glob("[!_]*.py"):
                 with path.open(encoding="utf-8") as source:
                     summary = _SUMMARY.search(source.read(1024))

@@ -11,7 +11,9 @@ import click
 
 from zynq_lstm.hls.parts import DEFAULT_PART, part_name
 from zynq_lstm.hls.vendor.projects import PERIODS
-from zynq_lstm.models.corpus import (
+from zynq_lstm.models.description.spec import DEFAULT_PRESET, PRESETS, NetworkSpec, network_spec
+from zynq_lstm.models.errors import UserError
+from zynq_lstm.models.texts.corpus import (
     CORPORA,
     MAX_KEPT,
     WINDOW,
@@ -21,15 +23,13 @@ from zynq_lstm.models.corpus import (
     read_text,
     shuffled_windows,
 )
-from zynq_lstm.models.errors import UserError
-from zynq_lstm.models.spec import DEFAULT_PRESET, PRESETS, NetworkSpec, network_spec
-from zynq_lstm.models.training_options import LIMITS
+from zynq_lstm.models.training.options import LIMITS
 from zynq_lstm.scripts.files import Folder, Reads, Writes, figures
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from zynq_lstm.models.checkpoint import Checkpoint
+    from zynq_lstm.models.description.checkpoint import Checkpoint
 
 Command = TypeVar("Command", bound=Callable[..., object])
 
@@ -53,7 +53,7 @@ class Option(click.Option):
         self.old = old
 
 
-#: What ``zynq_lstm.models.checkpoint.load_quantized`` and ``load_float`` read.
+#: What ``zynq_lstm.models.description.checkpoint.load_quantized`` and ``load_float`` read.
 checkpoint_option = click.option(
     "--checkpoint",
     type=Reads(),
@@ -86,7 +86,7 @@ class Number(click.FloatRange):
 
 
 def limits(name: str) -> click.ParamType[Any]:
-    """The type of an option of training: a number within :data:`zynq_lstm.models.training_options.LIMITS`."""
+    """The type of an option of training: a number within :data:`zynq_lstm.models.training.options.LIMITS`."""
     low, high = LIMITS[name]
     return click.IntRange(int(low), int(high)) if isinstance(low, int) else Number(low, high)
 
@@ -156,8 +156,8 @@ def shape_given(network: Path | None, **shape: Any) -> NetworkSpec:
 
 def _spec_of(path: Path) -> NetworkSpec:
     """Of a frozen network, or of a quantized checkpoint."""
-    from zynq_lstm.models.checkpoint import Checkpoint
-    from zynq_lstm.models.network import IntegerNetwork
+    from zynq_lstm.models.description.checkpoint import Checkpoint
+    from zynq_lstm.models.integers.network import IntegerNetwork
 
     try:
         return IntegerNetwork.load(path).spec

@@ -9,13 +9,13 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from zynq_lstm.models.training import Progress, Trainer
+    from zynq_lstm.models.training.bptt import Progress, Trainer
 
 LINE_SECONDS = 30  # between lines where there is no terminal for a bar
 
 
 class Terminal:
-    """A :class:`zynq_lstm.models.training_recipe.Show` of the standard output."""
+    """A :class:`zynq_lstm.models.training.recipe.Show` of the standard output."""
 
     def __init__(self) -> None:
         from rich.console import Console

@@ -1,1 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
+"""Simulation: engines, test bench, traces and their comparison, campaigns."""

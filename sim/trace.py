@@ -15,12 +15,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from zynq_lstm.models.description.spec import GATES, UNIT_SIGNALS
 from zynq_lstm.models.errors import UserError
-from zynq_lstm.models.network import IntegerNetwork
-from zynq_lstm.models.spec import GATES, UNIT_SIGNALS
-from zynq_lstm.sim.fixed import FixedFormat, Raw
-from zynq_lstm.sim.reference import LAYER_SIGNALS
-from zynq_lstm.sim.sampling import WORD_LOGITS
+from zynq_lstm.models.fixed import FixedFormat, Raw
+from zynq_lstm.models.integers.choice import WORD_LOGITS
+from zynq_lstm.models.integers.network import IntegerNetwork
+from zynq_lstm.models.integers.reference import LAYER_SIGNALS
 
 Trace = Mapping[str, Raw]
 

@@ -17,7 +17,7 @@ from hypothesis import settings
 
 from tests import summary
 from tests.summary import SEED
-from zynq_lstm.sim.simulator import QUICK
+from zynq_lstm.sim.simulation.simulator import QUICK
 
 # As models.quiet sets them: a test may be the first to import TensorFlow.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -78,9 +78,9 @@ def seed() -> int:
 
 @pytest.fixture
 def write_record(request: pytest.FixtureRequest) -> Callable[[dict[str, Any]], None]:
-    """Writes a record of :mod:`zynq_lstm.sim.records` to the folder of ``--records``, if that is given."""
+    """Writes a record (:mod:`zynq_lstm.sim.campaigns.records`) to the folder of ``--records``, if given."""
     from zynq_lstm.models.store import write_json
-    from zynq_lstm.sim import records
+    from zynq_lstm.sim.campaigns import records
 
     folder: Path | None = request.config.getoption("--records")
 

@@ -12,8 +12,8 @@ import pytest
 
 from tests.skips import ICARUS
 from zynq_lstm import scripts
-from zynq_lstm.sim.simulator import SIMULATORS, TOP, available
-from zynq_lstm.sim.verilator import verilator_command, verilator_root
+from zynq_lstm.sim.simulation.simulator import SIMULATORS, TOP, available
+from zynq_lstm.sim.simulation.verilator import verilator_command, verilator_root
 
 needs_icarus = pytest.mark.skipif(not available("icarus"), reason=ICARUS)
 

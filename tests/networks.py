@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from zynq_lstm.models.freeze import thaw
-from zynq_lstm.models.network import IntegerNetwork
-from zynq_lstm.models.spec import GATES, PRESETS, Layer, NetworkSpec
-from zynq_lstm.sim.fixed import FixedFormat, Rounding
+from zynq_lstm.models.description.spec import GATES, PRESETS, Layer, NetworkSpec
+from zynq_lstm.models.fixed import FixedFormat, Rounding
+from zynq_lstm.models.integers.freeze import thaw
+from zynq_lstm.models.integers.network import IntegerNetwork
 
 LETTERS = "".join(map(chr, range(33, 33 + 256)))
 

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from tests.networks import save_checkpoint, small_spec, with_weights
-from zynq_lstm.models.checkpoint import Checkpoint
-from zynq_lstm.models.freeze import thaw
-from zynq_lstm.models.spec import NetworkSpec
+from zynq_lstm.models.description.checkpoint import Checkpoint
+from zynq_lstm.models.description.spec import NetworkSpec
+from zynq_lstm.models.integers.freeze import thaw
 
 Prepare = Callable[[Path], object]  # makes files in a folder
 

@@ -10,9 +10,17 @@ from typing import Any
 from hypothesis import reject
 from hypothesis import strategies as st
 
+from zynq_lstm.models.description.spec import (
+    CELLS,
+    FUNCTIONS,
+    PRESETS,
+    DenseFormats,
+    Layer,
+    LstmFormats,
+    NetworkSpec,
+)
 from zynq_lstm.models.errors import UserError
-from zynq_lstm.models.spec import CELLS, FUNCTIONS, PRESETS, DenseFormats, Layer, LstmFormats, NetworkSpec
-from zynq_lstm.sim.fixed import FixedFormat, Overflow, Rounding
+from zynq_lstm.models.fixed import FixedFormat, Overflow, Rounding
 
 #: Widths and shapes at which limits lie, drawn more often than others.
 EDGES = (1, 2, 8, 9, 14, 15, 16, 17)

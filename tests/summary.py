@@ -22,9 +22,9 @@ import pytest
 import zynq_lstm.sim.trace
 from tests.skips import LEGAL
 from zynq_lstm.models.store import write_json
-from zynq_lstm.sim import records
 from zynq_lstm.sim.bench.components import REPORT_FILE
-from zynq_lstm.sim.simulator import Simulator
+from zynq_lstm.sim.campaigns import records
+from zynq_lstm.sim.simulation.simulator import Simulator
 
 SEED = int(os.environ.get("ZYNQ_LSTM_TEST_SEED", "20150331"))
 PROPERTY = "compared"

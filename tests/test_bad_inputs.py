@@ -17,19 +17,19 @@ import numpy as np
 import pytest
 
 from tests.networks import save_checkpoint, small_spec, with_weights
-from zynq_lstm.hls.design import Design
-from zynq_lstm.hls.netlist import Netlist
-from zynq_lstm.hls.schedule import Array
-from zynq_lstm.models.checkpoint import Checkpoint
-from zynq_lstm.models.corpus import read_text
+from zynq_lstm.hls.engine.design import Design
+from zynq_lstm.hls.engine.schedule import Array
+from zynq_lstm.hls.synthesis.netlist import Netlist
+from zynq_lstm.models.description.checkpoint import Checkpoint
 from zynq_lstm.models.errors import UserError
-from zynq_lstm.models.network import IntegerNetwork
+from zynq_lstm.models.integers.network import IntegerNetwork
 from zynq_lstm.models.store import write_json
+from zynq_lstm.models.texts.corpus import read_text
 from zynq_lstm.scripts import main as cli
-from zynq_lstm.sim import records
 from zynq_lstm.sim.bench.bad_inputs import CASES
-from zynq_lstm.sim.random_networks import Case
-from zynq_lstm.sim.rtl import Rtl
+from zynq_lstm.sim.campaigns import records
+from zynq_lstm.sim.campaigns.random_networks import Case
+from zynq_lstm.sim.simulation.rtl import Rtl
 
 
 class Tally:

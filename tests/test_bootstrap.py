@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from zynq_lstm.scripts import bootstrap
+from zynq_lstm.scripts.setup import bootstrap
 
 
 @pytest.mark.parametrize("number", [(3, 9, 18), (3, 14, 0), (2, 7, 18)])

@@ -16,6 +16,7 @@ from tests.machine import run_code
 from zynq_lstm import scripts
 from zynq_lstm.models.errors import UserError
 from zynq_lstm.scripts import main as cli_main
+from zynq_lstm.scripts import verbs
 
 HEAVY = ("tensorflow", "keras", "qkeras", "hls4ml", "cocotb", "pyosys", "matplotlib", "scipy")
 
@@ -89,7 +90,7 @@ def test_no_verb_imports_anything_heavy_at_its_top():
 
 
 def test_every_module_with_a_command_is_a_verb():
-    folder = Path(scripts.__file__).parent
+    folder = Path(verbs.__file__).parent
     commands = {p.stem for p in folder.glob("*.py") if re.search(r"^def command\(", p.read_text(), re.M)}
     assert {name.replace("_", "-") for name in commands} == set(verb_names())
 

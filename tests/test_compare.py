@@ -12,16 +12,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-import zynq_lstm.models.quantized
-import zynq_lstm.sim.reference
+import zynq_lstm.models.integers.reference
+import zynq_lstm.models.keras.quantized
 from tests.hls.hls4ml_networks import random_network
 from tests.networks import save_checkpoint
-from zynq_lstm.models.checkpoint import Checkpoint
-from zynq_lstm.models.network import IntegerNetwork
-from zynq_lstm.models.spec import NetworkSpec
+from zynq_lstm.models.description.checkpoint import Checkpoint
+from zynq_lstm.models.description.spec import NetworkSpec
+from zynq_lstm.models.fixed import Rounding
+from zynq_lstm.models.integers.network import IntegerNetwork
+from zynq_lstm.models.integers.reference import Reference
 from zynq_lstm.scripts.main import main
-from zynq_lstm.sim.fixed import Rounding
-from zynq_lstm.sim.reference import Reference
 
 CHARACTERS = 24
 
@@ -83,9 +83,9 @@ def test_wrong_rounding_in_keras_or_hls(
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    right: Callable[[Checkpoint], Any] = zynq_lstm.models.quantized.quantized_model
+    right: Callable[[Checkpoint], Any] = zynq_lstm.models.keras.quantized.quantized_model
     monkeypatch.setattr(
-        zynq_lstm.models.quantized,
+        zynq_lstm.models.keras.quantized,
         "quantized_model",
         lambda checkpoint: right(dataclasses.replace(checkpoint, spec=_truncating(checkpoint.spec))),
     )
@@ -102,7 +102,7 @@ def test_wrong_rounding_in_the_reference(
         spec = _truncating(network.spec)
         return Reference(IntegerNetwork.from_weights(spec, network.vocabulary, network.arrays))
 
-    monkeypatch.setattr(zynq_lstm.sim.reference, "Reference", wrong)
+    monkeypatch.setattr(zynq_lstm.models.integers.reference, "Reference", wrong)
     status = main(["compare", "keras", "reference", *arguments])
     monkeypatch.undo()
     _check(status, network, arguments, capfd)

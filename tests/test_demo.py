@@ -17,14 +17,14 @@ import pytest
 
 from tests import trees
 from tests.networks import small_spec, with_weights
-from zynq_lstm.models import quantized
-from zynq_lstm.models.checkpoint import Checkpoint
-from zynq_lstm.models.corpus import encode
-from zynq_lstm.models.freeze import freeze, thaw
-from zynq_lstm.models.network import IntegerNetwork
-from zynq_lstm.scripts.demo import GENERATED
+from zynq_lstm.models.description.checkpoint import Checkpoint
+from zynq_lstm.models.integers.freeze import freeze, thaw
+from zynq_lstm.models.integers.network import IntegerNetwork
+from zynq_lstm.models.integers.text import generate
+from zynq_lstm.models.keras import quantized
+from zynq_lstm.models.texts.corpus import encode
 from zynq_lstm.scripts.main import main
-from zynq_lstm.sim.generate import generate
+from zynq_lstm.scripts.verbs.demo import GENERATED
 
 LETTERS = "abcde"
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from docs import tables
-from zynq_lstm.models.spec import PRESETS
-from zynq_lstm.sim.fixed import FixedFormat, Overflow, Rounding
+from docs import contributing, tables
+from zynq_lstm.models.description.spec import PRESETS
+from zynq_lstm.models.fixed import FixedFormat, Overflow, Rounding
 
 ROOT = Path(__file__).parents[1]
 NUMERICS = (ROOT / "docs" / "numerics.md").read_text(encoding="utf-8")
@@ -85,3 +85,14 @@ def test_modes_are_all_explained() -> None:
         for fmt in [*map(lstm.format, lstm.format_names()), *vars(dense).values()]:
             used |= {fmt.rounding.value, fmt.overflow.value}
     assert used <= set(modes) <= {mode.value for mode in [*Rounding, *Overflow]}
+
+
+def test_files_to_touch_exist_and_are_those_of_the_page() -> None:
+    page = tables.CONTRIBUTING.read_text(encoding="utf-8")
+    assert tables.contribution(page) == page, "run make docs"
+    assert len(contributing.QUESTIONS) == 6
+    for question, files in contributing.QUESTIONS.items():
+        assert 1 <= len(files) <= 3, question
+        for name in files:
+            path = ROOT / name
+            assert path.is_dir() if name.endswith("/") else path.is_file(), f"{question}: {name}"

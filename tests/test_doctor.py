@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from tests.machine import run_code
-from zynq_lstm.scripts import doctor
-from zynq_lstm.scripts.doctor import MISSING, OK, WRONG
 from zynq_lstm.scripts.main import main
+from zynq_lstm.scripts.verbs import doctor
+from zynq_lstm.scripts.verbs.doctor import MISSING, OK, WRONG
 
 
 def by_name(findings) -> dict[str, doctor.Finding]:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from zynq_lstm.models.checkpoint import Checkpoint
+from zynq_lstm.models.description.checkpoint import Checkpoint
 from zynq_lstm.scripts.flow.load import load
 from zynq_lstm.scripts.flow.runner import BEGUN, Pipeline
 from zynq_lstm.scripts.flow.stages import STAGES

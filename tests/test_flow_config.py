@@ -9,8 +9,7 @@ import click
 import pytest
 
 from zynq_lstm.models.errors import UserError
-from zynq_lstm.models.training_options import LIMITS
-from zynq_lstm.scripts import train
+from zynq_lstm.models.training.options import LIMITS
 from zynq_lstm.scripts.flow.config import Config, Training, effective, sections
 from zynq_lstm.scripts.flow.keys import legal
 from zynq_lstm.scripts.flow.load import (
@@ -25,6 +24,7 @@ from zynq_lstm.scripts.flow.load import (
     tomllib,
 )
 from zynq_lstm.scripts.main import main
+from zynq_lstm.scripts.verbs import train
 
 
 def refused(tmp_path: Path, text: str, *changes: str) -> str:

@@ -16,8 +16,11 @@ import numpy as np
 import pytest
 
 from tests.networks import small_spec, with_weights
-from zynq_lstm.hls.estimate import estimate
-from zynq_lstm.models.network import IntegerNetwork
+from zynq_lstm.hls.engine.estimate import estimate
+from zynq_lstm.models.integers.choice import temperature_to_raw
+from zynq_lstm.models.integers.network import IntegerNetwork
+from zynq_lstm.models.integers.reference import Reference
+from zynq_lstm.models.integers.text import generate
 from zynq_lstm.scripts.flow.blocks import Table
 from zynq_lstm.scripts.flow.coverage import coverage
 from zynq_lstm.scripts.flow.engines import _samples
@@ -28,9 +31,6 @@ from zynq_lstm.scripts.flow.runner import Stage
 from zynq_lstm.scripts.flow.stages import STAGES
 from zynq_lstm.scripts.flow.work import array_of
 from zynq_lstm.scripts.main import version
-from zynq_lstm.sim.generate import generate
-from zynq_lstm.sim.reference import Reference
-from zynq_lstm.sim.sampling import temperature_to_raw
 
 SAMPLES = [
     {"temperature": 0.5, "seed": 1, "engines": True, "text": " or <not> | to be"},
@@ -432,7 +432,7 @@ def test_a_difference_is_said_at_the_top(tmp_path: Path) -> None:
 
 def test_learning_curves_of_what_was_trained(tmp_path: Path) -> None:
     one = work(tmp_path)
-    from zynq_lstm.models.float_lstm import tf
+    from zynq_lstm.models.keras.float_lstm import tf
     from zynq_lstm.scripts.flow import report
 
     logs = one.at("train") / "base" / "logs"

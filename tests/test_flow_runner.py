@@ -22,7 +22,7 @@ from zynq_lstm.scripts.flow.runner import BEGUN, DONE, Pipeline, Stage
 from zynq_lstm.scripts.flow.show import duration
 from zynq_lstm.scripts.flow.stages import STAGES
 from zynq_lstm.scripts.main import main
-from zynq_lstm.scripts.run import run_stages
+from zynq_lstm.scripts.verbs.run import run_stages
 
 CONFIG = '[corpus]\nfile = "text.txt"\n'
 
@@ -319,7 +319,7 @@ def test_the_verbs(flow: Fake, capsys: pytest.CaptureFixture[str], monkeypatch: 
     assert checked == ["corpus", "estimate"], "what may run needs its programs, too"
     capsys.readouterr()
     with monkeypatch.context() as without:
-        without.setattr("zynq_lstm.sim.simulator.available", lambda name: False)
+        without.setattr("zynq_lstm.sim.simulation.simulator.available", lambda name: False)
         assert main(["run", "flow.toml", "--set", "verification.simulator=icarus"]) == 2
     assert re.search(r"simulator icarus is not installed; .* does without\n$", capsys.readouterr().err)
     with monkeypatch.context() as without:

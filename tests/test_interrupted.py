@@ -18,15 +18,15 @@ import pytest
 
 from tests.networks import small_spec, with_weights
 from tests.skips import NAME_SPACES
-from zynq_lstm.hls.design import Design
-from zynq_lstm.hls.generate import generate
-from zynq_lstm.hls.schedule import Array
+from zynq_lstm.hls.engine.design import Design
+from zynq_lstm.hls.engine.project import generate
+from zynq_lstm.hls.engine.schedule import Array
 from zynq_lstm.models import store
 from zynq_lstm.models.errors import UserError
 from zynq_lstm.models.store import LOCK_FILE, claim
-from zynq_lstm.sim import simulator
-from zynq_lstm.sim.rtl import Rtl, write_project
-from zynq_lstm.sim.simulator import UNFINISHED, build
+from zynq_lstm.sim.simulation import simulator
+from zynq_lstm.sim.simulation.rtl import Rtl, write_project
+from zynq_lstm.sim.simulation.simulator import UNFINISHED, build
 
 ROOT = Path(__file__).parent.parent
 
@@ -84,7 +84,7 @@ WRITE = """
 import sys, time
 from pathlib import Path
 import numpy as np
-from zynq_lstm.sim.rtl import write_project
+from zynq_lstm.sim.simulation.rtl import write_project
 from tests.test_interrupted import small_design
 design = small_design()
 print("ready", flush=True)
@@ -135,7 +135,7 @@ def test_unfinished_build_is_begun_again(tmp_path: Path, monkeypatch: pytest.Mon
 BUILD = """
 import sys
 from pathlib import Path
-from zynq_lstm.sim.rtl import Rtl
+from zynq_lstm.sim.simulation.rtl import Rtl
 from tests.test_interrupted import small_design
 print("ready", flush=True)
 Rtl.build(small_design(), Path(sys.argv[1]), quick=True)

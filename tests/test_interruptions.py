@@ -31,13 +31,13 @@ import pytest
 from tests import trees
 from tests.networks import small_spec, with_weights
 from tests.summary import SEED
-from zynq_lstm.models.freeze import thaw
+from zynq_lstm.models.integers.freeze import thaw
+from zynq_lstm.models.integers.network import IntegerNetwork
 from zynq_lstm.models.interruption import CODE
-from zynq_lstm.models.network import IntegerNetwork
 from zynq_lstm.models.store import load_tensors, write_json
 from zynq_lstm.scripts.flow.runner import BEGUN, DONE
 from zynq_lstm.scripts.flow.stages import STAGES
-from zynq_lstm.sim import records
+from zynq_lstm.sim.campaigns import records
 
 ROOT = Path(__file__).parents[1]
 WORDS = ["to", "be", "or", "not", "that", "is", "the", "question", "whether", "nobler", "mind", "suffer"]

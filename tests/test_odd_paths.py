@@ -20,8 +20,8 @@ from tests.networks import save_checkpoint, small_spec, with_weights
 from zynq_lstm import scripts
 from zynq_lstm.models.store import write_json
 from zynq_lstm.scripts.main import main
-from zynq_lstm.sim import records
-from zynq_lstm.sim.links import PLAIN, Links
+from zynq_lstm.sim.campaigns import records
+from zynq_lstm.sim.simulation.links import PLAIN, Links
 
 NAMES = (
     "a b é",

@@ -18,9 +18,9 @@ import pytest
 
 from tests.networks import small_spec, with_weights
 from tests.skips import NO_GIT
-from zynq_lstm.models.freeze import thaw
-from zynq_lstm.scripts import matrix
+from zynq_lstm.models.integers.freeze import thaw
 from zynq_lstm.scripts.main import EXTRAS, cli, main
+from zynq_lstm.scripts.setup import matrix
 
 needs_checkout = pytest.mark.skipif(not (matrix.ROOT / ".git").exists(), reason=NO_GIT)
 
@@ -84,7 +84,7 @@ def test_models_saved_under_the_old_names_still_load() -> None:
     """Keras finds our classes by their registered names, whatever module is written beside them."""
     import keras
 
-    from zynq_lstm.models.quantized import quantized_model
+    from zynq_lstm.models.keras.quantized import quantized_model
 
     network = with_weights(small_spec("w8a8", 6, (4, 3)), np.random.default_rng(0))
     model = quantized_model(thaw(network))
@@ -104,7 +104,7 @@ def test_the_wheel_announces_command_backends_and_extras(wheel: zipfile.ZipFile)
     points.optionxform = str  # type: ignore[assignment]
     points.read_string(wheel.read(f"{folder}/entry_points.txt").decode())
     assert dict(points["console_scripts"]) == {"zynq-lstm": "zynq_lstm.scripts.main:main"}
-    assert dict(points["hls4ml.backends"]) == {"OpenRTL": "zynq_lstm.hls.plugin:register"}
+    assert dict(points["hls4ml.backends"]) == {"OpenRTL": "zynq_lstm.hls.hls4ml.plugin:register"}
     metadata = Parser().parsestr(wheel.read(f"{folder}/METADATA").decode())
     assert {"dev", "notebook", *EXTRAS.values()} == set(metadata.get_all("Provides-Extra"))
 

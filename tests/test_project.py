@@ -22,11 +22,11 @@ LOCKS = ["requirements.lock", "requirements-nodeps.lock", "requirements-docs.loc
 MOST_LINES = 400
 #: Longer modules, and why.
 LONG = {
-    "hls/registers.py": "one table: every field of every register",
-    "scripts/bootstrap.py": "one file: it runs before anything is installed",
+    "hls/engine/registers.py": "one table: every field of every register",
+    "scripts/setup/bootstrap.py": "one file: it runs before anything is installed",
     "sim/bench/protocol.py": "a list of independent tests: cocotb takes those of one module",
-    "sim/reference.py": "the arithmetic that all engines are held to, to be read from top to bottom",
-    "sim/rtl.py": "one class: a device under the bench, and every run of it",
+    "models/integers/reference.py": "the arithmetic that all engines are held to, read from top to bottom",
+    "sim/simulation/rtl.py": "one class: a device under the bench, and every run of it",
 }
 # Spelt in pieces, so that this file doesn't hold what it looks for.
 REGISTRIES = ["py" + "pi.org", "python" + "hosted.org", "index" + "-url", "find" + "-links"]
@@ -141,7 +141,7 @@ def test_the_version_is_the_same_everywhere():
 
 def test_the_openrtl_backend_is_announced_to_hls4ml():
     (point,) = [p for p in entry_points(group="hls4ml.backends") if p.name == "OpenRTL"]
-    assert point.value == "zynq_lstm.hls.plugin:register"
+    assert point.value == "zynq_lstm.hls.hls4ml.plugin:register"
 
 
 def test_continuous_integration_runs_what_a_person_runs():

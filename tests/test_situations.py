@@ -24,7 +24,7 @@ import tests.situations
 from tests.situations import Situation
 from zynq_lstm.models.store import write_json
 from zynq_lstm.scripts import main as cli
-from zynq_lstm.sim import records
+from zynq_lstm.sim.campaigns import records
 
 
 def _table() -> dict[str, Situation]:

@@ -18,8 +18,8 @@ from tests import summary
 from tests.networks import small_spec, with_weights
 from tests.skips import ICARUS, LEGAL
 from tests.summary import MADE, PROCESSOR, PROPERTY, rows
-from zynq_lstm.sim.fixed import Raw
-from zynq_lstm.sim.reference import Reference
+from zynq_lstm.models.fixed import Raw
+from zynq_lstm.models.integers.reference import Reference
 
 
 def reports(nodeid: str, failed: bool = False, **counts: int) -> list[Any]:

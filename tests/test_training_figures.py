@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from zynq_lstm.models import throughput
-from zynq_lstm.models.shipped_records import training_figures
+from zynq_lstm.models.evaluation.shipped_records import training_figures
+from zynq_lstm.models.training import throughput
 from zynq_lstm.scripts.main import main
 
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// AXI4-Lite control and status registers; the map is hls/registers.py, which writes the include file.
+// AXI4-Lite control and status registers; the map is hls/engine/registers.py, which writes the include file.
 // A write to an unmapped or read-only address, and a read of an unmapped one, is answered with SLVERR,
 // flagged and counted, and changes nothing else. One transaction of each kind at a time; a read answers 3 cycles
 // after its address.

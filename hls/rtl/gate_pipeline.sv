@@ -151,7 +151,7 @@ module gate_pipeline #(
     );
   end
 
-  // Gate order i, f, g, o (models/spec.py); gate values are signed here, also those of unsigned formats.
+  // Gate order i, f, g, o (models/description/spec.py); gate values are signed here, also those of unsigned formats.
   logic signed [GATE_BITS-1:0] gate_i, gate_f, gate_o, gate_o_20;
   logic signed [G_BITS-1:0] gate_g;
   logic [SIGMOID_BITS-1:0] sigmoid_i, sigmoid_f, sigmoid_o;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Parameters of a network core (lstm_core.sv), which its shell (lstm_engine.sv) hands on; hls/design.py has
+// Parameters of a network core (lstm_core.sv), which its shell (lstm_engine.sv) hands on; hls/engine/design.py has
 // their values.
     parameter int LAYERS = 2,
     parameter int GATE_LANES = 1,         // gate pipelines; so many units are a beat

@@ -5,10 +5,10 @@
 //   m_axis   score: each character's logits, four a beat from code 0 on, positions behind the vocabulary
 //            hold the lowest value; TLAST with the last beat of a sequence.
 //            generate: one sampled code a beat, in the low bits; TLAST with the last one.
-//   s_axil   registers (hls/registers.py)
+//   s_axil   registers (hls/engine/registers.py)
 //
 // This module is the shell: streams, registers, choice of the character and output buffer. What computes the
-// network is module lstm_core within it. Parameters and memories come from hls/generate.py, which writes the
+// network is module lstm_core within it. Parameters and memories come from hls/engine/project.py, which writes the
 // instance of this module.
 module lstm_engine #(
     parameter int FIRST_UNITS = 128,

@@ -5,7 +5,7 @@
 //   for room in the output buffer, at the first job of the output layer.
 // Weights stand in memory in the order of the schedule, so that their address only counts.
 //
-// The fields of a job are those of hls/constants.py.
+// The fields of a job are those of hls/engine/constants.py.
 module mac_sequencer #(
     parameter int LAYERS = 2,
     parameter int JOBS = 16,

@@ -4,8 +4,8 @@
 //
 // Block RAMs have power-of-two depths. A deep memory is therefore folded: a row of 2^ROW_BITS rows holds
 // FOLDS words side by side, word w being word w >> ROW_BITS of row w mod 2^ROW_BITS, and the word is
-// picked behind the registers. hls/memory.py chooses ROW_BITS for the fewest block RAMs.
-// Content: one hexadecimal row a line of FILE, word 0 in the low bits; hls/generate.py writes it.
+// picked behind the registers. hls/engine/memory.py chooses ROW_BITS for the fewest block RAMs.
+// Content: one hexadecimal row a line of FILE, word 0 in the low bits; hls/engine/project.py writes it.
 module rom #(
     parameter int WIDTH = 8,
     parameter int DEPTH = 1024,

@@ -10,17 +10,17 @@ from typing import Any
 
 import numpy as np
 
-from zynq_lstm.hls.graph import RESET
+from zynq_lstm.hls.hls4ml.graph import RESET
+from zynq_lstm.hls.hls4ml.reuse import require_reuse_factor
 from zynq_lstm.hls.parts import full_part
-from zynq_lstm.hls.reuse import require_reuse_factor
-from zynq_lstm.models.checkpoint import Checkpoint
+from zynq_lstm.models.description.checkpoint import Checkpoint
 from zynq_lstm.models.errors import UserError
-from zynq_lstm.models.freeze import freeze
-from zynq_lstm.models.limits import require
-from zynq_lstm.models.network import IntegerNetwork
+from zynq_lstm.models.fixed import Raw
+from zynq_lstm.models.integers.freeze import freeze
+from zynq_lstm.models.integers.limits import require
+from zynq_lstm.models.integers.network import IntegerNetwork
+from zynq_lstm.models.integers.reference import Reference
 from zynq_lstm.models.store import write_text
-from zynq_lstm.sim.fixed import Raw
-from zynq_lstm.sim.reference import Reference
 
 HERE = Path(__file__).parent
 VIVADO_SCRIPT, VITIS_SCRIPT, BENCH = "vivado.tcl", "vitis_hls.tcl", "exact_test.cpp"
@@ -32,7 +32,7 @@ PERIODS = (0.5, 1000.0)  # ns, of a clock
 
 
 def add_vivado(project: Path, top: str, part: str, period: float, route: bool = True) -> Path:
-    """Put Vivado's script and settings into an RTL project (:func:`zynq_lstm.sim.rtl.write_project`).
+    """Put Vivado's script and settings into an RTL project.
 
     Args:
         period: of the clock, in ns.
@@ -88,9 +88,9 @@ def write_vitis(checkpoint: Checkpoint, part: str, folder: Path, given: Mapping[
     if "reuse_factor" in given:
         require_reuse_factor(network.spec, given["reuse_factor"])
 
-    from zynq_lstm.hls.convert import CLOCK_PERIOD, PROJECT, convert, save
-    from zynq_lstm.hls.graph import network_from_graph
-    from zynq_lstm.models.quantized import quantized_model
+    from zynq_lstm.hls.hls4ml.convert import CLOCK_PERIOD, PROJECT, convert, save
+    from zynq_lstm.hls.hls4ml.graph import network_from_graph
+    from zynq_lstm.models.keras.quantized import quantized_model
 
     part, period = full_part(part), given.get("clock_period", CLOCK_PERIOD)
     count = given.get("characters", CHARACTERS)

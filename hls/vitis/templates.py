@@ -13,11 +13,11 @@ from typing import Any, ClassVar
 from hls4ml.backends.template import FunctionCallTemplate, LayerConfigTemplate
 from hls4ml.model.optimizer import OptimizerPass
 
-from zynq_lstm.hls.graph import INPUTS
-from zynq_lstm.hls.layers import FixedDense, FixedLSTM
-from zynq_lstm.models.spec import LstmFormats
+from zynq_lstm.hls.hls4ml.graph import INPUTS
+from zynq_lstm.hls.hls4ml.layers import FixedDense, FixedLSTM
+from zynq_lstm.models.description.spec import LstmFormats
+from zynq_lstm.models.integers import choice
 from zynq_lstm.models.store import write_text
-from zynq_lstm.sim import sampling
 
 HEADERS = Path(__file__).parent / "nnet_utils"
 INCLUDE = ["nnet_utils/zynq_lstm.h"]
@@ -134,12 +134,12 @@ class CopyKernel(OptimizerPass):
 
 
 def noise_header() -> str:
-    """What zynq_lstm_sampling.h includes: the tables and constants of sim/sampling.py."""
-    constants = dict(zip((f"XORSHIFT_{n}" for n in "XYZW"), sampling.INITIAL_STATE, strict=True))
-    constants["XORSHIFT_DISCARDED"] = sampling.DISCARDED
+    """What zynq_lstm_sampling.h includes: the tables and constants of models/integers/choice.py."""
+    constants = dict(zip((f"XORSHIFT_{n}" for n in "XYZW"), choice.INITIAL_STATE, strict=True))
+    constants["XORSHIFT_DISCARDED"] = choice.DISCARDED
     lines = ["// SPDX-License-Identifier: Apache-2.0", "// Written by hls/vitis/templates.py."]
     lines += [f"const unsigned {name} = {value};" for name, value in constants.items()]
-    for name, table in (("noise_table", sampling.noise_table()), ("noise_tail", sampling.noise_tail())):
+    for name, table in (("noise_table", choice.noise_table()), ("noise_tail", choice.noise_tail())):
         rows = [", ".join(map(str, table[k : k + 16])) for k in range(0, len(table), 16)]
         lines.append(f"const short {name}[{len(table)}] = {{\n    " + ",\n    ".join(rows) + "};")
     return "\n".join(lines) + "\n"

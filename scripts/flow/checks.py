@@ -9,12 +9,12 @@ import importlib.util
 import shutil
 from collections.abc import Callable, Collection, Iterator
 
-from zynq_lstm.hls.reuse import require_reuse_factor
-from zynq_lstm.models.checkpoint import Checkpoint, load_float, shipped
-from zynq_lstm.models.corpus import CORPORA
+from zynq_lstm.hls.hls4ml.reuse import require_reuse_factor
+from zynq_lstm.models.description.checkpoint import Checkpoint, load_float, shipped
+from zynq_lstm.models.description.spec import NetworkSpec, network_spec, with_formats
 from zynq_lstm.models.errors import UserError
-from zynq_lstm.models.limits import require
-from zynq_lstm.models.spec import NetworkSpec, network_spec, with_formats
+from zynq_lstm.models.integers.limits import require
+from zynq_lstm.models.texts.corpus import CORPORA
 from zynq_lstm.scripts.flow.config import SHIPPED, Config, engines_needed
 from zynq_lstm.scripts.flow.load import Flow, line_of
 
@@ -111,7 +111,7 @@ def _characters(flow: Flow, given: Checkpoint | None, at: Callable[[str], str]) 
 
 def _missing(config: Config, stages: Collection[str]) -> Iterator[tuple[str, str]]:
     """What is not installed and how to install it, and the key that asks for it."""
-    from zynq_lstm.sim.simulator import require as require_simulator
+    from zynq_lstm.sim.simulation.simulator import require as require_simulator
 
     simulator = config.verification.simulator
     needed = dict(_NEEDED)
@@ -134,8 +134,8 @@ def _missing(config: Config, stages: Collection[str]) -> Iterator[tuple[str, str
 
 def _too_large(spec: NetworkSpec, config: Config) -> str | None:
     """That no engine for the network fits the part, and what to change."""
-    from zynq_lstm.hls.estimate import exceeded, fitting_array
-    from zynq_lstm.hls.feasibility import advice, named
+    from zynq_lstm.hls.engine.estimate import exceeded, fitting_array
+    from zynq_lstm.hls.engine.feasibility import advice, named
     from zynq_lstm.hls.parts import part_name
 
     part = part_name(config.engine.part)

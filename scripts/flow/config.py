@@ -14,12 +14,9 @@ from typing import TYPE_CHECKING, Any
 import click
 from pydantic import create_model, field_validator, model_validator
 
-from zynq_lstm.hls.convert import CLOCK_PERIOD
+from zynq_lstm.hls.hls4ml.convert import CLOCK_PERIOD
 from zynq_lstm.hls.parts import DEFAULT_PART, part_name, parts
-from zynq_lstm.models import training_recipe
-from zynq_lstm.models.corpus import CORPORA, MAX_KEPT
-from zynq_lstm.models.limits import reasons, summary
-from zynq_lstm.models.spec import (
+from zynq_lstm.models.description.spec import (
     DEFAULT_PRESET,
     MAX_LAYERS,
     MAX_UNITS,
@@ -30,13 +27,16 @@ from zynq_lstm.models.spec import (
     network_spec,
     with_formats,
 )
-from zynq_lstm.models.training_options import LIMITS, TrainingOptions
-from zynq_lstm.scripts import demo, train
+from zynq_lstm.models.fixed import FixedFormat
+from zynq_lstm.models.integers.choice import TEMPERATURE
+from zynq_lstm.models.integers.limits import reasons, summary
+from zynq_lstm.models.texts.corpus import CORPORA, MAX_KEPT
+from zynq_lstm.models.training import recipe
+from zynq_lstm.models.training.options import LIMITS, TrainingOptions
 from zynq_lstm.scripts.flow.keys import Mistake, Section, key
+from zynq_lstm.scripts.verbs import demo, train
 from zynq_lstm.sim.engines import offered
-from zynq_lstm.sim.fixed import FixedFormat
-from zynq_lstm.sim.sampling import TEMPERATURE
-from zynq_lstm.sim.simulator import SIMULATORS
+from zynq_lstm.sim.simulation.simulator import SIMULATORS
 
 ENGINES = offered("flow")  # those compared with the reference
 SHIPPED = "shipped"
@@ -112,7 +112,7 @@ class Training(Section):
     further_epochs: float = _training(
         "further_epochs",
         "Epochs after the base, float and quantized.",
-        training_recipe.FURTHER_EPOCHS,
+        recipe.FURTHER_EPOCHS,
         "epochs",
     )
     batch: int = _training("batch", "Parallel streams of text.")
@@ -121,18 +121,18 @@ class Training(Section):
     further_learning_rate: float = _training(
         "further_learning_rate",
         "Highest rate after it.",
-        training_recipe.FURTHER_LEARNING_RATE,
+        recipe.FURTHER_LEARNING_RATE,
         "learning_rate",
     )
     dropout: float = _training("dropout", "Between layers.")
     clip: float = _training("clip", "Global norm of the gradient.")
     distill: float = _training(
-        "distill", "Share of the float network in what the quantized one learns.", training_recipe.DISTILL
+        "distill", "Share of the float network in what the quantized one learns.", recipe.DISTILL
     )
     quantized_from: str = key(
-        training_recipe.STARTS[0],
+        recipe.STARTS[0],
         "'seed': the quantized network starts anew instead of from the base, and trains as long as both.",
-        choices=training_recipe.STARTS,
+        choices=recipe.STARTS,
     )
     seed: int = _training("seed", "Of initial weights, order of the text, and dropout.")
 

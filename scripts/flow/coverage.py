@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from zynq_lstm.models.network import IntegerNetwork
-from zynq_lstm.models.spec import GATES
-from zynq_lstm.models.text import character_name
-from zynq_lstm.sim.fixed import FixedFormat, Raw
+from zynq_lstm.models.description.spec import GATES
+from zynq_lstm.models.fixed import FixedFormat, Raw
+from zynq_lstm.models.integers.network import IntegerNetwork
+from zynq_lstm.models.texts.text import character_name
 
 #: Signals that may saturate.
 SATURATING = ("z", "c", "ct", "h")
@@ -26,7 +26,8 @@ def coverage(
     The row of the characters names those that did not: ``missing``.
 
     Args:
-        trace: every signal of ``codes``, as :meth:`zynq_lstm.sim.reference.Reference.run` gives it.
+        trace: every signal of ``codes``, as :meth:`zynq_lstm.models.integers.reference.Reference.run` gives
+        it.
     """
     missing = [character_name(network.vocabulary[k]) for k in _absent(codes, network.spec.vocabulary)]
     seen = network.spec.vocabulary - len(missing)

@@ -12,7 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zynq_lstm.models.errors import CheckError
-from zynq_lstm.models.network import IntegerNetwork
+from zynq_lstm.models.fixed import Raw
+from zynq_lstm.models.integers.choice import temperature_to_raw
+from zynq_lstm.models.integers.network import IntegerNetwork
 from zynq_lstm.models.store import load_tensors, save_tensors
 from zynq_lstm.scripts.flow.config import Config
 from zynq_lstm.scripts.flow.runner import Figures
@@ -22,8 +24,6 @@ from zynq_lstm.sim.engines.hls import HlsEngine
 from zynq_lstm.sim.engines.keras import KerasEngine
 from zynq_lstm.sim.engines.reference import ReferenceEngine
 from zynq_lstm.sim.engines.rtl import RtlEngine
-from zynq_lstm.sim.fixed import Raw
-from zynq_lstm.sim.sampling import temperature_to_raw
 from zynq_lstm.sim.trace import Comparison, compare
 
 TRACE = "trace.safetensors"
@@ -83,7 +83,7 @@ def _rtl(work: Work) -> RtlEngine:
 
 def write_rtl(work: Work) -> Result:
     """Write the project of the RTL."""
-    from zynq_lstm.sim.rtl import write_project
+    from zynq_lstm.sim.simulation.rtl import write_project
 
     design, project = _rtl(work).design, work.folder / "project"
     work.step("writing SystemVerilog and memory files", lambda: write_project(design, project))
@@ -98,7 +98,7 @@ def write_rtl(work: Work) -> Result:
 
 def simulate(work: Work) -> Result:
     """Build and run the RTL, which is held to the reference as it runs."""
-    from zynq_lstm.sim.rtl import PROTOCOL_TESTS
+    from zynq_lstm.sim.simulation.rtl import PROTOCOL_TESTS
 
     chosen = work.flow.config.verification
     engine = replace(_rtl(work), simulator=chosen.simulator, project=work.at("rtl") / "project")
@@ -176,7 +176,7 @@ def _samples(network: IntegerNetwork, prime: NDArray[np.integer], config: Config
 
     One is the configuration's, if that draws: then this is the text that the engines wrote, or its beginning.
     """
-    from zynq_lstm.sim.generate import generate
+    from zynq_lstm.models.integers.text import generate
 
     length, _, seed = _writing(config)
     length, given = min(length, SAMPLE), config.verification.temperature
@@ -193,14 +193,14 @@ def _samples(network: IntegerNetwork, prime: NDArray[np.integer], config: Config
 
 def synthesize(work: Work) -> Result:
     """Count what the RTL takes of the part; a fault of the netlist fails."""
-    from zynq_lstm.hls import synthesis
-    from zynq_lstm.hls.netlist import check, summary, synthesized
     from zynq_lstm.hls.parts import parts
-    from zynq_lstm.sim.rtl import write_project
+    from zynq_lstm.hls.synthesis import yosys
+    from zynq_lstm.hls.synthesis.netlist import check, summary, synthesized
+    from zynq_lstm.sim.simulation.rtl import write_project
 
     project = work.folder / "rtl"
     write_project(_rtl(work).design, project)
-    report = work.step("Yosys", lambda: synthesis.synthesize(project, work.flow.config.engine.part))
+    report = work.step("Yosys", lambda: yosys.synthesize(project, work.flow.config.engine.part))
     used = ", ".join(
         f"{report[name]:,g} of {has:,} {name}" for name, has in parts()[report["part"]].resources().items()
     )

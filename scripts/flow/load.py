@@ -17,13 +17,13 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
-from zynq_lstm.models.checkpoint import Checkpoint, load_quantized, shipped
-from zynq_lstm.models.corpus import HELD_OUT, Corpus, load_corpus
+from zynq_lstm.models.description.checkpoint import Checkpoint, load_quantized, shipped
+from zynq_lstm.models.description.spec import network_spec
 from zynq_lstm.models.errors import UserError
-from zynq_lstm.models.evaluate import require_text
-from zynq_lstm.models.spec import network_spec
+from zynq_lstm.models.evaluation.bpc import require_text
 from zynq_lstm.models.store import FLOW_LOCK
-from zynq_lstm.models.training_options import require_length
+from zynq_lstm.models.texts.corpus import HELD_OUT, Corpus, load_corpus
+from zynq_lstm.models.training.options import require_length
 from zynq_lstm.scripts.files import Folder, Named, Reads, require_apart, require_folder
 from zynq_lstm.scripts.flow.config import SHIPPED, Config, effective, sections
 from zynq_lstm.scripts.flow.keys import Mistake, extra, legal

@@ -7,20 +7,20 @@ import shutil
 from collections.abc import Callable
 from typing import Any
 
-from zynq_lstm.models import training_recipe
-from zynq_lstm.models.calibrate import calibrate_by_loss, calibrated
-from zynq_lstm.models.checkpoint import Checkpoint, load_float, preset_spec
-from zynq_lstm.models.corpus import HELD_OUT, PARTS, WINDOWS_CHARACTERS, shuffled_windows
+from zynq_lstm.models.description.checkpoint import Checkpoint, load_float, preset_spec
 from zynq_lstm.models.errors import CheckError
-from zynq_lstm.models.freeze import freeze
-from zynq_lstm.models.shipped_records import read_training_record
+from zynq_lstm.models.evaluation.ranges import calibrate_by_loss, calibrated
+from zynq_lstm.models.evaluation.shipped_records import read_training_record
+from zynq_lstm.models.integers.freeze import freeze
 from zynq_lstm.models.store import write_text
+from zynq_lstm.models.texts.corpus import HELD_OUT, PARTS, WINDOWS_CHARACTERS, shuffled_windows
+from zynq_lstm.models.training import recipe
 from zynq_lstm.scripts.flow.checks import spec_of
 from zynq_lstm.scripts.flow.config import option
 from zynq_lstm.scripts.flow.runner import Figures
 from zynq_lstm.scripts.flow.work import Result, Work, array_of, checkpoint_of, text_of
-from zynq_lstm.scripts.train import command as train_command
 from zynq_lstm.scripts.training import Terminal
+from zynq_lstm.scripts.verbs.train import command as train_command
 
 
 def read_corpus(work: Work) -> Result:
@@ -33,7 +33,7 @@ def read_corpus(work: Work) -> Result:
 
 def predict(work: Work) -> Result:
     """What ``zynq-lstm estimate`` predicts of the engine."""
-    from zynq_lstm.hls.estimate import estimate
+    from zynq_lstm.hls.engine.estimate import estimate
     from zynq_lstm.hls.parts import parts
 
     config, given = work.flow.config, work.flow.given()
@@ -66,8 +66,8 @@ def train_float(work: Work) -> Result:
     if work.flow.config.training.checkpoint is None:
         corpus, options, show = text_of(work), _training_options(work), Terminal()
         base = work.folder / "base.safetensors"
-        training_recipe.train_base(corpus, base, options, show)
-        training_recipe.train_float(corpus, base, result, options, show)
+        recipe.train_base(corpus, base, options, show)
+        recipe.train_float(corpus, base, result, options, show)
         records = {name: read_training_record(work.folder / f"{name}.json") for name in ("base", "float")}
         return ["base.safetensors", "float.safetensors"], {"records": records}
     source = work.flow.given_float()
@@ -85,7 +85,7 @@ def quantize(work: Work) -> Result:
     if given is not None:
         given.save(path)
     elif config.formats.method == "train":
-        training_recipe.train_quantized(
+        recipe.train_quantized(
             text_of(work),
             before / "base.safetensors",
             before / "float.safetensors",
@@ -120,10 +120,10 @@ def quantize(work: Work) -> Result:
 
 def evaluate(work: Work) -> Result:
     """Bits per character of the networks, and of the integers: the last two must be equal."""
-    from zynq_lstm.models import ladder
-    from zynq_lstm.models.evaluate import METRIC, STREAMS, evaluate_keras, evaluate_reference
-    from zynq_lstm.models.float_lstm import float_model
-    from zynq_lstm.models.quantized import quantized_model
+    from zynq_lstm.models.evaluation import ladder
+    from zynq_lstm.models.evaluation.bpc import METRIC, STREAMS, evaluate_keras, evaluate_reference
+    from zynq_lstm.models.keras.float_lstm import float_model
+    from zynq_lstm.models.keras.quantized import quantized_model
 
     checkpoint, network = checkpoint_of(work)
     corpus = text_of(work).with_vocabulary(network.vocabulary)

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zynq_lstm.models.spec import NetworkSpec
-from zynq_lstm.models.training_recipe import TRAINING_CURVE as TRAINING
-from zynq_lstm.models.training_recipe import VALIDATION_CURVE as VALIDATION
+from zynq_lstm.models.description.spec import NetworkSpec
+from zynq_lstm.models.training.recipe import TRAINING_CURVE as TRAINING
+from zynq_lstm.models.training.recipe import VALIDATION_CURVE as VALIDATION
 from zynq_lstm.scripts.pictures import COLORS, on_page, picture
 
 if TYPE_CHECKING:
@@ -106,8 +106,8 @@ def _columns(points: Sequence[tuple[int, float]]) -> tuple[list[int], list[float
 
 
 def _draw_schedule(work: Work, found: Facts, path: Path) -> None:
-    from zynq_lstm.hls.chart import chart, draw
-    from zynq_lstm.hls.schedule import schedule
+    from zynq_lstm.hls.engine.chart import chart, draw
+    from zynq_lstm.hls.engine.schedule import schedule
     from zynq_lstm.scripts.flow.work import array_of
 
     spec = NetworkSpec.from_dict(work.figures("quantize")["spec"])

@@ -13,18 +13,18 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zynq_lstm.models.spec import NetworkSpec
+from zynq_lstm.models.description.spec import NetworkSpec
 from zynq_lstm.models.store import write_text
-from zynq_lstm.models.text import folding
-from zynq_lstm.models.training_recipe import TRAINING_CURVE as TRAINING
-from zynq_lstm.models.training_recipe import VALIDATION_CURVE as VALIDATION
+from zynq_lstm.models.texts.text import folding
+from zynq_lstm.models.training.recipe import TRAINING_CURVE as TRAINING
+from zynq_lstm.models.training.recipe import VALIDATION_CURVE as VALIDATION
 from zynq_lstm.scripts.flow import page
 from zynq_lstm.scripts.flow.load import repeatable
 from zynq_lstm.scripts.flow.pictures import pictures
 from zynq_lstm.scripts.flow.show import duration
 from zynq_lstm.scripts.machine import machine, versions
 from zynq_lstm.scripts.main import PROG, version
-from zynq_lstm.sim.records import commit
+from zynq_lstm.sim.campaigns.records import commit
 
 if TYPE_CHECKING:
     from zynq_lstm.scripts.flow.work import Work
@@ -333,7 +333,7 @@ def _curves(work: Work) -> dict[str, dict[str, list[tuple[int, float]]]]:
 
 
 def _events(folder: Path) -> dict[str, list[tuple[int, float]]]:
-    from zynq_lstm.models.quiet import import_tensorflow
+    from zynq_lstm.models.keras.quiet import import_tensorflow
 
     import_tensorflow()
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator

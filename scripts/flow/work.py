@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from zynq_lstm.models.checkpoint import Checkpoint
-from zynq_lstm.models.corpus import Corpus, from_text, read_text
-from zynq_lstm.models.network import IntegerNetwork
-from zynq_lstm.models.spec import NetworkSpec
+from zynq_lstm.models.description.checkpoint import Checkpoint
+from zynq_lstm.models.description.spec import NetworkSpec
+from zynq_lstm.models.integers.network import IntegerNetwork
+from zynq_lstm.models.texts.corpus import Corpus, from_text, read_text
 from zynq_lstm.scripts.flow.config import Config
 from zynq_lstm.scripts.flow.load import Flow
 from zynq_lstm.scripts.flow.runner import Figures, Stage
 
 if TYPE_CHECKING:
-    from zynq_lstm.hls.schedule import Array
+    from zynq_lstm.hls.engine.schedule import Array
 
 T = TypeVar("T")
 Result = tuple[Sequence[str], Figures]
@@ -80,6 +80,6 @@ def verified(work: Work, network: IntegerNetwork) -> tuple[NDArray[np.uint8], ND
 
 def array_of(config: Config, spec: NetworkSpec) -> Array:
     """The array of the engine that the configuration asks for."""
-    from zynq_lstm.hls.estimate import fitting_array
+    from zynq_lstm.hls.engine.estimate import fitting_array
 
     return fitting_array(spec, config.engine.part, config.engine.dsp, config.engine.lanes)

@@ -15,8 +15,8 @@ import cocotb
 from cocotb.triggers import ClockCycles, RisingEdge
 from cocotbext.axi import AxiResp
 
-from zynq_lstm.hls import registers
-from zynq_lstm.hls.registers import address, bit
+from zynq_lstm.hls.engine import registers
+from zynq_lstm.hls.engine.registers import address, bit
 from zynq_lstm.sim.bench.components import BAD_INPUTS_FILE, Bench
 from zynq_lstm.sim.bench.model import Beat, EngineModel
 

@@ -27,10 +27,10 @@ from cocotbext.axi import (
     AxiStreamSource,
 )
 
-from zynq_lstm.hls import registers
-from zynq_lstm.models.network import IntegerNetwork
+from zynq_lstm.hls.engine import registers
+from zynq_lstm.models.integers.choice import WORD_LOGITS
+from zynq_lstm.models.integers.network import IntegerNetwork
 from zynq_lstm.sim.bench.model import Beat, EngineModel
-from zynq_lstm.sim.sampling import WORD_LOGITS
 from zynq_lstm.sim.trace import Comparison, RtlTraceReader, compare
 
 PERIOD_NS = 5
@@ -46,7 +46,7 @@ COUNTERS = ("characters_q", "error_count_q", "cycles_low_q", "cycles_high_q")
 REFUSALS = ("writes_refused_q", "reads_refused_q", "waits_q")  # of 16 bits
 LEFT = "left_q"  # of LENGTH, in character_control.sv
 LIMIT = {"timeout_time": 20, "timeout_unit": "ms"}  # of a test on a small network
-PLAN_VARIABLE = "ZYNQ_LSTM_BENCH"  # path of the plan, JSON; see sim/rtl.py
+PLAN_VARIABLE = "ZYNQ_LSTM_BENCH"  # path of the plan, JSON; see sim/simulation/rtl.py
 
 
 def clock_cycle() -> int:

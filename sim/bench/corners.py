@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""cocotb tests that go where chance does not: to bins of sim/coverage_plan.py that protocol.py leaves open.
+"""cocotb tests for the bins of the coverage plan that protocol.py leaves open.
 
 As its tests, each is a simulation of its own, for any (small) network.
 """
@@ -14,11 +14,11 @@ import cocotb
 from cocotb.triggers import ClockCycles, RisingEdge
 from cocotbext.axi import AxiProt, AxiResp
 
-from zynq_lstm.hls import registers
-from zynq_lstm.hls.schedule import STEADY
+from zynq_lstm.hls.engine import registers
+from zynq_lstm.hls.engine.schedule import STEADY
+from zynq_lstm.models.integers.choice import TEMPERATURE, temperature_to_raw
 from zynq_lstm.sim.bench.components import LEFT, LIMIT, Bench, clock_cycle
 from zynq_lstm.sim.bench.near_ties import near_ties
-from zynq_lstm.sim.sampling import TEMPERATURE, temperature_to_raw
 
 # Sweeps over the cycles of a character take no more steps than this, whatever the engine.
 MOST_STEPS = 40

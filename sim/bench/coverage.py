@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Counts the bins of sim/coverage_plan.py while one of the bench's tests runs, with cocotb-coverage.
+"""Counts the bins of the coverage plan while one of the bench's tests runs, with cocotb-coverage.
 
 Ports are watched in every cycle; signals inside, too, where the design has them by name (RTL). Values are the
 model's, which the test compares with the engine's.
@@ -17,15 +17,8 @@ import numpy as np
 from cocotb.triggers import RisingEdge
 from cocotb_coverage.coverage import CoverPoint, coverage_db
 
-from zynq_lstm.models.network import IntegerNetwork
-from zynq_lstm.sim.bench.components import COVERAGE_FILE, Plan
-from zynq_lstm.sim.bench.coverage_signals import Inside, Registers, Streams
-from zynq_lstm.sim.bench.coverage_values import Values
-from zynq_lstm.sim.bench.model import EngineModel
-from zynq_lstm.sim.coverage_plan import BINS, PLAN
-from zynq_lstm.sim.fixed import Raw
-from zynq_lstm.sim.reference import State
-from zynq_lstm.sim.sampling import (
+from zynq_lstm.models.fixed import Raw
+from zynq_lstm.models.integers.choice import (
     CELL_BITS,
     OCTAVE_BITS,
     OCTAVES,
@@ -35,6 +28,13 @@ from zynq_lstm.sim.sampling import (
     noise,
     scores,
 )
+from zynq_lstm.models.integers.network import IntegerNetwork
+from zynq_lstm.models.integers.reference import State
+from zynq_lstm.sim.bench.components import COVERAGE_FILE, Plan
+from zynq_lstm.sim.bench.coverage_signals import Inside, Registers, Streams
+from zynq_lstm.sim.bench.coverage_values import Values
+from zynq_lstm.sim.bench.model import EngineModel
+from zynq_lstm.sim.campaigns.coverage_plan import BINS, PLAN
 
 SETTLE = 3  # cycles of the first reset, after which no register is undefined
 

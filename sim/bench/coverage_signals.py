@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Bins of sim/coverage_plan.py that signals hit: at the ports, and inside where the design has them by name.
+"""Bins of the coverage plan that signals hit: at the ports, and inside where the design has them by name.
 
 Each class looks at one part of the design, once a cycle: its ``look`` yields the bins that the cycle hits.
 """
@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from zynq_lstm.hls import registers
-from zynq_lstm.hls.constants import LAYER_BITS, TO_BITS
-from zynq_lstm.sim.coverage_plan import MODES, PHASES
-from zynq_lstm.sim.sampling import WORD_LOGITS
+from zynq_lstm.hls.engine import registers
+from zynq_lstm.hls.engine.constants import LAYER_BITS, TO_BITS
+from zynq_lstm.models.integers.choice import WORD_LOGITS
+from zynq_lstm.sim.campaigns.coverage_plan import MODES, PHASES
 
 Found = list[tuple[str, str]]
 

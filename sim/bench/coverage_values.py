@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Bins of sim/coverage_plan.py that values hit: what is rounded, looked up and summed in a trace."""
+"""Bins of the coverage plan that values hit: what is rounded, looked up and summed in a trace."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from zynq_lstm.models.network import IntegerNetwork, product_range
-from zynq_lstm.models.spec import GATES
-from zynq_lstm.sim.coverage_plan import BINS
-from zynq_lstm.sim.fixed import FixedFormat, Raw, Rounding
-from zynq_lstm.sim.reference import State
+from zynq_lstm.models.description.spec import GATES
+from zynq_lstm.models.fixed import FixedFormat, Raw, Rounding
+from zynq_lstm.models.integers.network import IntegerNetwork, product_range
+from zynq_lstm.models.integers.reference import State
+from zynq_lstm.sim.campaigns.coverage_plan import BINS
 
 
 class Values:

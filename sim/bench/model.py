@@ -9,10 +9,10 @@ from typing import ClassVar, Protocol
 
 import numpy as np
 
-from zynq_lstm.models.network import IntegerNetwork
-from zynq_lstm.sim.fixed import Raw
-from zynq_lstm.sim.reference import Reference, State
-from zynq_lstm.sim.sampling import WORD_LOGITS, Sampler
+from zynq_lstm.models.fixed import Raw
+from zynq_lstm.models.integers.choice import WORD_LOGITS, Sampler
+from zynq_lstm.models.integers.network import IntegerNetwork
+from zynq_lstm.models.integers.reference import Reference, State
 from zynq_lstm.sim.trace import signal_order
 
 #: Values of a beat of m_axis, and its TLAST.

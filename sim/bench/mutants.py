@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tests of sim/bench on many mutants, all in one simulation; sim/mutants.py starts it.
+"""Tests of sim/bench on many mutants, all in one simulation; sim/campaigns/mutants.py starts it.
 
 A netlist holds all mutants; its input ``mutant_i`` chooses one of them, 0 none. Each run of a test on a
 mutant is a cocotb test of its own, which begins with a reset; when it ends, cocotb ends what it has started.

@@ -15,10 +15,8 @@ from itertools import islice
 
 import numpy as np
 
-from zynq_lstm.models.network import IntegerNetwork
-from zynq_lstm.sim.fixed import Raw
-from zynq_lstm.sim.reference import Reference
-from zynq_lstm.sim.sampling import (
+from zynq_lstm.models.fixed import Raw
+from zynq_lstm.models.integers.choice import (
     CELL_BITS,
     OCTAVE_BITS,
     OCTAVES,
@@ -29,6 +27,8 @@ from zynq_lstm.sim.sampling import (
     score_shifts,
     scores,
 )
+from zynq_lstm.models.integers.network import IntegerNetwork
+from zynq_lstm.models.integers.reference import Reference
 
 WORD_BITS = OCTAVE_BITS + CELL_BITS
 CELLS = 1 << CELL_BITS

@@ -2,8 +2,8 @@
 """cocotb tests of the engine's interfaces and modes on any (small) network.
 
 Each test sends through the streams, compares every beat with the model and, if it is recorded, every
-signal inside, and has a time limit. No test needs another: sim/rtl.py runs each in a simulation of its own,
-or all in one.
+signal inside, and has a time limit. No test needs another: sim/simulation/rtl.py runs each in a simulation
+of its own, or all in one.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from cocotb.triggers import ClockCycles, RisingEdge
 from cocotbext.axi import AxiResp
 from cocotbext.axi.axil_channels import AxiLiteAWTransaction, AxiLiteWTransaction
 
-from zynq_lstm.hls import registers
-from zynq_lstm.hls.constants import CHOICE_LATENCY
+from zynq_lstm.hls.engine import registers
+from zynq_lstm.hls.engine.constants import CHOICE_LATENCY
+from zynq_lstm.models.integers.choice import TEMPERATURE, temperature_to_raw
+from zynq_lstm.models.integers.reference import Reference
 from zynq_lstm.sim.bench.components import COUNTERS, LIMIT, REFUSALS, Bench, clock_cycle
 from zynq_lstm.sim.bench.register_model import BYTES, Registers
-from zynq_lstm.sim.reference import Reference
-from zynq_lstm.sim.sampling import TEMPERATURE, temperature_to_raw
 
 WRITABLE = ("LENGTH", "SEED", "TEMPERATURE", "MODE")
 ERROR_REGISTERS = ("CONTROL", "ERRORS", "REFUSED")  # what a refused access, and clearing, changes

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The registers' contents by the map in hls/registers.py: the model beside random accesses."""
+"""The registers' contents by the map in hls/engine/registers.py: the model beside random accesses."""
 
 from __future__ import annotations
 
 from cocotbext.axi import AxiResp
 
-from zynq_lstm.hls import registers
-from zynq_lstm.hls.registers import Access
+from zynq_lstm.hls.engine import registers
+from zynq_lstm.hls.engine.registers import Access
 from zynq_lstm.sim.bench.components import Bench
 
 BYTES = registers.WORD_BYTES

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A cocotb test that flips bits in memories of the RTL while text is scored; sim/upsets.py says where."""
+"""A cocotb test that flips bits in memories of the RTL while text is scored (sim/campaigns/upsets)."""
 
 from __future__ import annotations
 

@@ -20,12 +20,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from zynq_lstm.models import limits
+from zynq_lstm.models.integers import limits
 
 if TYPE_CHECKING:
-    from zynq_lstm.models.checkpoint import Checkpoint
-    from zynq_lstm.models.network import IntegerNetwork
-    from zynq_lstm.sim.fixed import Raw
+    from zynq_lstm.models.description.checkpoint import Checkpoint
+    from zynq_lstm.models.fixed import Raw
+    from zynq_lstm.models.integers.network import IntegerNetwork
 
 Codes = NDArray[np.integer[Any]]
 PIECE = 4096  # characters traced at once: 100 MB for two layers of 128 units
@@ -118,7 +118,7 @@ def frozen(checkpoint: Checkpoint, *names: str) -> IntegerNetwork:
     Raises:
         UserError: with the reason why one of the engines can't be built for it.
     """
-    from zynq_lstm.models.freeze import freeze
+    from zynq_lstm.models.integers.freeze import freeze
 
     network = freeze(checkpoint)
     for name in names:

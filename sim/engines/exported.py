@@ -24,8 +24,8 @@ class ExportedEngine(Simulated):
     name = "exported"
 
     def build(self) -> None:
-        from zynq_lstm.sim.rtl import Rtl
         from zynq_lstm.sim.shell import PortMap
+        from zynq_lstm.sim.simulation.rtl import Rtl
 
         ports = PortMap.load(self.ports)
         self.bench = Rtl.build_exported(self.network, self.exported, ports, self.folder)

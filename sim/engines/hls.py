@@ -12,7 +12,7 @@ from zynq_lstm.sim.engines import PIECE, Codes, Engine
 from zynq_lstm.sim.engines.rtl import Simulated
 
 if TYPE_CHECKING:
-    from zynq_lstm.sim.fixed import Raw
+    from zynq_lstm.models.fixed import Raw
 
 
 @dataclass(eq=False)
@@ -20,7 +20,7 @@ class HlsEngine(Engine):
     """The C++ compiled with g++.
 
     Args:
-        options: of :func:`zynq_lstm.hls.convert.convert`.
+        options: of :func:`zynq_lstm.hls.hls4ml.convert.convert`.
     """
 
     options: dict[str, Any] = field(default_factory=dict)
@@ -33,32 +33,32 @@ class HlsEngine(Engine):
     @cached_property
     def graph(self) -> Any:
         """hls4ml's graph of the network, converted and not yet written."""
-        from zynq_lstm.hls.convert import convert
-        from zynq_lstm.models import quantized
+        from zynq_lstm.hls.hls4ml.convert import convert
+        from zynq_lstm.models.keras import quantized
 
         return convert(quantized.quantized_model(self.checkpoint), self.folder, "Vitis", **self.options)
 
     def build(self) -> None:
-        from zynq_lstm.hls.convert import compile_model
+        from zynq_lstm.hls.hls4ml.convert import compile_model
 
         compile_model(self.graph)
 
     def trace(self, codes: Codes, piece: int = PIECE) -> Iterator[dict[str, Raw]]:
-        from zynq_lstm.hls import simulate
+        from zynq_lstm.hls.hls4ml import simulate
 
         simulate.reset(self.graph)
         for at in range(0, len(codes), piece):
             yield simulate.trace(self.graph, codes[at : at + piece])
 
     def write(self, prime: Codes, length: int, temperature_raw: int = 0, seed: int = 0) -> Iterator[int]:
-        from zynq_lstm.hls import simulate
-        from zynq_lstm.sim.generate import check_arguments
+        from zynq_lstm.hls.hls4ml import simulate
+        from zynq_lstm.models.integers.text import check_arguments
 
         check_arguments(len(prime), length, temperature_raw, seed)
         return simulate.stream(self.graph, prime, length, temperature_raw, seed)
 
     def logits(self, codes: Codes) -> Raw:
-        from zynq_lstm.hls import simulate
+        from zynq_lstm.hls.hls4ml import simulate
 
         simulate.reset(self.graph)
         return simulate.run(self.graph, codes)
@@ -83,8 +83,8 @@ class ShellEngine(Simulated):
     limits = ("rtl", "hls")
 
     def build(self) -> None:
-        from zynq_lstm.hls.convert import library
-        from zynq_lstm.sim.rtl import Rtl
+        from zynq_lstm.hls.hls4ml.convert import library
+        from zynq_lstm.sim.simulation.rtl import Rtl
 
         inner = HlsEngine(self.checkpoint, self.network, self.folder / "hls")
         inner.build()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from zynq_lstm.sim.engines import PIECE, Codes, Engine
 
 if TYPE_CHECKING:
-    from zynq_lstm.sim.fixed import Raw
+    from zynq_lstm.models.fixed import Raw
 
 
 class KerasEngine(Engine):
@@ -23,7 +23,7 @@ class KerasEngine(Engine):
     @cached_property
     def model(self) -> Any:
         """The Keras model."""
-        from zynq_lstm.models import quantized
+        from zynq_lstm.models.keras import quantized
 
         return quantized.quantized_model(self.checkpoint)
 
@@ -31,8 +31,8 @@ class KerasEngine(Engine):
         _ = self.model
 
     def trace(self, codes: Codes, piece: int = PIECE) -> Iterator[dict[str, Raw]]:
-        from zynq_lstm.models import quantized
-        from zynq_lstm.sim.reference import State
+        from zynq_lstm.models.integers.reference import State
+        from zynq_lstm.models.keras import quantized
 
         state, layers = None, range(len(self.network.spec.layers))
         for at in range(0, len(codes), piece):
@@ -41,7 +41,7 @@ class KerasEngine(Engine):
             yield signals
 
     def write(self, prime: Codes, length: int, temperature_raw: int = 0, seed: int = 0) -> Iterator[int]:
-        from zynq_lstm.models.sampling import generate
-        from zynq_lstm.sim.sampling import TEMPERATURE
+        from zynq_lstm.models.integers.choice import TEMPERATURE
+        from zynq_lstm.models.keras.text import generate
 
         return generate(self.model, prime, length, temperature_raw * TEMPERATURE.lsb, seed)

@@ -15,6 +15,6 @@ class NetlistEngine(Designed):
     name = "netlist"
 
     def build(self) -> None:
-        from zynq_lstm.sim.rtl import Rtl
+        from zynq_lstm.sim.simulation.rtl import Rtl
 
         self.bench = Rtl.build_netlist(self.design, self.folder, simulator=self.simulator, waves=self.waves)

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, ClassVar
 from zynq_lstm.sim.engines import PIECE, Codes, Engine
 
 if TYPE_CHECKING:
-    from zynq_lstm.sim.fixed import Raw
+    from zynq_lstm.models.fixed import Raw
 
 
 class ReferenceEngine(Engine):
-    """:class:`zynq_lstm.sim.reference.Reference`: right by definition."""
+    """:class:`zynq_lstm.models.integers.reference.Reference`: right by definition."""
 
     name = "reference"
     verbs: ClassVar[tuple[str, ...]] = ("compare", "sample", "benchmark")
@@ -24,7 +24,7 @@ class ReferenceEngine(Engine):
         """There is nothing to build."""
 
     def trace(self, codes: Codes, piece: int = PIECE) -> Iterator[dict[str, Raw]]:
-        from zynq_lstm.sim.reference import Reference
+        from zynq_lstm.models.integers.reference import Reference
 
         reference = Reference(self.network)
         for at in range(0, len(codes), piece):
@@ -33,12 +33,12 @@ class ReferenceEngine(Engine):
             yield signals
 
     def write(self, prime: Codes, length: int, temperature_raw: int = 0, seed: int = 0) -> Iterator[int]:
-        from zynq_lstm.sim.generate import stream
+        from zynq_lstm.models.integers.text import stream
 
         return stream(self.network, prime, length, temperature_raw, seed)
 
     def logits(self, codes: Codes) -> Raw:
-        from zynq_lstm.sim.reference import Reference
+        from zynq_lstm.models.integers.reference import Reference
 
         return Reference(self.network).run(codes)
 
@@ -50,7 +50,7 @@ class StreamsEngine(ReferenceEngine):
     verbs = ("benchmark",)
 
     def seconds(self, codes: Codes) -> dict[str, float]:
-        from zynq_lstm.sim.reference import Reference
+        from zynq_lstm.models.integers.reference import Reference
 
         # 64 streams, each repeated so that the time is not too short.
         many = codes[: len(codes) // 64 * 64].reshape(64, -1).repeat(8, axis=1)

@@ -13,10 +13,10 @@ from zynq_lstm.models.errors import CheckError, UserError
 from zynq_lstm.sim.engines import PIECE, Codes, Engine
 
 if TYPE_CHECKING:
-    from zynq_lstm.hls.design import Design
-    from zynq_lstm.hls.schedule import Array
-    from zynq_lstm.sim.fixed import Raw
-    from zynq_lstm.sim.rtl import Rtl
+    from zynq_lstm.hls.engine.design import Design
+    from zynq_lstm.hls.engine.schedule import Array
+    from zynq_lstm.models.fixed import Raw
+    from zynq_lstm.sim.simulation.rtl import Rtl
 
 
 @dataclass(eq=False)
@@ -57,7 +57,7 @@ class Simulated(Engine):
         return self.bench.score(codes, progress=self.progress).trace
 
     def write(self, prime: Codes, length: int, temperature_raw: int = 0, seed: int = 0) -> Iterator[int]:
-        from zynq_lstm.sim.generate import check_arguments
+        from zynq_lstm.models.integers.text import check_arguments
 
         check_arguments(len(prime), length, temperature_raw, seed)
         self.ran.add("stream")
@@ -65,7 +65,7 @@ class Simulated(Engine):
 
     def seconds(self, codes: Codes) -> dict[str, float]:
         """Time of the simulation with its bench, without the start of Python; also by processor time."""
-        from zynq_lstm.sim.rtl import Sequence
+        from zynq_lstm.sim.simulation.rtl import Sequence
 
         report = self.bench.verify([Sequence(codes)])
         return {"": report["seconds"], "_processor": report["processor_seconds"]}
@@ -86,8 +86,8 @@ class Designed(Simulated):
     @cached_property
     def design(self) -> Design:
         """The network and the array."""
-        from zynq_lstm.hls.design import Design
-        from zynq_lstm.hls.estimate import fitting_array
+        from zynq_lstm.hls.engine.design import Design
+        from zynq_lstm.hls.engine.estimate import fitting_array
 
         return Design(self.network, self.array or fitting_array(self.network.spec))
 
@@ -108,7 +108,7 @@ class RtlEngine(Designed):
     verbs: ClassVar[tuple[str, ...]] = ("compare", "sample", "benchmark", "flow")
 
     def build(self) -> None:
-        from zynq_lstm.sim.rtl import Rtl
+        from zynq_lstm.sim.simulation.rtl import Rtl
 
         self.bench = Rtl.build(
             self.design,

@@ -14,8 +14,8 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from zynq_lstm.hls.design import Design
-from zynq_lstm.hls.generate import generate
+from zynq_lstm.hls.engine.design import Design
+from zynq_lstm.hls.engine.project import generate
 from zynq_lstm.models.errors import UserError
 
 if sys.version_info >= (3, 11):

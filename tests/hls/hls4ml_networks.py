@@ -11,7 +11,7 @@ import numpy as np
 from tests.networks import small_spec, with_weights
 from zynq_lstm import hls
 from zynq_lstm.models.errors import require_package
-from zynq_lstm.models.network import IntegerNetwork
+from zynq_lstm.models.integers.network import IntegerNetwork
 
 
 def random_network(
@@ -23,8 +23,8 @@ def random_network(
 
 def keras_model(network: IntegerNetwork, time_steps: int = 1) -> Any:
     """The quantized Keras model with a network's weights."""
-    from zynq_lstm.models.float_lstm import load_weights
-    from zynq_lstm.models.quantized import build_quantized
+    from zynq_lstm.models.keras.float_lstm import load_weights
+    from zynq_lstm.models.keras.quantized import build_quantized
 
     model = build_quantized(network.spec, time_steps)
     formats = network.spec.weight_formats()

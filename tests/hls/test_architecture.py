@@ -10,15 +10,15 @@ import pytest
 
 from docs.tables import tables
 from zynq_lstm import hls
-from zynq_lstm.hls import registers
-from zynq_lstm.hls.chart import chart, draw
-from zynq_lstm.hls.design import Design
-from zynq_lstm.hls.estimate import estimate, fitting_array
-from zynq_lstm.hls.schedule import schedule
-from zynq_lstm.models.checkpoint import Checkpoint, shipped
-from zynq_lstm.models.freeze import freeze
-from zynq_lstm.models.spec import network_spec
-from zynq_lstm.sim.lane_table import table_rows
+from zynq_lstm.hls.engine import registers
+from zynq_lstm.hls.engine.chart import chart, draw
+from zynq_lstm.hls.engine.design import Design
+from zynq_lstm.hls.engine.estimate import estimate, fitting_array
+from zynq_lstm.hls.engine.schedule import schedule
+from zynq_lstm.models.description.checkpoint import Checkpoint, shipped
+from zynq_lstm.models.description.spec import network_spec
+from zynq_lstm.models.integers.freeze import freeze
+from zynq_lstm.sim.campaigns.lane_table import table_rows
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")

@@ -9,10 +9,10 @@ import pytest
 from click.testing import CliRunner
 
 from tests.networks import small_spec
-from zynq_lstm.hls.chart import chart, draw
-from zynq_lstm.hls.estimate import fitting_array
-from zynq_lstm.hls.schedule import Array, schedule
-from zynq_lstm.models.spec import NetworkSpec, network_spec
+from zynq_lstm.hls.engine.chart import chart, draw
+from zynq_lstm.hls.engine.estimate import fitting_array
+from zynq_lstm.hls.engine.schedule import Array, schedule
+from zynq_lstm.models.description.spec import NetworkSpec, network_spec
 
 CASES = {
     "default": (network_spec("w8a8", vocabulary=78), None),
@@ -51,7 +51,7 @@ def test_picture_is_the_same_every_time(tmp_path: Path) -> None:
 
 
 def test_verb(tmp_path: Path) -> None:
-    from zynq_lstm.scripts.schedule import command
+    from zynq_lstm.scripts.verbs.schedule import command
 
     result = CliRunner().invoke(command, ["--output", str(tmp_path / "chart.svg")])
     assert result.exit_code == 0, result.output

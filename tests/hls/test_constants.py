@@ -9,7 +9,16 @@ from pathlib import Path
 import pytest
 
 from zynq_lstm import hls, sim
-from zynq_lstm.hls.constants import HEADER, JOB, JOB_HEADER, TAG, TRACE_UNIT, Destination, headers, job_word
+from zynq_lstm.hls.engine.constants import (
+    HEADER,
+    JOB,
+    JOB_HEADER,
+    TAG,
+    TRACE_UNIT,
+    Destination,
+    headers,
+    job_word,
+)
 
 RTL = Path(hls.__file__).parent / "rtl"
 CORES = Path(sim.__file__).parent / "shell"

@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 
 from tests.networks import small_spec, with_weights
-from zynq_lstm.hls.design import Design, packable
-from zynq_lstm.hls.estimate import arrays_within, fitting_array
-from zynq_lstm.hls.schedule import Array
+from zynq_lstm.hls.engine.design import Design, packable
+from zynq_lstm.hls.engine.estimate import arrays_within, fitting_array
+from zynq_lstm.hls.engine.schedule import Array
+from zynq_lstm.models.description.spec import PRESETS, NetworkSpec, network_spec
 from zynq_lstm.models.errors import UserError
-from zynq_lstm.models.network import IntegerNetwork
-from zynq_lstm.models.spec import PRESETS, NetworkSpec, network_spec
-from zynq_lstm.sim.fixed import FixedFormat
+from zynq_lstm.models.fixed import FixedFormat
+from zynq_lstm.models.integers.network import IntegerNetwork
 
 
 def design(seed: int, preset: str = "w8a8", array: Array | None = None, **formats: str) -> Design:

@@ -13,17 +13,17 @@ import pytest
 from click.testing import CliRunner
 
 from tests.networks import small_spec, with_weights
-from zynq_lstm.hls.design import Design
-from zynq_lstm.hls.estimate import arrays_within, estimate, exceeded, fits, fitting_array
-from zynq_lstm.hls.feasibility import changes, fastest
-from zynq_lstm.hls.luts import ERROR
-from zynq_lstm.hls.memory import Rom, halves, row_bits
+from zynq_lstm.hls.engine.design import Design
+from zynq_lstm.hls.engine.estimate import arrays_within, estimate, exceeded, fits, fitting_array
+from zynq_lstm.hls.engine.feasibility import changes, fastest
+from zynq_lstm.hls.engine.luts import ERROR
+from zynq_lstm.hls.engine.memory import Rom, halves, row_bits
+from zynq_lstm.hls.engine.schedule import Array, busy_cycles
 from zynq_lstm.hls.parts import parts
-from zynq_lstm.hls.schedule import Array, busy_cycles
-from zynq_lstm.hls.synthesis import count_blocks
+from zynq_lstm.hls.synthesis.yosys import count_blocks
+from zynq_lstm.models.description.spec import network_spec
 from zynq_lstm.models.errors import UserError
-from zynq_lstm.models.spec import network_spec
-from zynq_lstm.sim.rtl import write_project
+from zynq_lstm.sim.simulation.rtl import write_project
 
 # preset, vocabulary, units, array (None: the default of a Zynq-7020)
 SHAPES = {
@@ -226,7 +226,7 @@ def test_row_bits_take_the_fewest() -> None:
 
 
 def test_verb(tmp_path: Path) -> None:
-    from zynq_lstm.scripts.estimate import command
+    from zynq_lstm.scripts.verbs.estimate import command
 
     arguments = ["--vocabulary", "78", "--clock", "50", "--json", str(tmp_path / "x.json")]
     result = CliRunner().invoke(command, arguments)
@@ -239,7 +239,7 @@ def test_verb(tmp_path: Path) -> None:
 
 
 def test_verb_says_what_to_change() -> None:
-    from zynq_lstm.scripts.estimate import command
+    from zynq_lstm.scripts.verbs.estimate import command
 
     result = CliRunner().invoke(command, ["--vocabulary", "78", "--part", "xc7z007s"])
     assert result.exit_code == 0, result.output

@@ -14,15 +14,15 @@ import pytest
 
 from tests.networks import small_spec, with_weights
 from zynq_lstm import hls
-from zynq_lstm.hls.constants import Destination
-from zynq_lstm.hls.design import Design
-from zynq_lstm.hls.estimate import fitting_array
-from zynq_lstm.hls.generate import by_unit, generate, memory, sources
-from zynq_lstm.hls.memory import Rom
-from zynq_lstm.hls.schedule import Array
-from zynq_lstm.models.network import IntegerNetwork
-from zynq_lstm.models.spec import GATES
-from zynq_lstm.sim.rtl import write_project
+from zynq_lstm.hls.engine.constants import Destination
+from zynq_lstm.hls.engine.design import Design
+from zynq_lstm.hls.engine.estimate import fitting_array
+from zynq_lstm.hls.engine.memory import Rom
+from zynq_lstm.hls.engine.project import by_unit, generate, memory, sources
+from zynq_lstm.hls.engine.schedule import Array
+from zynq_lstm.models.description.spec import GATES
+from zynq_lstm.models.integers.network import IntegerNetwork
+from zynq_lstm.sim.simulation.rtl import write_project
 
 RTL = Path(hls.__file__).parent / "rtl"
 
@@ -147,9 +147,9 @@ def test_another_process_gives_equal_bytes(tmp_path: Path, rng: np.random.Genera
     network = with_weights(small_spec("w8a8", 11, (3, 4)), rng)
     network.save(tmp_path / "network")
     program = (
-        "import sys, json; from zynq_lstm.models.network import IntegerNetwork;"
-        "from zynq_lstm.hls.design import *; from zynq_lstm.hls.estimate import *;"
-        "from zynq_lstm.hls.generate import generate; n = IntegerNetwork.load(sys.argv[1]);"
+        "import sys, json; from zynq_lstm.models.integers.network import IntegerNetwork;"
+        "from zynq_lstm.hls.engine.design import *; from zynq_lstm.hls.engine.estimate import *;"
+        "from zynq_lstm.hls.engine.project import generate; n = IntegerNetwork.load(sys.argv[1]);"
         "print(json.dumps(generate(Design(n, fitting_array(n.spec)))))"
     )
     done = subprocess.run(

@@ -14,13 +14,13 @@ import pytest
 
 from tests.hls.hls4ml_networks import keras_model, random_network
 from zynq_lstm import hls
-from zynq_lstm.hls import parsing
-from zynq_lstm.hls.convert import LOG, compile_model, convert, save
-from zynq_lstm.hls.graph import network_from_graph
+from zynq_lstm.hls.hls4ml import parsing
+from zynq_lstm.hls.hls4ml.convert import LOG, compile_model, convert, save
+from zynq_lstm.hls.hls4ml.graph import network_from_graph
 from zynq_lstm.models.errors import UserError
-from zynq_lstm.models.freeze import freeze
-from zynq_lstm.models.network import IntegerNetwork
-from zynq_lstm.sim.reference import Reference
+from zynq_lstm.models.integers.freeze import freeze
+from zynq_lstm.models.integers.network import IntegerNetwork
+from zynq_lstm.models.integers.reference import Reference
 
 pytestmark = pytest.mark.hls
 
@@ -97,7 +97,7 @@ def test_state_is_carried_between_calls_until_reset(compiled: Compiled) -> None:
 
 
 def test_reset_flag_of_a_character_clears_the_state_before_it(compiled: Compiled) -> None:
-    from zynq_lstm.hls.graph import RESET
+    from zynq_lstm.hls.hls4ml.graph import RESET
 
     codes = some_codes(compiled.network, 60)
     words = codes.copy()
@@ -127,7 +127,7 @@ def test_graph_gives_back_the_frozen_network(compiled: Compiled) -> None:
 
 
 def test_accumulators_are_as_wide_as_proved(compiled: Compiled) -> None:
-    from zynq_lstm.sim.fixed import signed_bits
+    from zynq_lstm.models.fixed import signed_bits
 
     nodes = [node for node in compiled.graph.get_layers() if node.class_name.startswith("Fixed")]
     ranges = [compiled.network.accumulator_range(k) for k in range(len(nodes) - 1)]
@@ -322,7 +322,7 @@ def test_others_recurrent_layers_are_told_the_way(tmp_path: Path, package: str, 
 def test_wrapped_layer_is_refused(model: Any, tmp_path: Path) -> None:
     import keras
 
-    from zynq_lstm.models.quantized import QuantizedDense
+    from zynq_lstm.models.keras.quantized import QuantizedDense
 
     hidden = model.get_layer("lstm2").output
     dense = QuantizedDense(5, model.get_layer("logits").formats)
@@ -351,7 +351,7 @@ def test_other_threads_keep_their_output(tmp_path: Path, capsys: pytest.CaptureF
     """A progress display must go on while hls4ml is kept quiet."""
     import threading
 
-    from zynq_lstm.hls.convert import _logged
+    from zynq_lstm.hls.hls4ml.convert import _logged
 
     with _logged(tmp_path, "w"):
         print("for the log")

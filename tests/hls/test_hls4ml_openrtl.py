@@ -11,11 +11,11 @@ import pytest
 
 from tests.hls.hls4ml_networks import keras_model, random_network
 from zynq_lstm import hls
-from zynq_lstm.hls.convert import compile_model, convert
-from zynq_lstm.hls.graph import network_from_graph
+from zynq_lstm.hls.hls4ml.convert import compile_model, convert
+from zynq_lstm.hls.hls4ml.graph import network_from_graph
 from zynq_lstm.models.errors import UserError
-from zynq_lstm.models.network import IntegerNetwork
-from zynq_lstm.sim.reference import Reference
+from zynq_lstm.models.integers.network import IntegerNetwork
+from zynq_lstm.models.integers.reference import Reference
 
 SEED = 7
 
@@ -53,9 +53,9 @@ def test_rtl_is_the_reference_in_every_signal(network: IntegerNetwork, model: An
 
 
 def test_written_project_is_the_generators(network: IntegerNetwork, model: Any, tmp_path: Path) -> None:
-    from zynq_lstm.hls.design import Design
-    from zynq_lstm.hls.estimate import fitting_array
-    from zynq_lstm.hls.generate import generate
+    from zynq_lstm.hls.engine.design import Design
+    from zynq_lstm.hls.engine.estimate import fitting_array
+    from zynq_lstm.hls.engine.project import generate
 
     graph = convert(model, tmp_path, backend="OpenRTL", dsp=40)
     graph.write()

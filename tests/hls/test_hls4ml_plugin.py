@@ -98,7 +98,10 @@ def test_registration_only_adds() -> None:
     new, changed = json.loads(done.stdout.splitlines()[-1])
     assert new == {
         "backends": ["openrtl"],
-        "handlers": ["zynq_lstm.models.quantized.QuantizedDense", "zynq_lstm.models.quantized.QuantizedLSTM"],
+        "handlers": [
+            "zynq_lstm.models.keras.quantized.QuantizedDense",
+            "zynq_lstm.models.keras.quantized.QuantizedLSTM",
+        ],
         "layers": ["FixedDense", "FixedLSTM"],
         "flows": ["openrtl:ip"],
         "writers": ["OpenRTL"],

@@ -10,12 +10,12 @@ import pytest
 
 from tests.hls.hls4ml_networks import random_network
 from zynq_lstm import hls
-from zynq_lstm.hls.convert import compile_model, convert
-from zynq_lstm.models.checkpoint import Checkpoint, shipped
-from zynq_lstm.models.freeze import freeze
-from zynq_lstm.models.network import IntegerNetwork
+from zynq_lstm.hls.hls4ml.convert import compile_model, convert
+from zynq_lstm.models.description.checkpoint import Checkpoint, shipped
+from zynq_lstm.models.integers.freeze import freeze
+from zynq_lstm.models.integers.network import IntegerNetwork
+from zynq_lstm.models.integers.reference import Reference
 from zynq_lstm.scripts.main import main
-from zynq_lstm.sim.reference import Reference
 
 SEED = 7
 
@@ -83,7 +83,7 @@ def test_refuses_in_one_line(
 @pytest.mark.slow
 def test_shipped_network(tmp_path: Path) -> None:
     path = shipped("w8a8")
-    from zynq_lstm.models.quantized import quantized_model
+    from zynq_lstm.models.keras.quantized import quantized_model
 
     quantized = Checkpoint.load(path)
     network = freeze(quantized)

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from tests.hls.hls4ml_networks import kernel_includes
-from zynq_lstm.sim.fixed import FixedFormat, Overflow, Raw, Rounding
+from zynq_lstm.models.fixed import FixedFormat, Overflow, Raw, Rounding
 
 pytestmark = pytest.mark.hls
 
@@ -47,7 +47,7 @@ class Pair:
 
     @classmethod
     def drawn(cls, rng: np.random.Generator) -> Pair:
-        """One that :mod:`zynq_lstm.models.limits` says nothing against and whose values NumPy can shift."""
+        """A random pair that models.integers.limits allows and whose values NumPy can shift."""
         while True:
             width, frac = int(rng.integers(1, WIDEST + 1)), int(rng.integers(0, WIDEST))
             bits = int(rng.choice([1, 2, rng.integers(1, 26)]))

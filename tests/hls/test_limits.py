@@ -27,20 +27,20 @@ from hypothesis.strategies import SearchStrategy
 from tests.hls.hls4ml_networks import kernel_includes
 from tests.networks import LETTERS, small_spec, with_weights
 from tests.specs import small_specs, specs
-from zynq_lstm.hls.design import Design
-from zynq_lstm.hls.estimate import estimate, fitting_array
+from zynq_lstm.hls.engine.design import Design
+from zynq_lstm.hls.engine.estimate import estimate, fitting_array
+from zynq_lstm.models.description.spec import NetworkSpec, network_spec, with_formats
 from zynq_lstm.models.errors import UserError
-from zynq_lstm.models.freeze import thaw
-from zynq_lstm.models.limits import ENGINES, reasons, require
-from zynq_lstm.models.network import IntegerNetwork
-from zynq_lstm.models.spec import NetworkSpec, network_spec, with_formats
-from zynq_lstm.sim import records
-from zynq_lstm.sim.fixed import FixedFormat, Raw
-from zynq_lstm.sim.reference import Reference
-from zynq_lstm.sim.rtl import Rtl, write_project
-from zynq_lstm.sim.simulator import TOP
+from zynq_lstm.models.fixed import FixedFormat, Raw
+from zynq_lstm.models.integers.freeze import thaw
+from zynq_lstm.models.integers.limits import ENGINES, reasons, require
+from zynq_lstm.models.integers.network import IntegerNetwork
+from zynq_lstm.models.integers.reference import Reference
+from zynq_lstm.sim.campaigns import records
+from zynq_lstm.sim.simulation.rtl import Rtl, write_project
+from zynq_lstm.sim.simulation.simulator import TOP
+from zynq_lstm.sim.simulation.verilator import verilator_root
 from zynq_lstm.sim.trace import compare
-from zynq_lstm.sim.verilator import verilator_root
 
 QUICK = {"rtl": 16, "hls": 2}  # networks, for every run of the tests
 NIGHTLY = 500
@@ -66,7 +66,7 @@ def build_reference(network: IntegerNetwork, folder: Path) -> None:
 
 
 def build_keras(network: IntegerNetwork, folder: Path) -> None:
-    from zynq_lstm.models.quantized import quantized_model
+    from zynq_lstm.models.keras.quantized import quantized_model
 
     quantized_model(thaw(network))
 
@@ -91,8 +91,8 @@ def gxx(*arguments: str, folder: Path) -> None:
 
 def generated_hls(network: IntegerNetwork, folder: Path) -> Any:
     """The C++ of a network, written, and its graph."""
-    from zynq_lstm.hls.convert import convert, save
-    from zynq_lstm.models.quantized import quantized_model
+    from zynq_lstm.hls.hls4ml.convert import convert, save
+    from zynq_lstm.models.keras.quantized import quantized_model
 
     require("hls", network.spec)  # as 'convert' does
     graph = convert(quantized_model(thaw(network)), folder)
@@ -240,7 +240,7 @@ CODES = np.random.default_rng(0).integers(0, 2, 24)  # of any vocabulary
 
 
 def trace_keras(network: IntegerNetwork, folder: Path) -> dict[str, Raw]:
-    from zynq_lstm.models.quantized import quantized_model, trace
+    from zynq_lstm.models.keras.quantized import quantized_model, trace
 
     return trace(quantized_model(thaw(network)), CODES)
 

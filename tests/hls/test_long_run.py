@@ -11,19 +11,19 @@ import numpy as np
 import pytest
 
 from tests.networks import small_spec, with_weights
-from zynq_lstm.hls.design import Design
-from zynq_lstm.hls.estimate import fitting_array
-from zynq_lstm.hls.schedule import Array
-from zynq_lstm.models.checkpoint import Checkpoint, shipped
-from zynq_lstm.models.corpus import load_corpus
+from zynq_lstm.hls.engine.design import Design
+from zynq_lstm.hls.engine.estimate import fitting_array
+from zynq_lstm.hls.engine.schedule import Array
+from zynq_lstm.models.description.checkpoint import Checkpoint, shipped
 from zynq_lstm.models.errors import CheckError, UserError
-from zynq_lstm.models.freeze import freeze
-from zynq_lstm.sim import records
+from zynq_lstm.models.integers.choice import temperature_to_raw
+from zynq_lstm.models.integers.freeze import freeze
+from zynq_lstm.models.integers.text import generate
+from zynq_lstm.models.texts.corpus import load_corpus
 from zynq_lstm.sim.bench.components import COMPARE_CYCLES
-from zynq_lstm.sim.generate import generate
-from zynq_lstm.sim.rtl import Rtl, Sequence
-from zynq_lstm.sim.sampling import temperature_to_raw
-from zynq_lstm.sim.simulator import QUICK
+from zynq_lstm.sim.campaigns import records
+from zynq_lstm.sim.simulation.rtl import Rtl, Sequence
+from zynq_lstm.sim.simulation.simulator import QUICK
 
 pytestmark = [pytest.mark.rtl, pytest.mark.slow]
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from zynq_lstm import hls
-from zynq_lstm.hls.synthesis import _RUN
+from zynq_lstm.hls.synthesis.yosys import _RUN
 
 RTL = Path(hls.__file__).parent / "rtl"
 

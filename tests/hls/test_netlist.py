@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from zynq_lstm.hls.netlist import Netlist, NetlistReport, check
-from zynq_lstm.hls.synthesis import results, synthesize
+from zynq_lstm.hls.synthesis.netlist import Netlist, NetlistReport, check
+from zynq_lstm.hls.synthesis.yosys import results, synthesize
 from zynq_lstm.models.errors import UserError
 
 OUTPUTS = ("O", "Q", "DOADO", "P", "CO", "DOA")

@@ -14,16 +14,16 @@ import numpy as np
 import pytest
 
 from tests.networks import small_spec, with_weights
-from zynq_lstm.hls.design import Design
-from zynq_lstm.hls.netlist import check, synthesized
-from zynq_lstm.hls.schedule import Array
-from zynq_lstm.hls.synthesis import results
+from zynq_lstm.hls.engine.design import Design
+from zynq_lstm.hls.engine.schedule import Array
+from zynq_lstm.hls.synthesis.netlist import check, synthesized
+from zynq_lstm.hls.synthesis.yosys import results
 from zynq_lstm.models.errors import CheckError
-from zynq_lstm.sim.generate import generate
-from zynq_lstm.sim.reference import Reference
-from zynq_lstm.sim.rtl import Rtl
-from zynq_lstm.sim.sampling import temperature_to_raw
-from zynq_lstm.sim.simulator import build_netlist
+from zynq_lstm.models.integers.choice import temperature_to_raw
+from zynq_lstm.models.integers.reference import Reference
+from zynq_lstm.models.integers.text import generate
+from zynq_lstm.sim.simulation.rtl import Rtl
+from zynq_lstm.sim.simulation.simulator import build_netlist
 
 pytestmark = [pytest.mark.rtl, pytest.mark.slow]
 

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 
 from tests.networks import small_spec, with_weights
-from zynq_lstm.hls import registers
-from zynq_lstm.hls.design import Design
-from zynq_lstm.hls.generate import generate
-from zynq_lstm.hls.schedule import Array
-from zynq_lstm.sim.reference import Reference
-from zynq_lstm.sim.rtl import Rtl
-from zynq_lstm.sim.upsets.rtl import Place
+from zynq_lstm.hls.engine import registers
+from zynq_lstm.hls.engine.design import Design
+from zynq_lstm.hls.engine.project import generate
+from zynq_lstm.hls.engine.schedule import Array
+from zynq_lstm.models.integers.reference import Reference
+from zynq_lstm.sim.campaigns.upsets.rtl import Place
+from zynq_lstm.sim.simulation.rtl import Rtl
 
 INSTANCES = {"weights": "u_dsp_weights", "lut_weights": "gen_tree/u_lut_weights"}
 

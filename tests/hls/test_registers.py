@@ -11,8 +11,8 @@ import pytest
 
 from tests.networks import small_spec, with_weights
 from zynq_lstm import hls
-from zynq_lstm.hls.design import Design
-from zynq_lstm.hls.registers import (
+from zynq_lstm.hls.engine.design import Design
+from zynq_lstm.hls.engine.registers import (
     BY_ADDRESS,
     BY_NAME,
     ID,
@@ -29,8 +29,8 @@ from zynq_lstm.hls.registers import (
     unpack,
     verilog_header,
 )
-from zynq_lstm.hls.schedule import Array
-from zynq_lstm.sim import sampling
+from zynq_lstm.hls.engine.schedule import Array
+from zynq_lstm.models.integers import choice
 
 
 def test_map_is_consistent() -> None:
@@ -67,7 +67,7 @@ def test_side_effects_are_consistent() -> None:
 
 
 def test_widths_are_those_of_other_definitions() -> None:
-    assert BY_NAME["TEMPERATURE"].field("VALUE").width == sampling.TEMPERATURE.bits
+    assert BY_NAME["TEMPERATURE"].field("VALUE").width == choice.TEMPERATURE.bits
     assert unpack("VERSION", VERSION) == {"MINOR": 2, "MAJOR": 1}
 
 

@@ -18,14 +18,14 @@ from tests.machine import needs_icarus, verilator_lint
 from tests.networks import small_spec, with_weights
 from tests.sim.test_waveform import lz4_decode
 from zynq_lstm import sim
-from zynq_lstm.hls.design import Design
-from zynq_lstm.hls.estimate import fitting_array
-from zynq_lstm.hls.schedule import Array
+from zynq_lstm.hls.engine.design import Design
+from zynq_lstm.hls.engine.estimate import fitting_array
+from zynq_lstm.hls.engine.schedule import Array
 from zynq_lstm.models.errors import CheckError, UserError
-from zynq_lstm.models.network import IntegerNetwork
-from zynq_lstm.sim.reference import Reference
-from zynq_lstm.sim.rtl import CORNER_TESTS, LONG_PROTOCOL_TESTS, PROTOCOL_TESTS, Rtl, write_project
-from zynq_lstm.sim.simulator import build
+from zynq_lstm.models.integers.network import IntegerNetwork
+from zynq_lstm.models.integers.reference import Reference
+from zynq_lstm.sim.simulation.rtl import CORNER_TESTS, LONG_PROTOCOL_TESTS, PROTOCOL_TESTS, Rtl, write_project
+from zynq_lstm.sim.simulation.simulator import build
 from zynq_lstm.sim.trace import compare
 
 pytestmark = [pytest.mark.rtl, pytest.mark.slow]

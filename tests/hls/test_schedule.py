@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.networks import small_spec
-from zynq_lstm.hls.constants import Destination
-from zynq_lstm.hls.schedule import Array, Schedule, schedule
+from zynq_lstm.hls.engine.constants import Destination
+from zynq_lstm.hls.engine.schedule import Array, Schedule, schedule
+from zynq_lstm.models.description.spec import network_spec
 from zynq_lstm.models.errors import UserError
-from zynq_lstm.models.spec import network_spec
 
 arrays = st.builds(
     lambda group, depth, pack, segment, sums: Array(

@@ -12,18 +12,18 @@ import pytest
 
 from tests.hls.hls4ml_networks import keras_model, random_network
 from tests.machine import verilator_lint
-from zynq_lstm.hls.convert import compile_model, convert, library
-from zynq_lstm.hls.design import Design
-from zynq_lstm.hls.generate import generate as rtl_project
-from zynq_lstm.hls.schedule import Array
+from zynq_lstm.hls.engine.design import Design
+from zynq_lstm.hls.engine.project import generate as rtl_project
+from zynq_lstm.hls.engine.schedule import Array
+from zynq_lstm.hls.hls4ml.convert import compile_model, convert, library
 from zynq_lstm.models.errors import CheckError, UserError
-from zynq_lstm.models.network import IntegerNetwork
+from zynq_lstm.models.integers.network import IntegerNetwork
+from zynq_lstm.models.integers.reference import Reference
+from zynq_lstm.models.integers.text import generate
 from zynq_lstm.scripts.main import main
 from zynq_lstm.sim import shell
-from zynq_lstm.sim.generate import generate
-from zynq_lstm.sim.reference import Reference
-from zynq_lstm.sim.rtl import CORNER_TESTS, PROTOCOL_TESTS, SHELL_ARRAY, Rtl, write_project
 from zynq_lstm.sim.shell import PortMap
+from zynq_lstm.sim.simulation.rtl import CORNER_TESTS, PROTOCOL_TESTS, SHELL_ARRAY, Rtl, write_project
 
 SEED = 7
 # There is no schedule behind the shell.

@@ -10,12 +10,12 @@ import pytest
 
 from tests.hls.hls4ml_networks import random_network
 from tests.networks import save_checkpoint
-from zynq_lstm.models.corpus import decode
-from zynq_lstm.models.network import IntegerNetwork
-from zynq_lstm.scripts import simulate
+from zynq_lstm.models.integers.choice import temperature_to_raw
+from zynq_lstm.models.integers.network import IntegerNetwork
+from zynq_lstm.models.integers.text import generate
+from zynq_lstm.models.texts.corpus import decode
 from zynq_lstm.scripts.main import main
-from zynq_lstm.sim.generate import generate
-from zynq_lstm.sim.sampling import temperature_to_raw
+from zynq_lstm.scripts.verbs import simulate
 
 
 @pytest.fixture(scope="module")

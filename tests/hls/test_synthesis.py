@@ -13,13 +13,13 @@ import pytest
 
 from tests.networks import small_spec, with_weights
 from zynq_lstm import hls
-from zynq_lstm.hls import synthesis
-from zynq_lstm.hls.design import Design
+from zynq_lstm.hls.engine.design import Design
+from zynq_lstm.hls.engine.schedule import Array
 from zynq_lstm.hls.parts import full_part, part_name, parts
-from zynq_lstm.hls.schedule import Array
-from zynq_lstm.hls.synthesis import count, count_blocks, synthesize
+from zynq_lstm.hls.synthesis import yosys
+from zynq_lstm.hls.synthesis.yosys import count, count_blocks, synthesize
 from zynq_lstm.models.errors import UserError
-from zynq_lstm.sim.rtl import write_project
+from zynq_lstm.sim.simulation.rtl import write_project
 
 ARRAY = Array(1, 2, 2, 1)
 
@@ -138,13 +138,13 @@ def test_multiplexer_comes_before_an_adders_second_operand(tmp_path: Path) -> No
     script = [
         *("read_verilog -icells top.v", "proc", "opt_clean", "copy top gold", "cd top"),
         f"select -assert-count 2 {muxed.format('A')}",
-        *synthesis._exchanged_operands(),
+        *yosys._exchanged_operands(),
         f"select -assert-count 1 {muxed.format('A')}",
         f"select -assert-count 1 {muxed.format('B')}",
         *("select -clear", "cd", "miter -equiv -flatten gold top miter"),
         "sat -verify -prove trigger 0 miter",
     ]
-    synthesis.run_yosys(script, tmp_path, tmp_path / "yosys.log")
+    yosys.run_yosys(script, tmp_path, tmp_path / "yosys.log")
 
 
 @pytest.mark.slow
@@ -160,9 +160,9 @@ def test_chain_of_dsps_keeps_its_sign(tmp_path: Path, monkeypatch: pytest.Monkey
         "mac_chain u_chain (.addend_i(36'd65536), .*);\nendmodule\n"
     )
     assert count_blocks(tmp_path / "rtl", tmp_path).dsp == 4
-    script = synthesis._script
+    script = yosys._script
     monkeypatch.setattr(
-        synthesis, "_script", lambda *a: [command for command in script(*a) if command != "wreduce"]
+        yosys, "_script", lambda *a: [command for command in script(*a) if command != "wreduce"]
     )
     with pytest.raises(UserError, match="Yosys refuses"):
         count_blocks(tmp_path / "rtl", tmp_path)

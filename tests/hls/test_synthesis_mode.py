@@ -16,9 +16,9 @@ import numpy as np
 import pytest
 
 from tests.hls.hls4ml_networks import keras_model, random_network
-from zynq_lstm.hls.convert import convert, save
+from zynq_lstm.hls.hls4ml.convert import convert, save
 from zynq_lstm.hls.vendor.projects import BENCH, HERE, vectors
-from zynq_lstm.models.network import IntegerNetwork
+from zynq_lstm.models.integers.network import IntegerNetwork
 
 pytestmark = [pytest.mark.hls, pytest.mark.slow]
 

@@ -21,9 +21,9 @@ from zynq_lstm.hls.parts import full_part, part_name, parts
 from zynq_lstm.hls.vendor import projects, reports
 from zynq_lstm.hls.vendor.run import ERROR_LINE
 from zynq_lstm.models.errors import UserError, first_error
-from zynq_lstm.models.network import IntegerNetwork
+from zynq_lstm.models.integers.network import IntegerNetwork
+from zynq_lstm.models.integers.reference import Reference
 from zynq_lstm.scripts.main import main
-from zynq_lstm.sim.reference import Reference
 
 UTILIZATION = """\
 1. Slice Logic

@@ -10,14 +10,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from zynq_lstm.models.calibrate import calibrate_by_loss, usage
-from zynq_lstm.models.checkpoint import Checkpoint, preset_spec
-from zynq_lstm.models.evaluate import bits_per_character
-from zynq_lstm.models.freeze import freeze
-from zynq_lstm.models.partial import PartlyQuantized, format_names
-from zynq_lstm.models.spec import PRESETS, Layer, NetworkSpec, network_spec
+from zynq_lstm.models.description.checkpoint import Checkpoint, preset_spec
+from zynq_lstm.models.description.spec import PRESETS, Layer, NetworkSpec, network_spec
+from zynq_lstm.models.evaluation.bpc import bits_per_character
+from zynq_lstm.models.evaluation.partial import PartlyQuantized, format_names
+from zynq_lstm.models.evaluation.ranges import calibrate_by_loss, usage
+from zynq_lstm.models.fixed import FixedFormat
+from zynq_lstm.models.integers.freeze import freeze
 from zynq_lstm.scripts.main import main
-from zynq_lstm.sim.fixed import FixedFormat
 
 LETTERS = "abcdefghij"
 
@@ -121,9 +121,9 @@ def test_the_commands_from_float_to_a_calibrated_network(
 
 def test_presets_mix_by_layer_and_by_matrix(network: Checkpoint, rng: np.random.Generator) -> None:
     """8 bits below, 4 above, 2 for one matrix: the integers of Keras and of the reference are equal."""
-    from zynq_lstm.models.evaluate import keras_logits
-    from zynq_lstm.models.quantized import quantized_model
-    from zynq_lstm.sim.reference import Reference
+    from zynq_lstm.models.evaluation.bpc import keras_logits
+    from zynq_lstm.models.integers.reference import Reference
+    from zynq_lstm.models.keras.quantized import quantized_model
 
     lower, upper = PRESETS["w8a8"][0], PRESETS["w4a8"][0]
     upper = dataclasses.replace(upper, U=PRESETS["w2a8"][0].U, h=FixedFormat.parse("ap_fixed<6,1>"))

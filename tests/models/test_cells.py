@@ -8,11 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from zynq_lstm.models import cells, corpus, training
-from zynq_lstm.models.float_lstm import forward, keras, read_weights, tf, zero_state
-from zynq_lstm.models.partial import PartlyQuantized
-from zynq_lstm.models.shipped_records import load_record
-from zynq_lstm.models.spec import CELLS, network_spec
+from zynq_lstm.models.description.spec import CELLS, network_spec
+from zynq_lstm.models.evaluation.partial import PartlyQuantized
+from zynq_lstm.models.evaluation.shipped_records import load_record
+from zynq_lstm.models.keras import cells
+from zynq_lstm.models.keras.float_lstm import forward, keras, read_weights, tf, zero_state
+from zynq_lstm.models.texts import corpus
+from zynq_lstm.models.training import bptt
 from zynq_lstm.scripts.main import main
 
 VOCABULARY, UNITS = 7, 5
@@ -104,10 +106,10 @@ def test_budgets_are_met() -> None:
 def test_cells_learn(cell: str) -> None:
     text = corpus.from_text("t", "the quick brown fox jumps over the lazy dog. " * 200)
     model = cells.build_cells(cell, 1, 8, len(text.vocabulary))
-    training.initialise(model, 3)
-    options = training.TrainingOptions(epochs=2.0, batch=4, steps=16, warm_up=10, seed=3)
-    seen: list[training.Progress] = []
-    training.Trainer(model, text.codes, options, {}).run(report=seen.append)
+    bptt.initialise(model, 3)
+    options = bptt.TrainingOptions(epochs=2.0, batch=4, steps=16, warm_up=10, seed=3)
+    seen: list[bptt.Progress] = []
+    bptt.Trainer(model, text.codes, options, {}).run(report=seen.append)
     assert seen[-1].loss < 0.8 * seen[0].loss
 
 

@@ -10,10 +10,10 @@ import numpy as np
 import platformdirs
 import pytest
 
-from zynq_lstm.models import shakespeare as module
-from zynq_lstm.models.corpus import decode, encode, from_text, load_corpus
 from zynq_lstm.models.errors import UserError
-from zynq_lstm.models.shakespeare import normalise, strip_gutenberg
+from zynq_lstm.models.texts import shakespeare as module
+from zynq_lstm.models.texts.corpus import decode, encode, from_text, load_corpus
+from zynq_lstm.models.texts.shakespeare import normalise, strip_gutenberg
 
 
 def test_default_corpus_is_the_documented_text():

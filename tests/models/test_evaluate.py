@@ -11,10 +11,10 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from zynq_lstm.models.checkpoint import Checkpoint, shipped
-from zynq_lstm.models.corpus import load_corpus
+from zynq_lstm.models.description.checkpoint import Checkpoint, shipped
+from zynq_lstm.models.description.spec import network_spec
 from zynq_lstm.models.errors import UserError
-from zynq_lstm.models.evaluate import (
+from zynq_lstm.models.evaluation.bpc import (
     bits_of,
     bits_per_character,
     estimate_keras,
@@ -23,15 +23,16 @@ from zynq_lstm.models.evaluate import (
     evaluate_reference,
     streams_of,
 )
-from zynq_lstm.models.freeze import freeze
-from zynq_lstm.models.quiet import import_tensorflow
-from zynq_lstm.models.sampling import choose, generate
-from zynq_lstm.models.spec import network_spec
+from zynq_lstm.models.integers.freeze import freeze
+from zynq_lstm.models.integers.reference import Reference
+from zynq_lstm.models.keras.quiet import import_tensorflow
+from zynq_lstm.models.keras.text import choose, generate
+from zynq_lstm.models.texts.corpus import load_corpus
 from zynq_lstm.scripts.main import main
-from zynq_lstm.sim.reference import Reference
 
 import_tensorflow()
-from zynq_lstm.models import float_lstm, quantized, training  # noqa: E402
+from zynq_lstm.models.keras import float_lstm, quantized  # noqa: E402
+from zynq_lstm.models.training import bptt  # noqa: E402
 
 
 @pytest.fixture
@@ -222,7 +223,7 @@ def test_initial_weights_follow_from_the_seed():
     weights = []
     for seed in (1, 1, 2):
         model = float_lstm.build_float(1, 4, 5)
-        training.initialise(model, seed)
+        bptt.initialise(model, seed)
         weights.append(model.get_weights())
     assert all(np.array_equal(a, b) for a, b in zip(weights[0], weights[1], strict=True))
     assert not np.array_equal(weights[0][0], weights[2][0])

@@ -22,12 +22,12 @@ from hypothesis import strategies as st
 
 from tests.networks import save_checkpoint, small_spec, with_weights
 from zynq_lstm.models import store
-from zynq_lstm.models.checkpoint import Checkpoint
+from zynq_lstm.models.description.checkpoint import Checkpoint
 from zynq_lstm.models.errors import UserError
-from zynq_lstm.models.freeze import freeze
-from zynq_lstm.models.network import IntegerNetwork
+from zynq_lstm.models.integers.freeze import freeze
+from zynq_lstm.models.integers.network import IntegerNetwork
+from zynq_lstm.models.integers.reference import Reference
 from zynq_lstm.models.store import load_tensors, save_tensors
-from zynq_lstm.sim.reference import Reference
 
 LOAD: dict[str, Callable[[Path], Any]] = {"network": IntegerNetwork.load, "checkpoint": Checkpoint.load}
 

@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from zynq_lstm.models.calibrate import calibrate, usage
-from zynq_lstm.models.checkpoint import Checkpoint
+from zynq_lstm.models.description.checkpoint import Checkpoint
 from zynq_lstm.models.errors import CheckError, UserError
-from zynq_lstm.models.freeze import freeze
-from zynq_lstm.models.quiet import import_qkeras, import_tensorflow
+from zynq_lstm.models.evaluation.ranges import calibrate, usage
+from zynq_lstm.models.integers.freeze import freeze
+from zynq_lstm.models.keras.quiet import import_qkeras, import_tensorflow
 
 import_tensorflow()
 import_qkeras()
@@ -39,14 +39,14 @@ from tests.keras_files import (  # noqa: E402
     write_places,
 )
 from tests.summary import SEED  # noqa: E402
-from zynq_lstm.models import keras_config, quantized  # noqa: E402
-from zynq_lstm.models.deviation import deviations  # noqa: E402
-from zynq_lstm.models.import_check import Observed, compare, observe  # noqa: E402
-from zynq_lstm.models.importing import Imported, import_model  # noqa: E402
-from zynq_lstm.models.keras_file import read_file  # noqa: E402
-from zynq_lstm.models.vocabulary import read_vocabulary  # noqa: E402
+from zynq_lstm.models.importing.check import Observed, compare, observe  # noqa: E402
+from zynq_lstm.models.importing.deviation import deviations  # noqa: E402
+from zynq_lstm.models.importing.file import read_file  # noqa: E402
+from zynq_lstm.models.importing.importer import Imported, import_model  # noqa: E402
+from zynq_lstm.models.importing.vocabulary import read_vocabulary  # noqa: E402
+from zynq_lstm.models.integers.reference import Reference  # noqa: E402
+from zynq_lstm.models.keras import quantized  # noqa: E402
 from zynq_lstm.scripts.main import main  # noqa: E402
-from zynq_lstm.sim.reference import Reference  # noqa: E402
 
 VOCABULARY = "abcdefg"
 SIZE = len(VOCABULARY)
@@ -329,7 +329,7 @@ def test_a_shared_layer_fails_structure_and_numbers(
     path = saved(keras.Model(x, K.Dense(SIZE)(shared(shared(x)))), tmp_path / "m.keras", rng)
     with pytest.raises(UserError, match=r"layer 'qlstm.*' is applied 2 times; once is legal"):
         import_model(path, "w8a8")
-    monkeypatch.setattr(keras_config, "check_chain", lambda *_: None)
+    monkeypatch.setattr("zynq_lstm.models.importing.config.check_chain", lambda *_: None)
     with pytest.raises(CheckError, match=r"the model: its logit in Keras is .* the import is wrong"):
         import_model(path, "w8a8")
 
@@ -497,7 +497,7 @@ def test_the_verb(tmp_path: Path, rng: np.random.Generator, capsys: pytest.Captu
 
 
 def test_calibration_moves_a_binary_point_that_is_wrong(rng: np.random.Generator) -> None:
-    from zynq_lstm.models.spec import network_spec
+    from zynq_lstm.models.description.spec import network_spec
 
     spec = network_spec("w8a8", vocabulary=SIZE, units=6, layers=1)
     weights = {name: rng.normal(0, 1, shape) for name, shape in spec.weight_shapes().items()}

@@ -9,28 +9,29 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from zynq_lstm.models import corpus, ladder
-from zynq_lstm.models.checkpoint import Checkpoint, preset_spec, shipped
-from zynq_lstm.models.evaluate import (
+from zynq_lstm.models.description.checkpoint import Checkpoint, preset_spec, shipped
+from zynq_lstm.models.description.spec import PRESETS
+from zynq_lstm.models.evaluation import ladder
+from zynq_lstm.models.evaluation.bpc import (
     bits_partial,
     bits_per_character,
     evaluate_partial,
     evaluate_reference,
     float_states,
 )
-from zynq_lstm.models.freeze import freeze_weights
-from zynq_lstm.models.network import IntegerNetwork
-from zynq_lstm.models.noise import noise_bound
-from zynq_lstm.models.partial import PartlyQuantized, format_names
-from zynq_lstm.models.shipped_records import load_record
-from zynq_lstm.models.spec import PRESETS
+from zynq_lstm.models.evaluation.noise import noise_bound
+from zynq_lstm.models.evaluation.partial import PartlyQuantized, format_names
+from zynq_lstm.models.evaluation.shipped_records import load_record
+from zynq_lstm.models.integers.freeze import freeze_weights
+from zynq_lstm.models.integers.network import IntegerNetwork
+from zynq_lstm.models.texts import corpus
 from zynq_lstm.scripts.main import main
 
 TEXT = "the quick brown fox jumps over the lazy dog; " * 120
 
 
 def random_network(rng: np.random.Generator, vocabulary: str) -> Checkpoint:
-    from zynq_lstm.models.spec import network_spec
+    from zynq_lstm.models.description.spec import network_spec
 
     shapes = network_spec(vocabulary=len(vocabulary), units=6).weight_shapes()
     return Checkpoint(vocabulary, {n: rng.normal(0, 0.7, s).astype(np.float32) for n, s in shapes.items()})

@@ -16,9 +16,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.networks import small_spec, with_weights
+from zynq_lstm.models.description.spec import PRESETS
 from zynq_lstm.models.errors import UserError
-from zynq_lstm.models.network import IntegerNetwork, product_range
-from zynq_lstm.models.spec import PRESETS
+from zynq_lstm.models.integers.network import IntegerNetwork, product_range
 from zynq_lstm.models.store import load_tensors, save_tensors
 
 UNITS = (3, 4)
@@ -228,7 +228,7 @@ def test_extreme_values_survive_the_file(preset: str, rng: np.random.Generator, 
 def test_equal_networks_give_equal_bytes_in_every_process(network: IntegerNetwork, tmp_path: Path) -> None:
     network.save(tmp_path / "a")
     program = (
-        "import sys; from zynq_lstm.models.network import IntegerNetwork as N;"
+        "import sys; from zynq_lstm.models.integers.network import IntegerNetwork as N;"
         "N.load(sys.argv[1]).save(sys.argv[2])"
     )
     for name in ("b", "c", "d"):

@@ -8,7 +8,7 @@ import math
 import numpy as np
 import pytest
 
-from zynq_lstm.models.noise import (
+from zynq_lstm.models.evaluation.noise import (
     BLOCK,
     FEWEST_BLOCKS,
     METHOD,

@@ -6,12 +6,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from zynq_lstm.models.description.spec import CELLS, PRESETS, NetworkSpec, network_spec
 from zynq_lstm.models.errors import UserError
-from zynq_lstm.models.freeze import freeze_weights
-from zynq_lstm.models.network import IntegerNetwork
-from zynq_lstm.models.partial import GROUPS, PartlyQuantized, format_names, in_groups
-from zynq_lstm.models.spec import CELLS, PRESETS, NetworkSpec, network_spec
-from zynq_lstm.sim.reference import Reference
+from zynq_lstm.models.evaluation.partial import GROUPS, PartlyQuantized, format_names, in_groups
+from zynq_lstm.models.integers.freeze import freeze_weights
+from zynq_lstm.models.integers.network import IntegerNetwork
+from zynq_lstm.models.integers.reference import Reference
 
 VOCABULARY = "abcdefghijk"
 
@@ -68,10 +68,10 @@ def test_groups_hold_every_format_once() -> None:
 
 @pytest.mark.parametrize("cell", [cell for cell in CELLS if cell != "lstm"])
 def test_cells_without_hardware_are_refused(cell: str, rng: np.random.Generator) -> None:
-    from zynq_lstm.hls.design import Design
-    from zynq_lstm.hls.estimate import estimate, fitting_array
-    from zynq_lstm.hls.schedule import Array
-    from zynq_lstm.models.quantized import build_quantized
+    from zynq_lstm.hls.engine.design import Design
+    from zynq_lstm.hls.engine.estimate import estimate, fitting_array
+    from zynq_lstm.hls.engine.schedule import Array
+    from zynq_lstm.models.keras.quantized import build_quantized
 
     spec, _, network = random_case(cell, "w8a8", 0.4, rng)
     for ask in (

@@ -17,7 +17,7 @@ import pytest
 
 from tests import trees
 from zynq_lstm.models import interruption, processes
-from zynq_lstm.scripts import bootstrap
+from zynq_lstm.scripts.setup import bootstrap
 
 ROOT = Path(__file__).parents[2]
 #: A program that starts others: in the background, in a session of its own, and through a shell.
@@ -178,7 +178,12 @@ def test_workers_are_ended_with_their_programs(tmp_path: Path) -> None:
 def test_programs_are_started_in_one_place() -> None:
     """Elsewhere nothing would end them; the set-up, which runs before anything is installed, is by itself,
     as is the compiler's wrapper, which make starts."""
-    alone = {"models/processes.py", "scripts/bootstrap.py", "scripts/matrix.py", "sim/objcache.py"}
+    alone = {
+        "models/processes.py",
+        "scripts/setup/bootstrap.py",
+        "scripts/setup/matrix.py",
+        "sim/simulation/objcache.py",
+    }
     names = ("import subprocess", "os.system(", "ProcessPoolExecutor(", "os.popen(", "os.spawn", "os.fork(")
     found = {
         str(path.relative_to(ROOT))

@@ -10,20 +10,20 @@ import sys
 import numpy as np
 import pytest
 
-from zynq_lstm.models.checkpoint import Checkpoint, shipped
-from zynq_lstm.models.corpus import load_corpus
+from zynq_lstm.models.description.checkpoint import Checkpoint, shipped
+from zynq_lstm.models.description.spec import PRESETS, NetworkSpec, network_spec
 from zynq_lstm.models.errors import UserError
-from zynq_lstm.models.evaluate import evaluate_keras, evaluate_reference, keras_logits
-from zynq_lstm.models.freeze import arithmetic_bounds, freeze, freeze_weights
-from zynq_lstm.models.quiet import import_tensorflow
-from zynq_lstm.models.spec import PRESETS, NetworkSpec, network_spec
-from zynq_lstm.sim.fixed import FixedFormat
-from zynq_lstm.sim.reference import Reference
+from zynq_lstm.models.evaluation.bpc import evaluate_keras, evaluate_reference, keras_logits
+from zynq_lstm.models.fixed import FixedFormat
+from zynq_lstm.models.integers.freeze import arithmetic_bounds, freeze, freeze_weights
+from zynq_lstm.models.integers.reference import Reference
+from zynq_lstm.models.keras.quiet import import_tensorflow
+from zynq_lstm.models.texts.corpus import load_corpus
 
 tf = import_tensorflow()
 import keras  # noqa: E402
 
-from zynq_lstm.models import float_lstm, quantized, quantized_cell, quantizers  # noqa: E402
+from zynq_lstm.models.keras import float_lstm, quantized, quantized_cell, quantizers  # noqa: E402
 
 VOCABULARY = "abcdefghijk"
 
@@ -377,7 +377,7 @@ def test_importing_changes_nothing_and_brings_no_tensorflow():
 
 def test_tensorflow_starts_without_a_word():
     code = (
-        "from zynq_lstm.models.quiet import import_tensorflow, import_qkeras\n"
+        "from zynq_lstm.models.keras.quiet import import_tensorflow, import_qkeras\n"
         "tf = import_tensorflow(); import_qkeras()\n"
         "tf.function(lambda x: x + 1, jit_compile=True)(tf.constant(1.0))\n"
     )

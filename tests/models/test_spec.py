@@ -15,8 +15,7 @@ import numpy as np
 import pytest
 
 from tests.networks import small_spec
-from zynq_lstm.models.errors import UserError
-from zynq_lstm.models.spec import (
+from zynq_lstm.models.description.spec import (
     FIRST_KERNEL,
     PRESETS,
     Layer,
@@ -28,8 +27,9 @@ from zynq_lstm.models.spec import (
     symmetric,
     with_formats,
 )
-from zynq_lstm.models.training_recipe import finer_ternary
-from zynq_lstm.sim.fixed import FixedFormat
+from zynq_lstm.models.errors import UserError
+from zynq_lstm.models.fixed import FixedFormat
+from zynq_lstm.models.training.recipe import finer_ternary
 
 
 def rounded(value: float, fmt: FixedFormat) -> int:

@@ -20,18 +20,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from zynq_lstm.models import corpus
-from zynq_lstm.models.checkpoint import Checkpoint
+from zynq_lstm.models.description.checkpoint import Checkpoint
+from zynq_lstm.models.description.spec import fit_weight_formats, network_spec
 from zynq_lstm.models.errors import UserError
-from zynq_lstm.models.quiet import import_tensorflow
-from zynq_lstm.models.spec import fit_weight_formats, network_spec
+from zynq_lstm.models.keras.quiet import import_tensorflow
 from zynq_lstm.models.store import load_tensors
+from zynq_lstm.models.texts import corpus
 from zynq_lstm.scripts.main import main
 
 tf = import_tensorflow()
 import keras  # noqa: E402
 
-from zynq_lstm.models import float_lstm, training  # noqa: E402
+from zynq_lstm.models.keras import float_lstm  # noqa: E402
+from zynq_lstm.models.training import bptt  # noqa: E402
 
 TEXT = "the quick brown fox jumps over the lazy dog. " * 400
 TEXT_20 = "abcdefghijklmnopqrst"
@@ -58,18 +59,18 @@ def text_file(tmp_path: Path) -> Path:
     return path
 
 
-def small_trainer(epochs: float = 1.0, **options: object) -> training.Trainer:
+def small_trainer(epochs: float = 1.0, **options: object) -> bptt.Trainer:
     text = corpus.from_text("t", TEXT)
     model = float_lstm.build_float(2, 8, len(text.vocabulary))
-    training.initialise(model, 3)
-    chosen = training.TrainingOptions(epochs=epochs, batch=4, steps=16, warm_up=10, seed=3, **options)
-    return training.Trainer(model, text.codes, chosen, {"network": "small"})
+    bptt.initialise(model, 3)
+    chosen = bptt.TrainingOptions(epochs=epochs, batch=4, steps=16, warm_up=10, seed=3, **options)
+    return bptt.Trainer(model, text.codes, chosen, {"network": "small"})
 
 
 def test_the_float_network_is_keras_lstm(rng):
     """Same logits and same gradients as stock Keras, up to float32 rounding."""
     ours = float_lstm.build_float(2, 16, 10)
-    training.initialise(ours, 3)
+    bptt.initialise(ours, 3)
     codes = rng.integers(0, 10, (7, 5))
     inputs = keras.Input((7, 10))
     x = inputs
@@ -108,8 +109,8 @@ def test_no_thread_outlives_a_run():
     assert threads() == before
     during = []
     trainer.run(report=lambda _: during.append(threads() - before))
-    assert {len(new) for new in during} == {training.GROUPS}  # the same ones for all updates
-    assert len(set.union(*during)) == training.GROUPS
+    assert {len(new) for new in during} == {bptt.GROUPS}  # the same ones for all updates
+    assert len(set.union(*during)) == bptt.GROUPS
     assert threads() == before
 
     def interrupted(_):
@@ -123,7 +124,7 @@ def test_no_thread_outlives_a_run():
 def test_state_is_carried(rng):
     """Two halves of a text with the state carried give the logits of the whole."""
     model = float_lstm.build_float(2, 8, 5)
-    training.initialise(model, 1)
+    bptt.initialise(model, 1)
     codes = tf.constant(rng.integers(0, 5, (20, 3)), tf.int32)
     whole, end = float_lstm.forward(model, codes, float_lstm.zero_state(model, 3))
     first, state = float_lstm.forward(model, codes[:11], float_lstm.zero_state(model, 3))
@@ -134,13 +135,13 @@ def test_state_is_carried(rng):
 
 def test_forget_gates_start_open():
     model = float_lstm.build_float(1, 8, 5)
-    training.initialise(model, 1)
+    bptt.initialise(model, 1)
     bias = model.get_layer("lstm1").get_weights()[2]
     assert bias.tolist() == [0] * 8 + [1] * 8 + [0] * 16
 
 
 def test_the_plan_reads_every_stream_in_order():
-    plan = training.Plan(length=1000, batch=4, steps=16, seed=1)
+    plan = bptt.Plan(length=1000, batch=4, steps=16, seed=1)
     assert plan.steps_per_epoch == 250 // 16
     first, second = plan.indices(0), plan.indices(1)
     assert first.shape == (17, 4)
@@ -154,7 +155,7 @@ def test_the_plan_reads_every_stream_in_order():
 
 def test_a_text_shorter_than_one_batch_is_refused():
     with pytest.raises(UserError, match=r"100 characters, shorter than one batch .* = 8256"):
-        training.Plan(length=100, batch=64, steps=128, seed=1)
+        bptt.Plan(length=100, batch=64, steps=128, seed=1)
 
 
 def test_learning_rate_warms_up_and_falls():
@@ -221,7 +222,7 @@ def test_a_loss_that_is_no_number_stops_and_keeps_the_checkpoint(tmp_path, monke
         return (loss * math.nan if len(calls) == 6 else loss), norm
 
     monkeypatch.setattr(trainer, "update", update)
-    with pytest.raises(training.TrainingDiverged, match=r"at step 6: loss nan.*lower --learning") as caught:
+    with pytest.raises(bptt.TrainingDiverged, match=r"at step 6: loss nan.*lower --learning") as caught:
         trainer.run(path, seconds_between=0.0)
     assert f"{path} holds the last good step" in str(caught.value)
     assert load_tensors(path)[1]["step"] == 5
@@ -232,7 +233,7 @@ def test_a_real_divergence_stops_with_its_step_and_keeps_what_was_before(tmp_pat
     path = tmp_path / "c.safetensors"
     wild = small_trainer(epochs=2, learning_rate=10.0)
     seen = []
-    with pytest.raises(training.TrainingDiverged, match=r"diverged at step \d+: loss \d.* likely") as caught:
+    with pytest.raises(bptt.TrainingDiverged, match=r"diverged at step \d+: loss \d.* likely") as caught:
         wild.run(path, seconds_between=0.0, report=seen.append)
     assert "a lower --learning-rate than 6.4" in str(caught.value)
     tensors, metadata = load_tensors(path)
@@ -250,7 +251,7 @@ def test_a_real_divergence_stops_with_its_step_and_keeps_what_was_before(tmp_pat
     ],
 )
 def test_the_likely_cause(norms, message):
-    assert re.search(message, training._likely_cause(norms, 0.5, 2.0))
+    assert re.search(message, bptt._likely_cause(norms, 0.5, 2.0))
 
 
 def test_no_checkpoint_while_the_loss_is_suspicious(tmp_path, monkeypatch):
@@ -296,14 +297,14 @@ def test_a_full_disk_loses_nothing(text_file, tmp_path, capsys, monkeypatch):
 
 def test_no_matrix_starts_dead(rng):
     """Rounded to coarse formats, what a float network starts from may be all zeros, which never learn."""
-    from zynq_lstm.models.training_recipe import ALIVE, _initial_weights
+    from zynq_lstm.models.training.recipe import ALIVE, _initial_weights
 
     base = network_spec("w2a8", vocabulary=20, units=32)
     weights = {n: rng.normal(0, 2.0, s).astype(np.float32) for n, s in base.weight_shapes().items()}
     spec = fit_weight_formats(base, weights)
     initial = _initial_weights(Checkpoint(TEXT_20, weights), spec, seed=1)
     plain = float_lstm.build_float(2, 32, 20)
-    training.initialise(plain, 1)
+    bptt.initialise(plain, 1)
     shares = {}
     for name, array in float_lstm.read_weights(plain).items():
         fmt = spec.weight_formats()[name]
@@ -348,7 +349,7 @@ def test_a_run_with_another_text_or_spec_is_not_continued(text_file, tmp_path, c
 )
 def test_options_out_of_range_are_refused(field, value):
     with pytest.raises(UserError, match=f"{field} is"):
-        training.TrainingOptions(**{field: value})
+        bptt.TrainingOptions(**{field: value})
 
 
 def start(text_file: Path, run_dir: Path, *more: str) -> subprocess.Popen[str]:
@@ -448,7 +449,7 @@ def test_bad_input_is_one_line_and_leaves_nothing(tmp_path, capsys, content, mor
 
 def test_another_network_s_vocabulary_is_refused_with_place(tmp_path, capsys):
     model = float_lstm.build_float(2, 8, 3)
-    training.initialise(model, 1)
+    bptt.initialise(model, 1)
     checkpoint = tmp_path / "abc.safetensors"
     Checkpoint("abc", float_lstm.read_weights(model)).save(checkpoint)
     text = tmp_path / "text.txt"

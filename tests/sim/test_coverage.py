@@ -16,17 +16,17 @@ from docs.tables import VERIFICATION, verification
 from tests.networks import small_spec, with_weights
 from tests.skips import needs_cocotb_coverage
 from zynq_lstm import hls
-from zynq_lstm.hls.design import Design
-from zynq_lstm.hls.schedule import Array
+from zynq_lstm.hls.engine.design import Design
+from zynq_lstm.hls.engine.schedule import Array
 from zynq_lstm.models.errors import CheckError
-from zynq_lstm.scripts.cover import LINE_GOAL, TOGGLE_GOAL, command
-from zynq_lstm.sim import coverage_exclusions, records
+from zynq_lstm.models.integers.reference import Reference
+from zynq_lstm.scripts.verbs.cover import LINE_GOAL, TOGGLE_GOAL, command
 from zynq_lstm.sim.bench.components import COVERAGE_FILE
-from zynq_lstm.sim.coverage import CodePoint, code_figures, designs, measure, merge_bins, merge_code
-from zynq_lstm.sim.coverage_exclusions import Exclusion
-from zynq_lstm.sim.coverage_plan import BINS, PLAN
-from zynq_lstm.sim.reference import Reference
-from zynq_lstm.sim.rtl import Rtl
+from zynq_lstm.sim.campaigns import coverage_exclusions, records
+from zynq_lstm.sim.campaigns.coverage import CodePoint, code_figures, designs, measure, merge_bins, merge_code
+from zynq_lstm.sim.campaigns.coverage_exclusions import Exclusion
+from zynq_lstm.sim.campaigns.coverage_plan import BINS, PLAN
+from zynq_lstm.sim.simulation.rtl import Rtl
 
 RECORD = records.path(records.COVERAGE)
 VALUE_POINTS = ("saturation", "rounding", "tables", "accumulators", "sums")
@@ -111,7 +111,7 @@ def test_code_points_are_merged_by_their_place(tmp_path: Path, monkeypatch: pyte
     assert (figures["line"], figures["toggle"]) == (50, 50)
     assert figures["toggle_missed"] == ["some.sv:3 a[1]:0->1"]
     entry = Exclusion("toggle", "some.sv", r"a\[1\].*", "constant")
-    monkeypatch.setattr("zynq_lstm.sim.coverage.EXCLUSIONS", (entry,))
+    monkeypatch.setattr("zynq_lstm.sim.campaigns.coverage.EXCLUSIONS", (entry,))
     figures = code_figures(points)
     assert figures["toggle"] == 100 and figures["excluded"][0]["points"] == 1
 
@@ -166,7 +166,7 @@ def test_verb_fails_below_its_goals(monkeypatch: pytest.MonkeyPatch, tmp_path: P
             "toggle_points": {"counted": 9},
         },
     }
-    monkeypatch.setattr("zynq_lstm.sim.coverage.measure", lambda *_: data)
+    monkeypatch.setattr("zynq_lstm.sim.campaigns.coverage.measure", lambda *_: data)
     done = CliRunner().invoke(command, ["--output", str(tmp_path)])
     assert isinstance(done.exception, CheckError) and "missed  reset: choice\n1 of 2 bins" in done.output
     data["bins"] = {"planned": 2, "hit": 2, "missed": []}

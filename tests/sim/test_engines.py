@@ -14,12 +14,12 @@ import pytest
 import zynq_lstm.sim.engines
 from tests.hls.hls4ml_networks import random_network
 from tests.networks import save_checkpoint
-from zynq_lstm.models import limits
 from zynq_lstm.models.errors import CheckError
-from zynq_lstm.models.freeze import thaw
+from zynq_lstm.models.integers import limits
+from zynq_lstm.models.integers.freeze import thaw
+from zynq_lstm.models.integers.reference import Reference
 from zynq_lstm.sim.engines import frozen, offered, registry
 from zynq_lstm.sim.engines.rtl import RtlEngine
-from zynq_lstm.sim.reference import Reference
 from zynq_lstm.sim.trace import compare
 
 ROOT = Path(zynq_lstm.sim.engines.__file__).parents[2]

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zynq_lstm.sim.fixed import FixedFormat, Overflow, Rounding, overflow, shift_round, signed_bits
+from zynq_lstm.models.fixed import FixedFormat, Overflow, Rounding, overflow, shift_round, signed_bits
 
 # In quarters, rounded to whole numbers; ties are at +-2, +-6, +-10.
 QUARTERS = [-11, -10, -9, -8, -7, -6, -5, -4, -3, -2, -1, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]

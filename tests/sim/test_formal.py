@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from zynq_lstm.scripts.prove import command
-from zynq_lstm.sim.formal import PROOFS, Proof, markdown, proofs, prove, rounding_proofs, rtl
+from zynq_lstm.scripts.verbs.prove import command
+from zynq_lstm.sim.campaigns.formal import PROOFS, Proof, markdown, proofs, prove, rounding_proofs, rtl
 
 NAMES = {proof.name: proof for proof in PROOFS}
 ROUND = "round_saturate"

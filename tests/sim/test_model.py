@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from tests.networks import small_spec, with_weights
-from zynq_lstm.models.network import IntegerNetwork
+from zynq_lstm.models.integers.network import IntegerNetwork
+from zynq_lstm.models.integers.reference import Reference
+from zynq_lstm.models.integers.text import generate
 from zynq_lstm.sim.bench.model import EngineModel
-from zynq_lstm.sim.generate import generate
-from zynq_lstm.sim.reference import Reference
 from zynq_lstm.sim.trace import compare
 
 

@@ -13,12 +13,13 @@ import pytest
 from click.testing import CliRunner
 
 from zynq_lstm import hls
-from zynq_lstm.hls.generate import generate
+from zynq_lstm.hls.engine.project import generate
 from zynq_lstm.models.errors import CheckError, UserError
-from zynq_lstm.scripts.mutate import command
-from zynq_lstm.sim.equivalent_mutants import EQUIVALENT, Equivalent
-from zynq_lstm.sim.fixed import Raw
-from zynq_lstm.sim.mutants import (
+from zynq_lstm.models.fixed import Raw
+from zynq_lstm.models.integers.reference import Reference
+from zynq_lstm.scripts.verbs.mutate import command
+from zynq_lstm.sim.campaigns.equivalent_mutants import EQUIVALENT, Equivalent
+from zynq_lstm.sim.campaigns.mutants import (
     PROVED,
     TESTS,
     WITHOUT_FAULT,
@@ -30,8 +31,7 @@ from zynq_lstm.sim.mutants import (
     record,
     small_design,
 )
-from zynq_lstm.sim.reference import Reference
-from zynq_lstm.sim.rtl import CORNER_TESTS, LONG_PROTOCOL_TESTS, PROTOCOL_TESTS, Rtl
+from zynq_lstm.sim.simulation.rtl import CORNER_TESTS, LONG_PROTOCOL_TESTS, PROTOCOL_TESTS, Rtl
 
 COUNT = 20
 
@@ -103,7 +103,7 @@ def test_simulation_that_breaks_off_is_continued(tmp_path: Path) -> None:
 
 def test_record_counts_without_equivalents(monkeypatch: pytest.MonkeyPatch) -> None:
     entry = Equivalent("rom", r"a \+ b", r"A\[3\] cnot. 2", "says why")
-    monkeypatch.setattr("zynq_lstm.sim.mutants.EQUIVALENT", (entry,))
+    monkeypatch.setattr("zynq_lstm.sim.campaigns.mutants.EQUIVALENT", (entry,))
     mutants = [a_mutant(1), a_mutant(2), a_mutant(3, "rom"), a_mutant(4)]
     mutants.append(a_mutant(5))
     data = record(mutants, {1: TESTS[0], 2: TESTS[1]}, 7, {5})
@@ -226,9 +226,9 @@ def test_count_out_of_range(count: int, tmp_path: Path) -> None:
 
 
 def test_verb_fails_below_its_goal(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("zynq_lstm.sim.mutants.make", lambda *_: ([a_mutant(1), a_mutant(2)], None))
-    monkeypatch.setattr("zynq_lstm.sim.mutants.hunt", lambda *_, **__: {1: TESTS[0]})
-    monkeypatch.setattr("zynq_lstm.sim.mutants.proved_equivalent", lambda *_: False)
+    monkeypatch.setattr("zynq_lstm.sim.campaigns.mutants.make", lambda *_: ([a_mutant(1), a_mutant(2)], None))
+    monkeypatch.setattr("zynq_lstm.sim.campaigns.mutants.hunt", lambda *_, **__: {1: TESTS[0]})
+    monkeypatch.setattr("zynq_lstm.sim.campaigns.mutants.proved_equivalent", lambda *_: False)
     done = CliRunner().invoke(command, ["--output", str(tmp_path)])
     assert isinstance(done.exception, CheckError) and "1 of 2 found, 0 equivalent: 50.0 %" in done.output
     assert "2 delay.sv:18: a + b [A[3] cnot1 2]" in done.output
@@ -238,9 +238,12 @@ def test_verb_fails_below_its_goal(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
 
 
 def test_verb_tries_some_only(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("zynq_lstm.sim.mutants.make", lambda *_: ([a_mutant(n) for n in (1, 2, 3)], None))
     monkeypatch.setattr(
-        "zynq_lstm.sim.mutants.hunt", lambda mutants, *_, **__: {m.number: TESTS[0] for m in mutants}
+        "zynq_lstm.sim.campaigns.mutants.make", lambda *_: ([a_mutant(n) for n in (1, 2, 3)], None)
+    )
+    monkeypatch.setattr(
+        "zynq_lstm.sim.campaigns.mutants.hunt",
+        lambda mutants, *_, **__: {m.number: TESTS[0] for m in mutants},
     )
     done = CliRunner().invoke(command, ["--output", str(tmp_path), "--only", "3,1"])
     assert done.exit_code == 0 and "2 of 2 found" in done.output
@@ -252,9 +255,9 @@ def test_verb_tries_some_only(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
 def test_verb_refuses_an_argument_that_is_wrong(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A mutant that a test finds is not equivalent, whatever is said about it."""
     entry = Equivalent("delay", r"a \+ b", r"A\[3\] cnot. 2", "says why")
-    monkeypatch.setattr("zynq_lstm.sim.mutants.EQUIVALENT", (entry,))
-    monkeypatch.setattr("zynq_lstm.sim.mutants.make", lambda *_: ([a_mutant(1)], None))
-    monkeypatch.setattr("zynq_lstm.sim.mutants.hunt", lambda *_, **__: {1: TESTS[0]})
+    monkeypatch.setattr("zynq_lstm.sim.campaigns.mutants.EQUIVALENT", (entry,))
+    monkeypatch.setattr("zynq_lstm.sim.campaigns.mutants.make", lambda *_: ([a_mutant(1)], None))
+    monkeypatch.setattr("zynq_lstm.sim.campaigns.mutants.hunt", lambda *_, **__: {1: TESTS[0]})
     done = CliRunner().invoke(command, ["--output", str(tmp_path)])
     assert isinstance(done.exception, CheckError) and "is argued to be equivalent" in str(done.exception)
 

@@ -9,11 +9,11 @@ from itertools import islice
 import numpy as np
 import pytest
 
-from zynq_lstm.models.network import IntegerNetwork
+from zynq_lstm.models.integers.choice import CELL_BITS, OCTAVE_BITS, WORD_LOGITS, Sampler, Xorshift128, scores
+from zynq_lstm.models.integers.network import IntegerNetwork
+from zynq_lstm.models.integers.reference import Reference
 from zynq_lstm.sim.bench.near_ties import CELLS, near_ties, seed_of
-from zynq_lstm.sim.mutants import small_design
-from zynq_lstm.sim.reference import Reference
-from zynq_lstm.sim.sampling import CELL_BITS, OCTAVE_BITS, WORD_LOGITS, Sampler, Xorshift128, scores
+from zynq_lstm.sim.campaigns.mutants import small_design
 
 
 @pytest.mark.parametrize("lane", range(WORD_LOGITS))

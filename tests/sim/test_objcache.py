@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from zynq_lstm.sim.objcache import PORTS, PROGRAM
-from zynq_lstm.sim.verilator import OBJECT_CACHE
+from zynq_lstm.sim.simulation.objcache import PORTS, PROGRAM
+from zynq_lstm.sim.simulation.verilator import OBJECT_CACHE
 
 #: Writes its source to the object, and is counted.
 COMPILER = '#!/bin/sh\nfor source; do :; done\necho "$source" >> calls\ncp "$source" "$4"\n'

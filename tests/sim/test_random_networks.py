@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-import zynq_lstm.sim.rtl
-from zynq_lstm.hls.design import Design
-from zynq_lstm.hls.generate import generate
+import zynq_lstm.sim.simulation.rtl
+from zynq_lstm.hls.engine.design import Design
+from zynq_lstm.hls.engine.project import generate
 from zynq_lstm.models.errors import CheckError, UserError
 from zynq_lstm.scripts.main import main
-from zynq_lstm.sim.random_networks import CASE_FILE, Case, Engines, search
-from zynq_lstm.sim.simulator import SIMULATORS
+from zynq_lstm.sim.campaigns.random_networks import CASE_FILE, Case, Engines, search
+from zynq_lstm.sim.simulation.simulator import SIMULATORS
 
 
 @pytest.mark.rtl
@@ -84,7 +84,7 @@ def test_replay(
         files["gate_pipeline.sv"] = files["gate_pipeline.sv"].replace(right, right.replace("(s", "(~s"))
         return files
 
-    monkeypatch.setattr(zynq_lstm.sim.rtl, "generate", faulty)
+    monkeypatch.setattr(zynq_lstm.sim.simulation.rtl, "generate", faulty)
     assert main(arguments) == 1
     assert "first: character 0, layer 0, f, unit 0" in capfd.readouterr().err
 
@@ -95,7 +95,7 @@ def test_difference_of_another_engine_is_found(
     tmp_path: Path, seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Keras' output gate wrong by one: the engine, the signal and the place are named."""
-    from zynq_lstm.models import quantized
+    from zynq_lstm.models.keras import quantized
 
     saved: list[Case] = []
     search(20, seed, tmp_path, saved.append)

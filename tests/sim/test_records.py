@@ -12,7 +12,7 @@ import pytest
 
 from zynq_lstm.models.store import write_json
 from zynq_lstm.scripts.main import main
-from zynq_lstm.sim import records
+from zynq_lstm.sim.campaigns import records
 
 FOUND = {
     records.RANDOM_NETWORKS: {"tried": 200, "mismatches": 0},

@@ -10,14 +10,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import zynq_lstm.sim.reference
+import zynq_lstm.models.integers.reference
 from tests.networks import LETTERS, Scalar, small_spec, with_weights
-from zynq_lstm.models.bounds import exact_float
+from zynq_lstm.models.description.spec import PRESETS
 from zynq_lstm.models.errors import UserError
-from zynq_lstm.models.network import IntegerNetwork
-from zynq_lstm.models.spec import PRESETS
-from zynq_lstm.sim.fixed import FixedFormat
-from zynq_lstm.sim.reference import Reference, State
+from zynq_lstm.models.fixed import FixedFormat
+from zynq_lstm.models.integers.bounds import exact_float
+from zynq_lstm.models.integers.network import IntegerNetwork
+from zynq_lstm.models.integers.reference import Reference, State
 
 SHAPES = [(7,), (5, 4), (3, 6, 5), (4, 3, 5, 2)]
 
@@ -195,7 +195,7 @@ def test_stretches_change_nothing(
     expected: dict[str, np.ndarray] = {}
     whole = Reference(network, 3)
     whole.run(codes, expected)
-    monkeypatch.setattr(zynq_lstm.sim.reference, "STRETCH", stretch * 3)
+    monkeypatch.setattr(zynq_lstm.models.integers.reference, "STRETCH", stretch * 3)
     actual: dict[str, np.ndarray] = {}
     parts = Reference(network, 3)
     parts.run(codes, actual)
@@ -314,7 +314,7 @@ def test_wide_vocabulary_and_long_text(rng: np.random.Generator) -> None:
     """256 characters, and more of them than one stretch holds."""
     network = with_weights(small_spec("w4a8", 256, (2,)), rng)
     assert len(set(LETTERS)) == 256
-    codes = rng.integers(0, 256, zynq_lstm.sim.reference.STRETCH + 10)
+    codes = rng.integers(0, 256, zynq_lstm.models.integers.reference.STRETCH + 10)
     logits = Reference(network).run(codes)
     scalar = Scalar(network)
     for k, code in enumerate(codes[:50]):

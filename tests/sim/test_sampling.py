@@ -12,21 +12,21 @@ import numpy as np
 import pytest
 
 from tests.networks import small_spec, with_weights
-from zynq_lstm.hls.design import Design
-from zynq_lstm.hls.estimate import fitting_array
-from zynq_lstm.hls.schedule import Array
-from zynq_lstm.models.checkpoint import Checkpoint
+from zynq_lstm.hls.engine.design import Design
+from zynq_lstm.hls.engine.estimate import fitting_array
+from zynq_lstm.hls.engine.schedule import Array
+from zynq_lstm.models.description.checkpoint import Checkpoint
+from zynq_lstm.models.description.spec import PRESETS, NetworkSpec
 from zynq_lstm.models.errors import UserError
-from zynq_lstm.models.network import IntegerNetwork
-from zynq_lstm.models.spec import PRESETS, NetworkSpec
+from zynq_lstm.models.fixed import FixedFormat
+from zynq_lstm.models.integers import choice
+from zynq_lstm.models.integers.choice import NOISE, TEMPERATURE, Sampler, Xorshift128, temperature_to_raw
+from zynq_lstm.models.integers.network import IntegerNetwork
+from zynq_lstm.models.integers.reference import Reference
+from zynq_lstm.models.integers.text import generate, stream
 from zynq_lstm.scripts.main import main
-from zynq_lstm.sim import sampling
 from zynq_lstm.sim.bench.model import EngineModel
-from zynq_lstm.sim.fixed import FixedFormat
-from zynq_lstm.sim.generate import generate, stream
-from zynq_lstm.sim.reference import Reference
-from zynq_lstm.sim.rtl import Rtl
-from zynq_lstm.sim.sampling import NOISE, TEMPERATURE, Sampler, Xorshift128, temperature_to_raw
+from zynq_lstm.sim.simulation.rtl import Rtl
 
 DRAWS = 50_000
 SAMPLING_TESTS = (
@@ -102,7 +102,7 @@ def test_period_is_all_states_but_zero() -> None:
     matrix = step_matrix()
     assert power(matrix, order) == identity
     assert all(power(matrix, order // factor) != identity for factor in factors)
-    assert math.gcd(order, sampling.WORD_LOGITS) == 1  # four outputs at once go through all states, too
+    assert math.gcd(order, choice.WORD_LOGITS) == 1  # four outputs at once go through all states, too
 
 
 def test_every_bit_of_the_seed_has_spread() -> None:
@@ -147,18 +147,18 @@ def test_seeds_out_of_range_are_refused(seed_value: int) -> None:
 
 def test_tables_are_the_contracts() -> None:
     """Pinned: another platform's logarithm must not change the text of a seed."""
-    table, tail = sampling.noise_table(), sampling.noise_tail()
+    table, tail = choice.noise_table(), choice.noise_tail()
     digest = hashlib.sha256(table.astype("<i2").tobytes() + tail.astype("<i2").tobytes()).hexdigest()
     assert digest == "2e4e6e04f10c97be8b72016ef4b41319d1e2e33755dc188a7b3726cd4a2372c9"
     assert (table[0], table[255], table[-1], tail[8], tail[24]) == (372, -1983, 4965, 710, 12066)
-    assert sampling.noise_bounds() == (-1983, 17740)
+    assert choice.noise_bounds() == (-1983, 17740)
     assert np.array_equal(np.sign(np.diff(table.reshape(8, 256), axis=1)), np.full((8, 255), -1))
     assert not table.flags.writeable and not tail.flags.writeable
 
 
 def test_noise_of_words() -> None:
     """Leading zeros and the low byte, and nothing else."""
-    table, tail = sampling.noise_table(), sampling.noise_tail()
+    table, tail = choice.noise_table(), choice.noise_tail()
     words = {
         0xFFFFFFFF: table[255],
         0x80000000: table[0],
@@ -169,14 +169,14 @@ def test_noise_of_words() -> None:
         0x000000FF: table[7 * 256 + 255] + tail[24],
         0x00000000: table[7 * 256] + tail[24],
     }
-    assert np.array_equal(sampling.noise(np.array(list(words))), list(words.values()))
+    assert np.array_equal(choice.noise(np.array(list(words))), list(words.values()))
 
 
 def test_noise_is_gumbels() -> None:
     """Against -ln(-ln u): at each cell's middle, within what the table rounds and the tail leaves out."""
     octave, cell = np.divmod(np.arange(24 * 256), 256)
     v = 2.0 ** -(octave + 1.0) * (1 + (cell + 0.5) / 256)
-    raw = sampling.noise((1 << (31 - octave)) | cell)
+    raw = choice.noise((1 << (31 - octave)) | cell)
     error = np.abs(raw * NOISE.lsb + np.log(-np.log1p(-v)))
     assert error[octave < 8].max() <= NOISE.lsb / 2
     assert error.max() < NOISE.lsb + 2.0**-8
@@ -243,7 +243,7 @@ def test_bias_of_the_tables_is_bounded(temperature: float, network: int) -> None
     """Exactly, for fair bits: the bounds that docs/numerics.md states."""
     shape, logits = trained_like(78, network)
     raw = temperature_to_raw(temperature)
-    chance, wanted = sampling.probabilities(logits, raw, shape.output.logits), softmax(shape, logits, raw)
+    chance, wanted = choice.probabilities(logits, raw, shape.output.logits), softmax(shape, logits, raw)
     assert abs(chance.sum() - 1) < 1e-9
     assert np.abs(chance - wanted).sum() / 2 < 5e-4
     ratio = chance / wanted
@@ -253,7 +253,7 @@ def test_bias_of_the_tables_is_bounded(temperature: float, network: int) -> None
 
 def test_bias_of_a_tie() -> None:
     """Two codes of the same logit: they share a cell now and then, and the lower one wins."""
-    chance = sampling.probabilities(np.zeros(2, np.int64), 256, PRESETS["w8a8"][1].logits)
+    chance = choice.probabilities(np.zeros(2, np.int64), 256, PRESETS["w8a8"][1].logits)
     assert 0.5 < chance[0] < 0.501
     assert abs(chance[0] - 0.5 - 1 / (6 * 256)) < 1e-4
 
@@ -263,7 +263,7 @@ def test_probabilities_are_those_of_the_sampler() -> None:
     shape = spec(3)
     logits = np.array([0, 0, -2048])
     raw, seeds = 256, 4
-    chance = sampling.probabilities(logits, raw, shape.output.logits)
+    chance = choice.probabilities(logits, raw, shape.output.logits)
     drawn = np.zeros(3)
     for k in range(seeds):
         sampler = Sampler(shape, raw, k)
@@ -291,7 +291,7 @@ def test_scores_are_exact_integers() -> None:
         logits = rng.integers(fmt.min_raw, fmt.max_raw + 1, 50)
         noise = rng.integers(-1983, 17741, 50)
         for raw in (0, 1, 256, 4095):
-            values = sampling.scores(logits, noise, raw, fmt)
+            values = choice.scores(logits, noise, raw, fmt)
             frac = max(fmt.frac, TEMPERATURE.frac + NOISE.frac)
             for k in range(50):
                 exact = Fraction(int(logits[k])) * Fraction(2) ** -fmt.frac + Fraction(
@@ -418,9 +418,9 @@ def test_rtl_streams_what_it_generates(rtl: Rtl, network: IntegerNetwork) -> Non
 @pytest.mark.hls
 def test_one_text_on_every_engine(network: IntegerNetwork, rtl: Rtl, tmp_path: Path) -> None:
     from tests.hls.hls4ml_networks import keras_model
-    from zynq_lstm.hls import simulate
-    from zynq_lstm.hls.convert import compile_model, convert
-    from zynq_lstm.models import sampling as keras_sampling
+    from zynq_lstm.hls.hls4ml import simulate
+    from zynq_lstm.hls.hls4ml.convert import compile_model, convert
+    from zynq_lstm.models.keras import text as keras_sampling
 
     model = keras_model(network)
     graph = convert(model, tmp_path / "hls")
@@ -451,7 +451,7 @@ def equal_scores(network: IntegerNetwork, text: list[int], temperature_raw: int,
     reference, sampler = Reference(network), Sampler(network.spec, temperature_raw, seed)
     ties = 0
     for code in [1, *text[:-1]]:
-        values = sampling.scores(
+        values = choice.scores(
             reference.run([code])[-1], sampler.noise(), temperature_raw, network.spec.output.logits
         )
         ties += int((values == values.max()).sum() > 1)
@@ -464,9 +464,9 @@ def equal_scores(network: IntegerNetwork, text: list[int], temperature_raw: int,
 def test_ties_go_to_the_lowest_code_on_every_engine(network: IntegerNetwork, tmp_path: Path) -> None:
     """Greedy, every choice is a tie; with a temperature the noise makes one."""
     from tests.hls.hls4ml_networks import keras_model
-    from zynq_lstm.hls import simulate
-    from zynq_lstm.hls.convert import compile_model, convert
-    from zynq_lstm.models import sampling as keras_sampling
+    from zynq_lstm.hls.hls4ml import simulate
+    from zynq_lstm.hls.hls4ml.convert import compile_model, convert
+    from zynq_lstm.models.keras import text as keras_sampling
 
     tied = with_ties(network)
     model = keras_model(tied)

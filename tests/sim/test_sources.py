@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from zynq_lstm.sim import records, sources
+from zynq_lstm.sim.campaigns import records, sources
 
 FILES = {
     "models/__init__.py": "",
@@ -95,3 +95,9 @@ def test_installed_package_has_no_tests(project: Path) -> None:
         assert not records.stale({"kind": records.BAD_INPUTS, "sources": "0"})
     finally:
         records.digest.cache_clear()
+
+
+def test_every_kind_of_record_names_modules_that_there_are() -> None:
+    """A record without a hash would never be stale."""
+    for modules, files in records.MEASURED.values():
+        assert sources.sources(modules) and all((sources.ROOT / name).is_file() for name in files)

@@ -10,8 +10,8 @@ import pytest
 
 from tests.networks import small_spec, with_weights
 from zynq_lstm.models.errors import UserError
-from zynq_lstm.models.network import IntegerNetwork
-from zynq_lstm.sim.reference import LAYER_SIGNALS, Reference
+from zynq_lstm.models.integers.network import IntegerNetwork
+from zynq_lstm.models.integers.reference import LAYER_SIGNALS, Reference
 from zynq_lstm.sim.trace import RtlTraceReader, compare, read_rtl_trace, signal_order
 
 Trace = dict[str, np.ndarray]

@@ -12,16 +12,15 @@ from click.testing import CliRunner
 
 from tests.machine import on_simulators
 from tests.networks import Scalar, save_checkpoint, small_spec, with_weights
-from zynq_lstm.hls.design import Design
-from zynq_lstm.hls.generate import generate
-from zynq_lstm.hls.schedule import Array
+from zynq_lstm.hls.engine.design import Design
+from zynq_lstm.hls.engine.project import generate
+from zynq_lstm.hls.engine.schedule import Array
 from zynq_lstm.models.errors import CheckError
-from zynq_lstm.models.network import IntegerNetwork
-from zynq_lstm.sim import upsets
-from zynq_lstm.sim.reference import Reference
-from zynq_lstm.sim.rtl import Rtl
-from zynq_lstm.sim.upsets.rtl import Place, compare, place
-from zynq_lstm.sim.upsets.state import (
+from zynq_lstm.models.integers.network import IntegerNetwork
+from zynq_lstm.models.integers.reference import Reference
+from zynq_lstm.sim.campaigns import upsets
+from zynq_lstm.sim.campaigns.upsets.rtl import Place, compare, place
+from zynq_lstm.sim.campaigns.upsets.state import (
     PREFIX,
     STATE_SIGNALS,
     Flip,
@@ -34,13 +33,14 @@ from zynq_lstm.sim.upsets.state import (
     state_bits,
     undisturbed,
 )
-from zynq_lstm.sim.upsets.weights import (
+from zynq_lstm.sim.campaigns.upsets.weights import (
     WeightFlip,
     WornReference,
     flipped_weights,
     measure_weights,
     weight_names,
 )
+from zynq_lstm.sim.simulation.rtl import Rtl
 
 
 @pytest.fixture
@@ -136,7 +136,7 @@ def test_effects_are_those_of_runs_beside_each_other(
 
 
 def test_text_that_is_written_is_the_samplers(design: Design, rng: np.random.Generator) -> None:
-    from zynq_lstm.sim.generate import generate as write
+    from zynq_lstm.models.integers.text import generate as write
 
     text = rng.integers(0, 11, (2, PREFIX))
     calm = undisturbed(design, text, 9, 200, 5)
@@ -218,15 +218,15 @@ def test_rtl_does_the_same(
     def wrong(design: Design, flip: Flip, character: int) -> Place:
         return place(design, Flip(flip.signal, flip.layer, flip.index, flip.bit ^ 1), character)
 
-    monkeypatch.setattr("zynq_lstm.sim.upsets.rtl.place", wrong)
+    monkeypatch.setattr("zynq_lstm.sim.campaigns.upsets.rtl.place", wrong)
     with pytest.raises(CheckError, match="differs behind Flip"):
         compare(rtl, 2, 1)
 
 
 @pytest.mark.slow
 def test_verb(tmp_path: Path, rng: np.random.Generator) -> None:
-    from zynq_lstm.models.corpus import load_corpus
-    from zynq_lstm.scripts.upset import command
+    from zynq_lstm.models.texts.corpus import load_corpus
+    from zynq_lstm.scripts.verbs.upset import command
 
     vocabulary = load_corpus().vocabulary
     network = with_weights(small_spec("w8a8", len(vocabulary), (5, 4)), rng)

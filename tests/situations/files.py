@@ -10,7 +10,7 @@ from pathlib import Path
 from tests.prepared import Prepare, both, flow, network, text
 from tests.situations import Situation
 from tests.situations.texts import PLAIN
-from zynq_lstm.models.checkpoint import Checkpoint, shipped
+from zynq_lstm.models.description.checkpoint import Checkpoint, shipped
 from zynq_lstm.models.store import LOCK_FILE, write_json
 
 TAKEN = "is there already"

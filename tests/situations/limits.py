@@ -11,7 +11,7 @@ import numpy as np
 from tests.networks import small_spec
 from tests.prepared import Prepare, both, checkpoint, flow, save, text, written
 from tests.situations import Situation
-from zynq_lstm.models.spec import NetworkSpec
+from zynq_lstm.models.description.spec import NetworkSpec
 
 TEXT = "abba cab dad fed bead face " * 40
 STEPS = 20  # that the models of others take at once
@@ -31,7 +31,7 @@ def qkeras_model(*layers: dict[str, Any], bits: int = 8, integer: int = 0) -> Pr
     """
 
     def prepare(folder: Path) -> None:
-        from zynq_lstm.models.quiet import import_qkeras
+        from zynq_lstm.models.keras.quiet import import_qkeras
 
         import_qkeras()
         import keras
@@ -57,7 +57,7 @@ def qkeras_model(*layers: dict[str, Any], bits: int = 8, integer: int = 0) -> Pr
 
 def activations(bits: int) -> dict[str, Any]:
     """Arguments of a QLSTM that rounds its gates to so many bits."""
-    from zynq_lstm.models.quiet import import_qkeras
+    from zynq_lstm.models.keras.quiet import import_qkeras
 
     import_qkeras()
     from qkeras import quantized_sigmoid, quantized_tanh
@@ -75,7 +75,7 @@ def model_of_two_widths(folder: Path) -> None:
 def _copy_float(folder: Path) -> None:
     from shutil import copyfile
 
-    from zynq_lstm.models.checkpoint import shipped
+    from zynq_lstm.models.description.checkpoint import shipped
 
     copyfile(shipped("float"), folder / "net.safetensors")
 

@@ -9,10 +9,10 @@ import numpy as np
 
 from tests.networks import small_spec, with_weights
 from tests.situations import Situation
-from zynq_lstm.hls.design import Design
-from zynq_lstm.hls.schedule import Array
-from zynq_lstm.sim.random_networks import CASE_FILE, Case
-from zynq_lstm.sim.simulator import available
+from zynq_lstm.hls.engine.design import Design
+from zynq_lstm.hls.engine.schedule import Array
+from zynq_lstm.sim.campaigns.random_networks import CASE_FILE, Case
+from zynq_lstm.sim.simulation.simulator import available
 
 NEEDS_ICARUS = r"simulator icarus is not installed; on Debian: apt-get install iverilog\."
 

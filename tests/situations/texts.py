@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tests.prepared import both, flow, network, text
 from tests.situations import Situation
-from zynq_lstm.models.checkpoint import Checkpoint
+from zynq_lstm.models.description.checkpoint import Checkpoint
 
 LINE = "It was the best of times.\n"
 PLAIN = LINE * 60
@@ -22,7 +22,7 @@ COMPOSED, DECOMPOSED = "\u00e9", "e\u0301"
 
 def model(folder: Path, vocabulary: int) -> None:
     """A small Keras model of random weights."""
-    from zynq_lstm.models.quiet import import_tensorflow
+    from zynq_lstm.models.keras.quiet import import_tensorflow
 
     import_tensorflow()
     import keras

@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Numbers that Python and the RTL share; the RTL reads them in include files, which are generated here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from enum import IntEnum
+
+from zynq_lstm.models.description.spec import UNIT_SIGNALS
+from zynq_lstm.models.integers.choice import DISCARDED, WORD_LOGITS
+from zynq_lstm.models.integers.limits import SIGNAL_BITS
+
+HEADER = "zynq_lstm_constants.svh"
+JOB_HEADER = "zynq_lstm_job.svh"
+
+# Latencies in clock cycles.
+ARRAY_LATENCY = 6  # mac_array: + DSP depth + segments, from a job's last step to its first beat
+SKEW_LATENCY = 2  # mac_segment: the DSP48E1s start later if they add what LUTs multiply
+PIPELINE_LATENCY = 24  # gate_pipeline: from a unit's start to its h
+LOGITS_LATENCY = 5  # output_layer: from a word's sums to its logits
+NOISE_AHEAD = 2  # xorshift128: stages of the pipeline after it
+SEED_LATENCY = DISCARDED // WORD_LOGITS + 1 + NOISE_AHEAD + 1  # gumbel_noise: until a seed's noise is there
+# Those that follow from the structure of the RTL, which does not state them.
+GATES_LATENCY = PIPELINE_LATENCY + 3  # hidden buffer, counter, readiness: until a job may start
+CREDIT_LATENCY = 1  # character_control: from a finished U sum of layer 0 to that unit's start
+CHOICE_LATENCY = LOGITS_LATENCY + 5  # score, maximum, character: from the last output word to the next start
+ACCEPT_LATENCY = 3  # character_control: from a character's last start to the next one's first
+
+FIELD_BITS = 17  # of the lower of two sums in a DSP48E1
+
+LAYER_BITS = 2  # of a layer's number in a job
+TO_BITS = 2  # of a job's destination
+
+
+class Destination(IntEnum):
+    """Use of a job's sums. NOTHING: the unit has more sums to come."""
+
+    U = 0
+    X = 1
+    OUTPUT = 2
+    NOTHING = 3
+
+
+#: Fields of a job word from the most significant down, each with its width: a number, or a name that the
+#: design gives a value. The fields from TO on, CYCLES excluded, are the tag that goes with the job's sums.
+JOB = (
+    ("WAIT_ROOM", "1"),  # the output buffer must have room for a character
+    ("SOURCE", "LAYER_BITS"),  # layer whose h is read
+    ("ROW", "ROW_BITS"),  # of the hidden buffer, first
+    ("STEPS", "STEP_BITS"),  # less 1
+    ("CYCLES", "STEP_BITS"),  # until the next job may start, less 1
+    ("TO", "TO_BITS"),  # Destination
+    ("LAYER", "LAYER_BITS"),  # that the sums are for
+    ("FINAL", "1"),  # the last group of its product
+    ("FIRST", "ITEM_BITS"),  # number of the first beat, or output word
+    ("COUNT", "COUNT_BITS"),  # beats, less 1
+)
+#: Fields that go with the sums.
+TAG = ("TO", "LAYER", "FINAL", "FIRST")
+
+#: Words of a line that gate_pipeline's trace monitor writes: the unit's number, then its signals.
+TRACE_UNIT = ("UNIT", *(name.upper() for name in UNIT_SIGNALS))
+
+
+def job_word(values: Mapping[str, int], widths: Mapping[str, int]) -> tuple[int, int]:
+    """A job word and its width.
+
+    Args:
+        values: of every field.
+        widths: values of the names in :data:`JOB` that depend on the design.
+    """
+    known = {"LAYER_BITS": LAYER_BITS, "TO_BITS": TO_BITS} | dict(widths)
+    word = width = 0
+    for name, bits in JOB:
+        size = int(bits) if bits.isdigit() else known[bits]
+        assert 0 <= values[name] < 1 << size, (name, values[name], size)
+        word, width = word << size | values[name], width + size
+    return word, width
+
+
+def headers() -> dict[str, str]:
+    """File name -> content of the include files."""
+    numbers = {
+        "ARRAY_LATENCY": ARRAY_LATENCY,
+        "SKEW_LATENCY": SKEW_LATENCY,
+        "PIPELINE_LATENCY": PIPELINE_LATENCY,
+        "LOGITS_LATENCY": LOGITS_LATENCY,
+        "NOISE_AHEAD": NOISE_AHEAD,
+        "SEED_LATENCY": SEED_LATENCY,
+        "DISCARDED": DISCARDED,
+        "WORD_LOGITS": WORD_LOGITS,
+        "SIGNAL_BITS": SIGNAL_BITS,
+        "FIELD_BITS": FIELD_BITS,
+        "TRACE_WORDS": len(TRACE_UNIT),
+        # The first word of a line is the most significant one.
+        **{f"TRACE_{name}": len(TRACE_UNIT) - 1 - at for at, name in enumerate(TRACE_UNIT)},
+    }
+    return {
+        HEADER: _header(f"localparam int {name} = {value};" for name, value in numbers.items()),
+        JOB_HEADER: _header(_job_lines()),
+    }
+
+
+def _job_lines() -> Iterable[str]:
+    """Widths, destinations and places of a job word; the module has ROW_BITS and so on."""
+    yield f"localparam int LAYER_BITS = {LAYER_BITS};"
+    yield f"localparam int TO_BITS = {TO_BITS};"
+    for to in Destination:
+        yield f"localparam logic [TO_BITS-1:0] TO_{to.name} = {TO_BITS}'d{int(to)};"
+    place = "0"
+    for name, bits in reversed(JOB):
+        yield f"localparam int JOB_{name} = {place};"
+        place = f"JOB_{name} + {bits}"
+    yield f"localparam int JOB_BITS = {place};"
+    yield f"localparam int JOB_TAG = JOB_{TAG[-1]};"
+    yield f"localparam int JOB_TAG_BITS = JOB_{TAG[0]} + {dict(JOB)[TAG[0]]} - JOB_TAG;"
+
+
+def _header(lines: Iterable[str]) -> str:
+    return "\n".join(
+        [
+            "// SPDX-License-Identifier: Apache-2.0",
+            "// Generated from hls/engine/constants.py.",
+            "// verilator lint_off UNUSEDPARAM  // no module needs all of them",
+            *lines,
+            "// verilator lint_on UNUSEDPARAM",
+            "",
+        ]
+    )

@@ -1,0 +1,318 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every width, shift and bound of the RTL, derived from a network and an array; nothing is chosen twice."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache, cached_property
+from types import MappingProxyType
+
+import numpy as np
+
+from zynq_lstm.hls.engine import registers
+from zynq_lstm.hls.engine.constants import FIELD_BITS, SKEW_LATENCY
+from zynq_lstm.hls.engine.memory import Rom, row_bits
+from zynq_lstm.hls.engine.schedule import Array, Schedule, schedule
+from zynq_lstm.models.description.spec import GATES, LstmFormats, NetworkSpec, symmetric
+from zynq_lstm.models.errors import UserError
+from zynq_lstm.models.fixed import FixedFormat, Rounding, signed_bits
+from zynq_lstm.models.integers import choice
+from zynq_lstm.models.integers.limits import in_array, require
+from zynq_lstm.models.integers.network import IntegerNetwork, product_range
+
+PACKED_BITS = 8  # widest factors of which a DSP48E1 multiplies two pairs
+
+
+def packable(spec: NetworkSpec) -> bool:
+    """Whether two products fit one DSP48E1: narrow symmetric weights, narrow activations."""
+    weights = [fmt for name, fmt in spec.weight_formats().items() if in_array(name)]
+    return all(fmt.bits <= PACKED_BITS and symmetric(fmt) for fmt in weights) and all(
+        layer.formats.h.bits <= PACKED_BITS for layer in spec.layers
+    )
+
+
+def spec_weight_bits(spec: NetworkSpec) -> int:
+    """Width of the widest weight that is multiplied in the array."""
+    return max(fmt.bits for name, fmt in spec.weight_formats().items() if in_array(name))
+
+
+@dataclass(frozen=True)
+class Design:
+    """An engine for one network.
+
+    Raises:
+        UserError: naming what the RTL does not support, and what it does.
+    """
+
+    network: IntegerNetwork
+    array: Array
+
+    def __post_init__(self) -> None:
+        spec = self.network.spec
+        require("rtl", spec)
+        # lut_multiply adds the products of a weight's bit pairs, then those of all inputs; the first DSP adds
+        # the sum SKEW_LATENCY + 2 cycles after the inputs came.
+        pairs = (self.weight_bits + 1) // 2  # at most 8: models.limits.WEIGHT_BITS
+        most = 1 << (SKEW_LATENCY + 1 - (pairs - 1).bit_length())
+        if self.array.lut_depth > most:
+            raise UserError(
+                f"array: lut_depth must be at most {most} with {self.weight_bits}-bit weights, "
+                f"got {self.array.lut_depth}"
+            )
+        if self.array.pack == 2 and not packable(self.network.spec):
+            raise UserError(
+                f"two products a DSP need symmetric weights (AP_SAT_SYM) and h of at most {PACKED_BITS} "
+                "bits; use pack=1"
+            )
+        largest = ((1 << (self.weight_bits - 1)) - 1) << (self.formats.h.bits - 1)
+        if self.array.pack == 2 and self.array.depth * largest >= 1 << (FIELD_BITS - 1):
+            raise UserError(
+                f"array: {self.array.depth} inputs a cycle of {self.weight_bits}-bit weights overflow the "
+                f"lower sum of a packed DSP; at most {((1 << (FIELD_BITS - 1)) - 1) // largest} fit"
+            )
+
+    @cached_property
+    def schedule(self) -> Schedule:
+        return schedule(self.network.spec, self.array)
+
+    @property
+    def formats(self) -> LstmFormats:
+        """The formats that all layers share (W, U, b excepted)."""
+        return self.network.spec.layers[0].formats
+
+    @property
+    def weight_bits(self) -> int:
+        return spec_weight_bits(self.network.spec)
+
+    @cached_property
+    def sum_bits(self) -> int:
+        """Width of an accumulator: the widest proven range of any product, at its own binary point."""
+        network, last = self.network, len(self.network.spec.layers) - 1
+        ranges = []
+        for k in range(len(network.spec.layers)):
+            layer = network.layer(k)
+            ranges.append(product_range(layer["U"], *network.h_range(k)))
+            if k:
+                ranges.append(product_range(layer["W"], *network.h_range(k - 1)))
+        ranges.append(product_range(network.arrays["output.W"], *network.h_range(last)))
+        return max(signed_bits(int(low.min()), int(high.max())) for low, high in ranges)
+
+    @cached_property
+    def sum_frac(self) -> int:
+        """Common fraction bits of all layers' U part + x part + b."""
+        spec = self.network.spec
+        return max(spec.accumulator_frac(k) for k in range(len(spec.layers)))
+
+    @cached_property
+    def z_sum_bits(self) -> int:
+        """Width of U part + x part + b at :attr:`sum_frac`, from the proven range."""
+        network = self.network
+        widths = []
+        for k in range(len(network.spec.layers)):
+            low, high = network.accumulator_range(k)
+            shift = self.sum_frac - network.spec.accumulator_frac(k)
+            widths.append(signed_bits(low << shift, high << shift))
+        return max(widths)
+
+    @cached_property
+    def bias(self) -> list[np.ndarray]:
+        """Biases of each layer at :attr:`sum_frac`, (4 units,)."""
+        layers = self.network.spec.layers
+        return [
+            self.network.layer(k)["b"] << (self.sum_frac - layer.formats.b.frac)
+            for k, layer in enumerate(layers)
+        ]
+
+    @cached_property
+    def output_bias(self) -> np.ndarray:
+        spec = self.network.spec
+        return self.network.arrays["output.b"] << (spec.output_accumulator_frac() - spec.output.b.frac)
+
+    @cached_property
+    def weight_roms(self) -> dict[str, Rom]:
+        """The weight memories of the array's segments by name."""
+        return weight_roms(self.array, self.schedule.words, self.weight_bits)
+
+    @cached_property
+    def row_rom(self) -> Rom:
+        """The rows of layer 0's W, which the one-hot input picks."""
+        return row_rom(self.network.spec, self.array)
+
+    @cached_property
+    def table_roms(self) -> Mapping[str, Rom]:
+        """The activation tables by name; every gate pipeline has two of sigmoid, one with two ports."""
+        return dict(table_roms(self.formats))  # its own: a mapping proxy can't go to another process
+
+    def parameters(self) -> dict[str, int | str]:
+        """The parameters of lstm_engine.sv; a string is a Verilog literal."""
+        network, spec, fmt, array = self.network, self.network.spec, self.formats, self.array
+        units = [layer.units for layer in spec.layers]
+        gate_bits = fmt.gate.bits + (not fmt.gate.signed)
+        c_frac = fmt.gate.frac + max(fmt.c.frac, fmt.g.frac)
+        u_shift = [self.sum_frac - x.formats.U.frac - x.formats.h.frac for x in spec.layers]
+        x_shift = [self.sum_frac - x.formats.W.frac - spec.input_frac(k) for k, x in enumerate(spec.layers)]
+        output_frac = spec.output_accumulator_frac()
+        beats = sum(self.beats)
+        items = max(beats, -(-spec.vocabulary // choice.WORD_LOGITS))
+        return {
+            "FIRST_UNITS": units[0],
+            **self._choice(),
+            "IDENTITY": f"256'h{network.identity}",
+            # from here on those of lstm_core_parameters.svh
+            "LAYERS": len(units),
+            "GATE_LANES": array.gate_lanes,
+            "BEATS": beats,
+            "FIRST_BEATS": self.beats[0],
+            "VOCABULARY": spec.vocabulary,
+            "ROWS": sum(self.rows),
+            "BEAT_BASE": _packed(self.beat_base, 16),
+            "ROW_BASE": _packed(self.row_base, 16),
+            "GROUP_UNITS": array.group_units,
+            "SEGMENT_UNITS": array.segment_units,
+            "GROUP_SUMS": array.sums,
+            "DSP_DEPTH": array.dsp_depth,
+            "LUT_DEPTH": array.lut_depth,
+            "PACK": array.pack,
+            "WEIGHT_BITS": self.weight_bits,
+            "SUM_BITS": self.sum_bits,
+            "WORDS": self.schedule.words,
+            "WEIGHT_ROW_BITS": next(iter(self.weight_roms.values())).row_bits,
+            "PARITY": int(array.parity),
+            "JOBS": len(self.schedule.jobs),
+            "STEP_BITS": self.step_bits,
+            "COUNT_BITS": _bits(array.group_units - 1),
+            "ITEM_BITS": _bits(items - 1),
+            "X_WEIGHT_BITS": spec.layers[0].formats.W.bits,
+            "X_ROW_BITS": self.row_rom.row_bits,
+            "Z_SUM_BITS": self.z_sum_bits,
+            "BIAS_BITS": max(signed_bits(int(b.min()), int(b.max())) for b in self.bias),
+            "U_SHIFT": _packed(u_shift, 8),
+            "X_SHIFT": _packed(x_shift, 8),
+            "Z_SHIFT": self.sum_frac - fmt.z.frac,
+            "Z_BITS": fmt.z.bits,
+            "GATE_BITS": gate_bits,
+            "G_BITS": fmt.g.bits,
+            "C_BITS": fmt.c.bits,
+            "FC_SHIFT": c_frac - fmt.gate.frac - fmt.c.frac,
+            "IG_SHIFT": c_frac - fmt.gate.frac - fmt.g.frac,
+            "C_SHIFT": c_frac - fmt.c.frac,
+            "CT_SHIFT": fmt.c.frac - fmt.ct.frac,
+            "CT_BITS": fmt.ct.bits,
+            "TC_BITS": fmt.tc.bits,
+            **{f"{name.upper()}_BITS": rom.width for name, rom in self.table_roms.items()},
+            **{f"{name.upper()}_ROW_BITS": rom.row_bits for name, rom in self.table_roms.items()},
+            "H_SHIFT": fmt.gate.frac + fmt.tc.frac - fmt.h.frac,
+            "H_BITS": fmt.h.bits,
+            **{f"{n.upper()}_HALF": _half(getattr(fmt, n)) for n in ("z", "c", "ct", "h")},
+            "OUTPUT_BIAS_BITS": signed_bits(int(self.output_bias.min()), int(self.output_bias.max())),
+            "OUTPUT_TOTAL_BITS": signed_bits(*network.output_accumulator_range()),
+            "OUTPUT_SHIFT": output_frac - spec.output.W.frac - spec.layers[-1].formats.h.frac,
+            "LOGIT_SHIFT": output_frac - spec.output.logits.frac,
+            "LOGIT_HALF": _half(spec.output.logits),
+            "LOGIT_BITS": spec.output.logits.bits,
+        }
+
+    def register_constants(self) -> dict[str, list[dict[str, int]]]:
+        """The register fields that depend on the design: by register, a dictionary for each word."""
+        spec, array, identity = self.network.spec, self.array, int(self.network.identity, 16)
+        words = registers.BY_NAME["IDENTITY"].words
+        shape = {"VOCABULARY": spec.vocabulary, "UNITS": spec.layers[0].units, "LAYERS": len(spec.layers)}
+        return {
+            "SHAPE": [shape],
+            "ARRAY": [{"DEPTH": array.depth, "PACK": array.pack, "LANES": array.lanes}],
+            "IDENTITY": [
+                {"VALUE": identity >> registers.WORD_BITS * k & (1 << registers.WORD_BITS) - 1}
+                for k in range(words)
+            ],
+        }
+
+    def _choice(self) -> dict[str, int | str]:
+        """Parameters of character_choice.sv."""
+        logits, table = self.network.spec.output.logits, choice.noise_table()
+        logit_shift, noise_shift = choice.score_shifts(logits)
+        lowest, highest = (x * choice.TEMPERATURE.max_raw << noise_shift for x in choice.noise_bounds())
+        # Behind the vocabulary stands what loses against the lowest logit, whatever noise the two get.
+        loser = (logits.min_raw << logit_shift) + lowest - highest - 1
+        bits = signed_bits(loser + lowest, (logits.max_raw << logit_shift) + highest)
+        return {
+            "NOISE_BITS": choice.NOISE.bits,
+            "NOISE_TABLE_BITS": signed_bits(int(table.min()), int(table.max())),
+            "TEMPERATURE_BITS": choice.TEMPERATURE.bits,
+            "SCORE_BITS": bits,
+            "SCORE_LOGIT_SHIFT": logit_shift,
+            "SCORE_NOISE_SHIFT": noise_shift,
+            "SCORE_LOSER": f"{bits}'h{loser % (1 << bits):x}",
+            "NOISE_TAIL": _packed(choice.noise_tail().tolist(), choice.NOISE.bits),
+            "RANDOM_INITIAL": _packed(list(choice.INITIAL_STATE), 32),
+        }
+
+    @cached_property
+    def beats(self) -> list[int]:
+        """Beats of each layer: a unit for each gate pipeline, the last beat filled up."""
+        return [-(-layer.units // self.array.gate_lanes) for layer in self.network.spec.layers]
+
+    @cached_property
+    def beat_base(self) -> list[int]:
+        """Number of each layer's first beat, all layers numbered through."""
+        return [sum(self.beats[:k]) for k in range(len(self.beats))]
+
+    @cached_property
+    def rows(self) -> list[int]:
+        """Rows that each layer's h takes in the hidden buffer."""
+        return [-(-layer.units // self.array.depth) for layer in self.network.spec.layers]
+
+    @cached_property
+    def row_base(self) -> list[int]:
+        return [sum(self.rows[:k]) for k in range(len(self.rows))]
+
+    @cached_property
+    def step_bits(self) -> int:
+        return _bits(max(job.cycles for job in self.schedule.jobs) - 1)
+
+
+def weight_roms(array: Array, words: int, weight_bits: int) -> dict[str, Rom]:
+    """Weight memories of the segments, for the products in DSPs and those in LUTs: all of one depth."""
+    widths = {}
+    for segment in range(array.segments):
+        units = min(array.group_units - segment * array.segment_units, array.segment_units)
+        for name, depth in (("weights", array.dsp_depth), ("lut_weights", array.lut_depth)):
+            if depth:
+                chain = depth * array.pack * weight_bits + array.parity
+                widths[f"{name}_{segment:02d}"] = units * array.unit_chains * chain
+    bits = row_bits(list(widths.values()), words)
+    return {name: Rom(width, words, bits) for name, width in widths.items()}
+
+
+def row_rom(spec: NetworkSpec, array: Array) -> Rom:
+    """Memory of layer 0's W: for every beat and character a row of four weights a unit."""
+    width = array.gate_lanes * len(GATES) * spec.layers[0].formats.W.bits
+    depth = -(-spec.layers[0].units // array.gate_lanes) * spec.vocabulary
+    return Rom(width, depth, row_bits([width], depth))
+
+
+@cache
+def table_roms(formats: LstmFormats) -> Mapping[str, Rom]:
+    """Activation tables, as wide as their values: no bit is constant, which synthesis would remove."""
+    roms = {}
+    for name, table in formats.tables.items():
+        values, depth = formats.table(name), 1 << formats.format(table.index).bits
+        width = signed_bits(int(values.min()), int(values.max()))
+        if name == "sigmoid":  # never negative: without a sign
+            width = max(1, width - 1)
+        roms[name] = Rom(width, depth, row_bits([width], depth))
+    return MappingProxyType(roms)
+
+
+def _bits(value: int) -> int:
+    return max(1, value.bit_length())
+
+
+def _half(fmt: FixedFormat) -> int:
+    return int(fmt.rounding is Rounding.AP_RND)
+
+
+def _packed(values: list[int], width: int) -> str:
+    """A Verilog literal of equal fields, the first in the low bits."""
+    number = sum(value << (width * k) for k, value in enumerate(values))
+    return f"{width * len(values)}'h{number:x}"

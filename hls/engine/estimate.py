@@ -1,0 +1,229 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a network takes of a part, and how fast it is, before any tool has run; and so which array is best.
+
+Exact: cycles a character, from the schedule that the RTL runs; DSP48E1 and block RAM, from the shapes that
+the RTL is generated with (:mod:`zynq_lstm.hls.engine.memory`). Tests compare with simulation and synthesis.
+Depends on the network's shape and formats only, not on its weights. LUTs are about right
+(:mod:`zynq_lstm.hls.engine.luts`); flip-flops are for synthesis to count.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from functools import lru_cache
+from types import MappingProxyType
+from typing import Any
+
+from zynq_lstm.hls.engine.design import packable, row_rom, spec_weight_bits, table_roms, weight_roms
+from zynq_lstm.hls.engine.luts import luts
+from zynq_lstm.hls.engine.memory import halves
+from zynq_lstm.hls.engine.schedule import MAX_GROUP, Array, busy_cycles, schedule, steps
+from zynq_lstm.hls.parts import DEFAULT_PART, part_name, parts
+from zynq_lstm.models.description.spec import NetworkSpec
+from zynq_lstm.models.errors import UserError
+from zynq_lstm.models.fixed import signed_bits
+from zynq_lstm.models.integers import choice
+from zynq_lstm.models.integers.limits import require
+
+#: Yosys makes smaller products of LUTs.
+DSP_MIN_PRODUCT_BITS = 9
+#: Temperature times noise, added to the logit, for each of a word's logits.
+CHOICE_DSP = choice.WORD_LOGITS
+DSP_DEPTH = 4  # products of 8 x 8 bits that one field of a packed DSP48E1 holds the sum of
+SEGMENT_UNITS = 9  # about: 36 chains are as many as share one set of registers
+NARROW_BITS = 4  # weights up to which a product in LUTs is worth its place
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Cost of one design; block RAM in units of 36 Kb."""
+
+    part: str
+    layers: tuple[int, ...]  # units of each
+    vocabulary: int
+    preset: str
+    array: Array
+    cycles_generate: int
+    cycles_score: int
+    macs_per_character: int
+    dsp: int
+    bram36: float
+    memories: dict[str, float]  # block RAM by use
+    lut_about: int
+    weight_bits: int  # of all weights and biases
+    fits: bool
+    binds: tuple[str, ...]  # of lut, dsp, bram36: what a faster engine would exceed, or this one does
+
+    @property
+    def mac_lanes(self) -> int:
+        return self.array.lanes
+
+    @property
+    def utilisation(self) -> float:
+        """Useful share of the array's multiply-accumulates, in generate mode."""
+        return self.macs_per_character / (self.cycles_generate * self.mac_lanes)
+
+    def characters_per_second(self, clock_mhz: float) -> float:
+        """In generate mode, at a clock that place and route would have to confirm."""
+        return clock_mhz * 1e6 / self.cycles_generate
+
+    def to_dict(self) -> dict[str, Any]:
+        data = asdict(self)
+        data["cycles_per_character"] = {
+            "generate": data.pop("cycles_generate"),
+            "score": data.pop("cycles_score"),
+        }
+        return data | {"mac_lanes": self.mac_lanes, "mac_utilisation": round(self.utilisation, 4)}
+
+
+def estimate(spec: NetworkSpec, array: Array | None = None, part: str = DEFAULT_PART) -> Estimate:
+    """Cost of ``spec`` on ``array``, or on the fastest that fits the part.
+
+    Raises:
+        UserError: for an unknown part, or a network that the RTL can't be built for.
+    """
+    require("rtl", spec)
+    part = part_name(part)
+    array = array or fitting_array(spec, part)
+    plan = schedule(spec, array)
+    memories = _memories(spec, array, plan.words)
+    return Estimate(
+        part,
+        tuple(layer.units for layer in spec.layers),
+        spec.vocabulary,
+        spec.preset,
+        array,
+        plan.timing("generate").cycles_per_character,
+        plan.timing("score").cycles_per_character,
+        spec.macs_per_character(),
+        _dsp(spec, array),
+        sum(memories.values()),
+        memories,
+        luts(spec, array, plan.words),
+        sum(fmt.bits * math.prod(spec.weight_shapes()[name]) for name, fmt in spec.weight_formats().items()),
+        fits(spec, array, part),
+        binds(spec, array, part),
+    )
+
+
+@lru_cache(4096)
+def needs(spec: NetworkSpec, array: Array) -> Mapping[str, float]:
+    """LUTs (about), DSP48E1 and block RAM of a design."""
+    words = steps(spec, array)
+    bram36 = sum(_memories(spec, array, words).values())
+    return MappingProxyType({"lut": luts(spec, array, words), "dsp": _dsp(spec, array), "bram36": bram36})
+
+
+def exceeded(spec: NetworkSpec, array: Array, part: str) -> tuple[str, ...]:
+    """Of lut, dsp and bram36, what a design takes more of than the part has."""
+    return parts()[part].exceeded(needs(spec, array))
+
+
+def fits(spec: NetworkSpec, array: Array, part: str) -> bool:
+    """Whether a design's DSP48E1 and block RAM, and about its LUTs, are no more than the part's."""
+    return not exceeded(spec, array, part)
+
+
+def binds(spec: NetworkSpec, array: Array, part: str) -> tuple[str, ...]:
+    """What a design exceeds, or if it fits, what the next faster one would.
+
+    Nothing if that fits, too (the array was chosen smaller), or if there is none.
+    """
+    over = exceeded(spec, array, part)
+    cycles = busy_cycles(spec, array)
+    faster = [a for a in arrays_within(spec) if busy_cycles(spec, a) < cycles] if not over else []
+    faster = [replace(a, parity=array.parity) for a in faster]
+    return exceeded(spec, faster[-1], part) if faster else over
+
+
+def fitting_array(
+    spec: NetworkSpec,
+    part: str = DEFAULT_PART,
+    dsp: int | None = None,
+    lanes: int | None = None,
+    parity: bool = False,
+) -> Array:
+    """The fastest array, of at most ``dsp`` DSP48E1 and ``lanes`` lanes, whose design fits a part.
+
+    ``parity``: of its weight memory. If none fits, the fastest of no more DSP48E1 than the part has.
+
+    Raises:
+        UserError: for an unknown part, or less than one DSP or lane.
+    """
+    part = part_name(part)
+    require("rtl", spec)
+    left = parts()[part].dsp - gate_dsp(spec) - CHOICE_DSP
+    arrays = arrays_within(spec, left if dsp is None else min(dsp, left), lanes)
+    arrays = [replace(array, parity=parity) for array in arrays]
+    return next((a for a in arrays if fits(spec, a, part)), arrays[0])
+
+
+def arrays_within(spec: NetworkSpec, dsp: int | None = None, lanes: int | None = None) -> list[Array]:
+    """Arrays of at most ``dsp`` DSP48E1 and ``lanes`` lanes: the fastest first, then the smallest.
+
+    Raises:
+        UserError: for less than one DSP or lane.
+    """
+    for name, limit in (("DSP", dsp), ("lane", lanes)):
+        if limit is not None and limit < 1:
+            raise UserError(f"an array needs at least 1 {name}, got {limit}")
+    return [
+        array
+        for array in _arrays(spec)
+        if (dsp is None or array.dsp <= dsp) and (lanes is None or array.lanes <= lanes)
+    ]
+
+
+@lru_cache(64)
+def _arrays(spec: NetworkSpec) -> list[Array]:
+    """Every array that might be the best within some limits: the fastest first, then the smallest."""
+    packed = packable(spec)
+    widest = max(*(layer.units for layer in spec.layers), -(-spec.vocabulary // choice.WORD_LOGITS))
+    found = []
+    for depth in range(1, DSP_DEPTH + 1):
+        for sums in (1, 2):
+            found.append(Array(1, depth, 2 if packed and sums > 1 else 1, 1, sums=sums))
+        found += [_even(group, depth, packed) for group in range(1, min(widest, MAX_GROUP) + 1)]
+    if spec_weight_bits(spec) <= NARROW_BITS:
+        # As many products again in LUTs, and a second gate pipeline to keep up.
+        for group in range(2, min(widest + 1, MAX_GROUP) + 1, 2):
+            found.append(_even(group, DSP_DEPTH, packed, DSP_DEPTH, 2))
+    return sorted(found, key=lambda a: (busy_cycles(spec, a), a.lanes, a.dsp, -a.sums, -a.dsp_depth))
+
+
+def _even(group: int, depth: int, packed: bool, lut_depth: int = 0, gate_lanes: int = 1) -> Array:
+    """An array of whole units in segments of about the same size."""
+    segments = -(-group // SEGMENT_UNITS)
+    segment = -(-group // (segments * gate_lanes)) * gate_lanes
+    return Array(group, depth, 2 if packed else 1, segment, lut_depth, gate_lanes)
+
+
+def _dsp(spec: NetworkSpec, array: Array) -> int:
+    return array.dsp + array.gate_lanes * gate_dsp(spec) + CHOICE_DSP
+
+
+def _memories(spec: NetworkSpec, array: Array, words: int) -> dict[str, float]:
+    formats = spec.layers[0].formats
+    tables = table_roms(formats)
+    sigmoid = tables["sigmoid"]
+    gates = tables["tanh"].halves + tables["tanh_c"].halves + sigmoid.halves
+    gates += halves(sigmoid.width, formats.z.bits, ports=2)
+    bounds = int(choice.noise_table().min()), int(choice.noise_table().max())
+    rows = choice.OCTAVES.bit_length() - 1 + choice.CELL_BITS
+    noise = choice.WORD_LOGITS // 2 * halves(signed_bits(*bounds), rows, ports=2)
+    return {
+        "weights": sum(rom.halves for rom in weight_roms(array, words, spec_weight_bits(spec)).values()) / 2,
+        "rows of the first layer's W": row_rom(spec, array).halves / 2,
+        "activation tables": array.gate_lanes * gates / 2,
+        "noise tables": noise / 2,
+    }
+
+
+def gate_dsp(spec: NetworkSpec) -> int:
+    """DSP48E1 of one gate pipeline: f c, i g and o tanh(c), as far as they are worth one."""
+    fmt = spec.layers[0].formats
+    gate = fmt.gate.bits + (not fmt.gate.signed)
+    products = ((gate, fmt.c.bits), (gate, fmt.g.bits), (gate, fmt.tc.bits))
+    return sum(a + b >= DSP_MIN_PRODUCT_BITS for a, b in products)

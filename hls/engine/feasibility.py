@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What to change where no engine for a network fits a part."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from math import prod
+
+from zynq_lstm.hls.engine.estimate import arrays_within, fits
+from zynq_lstm.hls.engine.schedule import Array
+from zynq_lstm.hls.parts import parts
+from zynq_lstm.models.description.spec import PRESETS, NetworkSpec, network_spec
+
+BRAM_BITS = 36 * 1024
+UNIT_STEP = 8  # units by which a layer is made smaller
+
+
+#: Resources, for people.
+NAMES = {"lut": "LUT", "dsp": "DSP", "bram36": "block RAM"}
+
+
+def named(resources: Iterable[str]) -> str:
+    """Resources in words."""
+    return ", ".join(NAMES[name] for name in resources)
+
+
+def advice(spec: NetworkSpec, part: str) -> str:
+    """What makes a network fit that does not, in a sentence."""
+    found = ", ".join(changes(spec, part))
+    return f"To make it fit, one of: {found or 'nothing here; make the network smaller'}"
+
+
+def fastest(spec: NetworkSpec, part: str) -> Array | None:
+    """The fastest array of a design that fits, if there is one."""
+    shapes = spec.weight_shapes()
+    stored = sum(f.bits * prod(shapes[n]) for n, f in spec.weight_formats().items() if not n.endswith("b"))
+    if stored > parts()[part].bram36 * BRAM_BITS:  # whatever the array: spares looking at all
+        return None
+    return next((array for array in arrays_within(spec) if fits(spec, array, part)), None)
+
+
+def changes(spec: NetworkSpec, part: str) -> Iterator[str]:
+    """One change at a time that makes a network fit the part: a larger part, narrower weights, fewer units.
+
+    Yields:
+        Each as the option of ``zynq-lstm estimate`` that shows it.
+    """
+    larger = (name for name, one in parts().items() if one.lut > parts()[part].lut)
+    if name := next((name for name in larger if fastest(spec, name)), None):
+        yield f"--part {name}"
+    for preset in _narrower(spec):
+        changed = network_spec(
+            preset, vocabulary=spec.vocabulary, units=spec.layers[0].units, layers=len(spec.layers)
+        )
+        changed = replace(
+            changed,
+            layers=tuple(
+                replace(new, units=old.units) for new, old in zip(changed.layers, spec.layers, strict=True)
+            ),
+        )
+        if fastest(changed, part):
+            yield f"--preset {preset}"
+            break
+    widest = max(layer.units for layer in spec.layers)
+    sizes = range(UNIT_STEP, widest, UNIT_STEP)
+    low, high = 0, len(sizes)  # sizes[:low] fit, sizes[high:] don't
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (middle + 1, high) if fastest(_limited(spec, sizes[middle]), part) else (low, middle)
+    if low:
+        yield f"--units {sizes[low - 1]}"
+
+
+def _narrower(spec: NetworkSpec) -> list[str]:
+    """Presets with narrower weights than a network's, the widest first."""
+    bits = spec.layers[0].formats.U.bits
+    found = [name for name, (lstm, _) in PRESETS.items() if lstm.U.bits < bits]
+    return sorted(found, key=lambda name: -PRESETS[name][0].U.bits)
+
+
+def _limited(spec: NetworkSpec, units: int) -> NetworkSpec:
+    """The same with at most so many units in a layer."""
+    return replace(spec, layers=tuple(replace(layer, units=min(units, layer.units)) for layer in spec.layers))

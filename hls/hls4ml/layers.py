@@ -1,0 +1,263 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The layers of an hls4ml graph that hold our LSTM and its output layer.
+
+They are classes of their own, not hls4ml's LSTM and Dense: every signal has its type, and passes and
+kernels written for the stock layers don't apply to them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NoReturn
+
+import numpy as np
+from hls4ml.model.attributes import Attribute, ConfigurableAttribute, TypeAttribute, WeightAttribute
+from hls4ml.model.layers import Layer
+from hls4ml.model.types import FixedPrecisionType, NamedType
+
+from zynq_lstm.hls.hls4ml.graph import CODE_BITS, chain, network_from_chain
+from zynq_lstm.hls.hls4ml.reuse import Product
+from zynq_lstm.models.description.spec import GATES, DenseFormats, LstmFormats, formats_from_dict
+from zynq_lstm.models.errors import UserError
+from zynq_lstm.models.fixed import FixedFormat, Overflow, Raw, Rounding, signed_bits
+
+#: As a fixed-point type the input port saturates: a negative number given to ``predict`` is a code too.
+INPUT_FORMAT = FixedFormat(CODE_BITS + 1, CODE_BITS + 1, False, Rounding.AP_TRN, Overflow.AP_SAT)
+
+BACKENDS = ("Vitis", "OpenRTL")
+STRATEGIES = ("latency", "resource")  # the first is hls4ml's default; both mean our one kernel
+LAYER_OPTIONS = ("Precision", "ReuseFactor", "Strategy", "Trace")
+
+_TYPES = [TypeAttribute(name, configurable=False) for name in LstmFormats.signal_fields()]
+
+
+class _FixedLayer(Layer):
+    """What both layers share: types from the trained formats, and refusal of what would change them."""
+
+    formats_class: type[Any]
+
+    _expected_attributes: tuple[Attribute, ...] = (
+        Attribute("n_in"),
+        Attribute("n_out"),
+        Attribute("formats", value_type=dict),
+        Attribute("integers", value_type=dict),
+        ConfigurableAttribute("reuse_factor", default=1),
+        TypeAttribute("accum", configurable=False),
+    )
+
+    @property
+    def formats(self) -> Any:
+        """:class:`LstmFormats` or :class:`DenseFormats`."""
+        return formats_from_dict(self.formats_class, self.get_attr("formats"), f"layer {self.name}")
+
+    @property
+    def format_names(self) -> tuple[str, ...]:
+        """Fields of the formats that are types (the others name functions)."""
+        values = vars(self.formats).items()
+        return tuple(name for name, value in values if isinstance(value, FixedFormat))
+
+    @property
+    def integers(self) -> Mapping[str, Raw]:
+        """Raw W, U, b in the layout of :class:`zynq_lstm.models.integers.network.IntegerNetwork`."""
+        return self.get_attr("integers")
+
+    def refuse(self, what: str, alternative: str) -> NoReturn:
+        raise UserError(f"layer {self.name} ({self.class_name}): {what}; {alternative}")
+
+    def check_options(self) -> None:
+        """Refuse, by name, every option that would be ignored or would change the arithmetic."""
+        config = self.model.config
+        hls = config.config["HLSConfig"]
+        if config.backend.name not in BACKENDS:
+            self.refuse(f"backend {config.backend.name} has no kernel for it", f"use {' or '.join(BACKENDS)}")
+        io_type = config.get_config_value("IOType")
+        if config.backend.name == "Vitis" and io_type != "io_parallel":
+            self.refuse(f"io_type {io_type!r} is not supported", "use 'io_parallel'")
+        reuse = config.get_reuse_factor(self)
+        if config.backend.name == "OpenRTL" and reuse != 1:
+            self.refuse(f"ReuseFactor {reuse} is for Vitis", "set the size of the RTL's array with dsp=")
+        strategy = config.get_strategy(self).lower()
+        if strategy not in STRATEGIES:
+            self.refuse(f"Strategy {strategy!r} is not supported", f"use {' or '.join(STRATEGIES)}")
+        if config.pipeline_style == "pipeline" or config.pipeline_ii is not None:
+            self.refuse(
+                "PipelineStyle 'pipeline' and PipelineInterval would unroll every loop",
+                "leave them out: the layers are pipelined inside and run as a dataflow",
+            )
+        if config.get_compression(self):
+            self.refuse("Compression is not supported", "leave it out")
+        if config.get_target_cycles(self) is not None:
+            self.refuse("TargetCycles is not supported", "set ReuseFactor")
+        if "Optimizers" in hls:
+            self.refuse(
+                "HLSConfig's Optimizers, which hls4ml.model.profiling sets, are not supported",
+                "'zynq-lstm ranges' measures the signals of this network",
+            )
+        if hls.get("Model", {}).get("BitExact"):
+            self.refuse("bit_exact=True would replace the trained types", "leave it out: they are exact")
+        for option in config.get_layer_config(self):
+            if option not in LAYER_OPTIONS:
+                self.refuse(f"option {option!r} is not supported", f"legal are {', '.join(LAYER_OPTIONS)}")
+        self.check_precision(config.get_layer_config(self).get("Precision"))
+
+    def check_precision(self, given: Any) -> None:
+        """Refuse a precision that is not the trained one; ``auto`` is."""
+        trained = {name: self.get_attr("formats")[name] for name in self.format_names}
+        trained["result"] = trained["h" if "h" in trained else "logits"]
+        if given is not None and not isinstance(given, dict):
+            given = dict.fromkeys(trained, given)
+        for name, text in (given or {}).items():
+            if name not in trained:
+                self.refuse(f"Precision of {name!r} can't be set", f"its types are {', '.join(trained)}")
+            if text != "auto" and not self.is_type(text, FixedFormat.parse(trained[name])):
+                self.refuse(
+                    f"Precision {name}={text} contradicts the trained {trained[name]}",
+                    "leave it out, or train with another format",
+                )
+
+    def is_type(self, text: Any, fmt: FixedFormat) -> bool:
+        wanted, given = precision(fmt), self.model.config.backend.convert_precision_string(text)
+        names = ("width", "integer", "signed", "rounding_mode", "saturation_mode")
+        return all(getattr(given, name) == getattr(wanted, name) for name in names)
+
+    def add_types(self) -> None:
+        for name in self.format_names:
+            named = NamedType(f"layer{self.index}_{name}_t", precision(getattr(self.formats, name)))
+            self.set_attr(f"{name}_t", named)
+
+    def add_weight(self, name: str, raw: Raw, fmt: FixedFormat) -> None:
+        """A weight array or table; values are written as decimals with every fraction bit."""
+        self.add_weights_variable(
+            name=name,
+            var_name=name + "{index}",
+            type_name=f"layer{self.index}_{_type_of(name)}_t",
+            precision=precision(fmt),
+            data=fmt.to_real(raw),
+        )
+
+    def set_accumulator(self, bounds: tuple[int, int], frac: int) -> None:
+        """The narrowest accumulator for proven bounds of every partial sum."""
+        width = signed_bits(*bounds)
+        accum = NamedType(f"layer{self.index}_accum_t", FixedPrecisionType(width, width - frac))
+        self.set_attr("accum_t", accum)
+
+    def set_lanes(self, inner: int, also: int, columns: int) -> None:
+        """Spread products of ``inner`` rows by ``columns`` over the cycles that the reuse factor allows.
+
+        :mod:`zynq_lstm.hls.hls4ml.reuse` says how. OpenRTL has an array of its own, whatever these are.
+
+        Raises:
+            UserError: if the reuse factor is not possible, naming those that are.
+        """
+        product = Product(inner, also, columns)
+        reuse = self.model.config.get_reuse_factor(self)
+        spread = product.spread(reuse)
+        if spread is None:
+            self.refuse(f"ReuseFactor {reuse!r} is not possible", product.legal)
+        rows, groups = spread
+        lanes = -(-columns // groups)
+        self.set_attr("reuse_factor", groups * inner // rows)
+        self.set_attr("rows", rows)
+        self.set_attr("lanes", lanes)
+        self.set_attr("columns", -(-columns // lanes) * lanes)
+
+    def padded(self, array: Raw) -> Raw:
+        """Columns filled up with zeros to a whole number of groups."""
+        missing = self.get_attr("columns") - array.shape[-1]
+        return np.pad(array, [(0, 0)] * (array.ndim - 1) + [(0, missing)])
+
+
+class FixedLSTM(_FixedLayer):
+    """An LSTM layer; the first of a graph reads character codes, the others the h of the one below."""
+
+    formats_class = LstmFormats
+
+    _expected_attributes = (
+        Attribute("one_hot", value_type=bool),
+        *_TYPES,
+        *(WeightAttribute(name) for name in (*LstmFormats.weights, *LstmFormats.tables)),
+    )
+
+    def initialize(self) -> None:
+        self.check_options()
+        self.add_types()
+        formats, units = self.formats, self.get_attr("n_out")
+        inputs = units if self.get_attr("one_hot") else self.get_attr("n_in")
+        self.set_lanes(units, inputs, len(GATES) * units)
+        for name in formats.weights:
+            array = self.integers[name]
+            # Column 4u + k for gate k of unit u: see the kernel.
+            by_unit = array.reshape(*array.shape[:-1], len(GATES), units).swapaxes(-1, -2)
+            self.add_weight(name, self.padded(by_unit.reshape(array.shape)), getattr(formats, name))
+        for name, table in formats.tables.items():
+            self.add_weight(name, formats.table(name), formats.format(table.value))
+        index = len(chain(self)) - 1
+        network = network_from_chain(chain(self))
+        self.set_accumulator(network.accumulator_range(index), network.spec.accumulator_frac(index))
+        if self.get_attr("one_hot"):
+            self.set_input()
+        if self.model.config.pipeline_style == "auto":
+            self.model.config.pipeline_style = "dataflow"
+        self.add_output_variable(
+            self.get_attr("output_shape"),
+            type_name=f"layer{self.index}_h_t",
+            precision=precision(formats.h),
+        )
+
+    def set_input(self) -> None:
+        """Give the graph's input the type of the input port."""
+        node = self.get_input_node()
+        if node.class_name not in ("Input", "InputLayer"):
+            self.refuse(f"its input is {node.name} ({node.class_name})", "it must be the model's input")
+        given = self.model.config.get_layer_config(node).get("Precision")
+        for text in given.values() if isinstance(given, dict) else [given]:
+            if text not in (None, "auto") and not self.is_type(text, INPUT_FORMAT):
+                self.refuse(f"Precision {text} of {node.name} can't be used", f"leave it out: {INPUT_FORMAT}")
+        node.get_output_variable().type.precision = precision(INPUT_FORMAT)
+
+
+class FixedDense(_FixedLayer):
+    """The output layer."""
+
+    formats_class = DenseFormats
+
+    _expected_attributes = (
+        TypeAttribute("logits", configurable=False),
+        WeightAttribute("W"),
+        WeightAttribute("b"),
+    )
+
+    def initialize(self) -> None:
+        self.check_options()
+        self.add_types()
+        inputs, outputs = self.get_attr("n_in"), self.get_attr("n_out")
+        self.set_lanes(inputs, inputs, outputs)
+        for name in ("W", "b"):
+            self.add_weight(name, self.padded(self.integers[name]), getattr(self.formats, name))
+        network = network_from_chain(chain(self))
+        self.set_accumulator(network.output_accumulator_range(), network.spec.output_accumulator_frac())
+        self.add_output_variable(
+            self.get_attr("output_shape"),
+            type_name=f"layer{self.index}_logits_t",
+            precision=precision(self.formats.logits),
+        )
+
+
+LAYERS = (FixedLSTM, FixedDense)
+
+
+def precision(fmt: FixedFormat) -> FixedPrecisionType:
+    """hls4ml's type for a format."""
+    return FixedPrecisionType(
+        fmt.bits,
+        fmt.integer,
+        fmt.signed,
+        fmt.rounding.value.removeprefix("AP_"),
+        fmt.overflow.value.removeprefix("AP_"),
+    )
+
+
+def _type_of(name: str) -> str:
+    """The field with the format that an array or table has."""
+    table = LstmFormats.tables.get(name)
+    return table.value if table else name

@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A pytest plugin for hls4ml's own tests: with this package hooked in, or as if it were not installed.
+
+``zynq-lstm peers`` loads it (``-p hls.peers``); the variable :data:`VARIABLE` says which. It has to be there
+before hls4ml is imported, and ends the run with an error if hls4ml came out the other way.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import sys
+from typing import Any
+
+VARIABLE = "ZYNQ_LSTM_PEERS"
+WITHOUT, WITH = MODES = ("without", "with")
+
+
+def pytest_configure(config: Any) -> None:
+    """Hook in, or hide the entry point from hls4ml."""
+    assert "hls4ml" not in sys.modules, "hls4ml is imported already"
+    if os.environ[VARIABLE] == WITH:
+        from zynq_lstm import hls
+
+        hls.register()
+        return
+    entries = (entry for package in importlib.metadata.distributions() for entry in package.entry_points)
+    others = importlib.metadata.EntryPoints(
+        e for e in entries if not e.value.startswith("zynq_lstm.hls.hls4ml.plugin")
+    )
+    importlib.metadata.entry_points = others.select  # type: ignore[assignment]
+
+
+def pytest_sessionfinish(session: Any) -> None:
+    """Whether it was what it was meant to be."""
+    if "hls4ml" not in sys.modules:
+        return
+    from hls4ml.backends.backend import get_available_backends
+
+    if ("openrtl" in get_available_backends()) != (os.environ[VARIABLE] == WITH):
+        import pytest
+
+        pytest.exit(f"hls4ml did not run {os.environ[VARIABLE]} zynq-lstm", returncode=4)

@@ -1,0 +1,205 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Synthesis of an RTL project for 7-series with Yosys, and what it takes of a part."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from zynq_lstm.hls.engine.project import PROJECT_FILE
+from zynq_lstm.hls.parts import DEFAULT_PART, part_name, parts
+from zynq_lstm.models import processes
+from zynq_lstm.models.errors import UserError, first_error, require_package
+from zynq_lstm.models.store import if_full, write_json
+
+# Cells of a 7-series netlist and the LUTs or flip-flops that each takes (AMD UG474, tables of the SLICEM's
+# memory and shift register modes).
+LUTS = {f"LUT{k}": 1 for k in range(1, 7)} | {
+    "INV": 1,
+    "SRL16E": 1,
+    "SRLC32E": 1,
+    "RAM32M": 4,
+    "RAM64M": 4,
+    "RAM32X1D": 2,
+    "RAM64X1D": 2,
+    "RAM128X1D": 4,
+    "RAM256X1S": 4,
+}
+FLIP_FLOPS = ("FDRE", "FDSE", "FDCE", "FDPE")
+
+#: A command of Yosys: as text, or its words.
+Command = str | tuple[str, ...]
+
+
+ALU_OPERANDS = Path(__file__).parent / "alu_operands.v"
+WIDTH_PASSES = 3  # of wreduce before DSP48E1s are made
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What a netlist takes; block RAM in units of 36 Kb."""
+
+    part: str
+    tool: str
+    lut: int
+    ff: int
+    dsp: int
+    bram36: float
+    fits: bool
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def results(project: Path) -> Path:
+    """The folder in which :func:`synthesize` leaves a project's netlist."""
+    return project.with_name(f"{project.name}-synthesis")
+
+
+def cell_models() -> Path:
+    """The simulation models of 7-series cells that Yosys comes with."""
+    return require_package("pyosys") / "share" / "xilinx" / "cells_sim.v"
+
+
+def synthesize(project: Path, part: str = DEFAULT_PART) -> dict[str, Any]:
+    """Synthesize a project written by hls.generate; returns :class:`Resources` as a dictionary.
+
+    Netlist (netlist.json, netlist.v), cell counts, report and Yosys' log are put into :func:`results`. Takes
+    minutes for a full engine.
+
+    Raises:
+        UserError: for an unknown part, or if Yosys refuses the sources (naming its log), which it also does
+            for nets with several drivers or none, and for combinational loops.
+    """
+    part = part_name(part)
+    project = project.resolve()
+    folder = results(project)
+    folder.mkdir(parents=True, exist_ok=True)
+    # Synthesis would only warn, and make something of it.
+    check = [
+        read_verilog(project),
+        f"hierarchy -check -top {_top(project)}",
+        "proc",
+        "flatten",
+        "check -assert",
+    ]
+    run_yosys(check, project, folder / "check.log")
+    script: list[Command] = [
+        *_script(project),
+        ("tee", "-q", "-o", f"{folder}/cells.json", "stat", "-json"),
+        ("write_json", f"{folder}/netlist.json"),
+        ("write_verilog", "-noattr", f"{folder}/netlist.v"),
+    ]
+    run_yosys(script, project, folder / "yosys.log")
+    resources = count(folder / "cells.json", part)
+    write_json(folder / "report.json", resources.to_dict())
+    return resources.to_dict()
+
+
+def _top(project: Path) -> str:
+    return str(json.loads((project / PROJECT_FILE).read_text(encoding="utf-8"))["top"])
+
+
+def read_verilog(project: Path, *flags: str) -> str:
+    """Yosys' command that reads a project's sources; modules wait for their parameters."""
+    files = sorted(f.name for f in project.glob("*.sv"))
+    return " ".join(["read_verilog -sv -defer", *flags, *files])
+
+
+def _script(project: Path, end: str = "") -> list[str]:
+    """Synthesis to a netlist, or up to a label of synth_xilinx."""
+    synth = f"synth_xilinx -family xc7 -top {_top(project)} -flatten -noiopad -abc9 -run"
+    return [
+        read_verilog(project),
+        # What a wire costs in LUT mapping, in ps. With Yosys' own 300, four LUTs are faster than a path
+        # from a block RAM, and LUTs are shared until they aren't; with this, levels count.
+        "scratchpad -set synth_xilinx.abc9.W 1000",
+        f"{synth} begin:map_dsp",
+        # The first time, wreduce leaves registers that hold a sign bit twice. A DSP48E1 that takes such a
+        # register for its P leaves the second bit without a driver (Yosys 0.70): 0, whatever the sign. The
+        # number of passes needed depends on the order of cells, and so on their names; the check below tells.
+        *WIDTH_PASSES * ("wreduce",),
+        f"{synth} map_dsp:coarse",
+        # Nothing of that kind, bit by bit; what follows would make constants of it.
+        *("design -push-copy", "simplemap", "opt_clean", "check -assert", "design -pop"),
+        f"{synth} coarse:map_memory",
+        *_exchanged_operands(),
+        f"{synth} map_memory:{end}",
+    ]
+
+
+def _exchanged_operands() -> list[str]:
+    """Make the first operand of an adder the one without a multiplexer.
+
+    Yosys orders operands by a hash of their names. The first one also goes to the carry chain's data input,
+    where a multiplexer takes a LUT of its own; before the second one it is part of the LUT that adds. Without
+    this the resource use of a design would depend on its signals' names.
+    """
+    from_mux = "t:$mux %co1:+[Y] w:* %i %co1:+[{}] t:$alu %i"
+    return [
+        f"select -set exchanged {from_mux.format('A')} {from_mux.format('B')} %d",
+        f"techmap -max_iter 1 -map {ALU_OPERANDS} @exchanged",
+    ]
+
+
+def run_yosys(script: Sequence[Command], project: Path, log: Path) -> None:
+    """Run Yosys commands in a project's folder.
+
+    Args:
+        script: commands; one that names a file elsewhere as its words, since Yosys splits text at blanks.
+
+    Raises:
+        UserError: if Yosys refuses one, naming the log.
+    """
+    with log.open("w", encoding="utf-8") as output:
+        # A process of its own: Yosys' log goes to the process' standard output, and it never frees all.
+        done = processes.run([sys.executable, "-c", _RUN, json.dumps(script)], cwd=project, output=output)
+    if done.returncode:
+        raise UserError(f"Yosys refuses {project}{if_full(log.parent)}; see {log}: {first_error(log)}")
+
+
+def count_blocks(project: Path, folder: Path, part: str = DEFAULT_PART) -> Resources:
+    """DSP48E1 and block RAM only: synthesis up to where these are settled, in a tenth of the time.
+
+    LUTs and flip-flops of the result are of no meaning.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    script: list[Command] = [
+        *_script(project.resolve(), "map_ffram"),
+        ("tee", "-q", "-o", f"{folder.resolve()}/cells.json", "stat", "-json"),
+    ]
+    run_yosys(script, project, folder / "yosys.log")
+    return count(folder / "cells.json", part)
+
+
+_RUN = """
+import json, sys
+from pyosys import libyosys
+design = libyosys.Design()
+for command in json.loads(sys.argv[1]):
+    if isinstance(command, str):
+        libyosys.run_pass(command, design)
+    else:
+        libyosys.Pass.call(design, command)
+"""
+
+
+def count(cells_file: Path, part: str = DEFAULT_PART) -> Resources:
+    """Resources from Yosys' statistics."""
+    data = json.loads(cells_file.read_text(encoding="utf-8"))
+    cells = data["design"]["num_cells_by_type"]
+    used = {
+        "lut": sum(cells.get(name, 0) * weight for name, weight in LUTS.items()),
+        "ff": sum(cells.get(name, 0) for name in FLIP_FLOPS),
+        "dsp": cells.get("DSP48E1", 0),
+        "bram36": cells.get("RAMB36E1", 0) + cells.get("RAMB18E1", 0) / 2,
+    }
+    unknown = [c for c in cells if c.startswith("RAM") and c not in LUTS and not c.startswith("RAMB")]
+    if unknown:
+        raise UserError(f"{cells_file}: memory cell {unknown[0]} is not in the table of LUT costs")
+    fits = not parts()[part].exceeded(used)
+    return Resources(part, data["creator"].split(" (")[0], **used, fits=fits)

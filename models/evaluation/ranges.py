@@ -1,0 +1,234 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Formats from data: how the signals of a network use their formats, and which binary points fit better.
+
+A calibrated format keeps its width; what moves is the binary point, to where rounding errs least. Signals
+share a format over all layers, as they do in the hardware; weight arrays have one each.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
+
+from zynq_lstm.models.description.checkpoint import Checkpoint
+from zynq_lstm.models.description.spec import (
+    FULL_RANGE,
+    FUNCTIONS,
+    Function,
+    NetworkSpec,
+    fit_weight_formats,
+    with_formats,
+)
+from zynq_lstm.models.evaluation.bpc import bits_of_streams
+from zynq_lstm.models.evaluation.partial import PartlyQuantized, format_names
+from zynq_lstm.models.fixed import MAX_BITS, FixedFormat
+
+Reals = NDArray[np.float64]
+
+SAMPLE = 200_000  # values of a signal that a format is judged by
+
+#: Signals whose range follows from data; the others' follows from their function.
+FITTED = ("z", "p", "c", "ct", "logits")
+
+
+@dataclass(frozen=True)
+class Usage:
+    """How a signal or weight array uses its format, on one text."""
+
+    name: str  # layers.K.SIGNAL, logits, or a weight array's
+    format: FixedFormat
+    low: float  # range of the float network's values
+    high: float
+    saturated: int  # values of the quantized network on the format's bounds
+    values: int
+    rounding: float  # root mean square of the rounding of the float network's values
+    drift: float  # the same of the difference between the quantized network's values and the float one's
+    suggestion: FixedFormat  # the format itself, if no binary point is better
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON data."""
+        return dataclasses.asdict(self) | {"format": str(self.format), "suggestion": str(self.suggestion)}
+
+
+def calibrate(
+    spec: NetworkSpec,
+    weights: Mapping[str, NDArray[Any]],
+    codes: NDArray[np.integer],
+    fixed: Collection[str] = (),
+) -> NetworkSpec:
+    """The spec with binary points fitted to float weights and to what they do on a text.
+
+    Args:
+        weights: float arrays by the names of :meth:`NetworkSpec.weight_formats`.
+        codes: the text, (S, T) streams that each start from zero.
+        fixed: what keeps its format: names of weight arrays, and fields of the signals' formats.
+
+    The presets of :data:`FULL_RANGE` stay as they are.
+    """
+    if spec.preset in FULL_RANGE:
+        return spec
+    signals: dict[str, Reals] = {}
+    PartlyQuantized(spec, weights).run(codes, signals)
+    fitted = fit_weight_formats(spec, weights).weight_formats()
+    for name, fmt in spec.weight_formats().items():
+        if name.endswith("b"):
+            fitted[name] = _wide_enough(fmt, float(np.abs(weights[name]).max()))
+        if name in fixed:
+            fitted[name] = fmt
+    spec = spec.with_weight_formats(fitted)
+    formats = spec.layers[0].formats
+    chosen = {
+        field: best_format(
+            formats.format(field),
+            [signals[f"layers.{k}.{field}"] for k in range(len(spec.layers))],
+            functions_behind(formats, field),
+        )
+        for field in FITTED
+        if field in formats.format_names() and field not in fixed
+    }
+    chosen["logits"] = best_format(spec.output.logits, [signals["logits"]])
+    return with_formats(spec, chosen)
+
+
+def calibrate_by_loss(
+    spec: NetworkSpec,
+    weights: Mapping[str, NDArray[Any]],
+    codes: NDArray[np.integer],
+    progress: Callable[[str], None] = lambda _: None,
+) -> NetworkSpec:
+    """The spec with binary points moved, one format at a time, as long as the text is predicted better.
+
+    Slower than :func:`calibrate`, a run over the text a step, and better: the squared error of a cell state
+    counts what the tanh behind it doesn't see. Signals keep one format over all layers.
+
+    Args:
+        codes: the text, (S, T + 1) streams that each start from zero.
+        progress: called with the name of the format that is tried next.
+    """
+    if spec.preset in FULL_RANGE:
+        return spec
+
+    def loss(candidate: NetworkSpec) -> float:
+        with threadpool_limits(1):  # the products are too small to share
+            logits = PartlyQuantized(candidate, weights, format_names(candidate)).run(codes[:, :-1])
+        return bits_of_streams(logits, codes)
+
+    best = loss(spec)
+    shared = [f for f in FITTED if f in spec.layers[0].formats.format_names()]
+    for name in [*spec.weight_formats(), *shared, "logits"]:
+        progress(name)
+        for step in (1, -1):
+            while (moved := _moved(spec, name, step)) is not None and (found := loss(moved)) < best:
+                spec, best = moved, found
+    return spec
+
+
+def calibrated(source: Checkpoint, spec: NetworkSpec) -> Checkpoint:
+    """A float network with the formats of ``spec``, which were fitted to it."""
+    record = {"calibrated": spec.preset, "from": source.sha256}
+    return Checkpoint(source.vocabulary, source.weights, spec, source.corpus, record)
+
+
+def _moved(spec: NetworkSpec, name: str, step: int) -> NetworkSpec | None:
+    """The spec with so many integer bits more for a weight array, a field of all layers, or the logits."""
+    formats = spec.weight_formats()
+    if name in formats:
+        fmt = dataclasses.replace(formats[name], integer=formats[name].integer + step)
+        return spec.with_weight_formats({name: fmt}) if _sensible(fmt) else None
+    fmt = spec.output.logits if name == "logits" else spec.layers[0].formats.format(name)
+    fmt = dataclasses.replace(fmt, integer=fmt.integer + step)
+    return with_formats(spec, {name: fmt}) if _sensible(fmt) else None
+
+
+def _sensible(fmt: FixedFormat) -> bool:
+    return -3 <= fmt.integer <= fmt.bits
+
+
+def usage(spec: NetworkSpec, weights: Mapping[str, NDArray[Any]], codes: NDArray[np.integer]) -> list[Usage]:
+    """How every weight array and signal of a network uses its format on a text, (S, T)."""
+    real: dict[str, Reals] = {}
+    rounded: dict[str, Reals] = {}
+    PartlyQuantized(spec, weights).run(codes, real)
+    PartlyQuantized(spec, weights, format_names(spec)).run(codes, rounded)
+    fitted = fit_weight_formats(spec, weights).weight_formats()
+    rows = []
+    for name, fmt in spec.weight_formats().items():
+        values = np.asarray(weights[name], np.float64)
+        better = _wide_enough(fmt, float(np.abs(values).max())) if name.endswith("b") else fitted[name]
+        rows.append(_usage(name, fmt, values, fmt.to_real(fmt.quantize(values)), better))
+    for name, fmt, functions in _signals(spec):
+        better = fmt
+        if name.rpartition(".")[2] in FITTED:
+            better = best_format(fmt, [real[name]], functions)
+        rows.append(_usage(name, fmt, real[name], rounded[name], better))
+    return rows
+
+
+def best_format(fmt: FixedFormat, values: Sequence[Reals], functions: Sequence[Function] = ()) -> FixedFormat:
+    """The binary point at which rounding ``values`` errs least (squared); the format's own if none is better.
+
+    Args:
+        functions: where given, it is their values that are compared, for the index of a table.
+    """
+    sample = np.concatenate([_thinned(array.reshape(-1)) for array in values])
+    wanted = [function(sample) for function in functions] or [sample]
+
+    def error(candidate: FixedFormat) -> float:
+        rounded = candidate.to_real(candidate.quantize(sample))
+        got = [function(rounded) for function in functions] or [rounded]
+        return math.fsum(float(np.square(a - b).mean()) for a, b in zip(got, wanted, strict=True))
+
+    others = (dataclasses.replace(fmt, integer=n) for n in range(-3, min(fmt.bits, MAX_BITS) + 1))
+    return min([fmt, *others], key=error)
+
+
+def functions_behind(formats: Any, field: str) -> list[Function]:
+    """The functions whose tables a signal indexes."""
+    return [FUNCTIONS[getattr(formats, t.function)] for t in formats.tables.values() if t.index == field]
+
+
+def _signals(spec: NetworkSpec) -> Iterator[tuple[str, FixedFormat, list[Function]]]:
+    for k, layer in enumerate(spec.layers):
+        for name in layer.formats.signals:
+            field = layer.formats.signal_field(name)
+            yield f"layers.{k}.{name}", layer.formats.format(field), functions_behind(layer.formats, field)
+    yield "logits", spec.output.logits, []
+
+
+def _usage(name: str, fmt: FixedFormat, real: Reals, rounded: Reals, better: FixedFormat) -> Usage:
+    low, high = fmt.to_real([fmt.min_raw, fmt.max_raw])
+    # The lowest value of an unsigned format is 0, which is no saturation.
+    outside = (rounded >= high) | ((rounded <= low) & fmt.signed)
+    return Usage(
+        name,
+        fmt,
+        float(real.min()),
+        float(real.max()),
+        int(outside.sum()),
+        real.size,
+        _rms(fmt.to_real(fmt.quantize(real)) - real),
+        _rms(rounded - real),
+        better,
+    )
+
+
+def _wide_enough(fmt: FixedFormat, largest: float) -> FixedFormat:
+    """``fmt``, or with as many integer bits more as ``largest`` needs."""
+    while largest > fmt.to_real(fmt.max_raw) and fmt.frac > 0:
+        fmt = dataclasses.replace(fmt, integer=fmt.integer + 1)
+    return fmt
+
+
+def _thinned(values: Reals) -> Reals:
+    return values[:: max(1, len(values) // SAMPLE)]
+
+
+def _rms(values: Reals) -> float:
+    return math.sqrt(float(np.square(values).mean()))

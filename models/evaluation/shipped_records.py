@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The records that are shipped: of how networks were trained, and of long measurements."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from zynq_lstm import models
+from zynq_lstm.models.description.spec import DEFAULT_PRESET, PRESETS
+from zynq_lstm.models.errors import UserError
+from zynq_lstm.models.store import read_record
+from zynq_lstm.models.texts.corpus import CORPORA, HELD_OUT
+
+FOLDER = Path(models.__file__).parent
+
+
+def training_records() -> list[dict[str, Any]]:
+    """How the shipped networks, and some that aren't, were trained."""
+    found = sorted((FOLDER / "checkpoints").glob("*.json"))
+    return [read_training_record(path) for path in found]
+
+
+def read_training_record(path: Path) -> dict[str, Any]:
+    """What ``zynq-lstm train`` wrote beside a network."""
+    record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return record
+
+
+def training_figures(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """BPC and minutes by corpus and network, and the minutes of ``zynq-lstm train`` with its defaults."""
+    figures: dict[str, Any] = {}
+    by_corpus: dict[str, dict[str, Mapping[str, Any]]] = {}
+    for record in records:
+        by_corpus.setdefault(Path(record["corpus"]["name"]).stem, {})[record["stage"]] = record
+    for corpus, stages in by_corpus.items():
+        figures[corpus] = {}
+        for stage in ("base", "float", *PRESETS):
+            if stage not in stages:
+                continue
+            bits = stages[stage]["bits_per_character"]
+            row = {"validation_bpc": bits["validation"], "test_bpc": bits["test"]}
+            if stage in PRESETS and _length(stages[stage]) == _length(stages.get("float", {})):
+                start = stages["float"]["bits_per_character"]
+                row |= {f"delta_{part}_bpc": bits[part] - start[part] for part in HELD_OUT}
+            figures[corpus][stage] = row | {"minutes": stages[stage]["minutes"]}
+    default = by_corpus.get(CORPORA[0], {})
+    if {"float", DEFAULT_PRESET} <= set(default):
+        parts = [default["float"]["base"], default["float"], default[DEFAULT_PRESET]]
+        figures["minutes"] = round(sum(part["minutes"] for part in parts), 1)
+    return figures
+
+
+def part_figures(row: Mapping[str, Any], part: str) -> tuple[str, str]:
+    """BPC of a network on a part of the text, and how far above float, as text."""
+    above = row.get(f"delta_{part}_bpc")
+    return f"{row[f'{part}_bpc']:.4f}", "" if above is None else f"{above:+.4f}"
+
+
+def results_table(figures: Mapping[str, Any]) -> str:
+    """:func:`training_figures` as Markdown."""
+    lines = [
+        "| corpus | network | validation BPC | above float | test BPC | above float |",
+        "|---|---|---|---|---|---|",
+    ]
+    for corpus in CORPORA:
+        for name, row in figures.get(corpus, {}).items():
+            cells = [text for part in HELD_OUT for text in part_figures(row, part)]
+            lines.append(f"| `{corpus}` | `{name}` | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _length(record: Mapping[str, Any]) -> tuple[Any, ...] | None:
+    """How long a network was trained: beside which base, how many updates in all, of how many characters."""
+    if not record:
+        return None
+    base, options = record["base"], record["options"]
+    updates = record["updates"]
+    if record.get("quantized_from") != "seed":
+        updates += base["updates"]
+    return base["sha256"], updates, options["batch"], options["steps"]
+
+
+def load_record(kind: str, path: Path | None = None) -> dict[str, Any]:
+    """A measurement's record: the shipped one, or one that the verb ``kind`` wrote to ``path``.
+
+    Raises:
+        UserError: the file is missing, or holds something else.
+    """
+    path = path or FOLDER / "measured" / f"{kind}.json"
+    try:
+        return read_record(path, kind, f"'zynq-lstm {kind}'")
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file; make it with 'zynq-lstm {kind} --measure --json'") from None

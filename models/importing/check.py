@@ -1,0 +1,230 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The last step of every import: our equations, with the model's own rounding, against Keras' values.
+
+Keras computes in float32, this module in float64. A difference in the last bit becomes a whole step where a
+signal is rounded, and a recurrence may amplify it without bound. So each step starts from Keras' own h and
+inputs, and each signal is an interval: all values that a float32 computation can give, in whatever order it
+adds. The functions and the quantizers are monotone, so the ends of an interval go through them. Keras' value
+must be in the interval: in each layer, unit and step, and at the model's own output. An interval is a few
+millionths wide where nothing is rounded; near a tie it holds both neighbours.
+
+Bounds: the error of a sum of n products is at most n 2**-24 times the sum of the products' sizes (Higham,
+"Accuracy and Stability of Numerical Algorithms", 3.1); twice that is allowed. 2**-20 is allowed for the error
+of a function.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zynq_lstm.models.description.spec import FUNCTIONS, GATES
+from zynq_lstm.models.errors import CheckError, UserError
+from zynq_lstm.models.importing.build import computed, keras_layer
+from zynq_lstm.models.importing.importer import Imported
+from zynq_lstm.models.importing.quantizers import Quantizer, Reals
+
+UNIT = 2.0**-24  # rounding of float32, relative
+FUNCTION_ERROR = 2.0**-20
+TINY = 2.0**-100  # what a processor that takes the smallest numbers for zero may lose
+WINDOWS, STEPS = 64, 8
+SEED = 7
+
+
+class Interval(NamedTuple):
+    """Lowest and highest values that a signal may have."""
+
+    low: Reals
+    high: Reals
+
+    def __mul__(self, other: Any) -> Interval:
+        corners = [a * b for a in self for b in other]
+        return Interval(np.minimum.reduce(corners), np.maximum.reduce(corners)).wider(UNIT)
+
+    def plus(self, other: Interval) -> Interval:
+        """The sum."""
+        return Interval(self.low + other.low, self.high + other.high).wider(UNIT)
+
+    def wider(self, relative: float, absolute: float = 0.0) -> Interval:
+        """With errors of this size."""
+        error = 2 * relative * np.maximum(np.abs(self.low), np.abs(self.high)) + absolute
+        return Interval(self.low - error, self.high + error)
+
+    def through(self, function: Callable[[Reals], Reals]) -> Interval:
+        """What a monotone function makes of it."""
+        return Interval(function(self.low), function(self.high))
+
+    def rounded(self, quantizer: Quantizer | None) -> Interval:
+        """Through a quantizer, if there is one; its own arithmetic is float32."""
+        return self.through(quantizer).wider(UNIT) if quantizer else self
+
+    def first_outside(self, values: Reals) -> tuple[int, ...] | None:
+        """Index of the first of ``values`` that isn't in it; a NaN is in none."""
+        outside = np.argwhere(~((self.low <= values) & (values <= self.high)))
+        return tuple(map(int, outside[0])) if len(outside) else None
+
+
+@dataclass(frozen=True)
+class Observed:
+    """What Keras computes for some codes.
+
+    Args:
+        codes: (S, T).
+        h: of every LSTM layer, (S, T, H).
+        logits: (S, T or none, V).
+        probabilities: likewise; None for a model without softmax.
+    """
+
+    codes: NDArray[np.integer]
+    h: tuple[Reals, ...]
+    logits: Reals
+    probabilities: Reals | None
+
+
+def check_import(imported: Imported) -> None:
+    """Compare every step of every layer, and the model's output, with what Keras computes.
+
+    Raises:
+        CheckError: with the layer, the place, and both values.
+    """
+    compare(imported, observe(imported))
+
+
+def observe(imported: Imported) -> Observed:
+    """What Keras computes for codes drawn with a fixed seed.
+
+    Each character of the vocabulary is the last of a window at least once.
+
+    Raises:
+        UserError: the model's own signals are not finite.
+    """
+    vocabulary, chain = imported.spec.vocabulary, imported.chain
+    codes = np.random.default_rng(SEED).integers(0, vocabulary, (max(WINDOWS, vocabulary), STEPS))
+    codes[:, -1] = np.arange(len(codes)) % vocabulary
+    x = first = imported.inputs(codes)
+    if chain.embedding is not None:
+        x = computed(keras_layer(imported.model, chain, chain.embedding), x)
+    found: list[Reals] = []
+    for layer in chain.recurrent:
+        found.append(_sequence(keras_layer(imported.model, chain, layer), x))
+        x = found[-1].astype(np.float32)
+    logits = computed(imported.without_softmax, first)
+    for what, values in (*((f"h of layer {k}", h) for k, h in enumerate(found)), ("output", logits)):
+        if not np.isfinite(values).all():
+            raise UserError(
+                f"{imported.file.path}: {what} in Keras is not finite: the weights are too large for float32"
+            )
+    return Observed(codes, tuple(found), logits, computed(imported.model, first) if chain.softmax else None)
+
+
+def compare(imported: Imported, observed: Observed) -> None:
+    """Hold Keras' values against our equations, layer by layer and at the output.
+
+    Raises:
+        CheckError: with the layer, the place, and both values.
+    """
+    below: Reals | None = None
+    for k, layer in enumerate(imported.chain.recurrent):
+        h = observed.h[k]
+        if below is None:
+            inputs = _first_sums(imported, observed.codes)
+        else:
+            inputs = _product(below, imported.weights[f"layers.{k}.W"])
+        _require(imported, f"layer {layer.name!r}", "h", _layer(imported, k, inputs, h), h)
+        below = h
+    assert below is not None
+    logits = _product(below, imported.weights["output.W"], imported.weights["output.b"])
+    if imported.chain.last_only:
+        logits = Interval(logits.low[:, -1], logits.high[:, -1])
+    _require(imported, "the model", "its logit", logits, observed.logits)
+    if observed.probabilities is not None:
+        _require(imported, "the model", "its probability", _softmax(logits), observed.probabilities)
+
+
+def _require(imported: Imported, where: str, what: str, allowed: Interval, values: Reals) -> None:
+    begin = f"{imported.file.path}: {where}: {what} in Keras"
+    end = "the import is wrong; please report it with this file"
+    if allowed.low.shape != values.shape:
+        raise CheckError(f"{begin} has the shape {values.shape}, by our equations {allowed.low.shape}: {end}")
+    at = allowed.first_outside(values)
+    if at is not None:
+        raise CheckError(
+            f"{begin} is {values[at]:.9g}, by our equations {allowed.low[at]:.9g} to {allowed.high[at]:.9g} "
+            f"at [{', '.join(map(str, at))}]: {end}"
+        )
+
+
+def _sequence(layer: Any, x: NDArray[Any]) -> Reals:
+    """h of every step of a Keras layer, whatever the layer returns itself: (S, T, M) -> (S, T, H)."""
+    returned, layer.return_sequences = layer.return_sequences, True
+    try:
+        return computed(layer, x)
+    finally:
+        layer.return_sequences = returned
+
+
+def _product(x: Reals, W: NDArray[Any], b: NDArray[Any] | None = None) -> Interval:
+    """What float32 may give for x @ W + b."""
+    x, W = x.astype(np.float64), W.astype(np.float64)
+    value, size = x @ W, np.abs(x) @ np.abs(W)
+    if b is not None:
+        value, size = value + b, size + np.abs(b.astype(np.float64))
+    error = 2 * (len(W) + 2) * UNIT * size + TINY
+    return Interval(value - error, value + error)
+
+
+def _first_sums(imported: Imported, codes: NDArray[np.integer]) -> Interval:
+    """The first layer's x @ W: a row of W, which is exact, or of the product with the embedding."""
+    rows = imported.weights["layers.0.W"].astype(np.float64)[codes]
+    error = 0.0
+    if imported.sizes is not None:
+        assert imported.chain.embedding is not None
+        columns = imported.chain.embedding.settings["output_dim"]
+        error = 2 * (columns + 2) * UNIT * imported.sizes[codes]
+    return Interval(rows - error, rows + error)
+
+
+def _layer(imported: Imported, k: int, inputs: Interval, h: Reals) -> Interval:
+    """What h of every step of layer k may be, (S, T, H), given Keras' h of the step before."""
+    formats, rounds = imported.spec.layers[k].formats, imported.rounds[k]
+    U, b = imported.weights[f"layers.{k}.U"], imported.weights[f"layers.{k}.b"]
+    sigmoid, tanh = FUNCTIONS[formats.sigmoid], FUNCTIONS[formats.tanh]
+
+    def gate(z: Interval) -> Interval:
+        return z.through(sigmoid).wider(UNIT, FUNCTION_ERROR).rounded(rounds.gate)
+
+    def squashed(z: Interval) -> Interval:
+        return z.through(tanh).wider(UNIT, FUNCTION_ERROR).rounded(rounds.tanh)
+
+    before = np.zeros_like(h[:, 0])
+    c = Interval(before, before)
+    found = []
+    for t in range(h.shape[1]):
+        read = before if rounds.state is None else rounds.state(before)
+        z = Interval(inputs.low[:, t], inputs.high[:, t]).plus(_product(read, U, b))
+        of = {
+            name: Interval(*parts)
+            for name, parts in zip(
+                GATES,
+                zip(np.split(z.low, 4, axis=1), np.split(z.high, 4, axis=1), strict=True),
+                strict=True,
+            )
+        }
+        kept = c.rounded(rounds.state)
+        c = (gate(of["f"]) * kept).plus(gate(of["i"]) * squashed(of["g"]))
+        found.append(gate(of["o"]) * squashed(c))
+        before = h[:, t]
+    return Interval(np.stack([x.low for x in found], axis=1), np.stack([x.high for x in found], axis=1))
+
+
+def _softmax(logits: Interval) -> Interval:
+    """What float32 may give for the probabilities."""
+    middle = (logits.low + logits.high) / 2
+    error = float((logits.high - logits.low).max())
+    shares = np.exp(middle - middle.max(axis=-1, keepdims=True))
+    shares /= shares.sum(axis=-1, keepdims=True)
+    return Interval(shares, shares).wider(np.expm1(error), FUNCTION_ERROR)

@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The classes, functions, quantizers and settings that a Keras model may name, and why others are refused."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from zynq_lstm.models.description.spec import MAX_LAYERS
+
+RECURRENT = ("LSTM", "QLSTM")
+DENSE = ("Dense", "QDense")
+#: Layers that do nothing at inference, and the setting without which Keras doesn't build them.
+NOTHING: Mapping[str, str] = {
+    "Dropout": "rate",
+    "SpatialDropout1D": "rate",
+    "GaussianDropout": "rate",
+    "GaussianNoise": "stddev",
+}
+MODELS = ("Sequential", "Functional")
+LEGAL = (
+    f"legal are one-hot input or Embedding, 1 to {MAX_LAYERS} LSTM or QLSTM, Dense or QDense, softmax, "
+    "one after the other"
+)
+
+#: The way out for a model with too many characters.
+FEWER = (
+    "train it on a text with the rare characters replaced by one ('zynq-lstm corpus --fold-rare' writes it)"
+)
+
+GATE_QUANTIZERS, TANH_QUANTIZERS = ("quantized_sigmoid",), ("quantized_tanh",)
+QUANTIZERS = (
+    "quantized_bits",
+    "quantized_linear",
+    "quantized_po2",
+    "ternary",
+    "binary",
+    *TANH_QUANTIZERS,
+    *GATE_QUANTIZERS,
+)
+GATES = ("sigmoid", "hard_sigmoid")
+TANHS = ("tanh", "hard_tanh")
+OUTPUTS = ("softmax", "linear")
+
+
+@dataclass(frozen=True)
+class Kind:
+    """The settings of a class of layers.
+
+    Args:
+        kept: change what the layer computes; taken over.
+        called: of these, what names a function or a quantizer: legal functions, and legal quantizers.
+        fixed: must have this value, if they are there at all.
+        ignored: matter to training or speed only.
+    """
+
+    kept: tuple[str, ...] = ()
+    called: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] | None = None
+    fixed: Mapping[str, Any] | None = None
+    ignored: tuple[str, ...] = ()
+
+
+#: Settings of any class that change nothing here.
+EVERY = (
+    "name",
+    "trainable",
+    "dtype",
+    "batch_input_shape",
+    "autocast",
+    "seed",
+    "noise_shape",
+    "input_dim",
+    "input_length",
+    "lora_alpha",
+)
+TRAINING = ("_initializer", "_regularizer", "_constraint", "_range")  # ends of names
+_LSTM = Kind(
+    ("units", "use_bias", "return_sequences"),
+    {"activation": (TANHS, TANH_QUANTIZERS), "recurrent_activation": (GATES, GATE_QUANTIZERS)},
+    {"go_backwards": False, "return_state": False, "time_major": False},
+    (
+        "unit_forget_bias",
+        "dropout",
+        "recurrent_dropout",
+        "implementation",
+        "stateful",
+        "unroll",
+        "zero_output_for_mask",
+        "use_cudnn",
+    ),
+)
+_DENSE = Kind(
+    ("units", "use_bias"),
+    {"activation": (OUTPUTS, ())},
+    {"lora_rank": None, "quantization_config": None},
+)
+_WEIGHTS: tuple[tuple[str, ...], tuple[str, ...]] = ((), QUANTIZERS)
+
+
+def _quantized(kind: Kind, *names: str) -> Kind:
+    more = dict.fromkeys((f"{name}_quantizer" for name in names), _WEIGHTS)
+    return Kind(kind.kept, {**(kind.called or {}), **more}, kind.fixed, kind.ignored)
+
+
+KINDS: Mapping[str, Kind] = {
+    "LSTM": _LSTM,
+    "QLSTM": _quantized(_LSTM, "kernel", "recurrent", "bias", "state"),
+    "Dense": _DENSE,
+    "QDense": _quantized(_DENSE, "kernel", "bias"),
+    "Embedding": Kind(
+        ("input_dim", "output_dim"),
+        fixed={"mask_zero": False, "lora_rank": None, "quantization_config": None},
+    ),
+    "TimeDistributed": Kind(("layer",)),
+    "Activation": Kind(called={"activation": (OUTPUTS, ())}),
+    "Softmax": Kind(("axis",)),
+    **{name: Kind((setting,)) for name, setting in NOTHING.items()},
+    "InputLayer": Kind(
+        ("batch_shape",), fixed={"sparse": False, "ragged": False, "optional": False, "input_tensor": None}
+    ),
+}
+#: Why a setting of :attr:`Kind.fixed` is refused.
+REASONS: Mapping[str, str] = {
+    "mask_zero": "the hardware skips no character",
+    "go_backwards": "text is read forwards",
+    "return_state": "the hardware keeps its state",
+    "time_major": "the first axis is the batch",
+}
+#: Classes for which a user may hope, and why there is nothing.
+HOPELESS: Mapping[str, str] = {
+    **dict.fromkeys(("GRU", "QGRU", "SimpleRNN", "QSimpleRNN"), "there is no hardware for it"),
+    **dict.fromkeys(("Bidirectional", "QBidirectional"), "text is read forwards only"),
+    **dict.fromkeys(("Sequential", "Functional", "Model"), "a model in a model; add its layers themselves"),
+    "Masking": "the hardware skips no character",
+    "CuDNNLSTM": "load it in Keras 2 into the same model made of LSTM layers, and save that",
+}
+DTYPES = (
+    "float32",
+    "float16",
+    "bfloat16",
+    "float64",
+    "mixed_float16",
+    "mixed_bfloat16",
+)

@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The activations and quantizers of somebody else's layers: their functions, roundings and formats."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zynq_lstm.models.fixed import MAX_BITS, FixedFormat, Overflow, Rounding
+
+MAX_EXACT_BITS = 16  # of a weight format that is to hold another quantizer's values exactly
+
+Reals = NDArray[np.float64]
+Quantizer = Callable[[Reals], Reals]
+
+
+def rounding_of(given: Any) -> Quantizer:
+    """The rounding of ``quantized_tanh`` and ``quantized_sigmoid``: half to even, and clipped."""
+    step = 2.0 ** -(int(given.bits) - (type(given).__name__ == "quantized_tanh"))
+    low = -1.0 if type(given).__name__ == "quantized_tanh" else 0.0
+    low += step * bool(given.symmetric)
+
+    def rounded(x: Reals) -> Reals:
+        return np.clip(np.round(x / step) * step, low, 1.0 - step)
+
+    return rounded
+
+
+def on_reals(quantizer: Any) -> Quantizer:
+    """A quantizer of theirs, which works in float32."""
+
+    def rounded(x: Reals) -> Reals:
+        return np.asarray(quantizer(np.asarray(x, np.float32)), np.float64)
+
+    return rounded
+
+
+def fixed_format(quantizer: Any) -> FixedFormat | None:
+    """The symmetric format of a ``quantized_bits`` without a scale; QKeras doesn't count the sign bit."""
+    if type(quantizer).__name__ != "quantized_bits" or quantizer.alpha not in (None, 1, 1.0):
+        return None
+    if not quantizer.keep_negative or not 2 <= quantizer.bits <= MAX_BITS:
+        return None
+    return FixedFormat(
+        int(quantizer.bits),
+        int(quantizer.integer) + 1,
+        rounding=Rounding.AP_RND_CONV,
+        overflow=Overflow.AP_SAT_SYM,
+    )
+
+
+def exact_format(values: NDArray[np.float32]) -> FixedFormat | None:
+    """The narrowest symmetric format that holds ``values`` exactly, if there is one."""
+    largest = float(np.abs(values).max())
+    integer = 1 + int(np.floor(np.log2(largest))) + 1 if largest else 1
+    for bits in range(2, MAX_EXACT_BITS + 1):
+        fmt = FixedFormat(bits, integer, rounding=Rounding.AP_RND_CONV, overflow=Overflow.AP_SAT_SYM)
+        if np.array_equal(fmt.to_real(fmt.quantize(values)), values):
+            return fmt
+    return None
+
+
+def function_of(given: Any) -> tuple[str, int]:
+    """The name of an activation in :data:`.FUNCTIONS`, and its bits; 0 if it is not rounded."""
+    kind = type(given).__name__
+    if kind == "quantized_tanh":
+        return ("tanh" if given.use_real_tanh else "hard_tanh"), int(given.bits)
+    if kind == "quantized_sigmoid":
+        return ("sigmoid" if given.use_real_sigmoid else "qkeras_hard_sigmoid"), int(given.bits)
+    name = str(given.__name__)
+    if name == "hard_sigmoid" and given.__module__.startswith("qkeras"):
+        name = "qkeras_hard_sigmoid"
+    return name, 0
+
+
+def name_of(given: Any) -> str:
+    """A quantizer in the form that QKeras writes, or the name of a function."""
+    return str(getattr(given, "__name__", given))

@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From trained weights to the frozen integer network. Needs no TensorFlow."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zynq_lstm.models.description.checkpoint import Checkpoint
+from zynq_lstm.models.description.spec import NetworkSpec
+from zynq_lstm.models.errors import UserError
+from zynq_lstm.models.integers.bounds import layer_bound, output_bound
+from zynq_lstm.models.integers.network import IntegerNetwork
+
+
+def freeze_weights(spec: NetworkSpec, weights: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[np.int64]]:
+    """Raw weights: what QKeras' quantizers give in the quantized model, to the last bit."""
+    return {name: fmt.quantize(weights[name]) for name, fmt in spec.weight_formats().items()}
+
+
+def freeze(source: Any, vocabulary: str | None = None) -> IntegerNetwork:
+    """The integer network of a quantized checkpoint or Keras model.
+
+    Args:
+        source: a :class:`Checkpoint`, or a model from ``zynq_lstm.models.keras.quantized``.
+        vocabulary: the characters in code order; a checkpoint has its own.
+
+    Raises:
+        UserError: the checkpoint is of a float network, or the model's sums aren't exact in its
+            float type.
+    """
+    if isinstance(source, Checkpoint):
+        spec = source.quantized_spec
+        return IntegerNetwork.from_weights(spec, source.vocabulary, freeze_weights(spec, source.weights))
+    from zynq_lstm.models.keras.quantized import check_exact, integer_weights, spec_of_model
+
+    if vocabulary is None:
+        raise UserError("freezing a Keras model needs its vocabulary")
+    check_exact(source)
+    return IntegerNetwork.from_weights(spec_of_model(source), vocabulary, integer_weights(source))
+
+
+def thaw(network: IntegerNetwork) -> Checkpoint:
+    """A quantized checkpoint that freezes to this network."""
+    formats = network.spec.weight_formats()
+    weights = {name: fmt.to_real(network.arrays[name]).astype(np.float32) for name, fmt in formats.items()}
+    return Checkpoint(network.vocabulary, weights, network.spec)
+
+
+def arithmetic_bounds(network: IntegerNetwork, margin: int = 1) -> dict[str, int]:
+    """What a float type must hold for each Keras layer to be exact, by the layer's name.
+
+    Args:
+        network: whose weights bound the accumulators; all else is bounded by the formats.
+        margin: factor by which weights may still grow.
+    """
+    layers = {f"lstm{k + 1}": layer_bound(network, k, margin=margin) for k in range(len(network.spec.layers))}
+    return layers | {"logits": output_bound(network, margin=margin)}

@@ -1,0 +1,211 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The limits of each engine: which networks it can be built for, and by name why not.
+
+The only place that knows them. A network that :class:`zynq_lstm.models.description.spec.NetworkSpec` accepts
+either works in an engine or is refused by it with a sentence from here; ``tests/hls/test_limits.py`` holds
+that with networks drawn at random.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from types import MappingProxyType
+
+from zynq_lstm.models.description.spec import LstmFormats, NetworkSpec, require_lstm
+from zynq_lstm.models.errors import UserError
+from zynq_lstm.models.fixed import FixedFormat, Overflow, Rounding
+from zynq_lstm.models.integers import choice
+from zynq_lstm.models.integers.bounds import (
+    EXACT_BITS,
+    layer_bound,
+    output_bound,
+    worst_layer_bound,
+    worst_output_bound,
+    worst_sums,
+)
+from zynq_lstm.models.integers.network import MAX_SUM, IntegerNetwork
+
+#: The engines, and their names in messages. Each is compared with the reference and so has the reference's
+#: limits; the HLS C++ is made from the Keras model and so has the Keras model's.
+ENGINES = MappingProxyType(
+    {
+        "keras": "the quantized Keras model",
+        "reference": "the reference",
+        "hls": "the HLS C++",
+        "rtl": "the RTL",
+    }
+)
+
+#: Signals whose formats all layers share in the RTL, since one gate pipeline serves them.
+SHARED_SIGNALS = LstmFormats.signal_fields()
+#: Functions of the tables, which they share for the same reason.
+SHARED_FUNCTIONS = tuple(dict.fromkeys(table.function for table in LstmFormats.tables.values()))
+#: Of what is kept or handed on as float32: its mantissa, and the sign.
+FLOAT32_BITS = EXACT_BITS["float32"] + 1
+SIGNAL_BITS = 16  # of the RTL's signals, signed: what m_axis and the trace have room for
+#: Of weights that the RTL multiplies in its array: nine pairs of bits are one too many for the adders.
+WEIGHT_BITS = 16
+
+
+def reasons(engine: str, spec: NetworkSpec, network: IntegerNetwork | None = None) -> tuple[str, ...]:
+    """Why an engine can't be built for a network; empty if it can.
+
+    Args:
+        engine: a key of :data:`ENGINES`.
+        network: the network itself, whose weights bound its sums; the worst that the formats hold if not
+            given.
+    """
+    return tuple(_LIMITS[engine](spec, network))
+
+
+def require(engine: str, spec: NetworkSpec, network: IntegerNetwork | None = None) -> None:
+    """Refuse a network that an engine can't be built for; arguments as of :func:`reasons`.
+
+    Raises:
+        UserError: with the first of the reasons, and how many more there are.
+    """
+    found = reasons(engine, spec, network)
+    if found:
+        raise UserError(summary(found))
+
+
+def notes(spec: NetworkSpec) -> list[str]:
+    """A sentence for each engine that can't be built for a network."""
+    found = {name: reasons(name, spec) for name in ENGINES}
+    return [f"not for {ENGINES[name]}: {summary(why)}" for name, why in found.items() if why]
+
+
+def summary(found: tuple[str, ...]) -> str:
+    """The first of some reasons, and how many more there are."""
+    more = len(found) - 1
+    return found[0] + (f" (and {more} more such reason{'s' * (more > 1)})" if more else "")
+
+
+def _reference(spec: NetworkSpec, network: IntegerNetwork | None) -> Iterator[str]:
+    for where, fmt in rounded_signals(spec):
+        if fault := signal_fault(fmt):
+            yield f"{where}: {fault}"
+    for where, bound, most in _bounds(spec, network):
+        if bound > most:
+            yield (
+                f"{where} might reach {bound}, beyond the {most} up to which float64 is exact; use narrower "
+                "formats, fewer units, or binary points nearer to each other"
+            )
+    try:
+        choice.score_shifts(spec.output.logits)
+    except UserError as error:
+        yield f"output: {error}"
+
+
+def _bounds(spec: NetworkSpec, network: IntegerNetwork | None) -> Iterator[tuple[str, int, int]]:
+    """What is summed, multiplied or rounded, the largest integer met there, and the largest possible."""
+    exact = 1 << EXACT_BITS["float64"]
+    for k, layer in enumerate(spec.layers):
+        where = f"layers[{k}]: a sum or product"
+        if network:  # whose own sums it has refused itself
+            yield where, layer_bound(network, k, offset=-layer.formats.z.min_raw), exact
+        else:
+            yield f"layers[{k}]: x.W + h.U + b", worst_sums(spec, k), MAX_SUM - 1
+            yield where, worst_layer_bound(spec, k), exact
+    yield "output: h.W + b", output_bound(network) if network else worst_output_bound(spec), exact
+
+
+def _keras(spec: NetworkSpec, network: IntegerNetwork | None) -> Iterator[str]:
+    yield from _cells(spec, "quantized Keras model")
+    yield from _reference(spec, network)
+    for name, fmt in spec.weight_formats().items():
+        if fault := weight_fault(fmt):
+            yield f"{name}: {fault}"
+    for where, fmt in rounded_signals(spec):
+        if where.endswith((" h", " logits")) and fmt.bits + (not fmt.signed) > FLOAT32_BITS:
+            yield f"{where}: Keras hands it on as float32, which holds {FLOAT32_BITS} bits, signed; got {fmt}"
+
+
+def _hls(spec: NetworkSpec, network: IntegerNetwork | None) -> Iterator[str]:
+    yield from _keras(spec, network)
+    for where, fmt in rounded_signals(spec):
+        if fmt.signed and fmt.bits == 1 and fmt.overflow is Overflow.AP_SAT_SYM:
+            yield f"{where}: holds nothing but 0, and the ap types make that -1; use AP_SAT, got {fmt}"
+
+
+def _rtl(spec: NetworkSpec, network: IntegerNetwork | None) -> Iterator[str]:
+    cells = list(_cells(spec, "RTL"))
+    yield from cells
+    yield from _reference(spec, network)
+    if cells:
+        return
+    first = spec.layers[0].formats
+    for k, layer in enumerate(spec.layers[1:], 1):
+        for name in (*SHARED_SIGNALS, *SHARED_FUNCTIONS):
+            given, shared = getattr(layer.formats, name), getattr(first, name)
+            if given != shared:
+                yield (
+                    f"layers[{k}] has {name} in {given}, layers[0] in {shared}: all layers share one gate "
+                    "pipeline in the RTL; give them the same formats and functions (W, U, b may differ)"
+                )
+    rounded = {name: first.format(name) for name in ("z", "c", "ct", "h")} | {"logits": spec.output.logits}
+    for name, fmt in rounded.items():
+        if not signal_fault(fmt) and not (fmt.signed and fmt.overflow is Overflow.AP_SAT):
+            yield f"format {name}: the RTL has signed formats with AP_RND or AP_TRN, and AP_SAT; got {fmt}"
+    for name in ("g", "tc"):
+        if not first.format(name).signed:
+            yield f"format {name}: must be signed in the RTL, got {first.format(name)}"
+    for name, fmt in ({name: first.format(name) for name in SHARED_SIGNALS} | rounded).items():
+        if fmt.bits + (not fmt.signed) > SIGNAL_BITS:
+            yield f"format {name}: at most {SIGNAL_BITS} bits, signed, in the RTL, got {fmt}"
+    if int(first.table("sigmoid").min()) < 0:
+        yield (
+            f"format gate: the table of {first.sigmoid} in {first.gate} has values below 0, which the gates "
+            "of the RTL don't have; use a sigmoid function, and a format that saturates"
+        )
+    for name, fmt in spec.weight_formats().items():
+        if not fmt.signed:
+            yield f"format of {name}: weights are signed in the RTL, got {fmt}"
+        elif fmt.bits > WEIGHT_BITS and in_array(name):
+            yield f"format of {name}: the RTL multiplies weights of at most {WEIGHT_BITS} bits, got {fmt}"
+
+
+_LIMITS = MappingProxyType({"reference": _reference, "keras": _keras, "hls": _hls, "rtl": _rtl})
+
+
+def in_array(name: str) -> bool:
+    """Whether the RTL's array multiplies a weight array: not the look-up of layer 0, not biases."""
+    return name != "layers.0.W" and not name.endswith("b")
+
+
+def signal_fault(fmt: FixedFormat) -> str | None:
+    """Why no engine rounds a signal to a format."""
+    if fmt.rounding is Rounding.AP_RND_CONV or fmt.overflow is Overflow.AP_WRAP:
+        return f"signals must round by AP_RND or AP_TRN and saturate, got {fmt}"
+    return None
+
+
+def weight_fault(fmt: FixedFormat) -> str | None:
+    """Why QKeras has no quantizer for a weight's format."""
+    if not fmt.signed or fmt.rounding is not Rounding.AP_RND_CONV or fmt.overflow is not Overflow.AP_SAT_SYM:
+        return f"a weight format must be signed with AP_RND_CONV and AP_SAT_SYM, got {fmt}"
+    if fmt.bits < 2:
+        return f"a weight format has at least 2 bits, got {fmt}; QKeras' of 1 bit are -1 and 1, without 0"
+    if fmt.bits > FLOAT32_BITS:
+        return (
+            f"a weight format has at most {FLOAT32_BITS} bits, got {fmt}; a checkpoint's weights are float32"
+        )
+    return None
+
+
+def _cells(spec: NetworkSpec, what: str) -> Iterator[str]:
+    try:
+        require_lstm(spec, what)
+    except UserError as error:
+        yield str(error)
+
+
+def rounded_signals(spec: NetworkSpec) -> Iterator[tuple[str, FixedFormat]]:
+    """Where signals are rounded, and to which format; those that come from tables are not."""
+    for k, layer in enumerate(spec.layers):
+        fmt = layer.formats
+        of_tables = {table.value for table in fmt.tables.values()}
+        for name in fmt.signal_fields():
+            if name not in of_tables:
+                yield f"layers[{k}]: format {name}", fmt.format(name)
+    yield "format logits", spec.output.logits

@@ -1,0 +1,323 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The recipe of a network: its stages of training, from a text to a float and a quantized checkpoint."""
+
+from __future__ import annotations
+
+import dataclasses
+import platform
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Protocol
+
+from zynq_lstm.models.description.checkpoint import Checkpoint, load_float
+from zynq_lstm.models.description.spec import NetworkSpec
+from zynq_lstm.models.errors import UserError
+from zynq_lstm.models.evaluation.bpc import METRIC
+from zynq_lstm.models.store import write_json
+from zynq_lstm.models.texts.corpus import HELD_OUT, Corpus
+from zynq_lstm.models.training.options import TrainingOptions
+
+if TYPE_CHECKING:
+    from zynq_lstm.models.fixed import FixedFormat
+    from zynq_lstm.models.training.bptt import Progress, Trainer
+
+# Defaults of what continues from the base; the reasons are in docs/training.md.
+FURTHER_EPOCHS, FURTHER_LEARNING_RATE, DISTILL = 4.0, 5e-3, 0.5
+
+STARTS = ("base", "seed")  # what the quantized network starts from
+#: Of TensorBoard's logs, in the run's folder.
+TRAINING_CURVE, VALIDATION_CURVE = "train/bits_per_character", "validation/bits_per_character_estimate"
+STATE = "training.safetensors"  # in a run's folder: its last checkpoint
+
+
+class Show(Protocol):
+    """Shows a person how training goes."""
+
+    def say(self, text: str) -> None:
+        """Show a line."""
+
+    def progress(self, stage: str, trainer: Trainer) -> AbstractContextManager[Callable[[Progress], None]]:
+        """A function that is called after every update."""
+
+
+def train_base(corpus: Corpus, path: Path, options: Mapping[str, Any], show: Show) -> None:
+    """Train a float network from the seed and write it to ``path``.
+
+    Args:
+        options: those of ``zynq-lstm train`` by their names (``batch``, ``run_dir``, ``resume``, ...), and
+            ``command``: what the record says that it was made with.
+    """
+    from zynq_lstm.models.keras import float_lstm
+    from zynq_lstm.models.training import bptt
+
+    chosen = TrainingOptions(
+        epochs=options["epochs"], learning_rate=options["learning_rate"], **_shared(options)
+    )
+    codes = corpus.split().train
+    bptt.Plan(len(codes), chosen.batch, chosen.steps, chosen.seed)  # before the model is built
+    model = float_lstm.build_float(options["layers"], options["units"], len(corpus.vocabulary))
+    bptt.initialise(model, chosen.seed)
+    identity = {
+        "network": {"layers": options["layers"], "units": options["units"]},
+        "corpus": corpus.sha256,
+    }
+    _run("base", bptt.Trainer(model, codes, chosen, identity), corpus, path, options, show)
+
+
+def train_float(corpus: Corpus, base: Path, path: Path, options: Mapping[str, Any], show: Show) -> None:
+    """Continue from the float network ``base``; see :func:`train_base`."""
+    from zynq_lstm.models.keras.float_lstm import float_model
+    from zynq_lstm.models.training import bptt
+
+    start = float_network(base, corpus, "base")
+    chosen = _further(options)
+    identity = {"from": start.sha256, "corpus": corpus.sha256}
+    trainer = bptt.Trainer(float_model(start), corpus.split().train, chosen, identity)
+    _run("float", trainer, corpus, path, options, show, before={"base": _told(start)})
+
+
+def train_quantized(
+    corpus: Corpus,
+    base: Path,
+    teacher: Path,
+    preset: str,
+    path: Path,
+    options: Mapping[str, Any],
+    show: Show,
+    formats: Mapping[str, FixedFormat] = MappingProxyType({}),
+) -> None:
+    """Quantize ``base`` and train on with the rounding; see :func:`train_base`.
+
+    Args:
+        teacher: the float network that teaches it.
+        formats: instead of the preset's; see :func:`zynq_lstm.models.description.spec.with_formats`.
+    """
+    from zynq_lstm.models.keras import quantized
+    from zynq_lstm.models.keras.float_lstm import float_model
+    from zynq_lstm.models.training import bptt
+
+    start = float_network(base, corpus, "base")
+    anew = options["quantized_from"] == "seed"
+    chosen = _further(options, anew, distill=options["distill"])
+    checkpoint = quantized.quantize(start, preset, formats)
+    spec = checkpoint.quantized_spec
+    if anew:
+        spec = finer_ternary(spec)
+        weights = _initial_weights(start, spec, chosen.seed)
+        checkpoint = dataclasses.replace(checkpoint, weights=weights, spec=spec)
+    identity = {"spec": spec.to_dict(), "from": start.sha256, "corpus": corpus.sha256}
+    before: dict[str, Any] = {"quantized_from": options["quantized_from"], "base": _told(start)}
+    if anew:
+        identity["quantized_from"] = "seed"
+    taught_by = None
+    if chosen.distill:
+        teaching = float_network(teacher, corpus, "float")
+        taught_by = float_model(teaching)
+        identity["teacher"] = teaching.sha256
+        before["teacher"] = _told(teaching)
+    model = quantized.quantized_model(checkpoint)
+    trainer = bptt.Trainer(model, corpus.split().train, chosen, identity, taught_by)
+    _run(preset, trainer, corpus, path, options, show, checkpoint, before)
+
+
+def finer_ternary(spec: NetworkSpec) -> NetworkSpec:
+    """Two-bit matrices with half the step, for training from the seed.
+
+    The step that ``fit_weight_formats`` finds is for weights that were trained without rounding. A
+    network that never had such weights does better with smaller ones; docs/training.md has the figures.
+    """
+    return spec.with_weight_formats(
+        {
+            name: dataclasses.replace(fmt, integer=fmt.integer - 1)
+            for name, fmt in spec.weight_formats().items()
+            if fmt.bits == 2
+        }
+    )
+
+
+#: Share of a matrix that must be other than zero after rounding when training starts.
+ALIVE = 0.1
+
+
+def _initial_weights(like: Checkpoint, spec: NetworkSpec, seed: int) -> dict[str, Any]:
+    """What a float network of the same shape starts from, scaled up where rounding would leave nothing.
+
+    A matrix of zeros above the first kernel passes no gradient on, and never learns. The first kernel may
+    start at zero: its gradient comes through the matrices above.
+    """
+    import numpy as np
+
+    from zynq_lstm.models.keras import float_lstm
+    from zynq_lstm.models.training import bptt
+
+    model = float_lstm.build_float(like.layers, like.units, len(like.vocabulary))
+    bptt.initialise(model, seed)
+    weights = float_lstm.read_weights(model)
+    for name, fmt in spec.weight_formats().items():
+        if name.endswith("b") or name == "layers.0.W":
+            continue
+        if np.mean(fmt.quantize(weights[name]) != 0) < ALIVE:
+            half_a_step = float(fmt.to_real(1)) / 2
+            weights[name] = weights[name] * np.float32(
+                half_a_step / np.quantile(np.abs(weights[name]), 1 - ALIVE)
+            )
+    return weights
+
+
+def _further(options: Mapping[str, Any], anew: bool = False, **more: Any) -> TrainingOptions:
+    """Options of what continues from the base, or instead starts anew."""
+    return TrainingOptions(
+        epochs=options["further_epochs"] + (options["epochs"] if anew else 0),
+        learning_rate=options["learning_rate" if anew else "further_learning_rate"],
+        **_shared(options),
+        **more,
+    )
+
+
+def float_network(path: Path, corpus: Corpus, stage: str) -> Checkpoint:
+    """A float network's checkpoint for this text.
+
+    Raises:
+        UserError: it is not there, or is another kind of network, or has another vocabulary.
+    """
+    if not path.is_file():
+        raise UserError(f"{path}: no such file; run 'zynq-lstm train --stage {stage}' first")
+    checkpoint = load_float(path)
+    if checkpoint.vocabulary != corpus.vocabulary:
+        ours, theirs = set(corpus.vocabulary), set(checkpoint.vocabulary)
+        raise UserError(
+            f"{path}: was trained with another vocabulary than {corpus.name}'s: of its {len(theirs)} "
+            f"characters and the text's {len(ours)}, {len(ours & theirs)} are the same; give a network of "
+            "this text, or read the text with the same options (--fold-rare, --as-is)"
+        )
+    return checkpoint
+
+
+def require_new(path: Path, options: Mapping[str, Any]) -> None:
+    """Refuse to begin a stage over what another run has left, unless told to.
+
+    Raises:
+        UserError: naming the folder and the options that tell.
+    """
+    folder = options["run_dir"] / path.stem
+    if (folder / STATE).exists() and not options["resume"] and not options["overwrite"]:
+        raise UserError(
+            f"{folder}: holds a training run; continue it with --resume, start anew with "
+            "--overwrite, or choose another --run-dir"
+        )
+
+
+def _told(checkpoint: Checkpoint) -> dict[str, Any]:
+    """What a record tells about a network that training began with."""
+    return {
+        "sha256": checkpoint.sha256,
+        **{key: checkpoint.record.get(key) for key in ("stage", "command", "updates", "minutes")},
+    }
+
+
+def _record(stage: str, trainer: Trainer, corpus: Corpus, command: str) -> dict[str, Any]:
+    """How a network came about, as far as training went."""
+    return {
+        "stage": stage,
+        "command": command,
+        "corpus": corpus.record,
+        "options": dataclasses.asdict(trainer.options),
+        "updates": trainer.step,
+        "minutes": round(trainer.seconds / 60, 1),
+        "versions": _versions(),
+    }
+
+
+def _shared(options: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: options[key] for key in ("batch", "steps", "clip", "dropout", "seed")}
+
+
+def _run(
+    stage: str,
+    trainer: Trainer,
+    corpus: Corpus,
+    path: Path,
+    options: Mapping[str, Any],
+    show: Show,
+    quantized: Checkpoint | None = None,
+    before: dict[str, Any] | None = None,
+) -> None:
+    """Train one stage to its end, evaluate it, write its weights and its record."""
+    from zynq_lstm.models.evaluation.bpc import evaluate_keras
+    from zynq_lstm.models.keras.float_lstm import read_weights
+
+    folder = options["run_dir"] / path.stem
+    state = folder / STATE
+    require_new(path, options)
+    if state.exists():
+        if options["resume"]:
+            trainer.restore(state)
+            show.say(f"{stage}: resumed at step {trainer.step} of {trainer.total}")
+            if trainer.step == trainer.total and path.exists():
+                return
+    elif options["resume"]:
+        show.say(f"{stage}: {folder} holds no checkpoint to resume from; starts at the beginning")
+    folder.mkdir(parents=True, exist_ok=True)
+    split = corpus.split()
+    _train(show, stage, trainer, split.validation, folder, options["checkpoint_seconds"])
+    show.say(f"{stage}: evaluating ({METRIC})")
+    bits = {part: evaluate_keras(trainer.model, split.part(part), f"the {part} split") for part in HELD_OUT}
+    record = _record(stage, trainer, corpus, options["command"])
+    record |= {"bits_per_character": bits, "metric": METRIC, **(before or {})}
+    spec = quantized.spec if quantized else None
+    result = Checkpoint(corpus.vocabulary, read_weights(trainer.model), spec, record["corpus"], record)
+    result.save(path)
+    if spec:
+        record["spec"] = spec.to_dict()
+    write_json(path.with_suffix(".json"), record)
+    show.say(
+        f"{stage}: {bits['validation']:.4f} BPC validation, {bits['test']:.4f} BPC test "
+        f"({METRIC}); wrote {path}"
+    )
+
+
+def _train(
+    show: Show, stage: str, trainer: Trainer, validation: Any, folder: Path, checkpoint_seconds: float
+) -> None:
+    """Run the trainer with checkpoints and logs in a folder, and an estimate after each epoch."""
+    from zynq_lstm.models.evaluation.bpc import estimate_keras
+    from zynq_lstm.models.keras.float_lstm import tf
+
+    writer = tf.summary.create_file_writer(str(folder / "logs"))
+
+    def log(values: dict[str, float], step: int) -> None:
+        with writer.as_default():
+            for key, value in values.items():
+                tf.summary.scalar(key, value, step=step)
+
+    with show.progress(stage, trainer) as shown:
+
+        def report(progress: Progress) -> None:
+            shown(progress)
+            if progress.step % 10 == 0:
+                log(
+                    {
+                        TRAINING_CURVE: progress.bits_per_character,
+                        "train/learning_rate": progress.learning_rate,
+                        "train/gradient_norm": progress.gradient_norm,
+                        "train/characters_per_second": progress.characters_per_second,
+                    },
+                    progress.step,
+                )
+
+        def each_epoch(epoch: int) -> None:
+            estimate = estimate_keras(trainer.model, validation)
+            log({VALIDATION_CURVE: estimate}, trainer.step)
+            writer.flush()
+            show.say(f"{stage}: epoch {epoch}, validation {estimate:.4f} BPC (estimate, 64 streams)")
+
+        trainer.run(folder / STATE, checkpoint_seconds, report, each_epoch)
+
+
+def _versions() -> dict[str, str]:
+    from importlib.metadata import version
+
+    names = ("zynq-lstm", "tensorflow", "keras", "qkeras-v3", "numpy")
+    return {"python": platform.python_version(), **{name: version(name) for name in names}}

@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How many characters a second training takes in: ours, and stock Keras' LSTM layers beside it.
+
+Each kind of network has a process of its own, so that none runs with another's settings. They take
+turns, and figures are compared within a turn: other work on the machine then meets all alike.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import time
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack
+from typing import Any
+
+from zynq_lstm.models import processes
+
+BATCH, STEPS, VOCABULARY, UNITS, LAYERS = 64, 64, 78, 128, 2
+
+#: Keras chooses ``jit_compile`` by itself; which choice is faster depends on the machine.
+STOCK = {"stock, XLA": True, "stock": False}
+OURS = ("float", "quantized")
+
+_run: Callable[[int], None]  # in a worker: train so many updates
+
+
+def measure(preset: str, rounds: int, updates: int) -> dict[str, list[float]]:
+    """Characters a second by kind of network, of each round of so many updates."""
+    rates: dict[str, list[float]] = {kind: [] for kind in (*STOCK, *OURS)}
+    flags = os.environ.get("XLA_FLAGS")
+    with ExitStack() as stack:
+        try:
+            os.environ["XLA_FLAGS"] = flags or ""  # set, though to nothing: stock Keras as it comes
+            stock = {kind: _worker(stack, kind, preset) for kind in STOCK}
+        finally:
+            del os.environ["XLA_FLAGS"]
+            if flags is not None:
+                os.environ["XLA_FLAGS"] = flags
+        workers = stock | {kind: _worker(stack, kind, preset) for kind in OURS}
+        for _ in range(rounds):
+            for kind, worker in workers.items():
+                rates[kind].append(updates * BATCH * STEPS / worker.submit(_timed, updates).result())
+    return rates
+
+
+def ratios(rates: dict[str, list[float]]) -> dict[str, float]:
+    """Median over the rounds of ours by the faster of stock Keras' in that round."""
+    best = [max(values) for values in zip(*(rates[kind] for kind in STOCK), strict=True)]
+    return {
+        kind: statistics.median(ours / stock for ours, stock in zip(rates[kind], best, strict=True))
+        for kind in OURS
+    }
+
+
+def _worker(stack: ExitStack, kind: str, preset: str) -> ProcessPoolExecutor:
+    worker = stack.enter_context(processes.pool(1, _prepare, (kind, preset)))
+    worker.submit(_timed, 2).result()  # compile
+    return worker
+
+
+def _prepare(kind: str, preset: str) -> None:
+    global _run
+    _run = _stock(STOCK[kind]) if kind in STOCK else _ours(preset if kind == "quantized" else None)
+
+
+def _timed(updates: int) -> float:
+    started = time.perf_counter()
+    _run(updates)
+    return time.perf_counter() - started
+
+
+def _stock(jit: bool) -> Callable[[int], None]:
+    """Stateful stock layers, trained by Keras' own ``train_on_batch``."""
+    import numpy as np
+
+    from zynq_lstm.models.keras.quiet import import_tensorflow
+
+    import_tensorflow()
+    import keras
+
+    codes = keras.Input((STEPS,), batch_size=BATCH, dtype="int32")
+    x = keras.ops.one_hot(codes, VOCABULARY)
+    for _ in range(LAYERS):
+        x = keras.layers.LSTM(UNITS, return_sequences=True, stateful=True)(x)
+    model = keras.Model(codes, keras.layers.Dense(VOCABULARY)(x))
+    model.compile(
+        keras.optimizers.Adam(1e-3, global_clipnorm=1.0),
+        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        jit_compile=jit,
+    )
+    text = np.random.default_rng(0).integers(0, VOCABULARY, (BATCH, STEPS + 1)).astype(np.int32)
+
+    def run(updates: int) -> None:
+        for _ in range(updates):
+            model.train_on_batch(text[:, :-1], text[:, 1:])
+
+    return run
+
+
+def _ours(preset: str | None) -> Callable[[int], None]:
+    """A float network, or one of these formats."""
+    import numpy as np
+
+    from zynq_lstm.models.description.checkpoint import Checkpoint
+    from zynq_lstm.models.keras import float_lstm, quantized
+    from zynq_lstm.models.training import bptt
+    from zynq_lstm.models.training.options import TrainingOptions
+
+    model: Any = float_lstm.build_float(LAYERS, UNITS, VOCABULARY)
+    bptt.initialise(model, 1)
+    if preset:
+        vocabulary = "".join(map(chr, range(32, 32 + VOCABULARY)))
+        start = Checkpoint(vocabulary, float_lstm.read_weights(model))
+        model = quantized.quantized_model(quantized.quantize(start, preset))
+    text = np.random.default_rng(0).integers(0, VOCABULARY, 10 * BATCH * STEPS).astype(np.uint8)
+    options = TrainingOptions(epochs=1000, batch=BATCH, steps=STEPS, learning_rate=1e-3)
+    trainer = bptt.Trainer(model, text, options, {})
+
+    def run(updates: int) -> None:
+        for _ in range(updates):
+            trainer.update(trainer.step, 1e-3)
+            trainer.step += 1
+
+    return run

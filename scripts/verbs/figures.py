@@ -1,0 +1,268 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``zynq-lstm figures``: measure the figures of the documentation, print them, write them as JSON."""
+
+from __future__ import annotations
+
+import dataclasses
+import statistics
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from zynq_lstm.scripts.files import Reads, Verb
+from zynq_lstm.scripts.options import json_option, output_option, part_option
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from zynq_lstm.models.description.checkpoint import Checkpoint
+    from zynq_lstm.sim.campaigns.records import Figure
+
+ENGINE_PRESETS = ("w8a8", "w4a8")
+
+
+@click.group(name="figures")
+def command() -> None:
+    """Measure the figures of the documentation; one group of them a subcommand."""
+
+
+command.command_class = Verb
+
+
+@command.command(name="engine", short_help="The RTL engine: cycles, resources, LUT levels.")
+@click.option(
+    "--preset", "presets", type=click.Choice(ENGINE_PRESETS), multiple=True, help="Both if not given."
+)
+@click.option(
+    "--characters",
+    type=click.IntRange(8),
+    default=2000,
+    show_default=True,
+    help="To simulate; as many are generated / 4.",
+)
+@part_option()
+@click.option("--synthesis/--no-synthesis", default=True, show_default=True, help="Yosys: minutes a preset.")
+@output_option("build/figures", "Folder for projects, netlists and logs.")
+@json_option()
+@click.pass_context
+def engine(
+    ctx: click.Context,
+    presets: tuple[str, ...],
+    characters: int,
+    part: str,
+    synthesis: bool,
+    output: Path,
+    json_path: Path | None,
+) -> None:
+    """The RTL engine of the shipped network: cycles in simulation, resources and LUT levels by Yosys.
+
+    Exit code 1 if the netlist has a latch, a net with several drivers or none, a combinational loop, a
+    memory in LUTs that is not meant to be, or a DSP or block RAM without register.
+    """
+    from rich.console import Console
+
+    from zynq_lstm.hls.parts import part_name
+    from zynq_lstm.models.store import write_json
+
+    part = part_name(part)
+    console = Console()
+    figures: dict[str, dict[str, Any]] = {}
+    sound = True
+    for preset in presets or ENGINE_PRESETS:
+        figures[preset], faults = _measure(console, preset, characters, part, synthesis, output / preset)
+        sound = sound and not faults
+        if json_path:  # at once: the next preset takes minutes
+            write_json(json_path, figures)
+    _print(console, figures)
+    if not sound:
+        ctx.exit(1)
+
+
+@command.command(name="training", short_help="Bits per character of the shipped networks.")
+@click.option("--measure", is_flag=True, help="Training throughput too, beside stock Keras: some minutes.")
+@click.option(
+    "--rounds", type=click.IntRange(1), default=7, show_default=True, help="Of --measure; the median counts."
+)
+@click.option(
+    "--updates", type=click.IntRange(1), default=20, show_default=True, help="A round of --measure."
+)
+@json_option()
+def training(measure: bool, rounds: int, updates: int, json_path: Path | None) -> None:
+    """Bits per character of the networks whose training records are shipped.
+
+    Validation comes first: networks are chosen by it, and test is for the one that was chosen. 'Above float'
+    is only for networks of equally long training: the same base, then the same number of updates; or anew,
+    as many as both together.
+    """
+    from rich.console import Console
+    from rich.table import Table
+
+    from zynq_lstm.models.description.spec import DEFAULT_PRESET
+    from zynq_lstm.models.evaluation.shipped_records import part_figures, training_figures, training_records
+    from zynq_lstm.models.store import write_json
+    from zynq_lstm.models.texts.corpus import HELD_OUT
+    from zynq_lstm.models.training import throughput
+    from zynq_lstm.scripts.tables import show
+
+    console = Console()
+    figures: dict[str, Any] = training_figures(training_records())
+    table = Table("corpus", "network", pad_edge=False)
+    for heading in ("validation BPC", "above float", "test BPC", "above float", "minutes"):
+        table.add_column(heading, justify="right")
+    for corpus, networks in figures.items():
+        if not isinstance(networks, dict):
+            continue
+        for name, row in networks.items():
+            table.add_row(
+                corpus,
+                name,
+                *(text for part in HELD_OUT for text in part_figures(row, part)),
+                f"{row['minutes']:g}",
+            )
+    show(table, console)
+    if "minutes" in figures:
+        console.print(f"zynq-lstm train, all stages: {figures['minutes']:g} minutes")
+    if measure:
+        with console.status("training throughput"):
+            rates = throughput.measure(DEFAULT_PRESET, rounds, updates)
+        for kind, values in rates.items():
+            console.print(f"{kind}: {statistics.median(values):,.0f} characters/s", highlight=False)
+        figures["throughput_ratio"] = {
+            kind: round(ratio, 3) for kind, ratio in throughput.ratios(rates).items()
+        }
+        for kind, ratio in figures["throughput_ratio"].items():
+            console.print(f"{kind} / the faster stock Keras: {ratio:.2f}", highlight=False)
+    if json_path:
+        write_json(json_path, figures)
+
+
+_records_option = click.option(
+    "--records",
+    "folder",
+    type=Reads(folder=True),
+    help="Folder of the records, as make nightly leaves them; the shipped ones if not given.",
+)
+
+
+@command.command(name="verification", short_help="What verification found.")
+@_records_option
+@json_option()
+@click.pass_context
+def verification(ctx: click.Context, folder: Path | None, json_path: Path | None) -> None:
+    """What verification found: random networks, mutants, coverage, the longest run, bad inputs.
+
+    Read from the last runs' records, each with its date and commit (+: with changes); nothing runs. Exit code
+    1 if the sources of one have changed since it was made.
+    """
+    from zynq_lstm.sim.campaigns import records
+
+    _show_records(ctx, records.VERIFICATION, folder, json_path)
+
+
+@command.command(name="robustness", short_help="What bad luck and bad input do.")
+@_records_option
+@json_option()
+@click.pass_context
+def robustness(ctx: click.Context, folder: Path | None, json_path: Path | None) -> None:
+    """What became of strangers' models, typed mistakes, odd folder names, odd formats and interruptions.
+
+    Read from the last runs' records, as "figures verification" does. "cases" are models and "situations"
+    command lines with their right answers; "specs" are random networks for which estimate's verdict was
+    compared with building each engine; "skipped tests" are those of the last "make test". Exit code 1 if the
+    sources of a record have changed since it was made.
+    """
+    from zynq_lstm.sim.campaigns import records
+
+    _show_records(ctx, records.ROBUSTNESS, folder, json_path)
+
+
+def _show_records(
+    ctx: click.Context, wanted: Mapping[str, Figure], folder: Path | None, json_path: Path | None
+) -> None:
+    """Print the figures of records and write them; exit code 1 if one is stale."""
+    from rich.table import Table
+
+    from zynq_lstm.models.store import write_json
+    from zynq_lstm.scripts.tables import show
+    from zynq_lstm.sim.campaigns import records
+
+    folder = folder or records.FOLDER
+    figures = records.figures(wanted, folder)
+    table = Table("figure", "found", "date", "commit", "")
+    for name, row in zip(figures, records.rows(wanted, folder), strict=True):
+        found = figures[name]
+        table.add_row(*row, "stale" if found and found["stale"] else "")
+    show(table)
+    if json_path:
+        write_json(json_path, records.as_json(wanted, folder))
+    kinds = {wanted[name].kind for name, row in figures.items() if row and row["stale"]}
+    if kinds:
+        click.echo(
+            f"stale, since their sources have changed: {', '.join(sorted(kinds))}; run make nightly", err=True
+        )
+        ctx.exit(1)
+
+
+def _measure(
+    console: Any, preset: str, characters: int, part: str, synthesis: bool, folder: Path
+) -> tuple[dict[str, Any], list[str]]:
+    """Figures of a preset, and the faults of its netlist."""
+    import numpy as np
+
+    from zynq_lstm.hls.engine.estimate import fitting_array
+    from zynq_lstm.hls.synthesis.netlist import check, summary, synthesized
+    from zynq_lstm.hls.synthesis.yosys import synthesize
+    from zynq_lstm.sim.engines import frozen
+    from zynq_lstm.sim.engines.rtl import RtlEngine
+    from zynq_lstm.sim.simulation.rtl import write_project
+
+    checkpoint = _checkpoint(preset)
+    network = frozen(checkpoint)
+    engine = RtlEngine(checkpoint, network, folder, array=fitting_array(network.spec, part))
+    codes = np.random.default_rng(0).integers(0, network.spec.vocabulary, characters)
+    with console.status(f"{preset}: simulation"):
+        engine.build()
+        engine.whole_trace(codes)
+        list(engine.write(codes[:8], max(16, characters // 4)))
+    figures = engine.describe()
+    figures["rtl_chars_per_s"] = figures.pop("characters_per_second")
+    if not synthesis:
+        return figures, []
+    with console.status(f"{preset}: synthesis with Yosys, some minutes"):
+        write_project(engine.design, folder / "rtl")
+        report = synthesize(folder / "rtl", part)
+    found = check(synthesized(folder / "rtl"))
+    for line in summary(found):
+        console.print(f"{preset}: {line}", highlight=False, markup=False)
+    resources = {name: report[name] for name in ("dsp", "bram36", "lut", "ff")}
+    return figures | resources | {"lut_levels": found.lut_levels}, found.faults
+
+
+def _checkpoint(preset: str) -> Checkpoint:
+    """The shipped network; rounded from the shipped float one, if none of this preset is shipped."""
+    from zynq_lstm.models.description.checkpoint import Checkpoint, preset_spec, shipped
+    from zynq_lstm.models.errors import UserError
+
+    try:
+        return Checkpoint.load(shipped(preset))
+    except UserError:
+        loaded = Checkpoint.load(shipped("float"))
+    return dataclasses.replace(loaded, spec=preset_spec(loaded, preset))
+
+
+def _print(console: Any, figures: dict[str, dict[str, Any]]) -> None:
+    from rich.table import Table
+
+    from zynq_lstm.hls.engine.schedule import MODES
+    from zynq_lstm.scripts.tables import show
+
+    table = Table("", *figures)
+    names = [n for n in next(iter(figures.values())) if n != "cycles_per_character"]
+    for mode in MODES:
+        table.add_row(
+            f"cycles a character, {mode}", *(f"{f['cycles_per_character'][mode]:g}" for f in figures.values())
+        )
+    for name in names:
+        table.add_row(name.replace("_", " "), *(f"{f.get(name, ''):,}" for f in figures.values()))
+    show(table, console)

