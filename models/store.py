@@ -98,7 +98,9 @@ def claim(folder: Path) -> None:
     """
     folder = folder.resolve()
     if folder in _claimed:
-        return
+        if (folder / LOCK_FILE).exists():
+            return
+        os.close(_claimed.pop(folder))  # it was removed since
     folder.mkdir(parents=True, exist_ok=True)
     handle = os.open(folder / LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
     try:

@@ -23,8 +23,8 @@ from zynq_lstm.models.integers.network import IntegerNetwork
 from zynq_lstm.models.integers.text import generate
 from zynq_lstm.models.keras import quantized
 from zynq_lstm.models.texts.corpus import encode
+from zynq_lstm.scripts.flow import GENERATED
 from zynq_lstm.scripts.main import main
-from zynq_lstm.scripts.verbs.demo import GENERATED
 
 LETTERS = "abcde"
 
@@ -87,6 +87,7 @@ def test_engines_agree_and_one_that_does_not_is_named(
     first = "NOT EXACT: keras: character 5, layer 1, c, unit 2"
     assert first in out[: out.index("HLS C++")]  # at once
     assert first in err
+    assert not (tmp_path / "demo" / "summary.json").exists()  # that of the first run
 
 
 ENDLESS = "class Design: pass\ndef run_pass(*_):\n    import time\n    time.sleep(100_000)\n"

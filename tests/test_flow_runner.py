@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -23,6 +24,7 @@ from zynq_lstm.scripts.flow.show import duration
 from zynq_lstm.scripts.flow.stages import STAGES
 from zynq_lstm.scripts.main import main
 from zynq_lstm.scripts.verbs.run import run_stages
+from zynq_lstm.sim.campaigns import sources
 
 CONFIG = '[corpus]\nfile = "text.txt"\n'
 
@@ -47,14 +49,14 @@ class Fake:
         self.fail: BaseException | None = None
         self.resumed: bool | None = None
         self.stages = (
-            Stage("copy", "copy the text", self.copy, files=lambda config: (config.corpus.file,)),
+            Stage("copy", "copy the text", self.copy, files=lambda flow: (flow.text_file(),)),
             Stage("double", "double it", self.double, reads=("model.layers",), after=("copy",)),
             Stage(
                 "count",
                 "count it",
                 self.count,
                 after=("copy",),
-                code=("models/errors.py",),
+                code=("zynq_lstm.models.errors",),
                 packages=("numpy",),
                 wanted=lambda config: config.engine.synthesis,
             ),
@@ -343,15 +345,57 @@ def test_every_stage_depends_on_earlier_ones_and_on_keys_and_code_that_there_are
         assert stage.code
         assert made_from["code"]
         assert "missing" not in made_from["package"].values()
-        for pattern in stage.code:
-            assert list(Path(hls.__file__).parents[1].glob(pattern)), pattern
+
+
+ROOT = Path(hls.__file__).parents[1]
+
+
+@pytest.fixture
+def copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The sources of the project, to change."""
+    for package in ("models", "hls", "sim", "scripts"):
+        shutil.copytree(
+            ROOT / package,
+            tmp_path / package,
+            ignore=shutil.ignore_patterns("__pycache__", "checkpoints", "measured"),
+        )
+    monkeypatch.setattr(sources, "ROOT", tmp_path)
+    return tmp_path
+
+
+def test_which_stages_a_change_of_the_sources_redoes(copy: Path) -> None:
+    def code() -> dict[str, dict[str, str]]:
+        return {stage.name: sources.hashes(stage.code, stage.alone) for stage in STAGES}
+
+    def changed(name: str, old: str, new: str) -> set[str]:
+        text = (copy / name).read_text()
+        assert old in text
+        (copy / name).write_text(text.replace(old, new, 1))
+        now = code()
+        (copy / name).write_text(text)
+        return {stage for stage in before if before[stage] != now[stage]}
+
+    before = code()
+    assert changed("scripts/flow/templates/report.md.j2", "\n", "\n\n") == {"report"}
+    assert changed("scripts/pictures.py", "import annotations", "import annotations, generators") == {
+        "report"
+    }
+    assert changed("hls/vitis/nnet_utils/zynq_lstm.h", "\n", "\n// a comment\n") == set()
+    assert changed("models/description/spec.py", "\nimport", "\n# a comment\nimport") == set()
+    assert {"hls", "simulate"} <= changed("hls/vitis/nnet_utils/zynq_lstm.h", "\n", "\nint wrong;\n")
+    assert "train" not in changed("hls/rtl/lstm_engine.sv", "\nmodule", "\nmodule wrong; endmodule\nmodule")
+    # Python's own files, which the first run in a fresh clone leaves everywhere
+    for folder in [one for one in copy.rglob("*") if one.is_dir()]:
+        (folder / "__pycache__").mkdir()
+        (folder / "__pycache__" / "module.cpython-310.pyc").write_bytes(b"compiled")
+    assert code() == before
 
 
 @pytest.mark.parametrize(
     "change, stages",
     [
         ("verification.ladder=0", "evaluate report"),
-        ("verification.temperature=1.0", "hls simulate compare report"),
+        ("verification.temperature=1.0", "reference hls simulate compare report"),
         ("verification.protocol=true", "simulate report"),
         ("engine.lanes=8", "estimate rtl simulate synthesize report"),
         ("engine.clock_mhz=125.0", "hls report"),

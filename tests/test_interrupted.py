@@ -75,6 +75,9 @@ def test_a_folder_is_one_processs(tmp_path: Path) -> None:
         other.kill()
     claim(folder)  # the lock went with the process
     claim(folder)  # and may be taken twice
+    shutil.rmtree(folder)
+    claim(folder)  # and again if the folder was removed
+    assert (folder / LOCK_FILE).exists()
     assert (folder / LOCK_FILE).read_text() == f"{os.getpid()}\n"
 
 

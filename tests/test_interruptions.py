@@ -69,7 +69,7 @@ ladder = 500
 NIGHTLY = {
     **dict.fromkeys(("corpus", "estimate", "rtl"), 48),
     **dict.fromkeys(("train", "quantize", "simulate", "synthesize"), 6),
-    **dict.fromkeys(("evaluate", "hls", "compare"), 8),
+    **dict.fromkeys(("evaluate", "reference", "hls", "compare"), 8),
     "report": 14,
 }
 FEW = {"corpus": 8, "evaluate": 2}

@@ -33,8 +33,9 @@ from zynq_lstm.models.integers.limits import reasons, summary
 from zynq_lstm.models.texts.corpus import CORPORA, MAX_KEPT
 from zynq_lstm.models.training import recipe
 from zynq_lstm.models.training.options import LIMITS, TrainingOptions
+from zynq_lstm.scripts.flow import CHARACTERS, GENERATED, MINIMUM
 from zynq_lstm.scripts.flow.keys import Mistake, Section, key
-from zynq_lstm.scripts.verbs import demo, train
+from zynq_lstm.scripts.verbs import train
 from zynq_lstm.sim.engines import offered
 from zynq_lstm.sim.simulation.simulator import SIMULATORS
 
@@ -248,12 +249,12 @@ class Verification(Section):
         choices=ENGINES,
     )
     characters: int = key(
-        option(demo.command, "characters"),
+        CHARACTERS,
         "Held-out characters to compare on; 'zynq-lstm simulate' takes any number.",
-        demo.MINIMUM,
+        MINIMUM,
         MAX_CHARACTERS,
     )
-    generate: int = key(demo.GENERATED, "Characters that each engine then writes.", demo.MINIMUM, 1_000_000)
+    generate: int = key(GENERATED, "Characters that each engine then writes.", MINIMUM, 1_000_000)
     temperature: float = key(
         0.0, "Of what they write; 0: always the likeliest.", 0, TEMPERATURE.max_raw * TEMPERATURE.lsb
     )

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from rich.markup import escape
 
 from zynq_lstm.models.errors import CheckError
 from zynq_lstm.models.fixed import Raw
@@ -39,7 +40,8 @@ def _save_trace(folder: Path, trace: dict[str, Raw], written: Raw) -> None:
     save_tensors(folder / TRACE, narrow | {"written": np.asarray(written, np.int32)}, {})
 
 
-def _load_trace(folder: Path) -> tuple[dict[str, Raw], Raw]:
+def load_trace(folder: Path) -> tuple[dict[str, Raw], Raw]:
+    """What a stage recorded: every signal, and the codes that the engine wrote."""
     trace = {name: array.astype(np.int64) for name, array in load_tensors(folder / TRACE)[0].items()}
     return trace, trace.pop("written")
 
@@ -48,6 +50,44 @@ def _writing(config: Config) -> tuple[int, int, int]:
     """How many characters engines write, at which raw temperature, with which seed."""
     chosen = config.verification
     return chosen.generate, temperature_to_raw(chosen.temperature), chosen.seed
+
+
+def record_reference(work: Work) -> Result:
+    """Record the reference, and compare the quantized Keras model with it."""
+    config = work.flow.config
+    checkpoint, network = checkpoint_of(work)
+    codes, prime = verified(work, network)
+    reference = ReferenceEngine(checkpoint, network, work.folder)
+    expected = work.step("reference, every signal", lambda: reference.whole_trace(codes))
+    text = work.step("reference, text", lambda: _text(reference, prime, config))
+    _save_trace(work.folder, expected, text)
+    figures: Figures = {"characters_per_second": round(len(codes) / reference.seconds(codes)[""])}
+    if "keras" in config.verification.engines:
+        model = KerasEngine(checkpoint, network, work.folder)
+        found = work.step("quantized Keras model, every signal", lambda: model.whole_trace(codes))
+        figures["exactness"] = {"keras": _judged(work, "keras", network, found)}
+    return [TRACE], figures
+
+
+def _judged(
+    work: Work, engine: str, network: IntegerNetwork, found: dict[str, Raw], written: Raw | None = None
+) -> Figures:
+    """An engine's values and text compared with the reference's; the first difference is said at once."""
+    expected, text = load_trace(work.at("reference"))
+    result: Comparison = compare(network, expected, found)
+    row: Figures = result.summary()
+    if not result.exact:
+        row["first"] = f"{engine}: {result.first}"
+    if written is not None:
+        different = np.flatnonzero(text != written)
+        row |= {"written": len(text), "written_different": len(different)}
+        if len(different):
+            row.setdefault("first", f"{engine}: what it writes differs from character {different[0]} on")
+    values, characters = f"{row['values']:,}", f"{row['characters']:,}"
+    work.say(f"{engine}: {values} values of {characters} characters, {row['mismatches']} differ")
+    if "first" in row:
+        work.say(f"[bold red]NOT EXACT[/]: {escape(row['first'])}")
+    return row
 
 
 def run_hls(work: Work) -> Result:
@@ -60,14 +100,15 @@ def run_hls(work: Work) -> Result:
         options["reuse_factor"] = chosen.reuse_factor
     checkpoint, network = checkpoint_of(work)
     engine = HlsEngine(checkpoint, network, work.folder / "project", options)
-    work.step("conversion by hls4ml", lambda: engine.graph)
-    work.step("compiling the C++", engine.build)
+    work.step("HLS C++ by hls4ml, compiled with g++", engine.build)
     codes, prime = verified(work, network)
-    trace = work.step(f"every signal of {len(codes):,} characters", lambda: engine.whole_trace(codes))
-    seconds = engine.seconds(codes)[""]
-    written = work.step("text", lambda: _text(engine, prime, work.flow.config))
+    trace = work.step("HLS C++, every signal", lambda: engine.whole_trace(codes))
+    written = work.step("HLS C++, text", lambda: _text(engine, prime, work.flow.config))
     _save_trace(work.folder, trace, written)
-    return [TRACE], engine.describe() | {"characters_per_second": round(len(codes) / seconds)}
+    return [TRACE], engine.describe() | {
+        "exactness": {"hls": _judged(work, "hls", network, trace, written)},
+        "characters_per_second": round(len(codes) / engine.seconds(codes)[""]),
+    }
 
 
 def _text(engine: Engine, prime: NDArray[np.integer], config: Config) -> Raw:
@@ -86,7 +127,7 @@ def write_rtl(work: Work) -> Result:
     from zynq_lstm.sim.simulation.rtl import write_project
 
     design, project = _rtl(work).design, work.folder / "project"
-    work.step("writing SystemVerilog and memory files", lambda: write_project(design, project))
+    work.step("RTL, written with its memory files", lambda: write_project(design, project))
     files = sorted(f"project/{path.name}" for path in project.iterdir())
     return files, {
         "identity": design.network.identity,
@@ -102,17 +143,16 @@ def simulate(work: Work) -> Result:
 
     chosen = work.flow.config.verification
     engine = replace(_rtl(work), simulator=chosen.simulator, project=work.at("rtl") / "project")
-    work.step(f"building with {chosen.simulator}", engine.build)
+    work.step(f"RTL, built with {chosen.simulator.title()}", engine.build)
     codes, prime = verified(work, engine.network)
 
     def traced(progress: Callable[[int], object]) -> dict[str, Raw]:
         engine.progress = progress
         return engine.whole_trace(codes)
 
-    trace = work.count("every signal, character by character", len(codes), traced)
-    written = work.step(
-        f"{chosen.generate:,} characters in closed loop", lambda: _text(engine, prime, work.flow.config)
-    )
+    trace = work.count("RTL under cocotb, every signal", len(codes), traced)
+    written = work.step("RTL, text in closed loop", lambda: _text(engine, prime, work.flow.config))
+    row = _judged(work, "rtl", engine.network, trace, written)
     for test in PROTOCOL_TESTS if chosen.protocol else ():
         work.step(f"protocol: {test}", lambda test=test: engine.bench.protocol(test, chosen.seed))  # type: ignore[misc]
     _save_trace(work.folder, trace, written)
@@ -120,54 +160,29 @@ def simulate(work: Work) -> Result:
     cycles = ", ".join(f"{mode} {value:.0f}" for mode, value in figures["cycles_per_character"].items())
     work.say(f"cycles a character: {cycles}")
     return [TRACE], figures | {
+        "exactness": {"rtl": row},
         "simulator": chosen.simulator,
         "protocol_tests": list(PROTOCOL_TESTS) if chosen.protocol else [],
     }
 
 
 def compare_engines(work: Work) -> Result:
-    """Compare what all engines recorded with the reference; anything different fails."""
+    """Refuse engines that differ from the reference; say what the comparison has exercised."""
     from zynq_lstm.scripts.flow.coverage import coverage
 
-    config = work.flow.config
-    checkpoint, network = checkpoint_of(work)
-    codes, prime = verified(work, network)
-    reference = ReferenceEngine(checkpoint, network, work.folder)
-    expected = work.step(f"reference: {len(codes):,} characters", lambda: reference.whole_trace(codes))
-    text = work.step("reference: text", lambda: _text(reference, prime, config))
+    _, network = checkpoint_of(work)
     exactness: Figures = {}
-    firsts: list[str] = []
-
-    def judge(engine: str, found: dict[str, Raw], written: Raw | None = None) -> None:
-        result: Comparison = compare(network, expected, found)
-        exactness[engine] = result.summary()
-        if written is not None:
-            exactness[engine]["written"] = len(text)
-            exactness[engine]["written_different"] = int(np.count_nonzero(text != written))
-        if not result.exact:
-            firsts.append(f"{engine}: {result.first}")
-        elif written is not None and exactness[engine]["written_different"]:
-            at = int(np.argmax(text != written))
-            firsts.append(f"{engine}: what it writes differs from character {at} on")
-
-    if "keras" in config.verification.engines:
-        model = KerasEngine(checkpoint, network, work.folder)
-        judge("keras", work.step("quantized Keras model", lambda: model.whole_trace(codes)))
-    for engine, stage in (("hls", "hls"), ("rtl", "simulate")):
-        if engine in config.verification.engines:
-            judge(engine, *_load_trace(work.at(stage)))
-    for engine, row in exactness.items():
-        values, characters = f"{row['values']:,}", f"{row['characters']:,}"
-        work.say(f"{engine}: {values} values of {characters} characters, {row['mismatches']} differ")
-    if firsts:
-        raise CheckError(f"NOT EXACT: {firsts[0]}; 'zynq-lstm compare' finds the place")
-    before = "".join(network.vocabulary[code] for code in prime[-120:])
-    samples = work.step("reference: samples", lambda: _samples(network, prime, config))
+    for stage in ("reference", "hls", "simulate"):
+        exactness |= work.figures(stage).get("exactness", {})
+    for row in exactness.values():
+        if "first" in row:
+            raise CheckError(f"NOT EXACT: {row['first']}; 'zynq-lstm compare' finds the place")
+    codes, prime = verified(work, network)
     return [], {
         "exactness": exactness,
-        "coverage": coverage(network, codes, expected),
-        "before": before,
-        "samples": samples,
+        "coverage": coverage(network, codes, load_trace(work.at("reference"))[0]),
+        "before": "".join(network.vocabulary[code] for code in prime[-120:]),
+        "samples": work.step("reference, samples", lambda: _samples(network, prime, work.flow.config)),
     }
 
 
@@ -200,7 +215,8 @@ def synthesize(work: Work) -> Result:
 
     project = work.folder / "rtl"
     write_project(_rtl(work).design, project)
-    report = work.step("Yosys", lambda: yosys.synthesize(project, work.flow.config.engine.part))
+    part = work.flow.config.engine.part
+    report = work.step("synthesis with Yosys", lambda: yosys.synthesize(project, part))
     used = ", ".join(
         f"{report[name]:,g} of {has:,} {name}" for name, has in parts()[report["part"]].resources().items()
     )

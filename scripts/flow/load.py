@@ -49,11 +49,13 @@ class Flow:
         file: the configuration's.
         config: what it says, with the changes.
         changes: ``section.key=value`` each, said instead of what the file says.
+        output: folder of all results, if not that of the name.
     """
 
     file: Path
     config: Config
-    changes: tuple[str, ...] = ()  # given instead of what the file says, ``section.key=value`` each
+    changes: tuple[str, ...] = ()
+    output: Path | None = None
 
     @property
     def name(self) -> str:
@@ -62,7 +64,7 @@ class Flow:
     @property
     def folder(self) -> Path:
         """Of all results."""
-        return BUILD / self.name
+        return self.output or BUILD / self.name
 
     @property
     def command(self) -> str:
@@ -74,14 +76,21 @@ class Flow:
         """A path in the file, which is relative to it."""
         return self.file.parent / given
 
+    def text_file(self) -> Path | None:
+        """The text that the configuration names, if it is a file."""
+        return self.path(self.config.corpus.file) if self.config.corpus.file else None
+
+    def given_file(self) -> Path | None:
+        """The file of :meth:`given`."""
+        name = self.config.training.checkpoint
+        if name == SHIPPED:
+            return shipped(self.config.formats.preset, self.config.corpus.name)
+        return self.path(name) if name else None
+
     def given(self) -> Checkpoint | None:
         """The quantized network that the configuration names."""
-        name, preset = self.config.training.checkpoint, self.config.formats.preset
-        if name is None:
-            return None
-        return load_quantized(
-            shipped(preset, self.config.corpus.name) if name == SHIPPED else self.path(name)
-        )
+        file = self.given_file()
+        return load_quantized(file) if file else None
 
     def given_float(self) -> Path | None:
         """The float network that the configuration names, or that comes with the quantized one."""
@@ -104,7 +113,7 @@ class Flow:
         config, given = self.config.corpus, self.given()
         corpus = load_corpus(
             config.name,
-            self.path(config.file) if config.file else None,
+            self.text_file(),
             as_is=config.as_is,
             fold_rare=config.fold_rare,
             vocabulary=given.vocabulary if given else None,

@@ -138,10 +138,9 @@ def evaluate(work: Work) -> Result:
         real = source
         runs = {"float": lambda: evaluate_keras(float_model(real), held_out), **runs}
     bits = {
-        name: work.step(f"bits per character, {name}, {len(held_out):,} characters", run)
+        name: work.step(f"bits per character, {name}, {len(held_out):,} characters", run, "{:.4f}".format)
         for name, run in runs.items()
     }
-    work.say(", ".join(f"{name} {value:.4f}" for name, value in bits.items()) + " bits per character")
     if bits["quantized"] != bits["reference"]:
         raise CheckError(
             f"bits per character of the quantized model ({bits['quantized']}) and of the reference "

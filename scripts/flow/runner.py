@@ -4,7 +4,7 @@
 A stage leaves its results in a folder of its own, with ``stage.json``: what it was made from, the hashes of
 what the stages after it read, its figures and its time. It is done as long as all of that is still so. What
 a stage is made from: the keys of the configuration that it reads, the results of the stages before it, files
-that the configuration names, the source files of its code, and the versions of the packages that compute.
+that the configuration names, the sources of its code without comments, and the versions of packages.
 """
 
 from __future__ import annotations
@@ -17,20 +17,18 @@ import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from zynq_lstm import models
 from zynq_lstm.models.errors import UserError
 from zynq_lstm.models.interruption import at_interruption
-from zynq_lstm.models.store import write_json
+from zynq_lstm.models.store import write_text
 from zynq_lstm.scripts.flow.config import Config
 from zynq_lstm.scripts.flow.last_run import Recorder, only_run
 from zynq_lstm.scripts.flow.load import Flow, near
 from zynq_lstm.scripts.machine import version
+from zynq_lstm.sim.campaigns import sources
 
-ROOT = Path(models.__file__).parent.parent
 DONE, BEGUN = "stage.json", "begun.json"
 
 Figures = dict[str, Any]
@@ -46,10 +44,11 @@ class Stage:
         run: does it; returns the files (in its folder) that other stages read, and figures as JSON data.
         reads: sections or keys of the configuration that matter to it.
         after: the stages whose results it reads.
-        code: patterns of source files that decide what comes out.
+        code: modules that decide what comes out, with all that they import and the data beside these.
+        alone: modules that decide it, too; what they import does not.
         packages: whose versions decide it, too.
         wanted: whether a configuration asks for it at all.
-        files: names that the configuration gives of files that it reads.
+        files: that it reads, of those that the configuration names.
         shows: it reads all that the stages before it found, and not only their files.
     """
 
@@ -59,9 +58,10 @@ class Stage:
     reads: tuple[str, ...] = ()
     after: tuple[str, ...] = ()
     code: tuple[str, ...] = ()
+    alone: tuple[str, ...] = ()
     packages: tuple[str, ...] = ()
     wanted: Callable[[Config], bool] = lambda _: True
-    files: Callable[[Config], Sequence[str | None]] = lambda _: ()
+    files: Callable[[Flow], Sequence[Path | None]] = lambda _: ()
     shows: bool = False
 
 
@@ -108,15 +108,14 @@ class Pipeline:
     def made_from(self, stage: Stage) -> dict[str, dict[str, Any]]:
         """What decides a stage's results, as far as it is there."""
         flow = self.flow
-        given = [name for name in stage.files(flow.config) if name]
         return {
             "configuration": {key: value(flow.config, key) for key in stage.reads},
             "results": {
                 name: self.record(name) if stage.shows else self.record(name).get("outputs")
                 for name in self.before(stage)
             },
-            "file": {Path(name).name: _hash_file(flow.path(name)) for name in given},
-            "code": _code(stage.code),
+            "file": {path.name: _hash_file(path) for path in stage.files(flow) if path},
+            "code": sources.hashes(stage.code, stage.alone),
             "package": {name: version(name) for name in stage.packages},
         }
 
@@ -182,11 +181,11 @@ class Pipeline:
             "last_seconds": last.get("seconds", begun.get("last_seconds")),
         }
         folder.mkdir(parents=True, exist_ok=True)
-        write_json(folder / BEGUN, note)
+        _write(folder / BEGUN, note)
         started = time.monotonic()
 
         def stopped() -> None:
-            write_json(folder / BEGUN, note | {"seconds": spent + _since(started)})
+            _write(folder / BEGUN, note | {"seconds": spent + _since(started)})
 
         try:
             with at_interruption(stopped):
@@ -202,7 +201,7 @@ class Pipeline:
             "seconds": round(spent + _since(started), 1),
             "ended": datetime.now().isoformat(" ", "milliseconds"),
         }
-        write_json(folder / DONE, record)
+        _write(folder / DONE, record)
         (folder / BEGUN).unlink()
         return record
 
@@ -217,6 +216,11 @@ def _read(path: Path) -> dict[str, Any]:
     except (FileNotFoundError, ValueError):
         return {}
     return data if isinstance(data, dict) and "made_from" in data else {}
+
+
+def _write(path: Path, data: Mapping[str, Any]) -> None:
+    """Write a record, in ASCII: names of files need not be Unicode."""
+    write_text(path, json.dumps(data, indent=1) + "\n")
 
 
 def _clear(folder: Path) -> None:
@@ -280,9 +284,3 @@ def _damage(folder: Path, record: Mapping[str, Any]) -> str:
 def _hash_file(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.sha256(file.read()).hexdigest()
-
-
-@lru_cache
-def _code(patterns: tuple[str, ...]) -> dict[str, str]:
-    files = sorted({path for pattern in patterns for path in ROOT.glob(pattern) if path.is_file()})
-    return {str(path.relative_to(ROOT)): _hash_file(path)[:16] for path in files}

