@@ -117,7 +117,7 @@ def test_the_first_failure_ends_the_demo_at_once(
     (tmp_path / "python" / "pyosys").mkdir(parents=True)
     (tmp_path / "python" / "pyosys" / "__init__.py").touch()
     (tmp_path / "python" / "pyosys" / "libyosys.py").write_text(yosys)
-    root, mark = str(Path(quantized.__file__).parents[1]), secrets.token_hex(8)
+    root, mark = str(Path(__file__).parents[1]), secrets.token_hex(8)
     done = subprocess.run(
         [sys.executable, "-m", "zynq_lstm.scripts", *arguments, "--synthesis", "--characters", "16"],
         cwd=root,

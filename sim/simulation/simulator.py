@@ -22,8 +22,10 @@ from zynq_lstm.models.errors import CheckError, UserError, first_error, installs
 from zynq_lstm.models.store import if_full, write_text
 from zynq_lstm.sim.simulation.links import Links
 from zynq_lstm.sim.simulation.verilator import (
+    COVERAGE,
     COVERAGE_OPTIONS,
     NETLIST_OPTIONS,
+    QUICK_LIBRARY,
     QUICK_OPTIONS,
     RTL_OPTIONS,
     build_command,
@@ -155,10 +157,13 @@ def build(
     options: tuple[str, ...] = RTL_OPTIONS
     kind, marks = "", list[Path]()
     if name == "verilator":
-        if coverage:
-            options, kind, marks = COVERAGE_OPTIONS, "-coverage", [COVERAGE_SIGNALS]
-        elif quick or os.environ.get(QUICK):
+        if quick or os.environ.get(QUICK):
             options, kind = QUICK_OPTIONS, "-quick"
+            if coverage or waves:
+                options = (*options, *QUICK_LIBRARY)
+        if coverage:
+            options = (*COVERAGE, *options) if kind else COVERAGE_OPTIONS
+            kind, marks = f"{kind}-coverage", [COVERAGE_SIGNALS]
         if upsets:
             kind, marks = f"{kind}-upsets", [*marks, UPSET_MEMORIES]
 

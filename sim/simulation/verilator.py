@@ -21,14 +21,17 @@ RTL_OPTIONS = (
     *("-MAKEFLAGS", "OPT_FAST=-O2 OPT_GLOBAL=-O2"),
 )
 # Counters are most of the code, which takes long to compile.
+COVERAGE = ("--coverage-line", "--coverage-toggle")
 COVERAGE_OPTIONS = (
-    *("--x-assign", "fast", "--x-initial", "fast", "--coverage-line", "--coverage-toggle"),
+    *("--x-assign", "fast", "--x-initial", "fast", *COVERAGE),
     *("-MAKEFLAGS", "OPT_FAST=-O1 OPT_GLOBAL=-O1"),
 )
 # Compiling takes longer than what is simulated; one file without precompiled headers, up to thousands of
 # cells, is what compiles fastest.
 _SHORT_RUN = ("--output-split", "200000", "-MAKEFLAGS", "OPT_FAST=-O0 OPT_GLOBAL=-O2")
 QUICK_OPTIONS = ("--x-assign", "fast", "--x-initial", "fast", *_SHORT_RUN)
+# Builds with waveforms or coverage have a library of their own, which few share.
+QUICK_LIBRARY = ("-MAKEFLAGS", "OPT_GLOBAL=-O0")
 # Undefined bits are random, since nothing may depend on them.
 NETLIST_OPTIONS = ("--x-assign", "unique", "--x-initial", "unique", *_SHORT_RUN)
 

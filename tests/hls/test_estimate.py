@@ -47,6 +47,8 @@ SHAPES = {
     "shipped, one lane": ("w8a8", 78, (128, 128), Array(1, 1, 1, 1, sums=1)),
     "two gate pipelines, parity": ("w4a8", 30, (12, 17), Array(6, 4, 2, 4, 4, 2, parity=True)),
     "one lane, parity": ("w8a8", 2, (8,), Array(1, 1, 1, 1, sums=1, parity=True)),
+    "few units on two gate pipelines": ("w4a8", 30, (3, 4), Array(2, 2, 2, 2, 2, 2)),
+    "few units on two gate pipelines, parity": ("w4a8", 30, (3, 4), Array(2, 2, 2, 2, 2, 2, parity=True)),
     "shipped, parity": ("w8a8", 78, (128, 128), Array(parity=True)),
     "shipped, for a Zynq-7010": ("w8a8", 78, (128, 128), Array(13, 2, 2, 7)),
 }
@@ -62,8 +64,8 @@ QUICK = (
     "one unit a group",
     "one lane",
     "single products",
-    "two gate pipelines",
-    "two gate pipelines, parity",
+    "few units on two gate pipelines",
+    "few units on two gate pipelines, parity",
 )
 
 

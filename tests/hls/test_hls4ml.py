@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.hls.hls4ml_networks import keras_model, random_network
+from tests.hls.hls4ml_networks import UNANALYSED, keras_model, random_network
 from zynq_lstm import hls
 from zynq_lstm.hls.hls4ml import parsing
 from zynq_lstm.hls.hls4ml.convert import LOG, compile_model, convert, save
@@ -147,7 +147,9 @@ def test_ap_int_sums_are_the_same(tmp_path: Path) -> None:
     graph = convert(keras_model(network), tmp_path, write_weights_txt=False)
     graph.write()
     script = tmp_path / "build_lib.sh"
-    script.write_text(script.read_text().replace('CFLAGS="-O3', 'CFLAGS="-DZYNQ_LSTM_AP_INT -O1'))
+    options = " ".join(("-DZYNQ_LSTM_AP_INT", "-O1", *UNANALYSED))
+    assert 'CFLAGS="-O3' in script.read_text()
+    script.write_text(script.read_text().replace('CFLAGS="-O3', f'CFLAGS="{options}'))
     graph._compile()
     codes, expected = some_codes(network, 100), {}
     Reference(network).run(codes, trace=expected)

@@ -58,15 +58,15 @@ def test_text_in_pieces_and_what_the_rtl_writes_behind_it(
 
 @pytest.mark.rtl
 @pytest.mark.slow
-def test_netlist(
-    network: IntegerNetwork, checkpoint: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_netlist(tmp_path: Path, capfd: pytest.CaptureFixture[str], seed: int) -> None:
     """What Yosys makes of the RTL scores and writes the same text; of it, the ports' values are counted."""
+    network = random_network("w8a8", 11, (3,), np.random.default_rng(seed))
+    checkpoint, folder = save_checkpoint(network, tmp_path / "small.safetensors"), tmp_path / "built"
     codes = [3, 1, 4, 1, 5, 9, 2, 6]
     text = decode(codes, network.vocabulary)
-    arguments = ["simulate", "--checkpoint", str(checkpoint), "--output", str(tmp_path), "--text", text]
+    arguments = ["simulate", "--checkpoint", str(checkpoint), "--output", str(folder), "--text", text]
     sampling = ["--generate", "5", "--temperature", "1.5", "--seed", "4"]
-    assert main([*arguments, *sampling, "--netlist", "--lanes", "16"]) == 0
+    assert main([*arguments, *sampling, "--netlist", "--lanes", "4"]) == 0
     out, err = capfd.readouterr()
     assert err == ""
     # Seven characters of three beats of four logits; five codes.
@@ -74,7 +74,7 @@ def test_netlist(
     assert out.endswith(
         f"\n{decode(generate(network, codes, 5, temperature_to_raw(1.5), 4).tolist(), network.vocabulary)}\n"
     )
-    assert (tmp_path / "rtl-synthesis" / "netlist.v").exists()
+    assert (folder / "rtl-synthesis" / "netlist.v").exists()
 
 
 @pytest.mark.parametrize(

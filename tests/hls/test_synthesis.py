@@ -11,26 +11,27 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.hls.hls4ml_networks import keras_model
 from tests.networks import small_spec, with_weights
 from zynq_lstm import hls
-from zynq_lstm.hls.engine.design import Design
 from zynq_lstm.hls.engine.schedule import Array
+from zynq_lstm.hls.hls4ml.convert import convert
 from zynq_lstm.hls.parts import full_part, part_name, parts
 from zynq_lstm.hls.synthesis import yosys
-from zynq_lstm.hls.synthesis.yosys import count, count_blocks, synthesize
+from zynq_lstm.hls.synthesis.yosys import count, count_blocks, results, synthesize
 from zynq_lstm.models.errors import UserError
-from zynq_lstm.sim.simulation.rtl import write_project
 
-ARRAY = Array(1, 2, 2, 1)
+ARRAY = Array(2, 2, 2, 2)  # what dsp=8 gives
 
 
 @pytest.fixture(scope="module")
 def synthesized(tmp_path_factory: pytest.TempPathFactory, seed: int) -> tuple[Path, dict[str, Any]]:
-    spec = small_spec("w8a8", 3, (2,), z="ap_fixed<6,4>", ct="ap_fixed<6,3>")
-    design = Design(with_weights(spec, np.random.default_rng(seed)), ARRAY)
-    project = tmp_path_factory.mktemp("synthesis") / "rtl"
-    write_project(design, project)
-    return project.with_name("rtl-synthesis"), synthesize(project, "xc7z010clg400-1")
+    """Through hls4ml's ``build``: the folder and the report."""
+    spec = small_spec("w8a8", 3, (4,), z="ap_fixed<6,4>", ct="ap_fixed<6,3>")
+    model = keras_model(with_weights(spec, np.random.default_rng(seed)))
+    folder = tmp_path_factory.mktemp("synthesis")
+    graph = convert(model, folder, backend="OpenRTL", part="xc7z010clg400-1", dsp=8)
+    return results(folder / "rtl"), graph.build()
 
 
 @pytest.mark.slow
@@ -39,7 +40,7 @@ def test_report(synthesized: tuple[Path, dict[str, Any]]) -> None:
     folder, report = synthesized
     assert list(report) == ["part", "tool", "lut", "ff", "dsp", "bram36", "fits"]
     assert report["part"] == "xc7z010" and report["tool"].startswith("Yosys ")
-    assert report["dsp"] == ARRAY.dsp + 3 + 4  # f c, i g and o tanh(c); temperature times noise
+    assert ARRAY.dsp == 8 and report["dsp"] == 8 + 3 + 4  # f c, i g and o tanh(c); temperature times noise
     assert report["bram36"] > 0 and report["bram36"] * 2 == int(report["bram36"] * 2)
     assert 0 < report["lut"] < parts()["xc7z010"].lut and report["ff"] > 0
     assert report["fits"] is True

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.hls.hls4ml_networks import keras_model, random_network
+from tests.hls.hls4ml_networks import UNANALYSED, keras_model, random_network
 from zynq_lstm.hls.hls4ml.convert import convert, save
 from zynq_lstm.hls.vendor.projects import BENCH, HERE, vectors
 from zynq_lstm.models.integers.network import IntegerNetwork
@@ -61,7 +61,7 @@ def add_bench(network: IntegerNetwork, folder: Path) -> None:
 
 def run(folder: Path, compiler: str = "g++", *options: str) -> tuple[int, str]:
     """Compile and run the bench: exit code and output."""
-    given = ["-std=c++20", "-w", "-O0", "-I.", "-Ifirmware/ap_types", *options]
+    given = ["-std=c++20", "-w", "-O0", "-I.", "-Ifirmware/ap_types", *UNANALYSED, *options]
     command = [compiler, *given, "synthesis.cpp", BENCH, "-o", "bench"]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-2000:]

@@ -27,6 +27,7 @@ from zynq_lstm.sim.campaigns.coverage import CodePoint, code_figures, designs, m
 from zynq_lstm.sim.campaigns.coverage_exclusions import Exclusion
 from zynq_lstm.sim.campaigns.coverage_plan import BINS, PLAN
 from zynq_lstm.sim.simulation.rtl import Rtl
+from zynq_lstm.sim.simulation.simulator import QUICK
 
 RECORD = records.path(records.COVERAGE)
 VALUE_POINTS = ("saturation", "rounding", "tables", "accumulators", "sums")
@@ -145,8 +146,11 @@ def test_bench_counts_what_a_test_does(tmp_path: Path, seed: int) -> None:
 @pytest.mark.rtl
 @pytest.mark.nightly
 @pytest.mark.timeout(36_000)
-def test_plan_is_covered(tmp_path: Path, write_record: Callable[..., None]) -> None:
+def test_plan_is_covered(
+    tmp_path: Path, write_record: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """As ``zynq-lstm cover`` does it."""
+    monkeypatch.delenv(QUICK)
     data = measure(designs(1), tmp_path, 1)
     write_record(data)
     assert set(data["bins"]["missed"]) <= set(
