@@ -17,7 +17,7 @@ def register() -> None:
     from hls4ml.backends.backend import register_backend
     from hls4ml.writer.writers import register_writer
 
-    from zynq_lstm.hls.hls4ml.plugin import register as hook
+    from zynq_lstm.sim.hls4ml.plugin import register as hook
 
     hook(register_backend=register_backend, register_writer=register_writer)
 

@@ -104,7 +104,7 @@ def test_the_wheel_announces_command_backends_and_extras(wheel: zipfile.ZipFile)
     points.optionxform = str  # type: ignore[assignment]
     points.read_string(wheel.read(f"{folder}/entry_points.txt").decode())
     assert dict(points["console_scripts"]) == {"zynq-lstm": "zynq_lstm.scripts.main:main"}
-    assert dict(points["hls4ml.backends"]) == {"OpenRTL": "zynq_lstm.hls.hls4ml.plugin:register"}
+    assert dict(points["hls4ml.backends"]) == {"OpenRTL": "zynq_lstm.sim.hls4ml.plugin:register"}
     metadata = Parser().parsestr(wheel.read(f"{folder}/METADATA").decode())
     assert {"dev", "notebook", *EXTRAS.values()} == set(metadata.get_all("Provides-Extra"))
 

@@ -141,7 +141,7 @@ def test_the_version_is_the_same_everywhere():
 
 def test_the_openrtl_backend_is_announced_to_hls4ml():
     (point,) = [p for p in entry_points(group="hls4ml.backends") if p.name == "OpenRTL"]
-    assert point.value == "zynq_lstm.hls.hls4ml.plugin:register"
+    assert point.value == "zynq_lstm.sim.hls4ml.plugin:register"
 
 
 def test_continuous_integration_runs_what_a_person_runs():

@@ -26,7 +26,7 @@ def pytest_configure(config: Any) -> None:
         return
     entries = (entry for package in importlib.metadata.distributions() for entry in package.entry_points)
     others = importlib.metadata.EntryPoints(
-        e for e in entries if not e.value.startswith("zynq_lstm.hls.hls4ml.plugin")
+        e for e in entries if not e.value.startswith("zynq_lstm.sim.hls4ml.plugin")
     )
     importlib.metadata.entry_points = others.select  # type: ignore[assignment]
 

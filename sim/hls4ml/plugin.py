@@ -28,8 +28,8 @@ def register(*, register_backend: Callable[..., Any], register_writer: Callable[
 
     import zynq_lstm.hls.hls4ml.parsing  # noqa: F401 - its classes enter themselves on definition
     from zynq_lstm.hls.hls4ml.layers import LAYERS
-    from zynq_lstm.hls.hls4ml.openrtl import OpenRTLBackend, OpenRTLWriter
     from zynq_lstm.hls.vitis.templates import TEMPLATES, CopyKernel
+    from zynq_lstm.sim.hls4ml.openrtl import OpenRTLBackend, OpenRTLWriter
 
     for layer in LAYERS:
         if layer.__name__ in layer_map:
