@@ -14,7 +14,6 @@ from types import SimpleNamespace
 from typing import IO, Any, TextIO, cast
 from unittest.mock import patch
 
-from zynq_lstm import hls
 from zynq_lstm.hls.parts import DEFAULT_PART, full_part
 from zynq_lstm.hls.vendor.projects import period_text
 from zynq_lstm.models import processes
@@ -57,7 +56,6 @@ def convert(
     with _logged(folder, "w"):
         import hls4ml
 
-        hls.register()
         known = {"vitis", "openrtl"}
         if backend.lower() not in known:
             raise UserError(f"backend {backend!r} has no kernel for this network; use Vitis or OpenRTL")

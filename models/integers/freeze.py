@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from zynq_lstm.models.description.checkpoint import Checkpoint
 from zynq_lstm.models.description.spec import NetworkSpec
-from zynq_lstm.models.errors import UserError
 from zynq_lstm.models.integers.bounds import layer_bound, output_bound
 from zynq_lstm.models.integers.network import IntegerNetwork
 
@@ -21,26 +20,16 @@ def freeze_weights(spec: NetworkSpec, weights: Mapping[str, NDArray[Any]]) -> di
     return {name: fmt.quantize(weights[name]) for name, fmt in spec.weight_formats().items()}
 
 
-def freeze(source: Any, vocabulary: str | None = None) -> IntegerNetwork:
-    """The integer network of a quantized checkpoint or Keras model.
+def freeze(checkpoint: Checkpoint) -> IntegerNetwork:
+    """The integer network of a quantized checkpoint.
 
-    Args:
-        source: a :class:`Checkpoint`, or a model from ``zynq_lstm.models.keras.quantized``.
-        vocabulary: the characters in code order; a checkpoint has its own.
+    :func:`zynq_lstm.models.keras.quantized.freeze_model` gives that of a Keras model.
 
     Raises:
-        UserError: the checkpoint is of a float network, or the model's sums aren't exact in its
-            float type.
+        UserError: the checkpoint is of a float network.
     """
-    if isinstance(source, Checkpoint):
-        spec = source.quantized_spec
-        return IntegerNetwork.from_weights(spec, source.vocabulary, freeze_weights(spec, source.weights))
-    from zynq_lstm.models.keras.quantized import check_exact, integer_weights, spec_of_model
-
-    if vocabulary is None:
-        raise UserError("freezing a Keras model needs its vocabulary")
-    check_exact(source)
-    return IntegerNetwork.from_weights(spec_of_model(source), vocabulary, integer_weights(source))
+    spec = checkpoint.quantized_spec
+    return IntegerNetwork.from_weights(spec, checkpoint.vocabulary, freeze_weights(spec, checkpoint.weights))
 
 
 def thaw(network: IntegerNetwork) -> Checkpoint:

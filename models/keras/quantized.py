@@ -320,15 +320,16 @@ def integer_weights(model: keras.Model) -> dict[str, NDArray[np.int64]]:
     return arrays | {f"output.{name}": array for name, array in dense.items()}
 
 
-def check_exact(model: keras.Model) -> None:
-    """Prove from the model's weights that its sums are exact.
+def freeze_model(model: keras.Model, vocabulary: str) -> IntegerNetwork:
+    """The integer network of a quantized model.
+
+    Args:
+        vocabulary: the characters in code order.
 
     Raises:
-        UserError: naming the layer, the bound and the float type.
+        UserError: if sums are not exact, naming the layer, the bound and the float type.
     """
-    spec = spec_of_model(model)
-    names = "".join(map(chr, range(spec.vocabulary)))  # any: only the weights matter
-    network = IntegerNetwork.from_weights(spec, names, integer_weights(model))
+    network = IntegerNetwork.from_weights(spec_of_model(model), vocabulary, integer_weights(model))
     for name, bound in arithmetic_bounds(network).items():
         arithmetic = model.get_layer(name).arithmetic
         if bound > 1 << EXACT_BITS[arithmetic]:
@@ -336,6 +337,16 @@ def check_exact(model: keras.Model) -> None:
                 f"layer {name}: sums reach {bound}, above the 2**{EXACT_BITS[arithmetic]} up to "
                 f"which {arithmetic} is exact"
             )
+    return network
+
+
+def check_exact(model: keras.Model) -> None:
+    """Prove from the model's weights that its sums are exact.
+
+    Raises:
+        UserError: as :func:`freeze_model`.
+    """
+    freeze_model(model, "".join(map(chr, range(spec_of_model(model).vocabulary))))  # any characters
 
 
 def trace(

@@ -51,6 +51,7 @@ def command(
     from zynq_lstm.models.errors import CheckError, UserError
     from zynq_lstm.models.store import write_json
     from zynq_lstm.sim.campaigns import records
+    from zynq_lstm.sim.campaigns.equivalent_mutants import argument
     from zynq_lstm.sim.campaigns.mutants import hunt, make, proved_equivalent, record, small_design
 
     asked = set(only.split(",")) if only else set()
@@ -84,7 +85,7 @@ def command(
         path = json_path or records.path(records.MUTANTS, output)
         write_json(path, data)
         click.echo(f"record: {path}")
-    wrong = [mutant for mutant in mutants if mutant.number in killed and mutant.equivalent]
+    wrong = [mutant for mutant in mutants if mutant.number in killed and argument(mutant)]
     if wrong:
         raise CheckError(f"{wrong[0]} is argued to be equivalent, and is found by {killed[wrong[0].number]}")
     if share < goal:

@@ -17,7 +17,7 @@ import functools
 import json
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -25,67 +25,36 @@ import numpy as np
 
 from zynq_lstm.hls.engine.design import Design
 from zynq_lstm.hls.engine.schedule import Array
-from zynq_lstm.hls.synthesis.yosys import Command, read_verilog, run_yosys
+from zynq_lstm.hls.synthesis.yosys import Command, run_yosys
 from zynq_lstm.models import processes
 from zynq_lstm.models.description.spec import PRESETS, Layer, NetworkSpec
 from zynq_lstm.models.errors import CheckError, UserError
 from zynq_lstm.models.integers.network import IntegerNetwork
-from zynq_lstm.models.store import claim, write_text
-from zynq_lstm.sim.bench.components import COUNTERS, LEFT, REFUSALS
 from zynq_lstm.sim.campaigns import records
-from zynq_lstm.sim.campaigns.equivalent_mutants import EQUIVALENT
-from zynq_lstm.sim.simulation.rtl import CORNER_TESTS, LONG_PROTOCOL_TESTS, PROTOCOL_TESTS, Rtl, write_project
-from zynq_lstm.sim.simulation.simulator import TOP, build_mutants
+from zynq_lstm.sim.campaigns.equivalent_mutants import argument
+from zynq_lstm.sim.campaigns.mutant_list import (
+    LIST,
+    NETLIST,
+    PROJECT,
+    SELECT,
+    SELECT_BITS,
+    Mutant,
+    fault_options,
+    make_list,
+    read_cells,
+)
+from zynq_lstm.sim.simulation.rtl import CORNER_TESTS, LONG_PROTOCOL_TESTS, PROTOCOL_TESTS, Rtl
+from zynq_lstm.sim.simulation.simulator import build_mutants
 
 # Those that find most come first: every test costs a run of each mutant that is left.
 FIRST_TESTS = ("score_back_to_back", "sample_again", "score_long", "sample_long")
 TESTS = tuple(dict.fromkeys((*FIRST_TESTS, *PROTOCOL_TESTS, *LONG_PROTOCOL_TESTS, *CORNER_TESTS)))
-SELECT_BITS = 16  # of mutant_i
 PATIENCE = 2  # times what a test takes without a fault, after which the engine is taken to hang
 WITHOUT_FAULT = 0
-PROVED = "proved: the cell computes the same, whatever its inputs"
+PROVED = "proved: its module, or the modules around it, compute the same"
+PROOF_SECONDS = 60
 # Longer than any test takes without a fault, in clock cycles.
 LONGEST_TEST = 4_000_000
-
-
-@dataclass(frozen=True)
-class Mutant:
-    """One fault.
-
-    Args:
-        number: what ``mutant_i`` chooses it by.
-        module: the source file's, without suffix.
-        instances: of the module with its parameters, as ``parent.name``; some modules have several.
-        source: what the cell was made of, ``file:line: text``.
-        mode: inv, const0, const1, cnot0 or cnot1 (inverted if ``ctrlbit`` of the port is 0 or 1).
-    """
-
-    number: int
-    module: str
-    instances: tuple[str, ...]
-    source: str
-    cell: str
-    port: str
-    bit: int
-    mode: str
-    ctrlbit: int | None
-
-    def __str__(self) -> str:
-        return f"{self.number} {self.source} [{self._fault}]"
-
-    @property
-    def _fault(self) -> str:
-        control = "" if self.ctrlbit is None else f" {self.ctrlbit}"
-        return f"{self.port}[{self.bit}] {self.mode}{control}"
-
-    @property
-    def equivalent(self) -> str | None:
-        """Why no bench can find it, if that is argued (:func:`proved_equivalent` tells more)."""
-        text = self.source.split(": ", 1)[1]
-        for entry in EQUIVALENT:
-            if entry.matches(self.module, self.instances, text, self.cell, self._fault):
-                return entry.why
-        return None
 
 
 def small_design(seed: int) -> Design:
@@ -123,94 +92,23 @@ def make(design: Design, folder: Path, count: int, seed: int) -> tuple[list[Muta
     if not 0 < count < 1 << SELECT_BITS:
         raise UserError(f"--count must be 1 to {(1 << SELECT_BITS) - 1}, not {count}")
     folder = folder.resolve()
-    claim(folder)
-    project, netlist = folder / "rtl", folder / "mutants" / "mutants.v"
-    netlist.parent.mkdir(parents=True, exist_ok=True)
-    write_project(design, project)
+    mutants = make_list(design, folder, count, seed)
     network_file = folder / "network.safetensors"
     design.network.save(network_file)
-    listed = netlist.parent / "mutants.ys"
+    netlist = (folder / NETLIST).with_suffix(".v")
     script: list[Command] = [
-        read_verilog(project),
-        f"hierarchy -check -top {TOP}",
-        *("proc", "opt", "wreduce", "peepopt", "opt -full", "memory -nomap"),
-        *("opt_hier", "opt -full", "wreduce", "opt_hier", "opt -full", "opt_clean -purge"),
-        (
-            *("mutate", "-list", str(count), "-seed", str(seed)),
-            *("-ctrl", "mutant_i", str(SELECT_BITS), "1", "-o", str(listed)),
-        ),
-        ("write_rtlil", str(netlist.with_suffix(".il"))),
-    ]
-    run_yosys(script, project, netlist.parent / "list.log")
-    mutants = _listed(listed, project)
-    script = [
-        ("read_rtlil", str(netlist.with_suffix(".il"))),
-        ("script", str(listed)),
+        ("read_rtlil", str(folder / NETLIST)),
+        ("script", str(folder / LIST)),
         "opt_clean",
         ("write_verilog", "-noattr", str(netlist.with_suffix(".new"))),
     ]
-    run_yosys(script, project, netlist.parent / "yosys.log")
+    run_yosys(script, folder / PROJECT, netlist.parent / "yosys.log")
     written = netlist.with_suffix(".new")
     if netlist.exists() and netlist.read_bytes() == written.read_bytes():
         written.unlink()  # nothing to build anew
     else:
         written.replace(netlist)
     return mutants, Rtl(design, network_file, build_mutants(netlist), traced=False)
-
-
-def _listed(script: Path, project: Path) -> list[Mutant]:
-    """Yosys' list; its options come as ``-name value``, ``-src`` several times, the cell's own last.
-
-    Less outputs of the counters, which the bench sets: they would be no registers any more. The same faults
-    are in what reads them.
-    """
-    instances = _instances(script.with_suffix(".il"))
-    mutants, kept = [], []
-    for line in script.read_text(encoding="utf-8").splitlines():
-        options = dict(re.findall(r"-(\w+) (\S+)", line))
-        if options["port"] == "Q" and options.get("wire") in (*COUNTERS, *REFUSALS, LEFT):
-            continue
-        kept.append(line)
-        number = re.search(r"-ctrl mutant_i \d+ (\d+)", line)
-        assert number is not None, line
-        module = options["module"].split("\\")
-        mutants.append(
-            Mutant(
-                number=int(number[1]),
-                module=module[1] if len(module) > 1 else module[0],
-                instances=instances.get(options["module"], ()),
-                source=_source(options.get("src", ""), project),
-                cell=options["cell"],
-                port=options["port"],
-                bit=int(options["portbit"]),
-                mode=options["mode"],
-                ctrlbit=int(options["ctrlbit"]) if "ctrlbit" in options else None,
-            )
-        )
-    write_text(script, "\n".join(kept) + "\n")
-    return mutants
-
-
-def _instances(netlist: Path) -> dict[str, tuple[str, ...]]:
-    """Names of the instances of each module, from RTLIL, as ``parent.name``."""
-    found: dict[str, set[str]] = {}
-    parent = ""
-    for line in netlist.read_text(encoding="utf-8").splitlines():
-        if line.startswith("module "):
-            parent = line.split("\\")[1]
-        elif match := re.fullmatch(r"  cell (\S+) \\(\S+)", line):
-            found.setdefault(match[1], set()).add(f"{parent}.{match[2]}")
-    return {module: tuple(sorted(names)) for module, names in found.items()}
-
-
-def _source(place: str, project: Path) -> str:
-    """``file:line: text`` of a place in Yosys' terms, which are file:line.column-line.column."""
-    found = re.fullmatch(r"(.+):(\d+)\.(\d+)-(\d+)\.(\d+)", place)
-    if not found:
-        return f"{place}: "
-    file, first, begin, last, end = found[1], *map(int, found.groups()[1:])
-    line = (project / file).read_text(encoding="utf-8").splitlines()[first - 1]
-    return f"{file}:{first}: {line[begin - 1 : end - 1 if first == last else None].strip()}"
 
 
 def hunt(
@@ -281,34 +179,54 @@ def _simulate(
 
 
 def proved_equivalent(mutant: Mutant, folder: Path) -> bool:
-    """Whether Yosys proves that the cell computes what it did, whatever its inputs that are not constant.
+    """Whether Yosys proves that the mutant's module, or else each module around it, computes the same.
+
+    Registers and memories that can be written are taken out, as are instances of other modules: their
+    outputs may have any value, and their inputs must stay what they were.
 
     Args:
-        folder: where :func:`make` has built.
+        folder: where :func:`make_list` has written.
     """
-    folder = folder.resolve() / "mutants"
-    found = re.search(
-        rf"^mutate (?=.* mutant_i {SELECT_BITS} {mutant.number} ).*$",
-        (folder / "mutants.ys").read_text(encoding="utf-8"),
-        re.M,
+    folder = folder.resolve()
+    listed = (folder / LIST).read_text(encoding="utf-8").splitlines()
+    (line,) = (line for line in listed if f" {SELECT} {SELECT_BITS} {mutant.number} " in line)
+    options = fault_options(line)
+    module, cell = options["module"], options["cell"]
+    cells = read_cells(folder / NETLIST)
+    around = {parent for (parent, _), each in cells.items() if each.kind == module}
+    kind = cells[module, cell].kind
+    changed = [kind] if any(kind == each for each, _ in cells) else []
+    return _proved(line, module, changed, folder) or (
+        bool(around) and all(_proved(line, parent, [module, *changed], folder) for parent in around)
     )
-    assert found, mutant
-    options = dict(re.findall(r"-(\w+) (\S+)", found[0]))
-    fault = " ".join(
-        f"-{name} {options[name]}"
-        for name in ("mode", "cell", "port", "portbit", "ctrlbit")
-        if name in options
-    )
+
+
+def _proved(line: str, module: str, parts: Iterable[str], folder: Path) -> bool:
+    """Whether a module's logic is proved to stay the same with the fault of a line of Yosys' list.
+
+    Args:
+        parts: modules of which the instances in it are looked into.
+    """
+    escaped = {name: name if name.startswith("$") else f"\\{name}" for name in (module, *parts)}
     script: list[Command] = [
-        ("read_rtlil", str(folder / "mutants.il")),
-        *(f"cd {options['module']}", f"select c:{options['cell']}", "submod -name gold", "cd"),
-        # What has a state, or is not one of Yosys' own cells, is not proved in this way.
-        *("select -assert-none gold/t:*ff* gold/t:*latch* gold/t:*mem*", "select -clear"),
-        *("copy gold gate", f"mutate {fault} -module gate"),
-        *("miter -equiv -flatten gold gate miter", "sat -verify -prove trigger 0 miter"),
+        ("read_rtlil", str(folder / NETLIST)),
+        re.sub(rf"-ctrl {SELECT} \d+ \d+", f"-ctrl {SELECT} 1 1", line),
+        "setattr -mod -set keep_hierarchy 1 *",
+        *(f"setattr -mod -unset keep_hierarchy {name}" for name in escaped.values()),
+        *(f"flatten {escaped[module]}/t:{escaped[name]}" for name in parts),
+        f"cd {escaped[module]}",
+        *(f"select -assert-none t:{escaped[name]}" for name in parts),
+        *("memory_map -rom-only", "dffunmap", "opt -full -nodffe -nosdff", "splitnets -ports"),
+        *("select t:$* t:*ff* %d t:*latch* %d t:$mem* %d t:$paramod* %d", "submod -name gold"),
+        *(f"select -assert-none w:{SELECT} %co1 t:* %i t:gold %d", "cd"),  # no fault outside
+        "select -assert-none gold/i:* gold/o:* %i",
+        *("setundef -undriven -zero gold", f"delete -input gold/w:{SELECT}", "copy gold gate"),
+        *("setundef -undriven -zero gold", "setundef -undriven -one gate"),  # what chooses the fault
+        *("miter -equiv -flatten gold gate miter", "opt_merge miter"),
+        f"sat -timeout {PROOF_SECONDS} -verify -prove trigger 0 miter",
     ]
     try:
-        run_yosys(script, folder, folder / "proof.log")
+        run_yosys(script, folder, folder / LIST.with_name("proof.log"))
     except UserError:
         return False
     return True
@@ -317,7 +235,7 @@ def proved_equivalent(mutant: Mutant, folder: Path) -> bool:
 def record(mutants: list[Mutant], killed: dict[int, str], seed: int, proved: set[int]) -> dict[str, Any]:
     """The figures, and every survivor; ``proved`` are those that a proof says to be equivalent."""
     alive = [mutant for mutant in mutants if mutant.number not in killed]
-    why = {m.number: PROVED if m.number in proved else m.equivalent for m in alive}
+    why = {m.number: PROVED if m.number in proved else argument(m) for m in alive}
     equivalent = [mutant for mutant in alive if why[mutant.number]]
     by_test = {test: sum(name == test for name in killed.values()) for test in TESTS}
     return records.new(

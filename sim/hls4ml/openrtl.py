@@ -17,10 +17,14 @@ from hls4ml.model.optimizer import ModelOptimizerPass
 from hls4ml.writer.writers import Writer
 from numpy.typing import NDArray
 
+from zynq_lstm.hls.engine.estimate import fitting_array
 from zynq_lstm.hls.hls4ml.graph import network_from_graph, not_compiled
 from zynq_lstm.hls.parts import DEFAULT_PART, full_part, part_name
+from zynq_lstm.hls.synthesis.yosys import synthesize
 from zynq_lstm.models.errors import UserError
 from zynq_lstm.models.fixed import Raw
+from zynq_lstm.models.integers.freeze import thaw
+from zynq_lstm.sim.engines.rtl import RtlEngine
 
 OPTIONS = ("part", "dsp", "lanes", "parity")
 
@@ -31,7 +35,7 @@ class OpenRTLWriter(Writer):
     def write_hls(self, model: Any) -> None:
         from zynq_lstm.sim.simulation.rtl import write_project
 
-        write_project(design(model), folder(model) / "rtl")
+        write_project(engine(model).design, folder(model) / "rtl")
 
 
 def folder(model: Any) -> Path:
@@ -39,22 +43,20 @@ def folder(model: Any) -> Path:
     return Path(model.config.get_output_dir())
 
 
-def _compiled(model: Any) -> Any:
-    """The :class:`zynq_lstm.sim.simulation.rtl.Rtl` that ``compile`` has built."""
-    if not hasattr(model, "rtl"):
-        raise not_compiled()
-    return model.rtl
-
-
-def design(model: Any) -> Any:
-    """The engine (:class:`zynq_lstm.hls.engine.design.Design`) for a graph."""
-    from zynq_lstm.hls.engine.design import Design
-    from zynq_lstm.hls.engine.estimate import fitting_array
-
+def engine(model: Any) -> RtlEngine:
+    """The engine for a graph, not yet built."""
     network = network_from_graph(model)
     names = "Part", "Dsp", "Lanes", "Parity"
     part, dsp, lanes, parity = (model.config.get_config_value(name) for name in names)
-    return Design(network, fitting_array(network.spec, part, dsp, lanes, bool(parity)))
+    array = fitting_array(network.spec, part, dsp, lanes, bool(parity))
+    return RtlEngine(thaw(network), network, folder(model), array=array)
+
+
+def _compiled(model: Any) -> RtlEngine:
+    """The engine that ``compile`` has built."""
+    if not hasattr(model, "engine"):
+        raise not_compiled()
+    return model.engine
 
 
 class CheckChain(ModelOptimizerPass):
@@ -114,9 +116,9 @@ class OpenRTLBackend(FPGABackend):
 
     def compile(self, model: Any) -> None:
         """Build the simulation. hls4ml loads what is returned as a library: None is the running program."""
-        from zynq_lstm.sim.simulation.rtl import Rtl
-
-        model.rtl = Rtl.build(design(model), folder(model))
+        built = engine(model)
+        built.build()
+        model.engine = built
         self.reset(model)
 
     def reset(self, model: Any) -> None:
@@ -128,20 +130,16 @@ class OpenRTLBackend(FPGABackend):
 
         A simulation starts from reset, so the characters since the last :meth:`reset` are run again.
         """
-        rtl = _compiled(model)
+        built = _compiled(model)
         earlier = len(model.codes_since_reset)
         codes = np.concatenate([model.codes_since_reset, codes])
-        run = rtl.score(codes)
+        signals = built.whole_trace(codes)
         model.codes_since_reset = codes
-        return {name: signal[earlier:] for name, signal in run.trace.items()}
+        return {name: signal[earlier:] for name, signal in signals.items()}
 
     def generate(self, model: Any, prime: Raw, length: int, temperature_raw: int, seed: int) -> Raw:
         """Codes (length,) that the RTL writes behind ``prime``, from a zero state."""
-        rtl = _compiled(model)
-        if length == 0:
-            return np.empty(0, np.int64)
-        run = rtl.generate(prime, length, temperature_raw=temperature_raw, seed=seed)
-        return np.array(run.report["generated"], np.int64)
+        return np.fromiter(_compiled(model).write(prime, length, temperature_raw, seed), np.int64)
 
     def predict(self, model: Any, x: NDArray[Any]) -> NDArray[np.float64]:
         """Logits (characters, vocabulary) for codes (characters, 1); see :meth:`trace`."""
@@ -150,7 +148,5 @@ class OpenRTLBackend(FPGABackend):
 
     def build(self, model: Any) -> dict[str, Any]:
         """Synthesize with Yosys; returns the report."""
-        from zynq_lstm.hls.synthesis.yosys import synthesize
-
         self.write(model)
         return synthesize(folder(model) / "rtl", model.config.get_config_value("Part"))

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Hooks this package into hls4ml.
 
-hls4ml calls :func:`register` while it is being imported (entry point ``hls4ml.backends``); without an
-installed entry point ``hls.register()`` does the same. Only entries of our own are added to hls4ml's
-registries, none is replaced, and neither TensorFlow nor Keras is imported.
+hls4ml calls :func:`register` while it is being imported (entry point ``hls4ml.backends``). Only entries of
+ours are added to hls4ml's registries, none is replaced, and neither TensorFlow nor Keras is imported.
 """
 
 from __future__ import annotations

@@ -18,7 +18,6 @@ from zynq_lstm.hls.hls4ml import parsing
 from zynq_lstm.hls.hls4ml.convert import LOG, compile_model, convert, save
 from zynq_lstm.hls.hls4ml.graph import network_from_graph
 from zynq_lstm.models.errors import UserError
-from zynq_lstm.models.integers.freeze import freeze
 from zynq_lstm.models.integers.network import IntegerNetwork
 from zynq_lstm.models.integers.reference import Reference
 
@@ -122,8 +121,10 @@ def test_graph_gives_back_the_frozen_network(compiled: Compiled) -> None:
     network = network_from_graph(compiled.graph, compiled.network.vocabulary)
     assert network.identity == compiled.network.identity
     assert network_from_graph(compiled.graph).identity == compiled.network.identity
+    from zynq_lstm.models.keras.quantized import freeze_model
+
     model = keras_model(compiled.network)
-    assert freeze(model, compiled.network.vocabulary).identity == network.identity
+    assert freeze_model(model, compiled.network.vocabulary).identity == network.identity
 
 
 def test_accumulators_are_as_wide_as_proved(compiled: Compiled) -> None:
@@ -203,7 +204,6 @@ def model() -> Any:
 def hls4ml_convert(model: Any, folder: Path, **options: Any) -> Any:
     import hls4ml
 
-    hls.register()
     return hls4ml.converters.convert_from_keras_model(
         model, output_dir=str(folder), **{"backend": "Vitis", **options}
     )
@@ -227,7 +227,6 @@ def test_plain_hls4ml_call(model: Any, tmp_path: Path, hls_config: Any) -> None:
 def test_config_made_by_hls4ml(model: Any, tmp_path: Path, granularity: str) -> None:
     import hls4ml
 
-    hls.register()
     config = hls4ml.utils.config_from_keras_model(
         model, granularity=granularity, backend="Vitis", default_reuse_factor=4
     )

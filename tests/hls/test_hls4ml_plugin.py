@@ -59,8 +59,10 @@ def flows(names):
     return {name: list(flow_map[name].optimizers) for name in names}
 
 before = snapshot(), sources(), attributes(), flows(flow_map)
-from zynq_lstm import hls
-hls.register()
+from hls4ml.backends.backend import register_backend
+from hls4ml.writer.writers import register_writer
+from zynq_lstm.sim.hls4ml.plugin import register
+register(register_backend=register_backend, register_writer=register_writer)
 after = snapshot()
 new = {}
 for table, entries in before[0].items():
@@ -70,7 +72,7 @@ for table, entries in before[0].items():
 assert sources() == before[1] and attributes() == before[2]
 changed = {name: [p for p in now if p not in before[3][name]]
            for name, now in flows(before[3]).items() if now != before[3][name]}
-hls.register()
+register(register_backend=register_backend, register_writer=register_writer)
 assert snapshot() == after
 import json
 print(json.dumps([new, changed]))

@@ -80,6 +80,10 @@ def test_nothing_that_passes_is_no_agreement(checkout: Path, capsys: pytest.Capt
 def test_the_wrong_hls4ml_is_refused(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Tests that undo what the plugin did: the run is refused, not compared."""
     (checkout / "test" / "pytest" / "test_rnn.py").write_text(
-        "def test_x():\n    import hls4ml, hls\n    hls.register()\n"
+        "def test_x():\n"
+        "    from hls4ml.backends.backend import register_backend\n"
+        "    from hls4ml.writer.writers import register_writer\n"
+        "    from zynq_lstm.sim.hls4ml.plugin import register\n"
+        "    register(register_backend=register_backend, register_writer=register_writer)\n"
     )
     assert main(["peers", str(checkout)]) == 2
