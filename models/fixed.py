@@ -110,7 +110,7 @@ class FixedFormat:
         if not match:
             raise ValueError(
                 f"{text!r} is not a fixed-point format; write ap_fixed<W,I> or "
-                "ap_ufixed<W,I>, with a rounding and an overflow mode behind if wanted"
+                "ap_ufixed<W,I>, then a rounding and an overflow mode if wanted"
             )
         unsigned, bits, integer, rounding, overflow = match.groups()
         try:

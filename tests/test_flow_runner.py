@@ -313,7 +313,7 @@ def test_the_verbs(flow: Fake, capsys: pytest.CaptureFixture[str], monkeypatch: 
     assert main([*common, "--until", "trian"]) == 2
     assert "no stage 'trian', did you mean 'train'; there are corpus, estimate" in capsys.readouterr().err
     assert main([*common, "--until", "estimate", "--force", "train"]) == 2
-    assert "--force train: that stage is behind --until estimate" in capsys.readouterr().err
+    assert "--force train: that stage comes after --until estimate" in capsys.readouterr().err
     checked: list[str] = []
     with monkeypatch.context() as changed:
         changed.setattr("zynq_lstm.scripts.flow.checks.check", lambda _, stages: checked.extend(stages) or [])

@@ -139,7 +139,7 @@ def _check_layers(model: Any) -> None:
         if inner is not None and type(inner).__module__ == "zynq_lstm.models.keras.quantized":
             raise UserError(
                 f"layer {layer.name}: {type(layer).__name__} around {type(inner).__name__} is not supported; "
-                "use QuantizedLSTM layers one behind the other"
+                "use QuantizedLSTM layers one after the other"
             )
 
 

@@ -37,7 +37,7 @@ def chain(node: Any) -> list[Any]:
         if node.class_name not in ("FixedLSTM", "FixedDense"):
             raise UserError(
                 f"layer {node.name} ({node.class_name}) is not supported; a network is QuantizedLSTM "
-                "layers and one QuantizedDense behind them"
+                "layers and one QuantizedDense after them"
             )
         layers.insert(0, node)
         node = node.get_input_node()
@@ -70,7 +70,7 @@ def network_from_chain(layers: Sequence[Any], vocabulary: str | None = None) -> 
     """The network of these layers; an output layer that is not there (yet) is taken to be zero."""
     for position, node in enumerate(layers):
         if node.class_name == "FixedDense" and (position == 0 or node is not layers[-1]):
-            raise UserError(f"layer {node.name}: a QuantizedDense must be the last layer, behind an LSTM")
+            raise UserError(f"layer {node.name}: a QuantizedDense must be the last layer, after an LSTM")
         if node.class_name == "FixedLSTM" and node.get_attr("one_hot") != (position == 0):
             raise UserError(
                 f"layer {node.name}: one_hot={node.get_attr('one_hot')} in layer {position}; "

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 ENGINES = engines.offered("compare")
 SIMULATED = tuple(name for name in ENGINES if issubclass(engines.registry()[name], RtlEngine))
-BEHIND = 1  # characters in the waveform behind the one that differs, whose last gates overlap with it
+AFTER = 1  # characters in the waveform after the one that differs, whose last gates overlap with it
 
 
 @click.command(cls=Verb, name="compare")
@@ -91,7 +91,7 @@ def command(
     console.print(f"{result.values:,} values of {length:,} characters, {result.mismatches:,} differ")
     if result.first is None and length < len(codes):
         raise CheckError(
-            f"the engines agree on {length} of {len(codes)} characters; behind them one differs from the "
+            f"the engines agree on {length} of {len(codes)} characters; after them one differs from the "
             "reference: compare it with that"
         )
     if result.first:
@@ -153,7 +153,7 @@ def _describe(
     }
     where = f"layer {first.layer}, unit {first.unit}" if first.layer is not None else f"code {first.unit}"
     lines = [
-        f"first difference: character {first.character} ({character!r} behind {before!r})",
+        f"first difference: character {first.character} ({character!r} after {before!r})",
         f"{first.signal}, {where}, {'bits' if len(bits) > 1 else 'bit'} {', '.join(map(str, bits))}",
     ]
     width = max(map(len, names))
@@ -186,5 +186,5 @@ def _waveform(engine: RtlEngine, codes: Raw, first: Mismatch, waves: bool) -> di
     if waves:
         again = replace(engine, waves=True)
         again.build()
-        where["waveform"] = str(again.bench.window(codes[: first.character + 1 + BEHIND], start))
+        where["waveform"] = str(again.bench.window(codes[: first.character + 1 + AFTER], start))
     return where

@@ -37,7 +37,7 @@ def command(
 
     Lowest, highest and rounding are of the float network's values; 'saturated' counts values of the quantized
     network on its format's bounds; drift is between the two networks' values, after all that was rounded
-    before. A suggestion has the same width; it counts the squared error, for the index of a table behind it.
+    before. A suggestion has the same width; it counts the squared error, for the index of the table after it.
     """
     from rich.table import Table
 

@@ -50,7 +50,7 @@ def command(
     stages = pipeline.stages[: pipeline.stages.index(last) + 1]
     for name in force:
         if pipeline.named(name) not in stages:
-            raise UserError(f"--force {name}: that stage is behind --until {last.name} and would not run")
+            raise UserError(f"--force {name}: that stage comes after --until {last.name} and would not run")
     console = Console()
     if stages[-1].name == "report":
         require_extra("report")

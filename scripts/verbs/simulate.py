@@ -42,11 +42,11 @@ PIECE = 1000  # characters scored as one sequence: a bound on memory
 )
 @click.option("--simulator", type=click.Choice(SIMULATORS), default=SIMULATORS[0], show_default=True)
 @click.option("--netlist", is_flag=True, help="The netlist that Yosys makes, minutes for a full engine.")
-@click.option("--hls", "with_hls", is_flag=True, help="The hls4ml C++, behind the engine's interfaces.")
+@click.option("--hls", "with_hls", is_flag=True, help="The hls4ml C++, with the engine's interfaces.")
 @click.option(
     "--exported",
     type=Reads(folder=True),
-    help="Folder of Verilog that Vitis HLS exported, behind the engine's interfaces; needs --ports.",
+    help="Folder of Verilog that Vitis HLS exported, with the engine's interfaces; needs --ports.",
 )
 @click.option("--ports", type=Reads(), help="What its ports are called: TOML, see the docs.")
 @click.option("--waves", is_flag=True, help="Write a waveform (FST); slower.")

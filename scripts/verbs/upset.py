@@ -31,7 +31,7 @@ from zynq_lstm.sim.simulation.simulator import SIMULATORS
     "--windows", type=click.IntRange(2), default=16, show_default=True, help="Places of the held-out text."
 )
 @click.option(
-    "--horizon", type=click.IntRange(2), default=500, show_default=True, help="Characters behind a flip."
+    "--horizon", type=click.IntRange(2), default=500, show_default=True, help="Characters after a flip."
 )
 @click.option(
     "--temperature",

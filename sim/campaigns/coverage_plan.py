@@ -46,7 +46,7 @@ PLAN = (
         "mode and AUTO_RESET when a sequence's first character is taken; prime is generate with LENGTH 0",
         _cross(MODES, ("state kept", "auto reset")),
     ),
-    Point("mode transition", "modes of a sequence and of the one behind it", _cross(MODES, MODES, " to ")),
+    Point("mode transition", "modes of a sequence and of the one after it", _cross(MODES, MODES, " to ")),
     Point(
         "generation ends",
         "what ended it: its length, or STOP",
@@ -76,7 +76,7 @@ PLAN = (
     ),
     Point(
         "internal back-pressure",
-        "a stage that waits for the one before it or behind it",
+        "a stage that waits for the one before it or after it",
         (
             "array for room in the output buffer, score",
             "array for room in the output buffer, generate",

@@ -365,8 +365,12 @@ def test_quantizing_moves_only_the_binary_points(rng):
 def test_importing_changes_nothing_and_brings_no_tensorflow():
     code = (
         "import os, sys; before = dict(os.environ)\n"
-        "from zynq_lstm.models import checkpoint, corpus, evaluate, freeze, quiet, sampling\n"
-        "from zynq_lstm.scripts import evaluate, formats, train\n"
+        "from zynq_lstm.models.description import checkpoint\n"
+        "from zynq_lstm.models.evaluation import bpc\n"
+        "from zynq_lstm.models.integers import freeze\n"
+        "from zynq_lstm.models.keras import quiet, text\n"
+        "from zynq_lstm.models.texts import corpus\n"
+        "from zynq_lstm.scripts.verbs import evaluate, formats, train\n"
         "assert dict(os.environ) == before\n"
         "heavy = {'tensorflow', 'keras', 'qkeras', 'hls4ml'} & set(sys.modules)\n"
         "assert not heavy, heavy\n"

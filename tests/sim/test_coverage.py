@@ -98,10 +98,10 @@ def test_code_points_are_merged_by_their_place(tmp_path: Path, monkeypatch: pyte
     first = point("toggle", "a[0]:0->1", 0) + point("toggle", "a[1]:0->1", 0) + point("branch", "if", 2)
     second = point("toggle", "a[0]:0->1", 3) + point("line", "block", 0, 5) + point("line", "block", 0, 7)
     files = []
-    for k, text in enumerate((first, second)):
+    for k, (text, name) in enumerate(((first, str(source)), (second, source.name))):  # relative: of links
         files.append(tmp_path / f"{k}.dat")
-        files[-1].write_text("# SystemC::Coverage-3\n" + text.replace("FILE", str(source)))
-    points = merge_code(files)
+        files[-1].write_text("# SystemC::Coverage-3\n" + text.replace("FILE", name))
+    points = merge_code(dict.fromkeys(files, tmp_path))
     assert points == {
         CodePoint("toggle", "some.sv", 3, 7, "a[0]:0->1"): 3,
         CodePoint("toggle", "some.sv", 3, 7, "a[1]:0->1"): 0,

@@ -219,7 +219,7 @@ def test_rtl_does_the_same(
         return place(design, Flip(flip.signal, flip.layer, flip.index, flip.bit ^ 1), character)
 
     monkeypatch.setattr("zynq_lstm.sim.campaigns.upsets.rtl.place", wrong)
-    with pytest.raises(CheckError, match="differs behind Flip"):
+    with pytest.raises(CheckError, match="differs after Flip"):
         compare(rtl, 2, 1)
 
 

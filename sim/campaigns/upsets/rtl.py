@@ -113,7 +113,7 @@ def compare(rtl: Rtl, count: int, seed: int) -> dict[str, int]:
         if len(wrong):
             n = int(wrong[0][0])
             raise CheckError(
-                f"{name} of character {n} differs behind {by_character.get(n, 'an earlier flip')}"
+                f"{name} of character {n} differs after {by_character.get(n, 'an earlier flip')}"
             )
     calm = Reference(design.network).run(codes)
     return {
