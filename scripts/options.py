@@ -108,9 +108,9 @@ array_options = _together(
     click.option(
         "--dsp",
         type=click.IntRange(1),
-        help="RTL: how many DSPs the array may take; what fits the part if not given.",
+        help="RTL: the most DSPs of the array; as many as fit the part if not given.",
     ),
-    click.option("--lanes", type=click.IntRange(1), help="RTL: most multiply-accumulates a cycle."),
+    click.option("--lanes", type=click.IntRange(1), help="RTL: the most multiply-accumulates per cycle."),
     click.option(
         "--parity",
         is_flag=True,
@@ -126,7 +126,7 @@ SHAPE: dict[str, Any] = {"layers": 2, "units": 128, "vocabulary": 78, "preset": 
 #: ``--layers``, ``--units``, ``--vocabulary``, ``--preset``, or ``--checkpoint``: :func:`shape_given`.
 shape_options = _together(
     click.option("--layers", type=int, help=f"LSTM layers; {SHAPE['layers']} if not given."),
-    click.option("--units", type=int, help=f"Of every layer; {SHAPE['units']} if not given."),
+    click.option("--units", type=int, help=f"Units of each layer; {SHAPE['units']} if not given."),
     click.option("--vocabulary", type=int, help=f"Number of characters; {SHAPE['vocabulary']} if not given."),
     click.option("--preset", type=click.Choice(tuple(PRESETS)), help=f"{SHAPE['preset']} if not given."),
     click.option(
@@ -135,7 +135,7 @@ shape_options = _together(
         cls=Option,
         old={"--network": None},
         type=Reads(),
-        help="A frozen network or a checkpoint instead.",
+        help="Take the shape from this frozen network or checkpoint instead.",
     ),
 )
 
@@ -171,14 +171,14 @@ def _spec_of(path: Path) -> NetworkSpec:
 
 #: ``--text``, ``--text-file`` and ``--characters``, which :func:`text_codes` reads.
 text_options = _together(
-    click.option("--text", help="What to run; the start of the validation split if not given."),
-    click.option("--text-file", type=Reads(), help="UTF-8 file of what to run."),
+    click.option("--text", help="Text to run; the start of the validation split if not given."),
+    click.option("--text-file", type=Reads(), help="UTF-8 file with the text to run."),
     click.option(
         "--characters",
         type=click.IntRange(1),
         default=256,
         show_default=True,
-        help="Of the validation split.",
+        help="Number of characters of the validation split.",
     ),
 )
 
@@ -278,7 +278,7 @@ window_option = click.option(
     type=click.IntRange(2 * (WINDOW + 1)),
     default=WINDOWS_CHARACTERS,
     show_default=True,
-    help="Of the file or the validation split, spread evenly.",
+    help="Number of characters of the file or the validation split, spread evenly.",
 )
 
 
@@ -305,7 +305,7 @@ def set_option(command: Command) -> Command:
         "changes",
         multiple=True,
         metavar="SECTION.KEY=VALUE",
-        help="Instead of what the file says, such as engine.lanes=64; may be given more than once.",
+        help="Replace a value of the file, such as engine.lanes=64; may be given more than once.",
     )(command)
 
 

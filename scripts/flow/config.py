@@ -126,7 +126,7 @@ class Training(Section):
         "learning_rate",
     )
     dropout: float = _training("dropout", "Between layers.")
-    clip: float = _training("clip", "Global norm of the gradient.")
+    clip: float = _training("clip", "Largest global norm of the gradient.")
     distill: float = _training(
         "distill", "Share of the float network in what the quantized one learns.", recipe.DISTILL
     )

@@ -22,7 +22,7 @@ ENGINES = offered("benchmark")
     "engines",
     type=click.Choice(ENGINES),
     multiple=True,
-    help="Which one, may be given more than once; all if not given. 'streams' is the reference on 64.",
+    help="Engine; may be given more than once; all if not given. 'streams' is the reference on 64.",
 )
 @checkpoint_option
 @click.option(
@@ -30,7 +30,7 @@ ENGINES = offered("benchmark")
     type=click.IntRange(1000),
     default=20_000,
     show_default=True,
-    help="For the fast ones; a tenth for HLS and RTL.",
+    help="Number of characters for fast engines; a tenth of it for HLS and RTL.",
 )
 @click.option(
     "--repeat", type=click.IntRange(1), default=3, show_default=True, help="Runs; the median is printed."

@@ -32,7 +32,13 @@ SHOWN_DISTANCES = (1, 10, 30, 100)
 
 @click.command(cls=Verb, name="cells")
 @click.option("--measure", is_flag=True, help="Train anew instead of reading a record.")
-@click.option("--cell", "chosen", type=click.Choice(tuple(NAMES)), multiple=True, help="All if none.")
+@click.option(
+    "--cell",
+    "chosen",
+    type=click.Choice(tuple(NAMES)),
+    multiple=True,
+    help="Cell; may be given more than once; all if not given.",
+)
 @corpus_options
 @reading_options
 @click.option("--epochs", type=limits("epochs"), default=0.5, show_default=True)
@@ -41,7 +47,7 @@ SHOWN_DISTANCES = (1, 10, 30, 100)
     type=limits("learning_rate"),
     default=5e-3,
     show_default=True,
-    help="Highest, for every cell.",
+    help="Highest learning rate, for every cell.",
 )
 @click.option("--layers", type=click.IntRange(1, MAX_LAYERS), default=2, show_default=True)
 @click.option(
@@ -49,13 +55,13 @@ SHOWN_DISTANCES = (1, 10, 30, 100)
     type=click.IntRange(1, MAX_UNITS),
     default=128,
     show_default=True,
-    help="Of the LSTM whose parameters all get.",
+    help="Units of the LSTM whose number of parameters every cell gets.",
 )
 @click.option("--batch", type=limits("batch"), default=64, show_default=True)
 @click.option("--seed", type=click.IntRange(0), default=1, show_default=True)
-@click.option("--record", type=Reads(), help="To print; the shipped one if not given.")
+@click.option("--record", type=Reads(), help="Record to print; the shipped one if not given.")
 @json_option("Write the record there.", record="cells")
-@click.option("--plot", type=Writes(PICTURE), help="Draw the gradients there: SVG, PDF or PNG.")
+@click.option("--plot", type=Writes(PICTURE), help="Draw the gradients into this file: SVG, PDF or PNG.")
 def command(
     measure: bool,
     chosen: tuple[str, ...],

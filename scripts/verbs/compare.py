@@ -35,7 +35,12 @@ AFTER = 1  # characters in the waveform after the one that differs, whose last g
     type=Reads(folder=True),
     help="Simulate this project of 'convert --backend OpenRTL', which you may have changed.",
 )
-@click.option("--waves/--no-waves", default=True, show_default=True, help="Of RTL that differs (FST).")
+@click.option(
+    "--waves/--no-waves",
+    default=True,
+    show_default=True,
+    help="Write a waveform (FST) of an RTL that differs.",
+)
 @output_option("build/compare", "Folder for projects and the waveform.")
 @json_option("Write the result there, too.")
 @click.pass_context

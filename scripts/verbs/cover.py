@@ -15,7 +15,7 @@ LINE_GOAL, TOGGLE_GOAL = 98.0, 95.0  # percent
 
 @click.command(cls=Verb, name="cover")
 @click.option(
-    "--seed", type=click.IntRange(0), default=1, show_default=True, help="Of the weights and the tests."
+    "--seed", type=click.IntRange(0), default=1, show_default=True, help="Seed of the weights and the tests."
 )
 @output_option("build/cover", "Folder for builds, runs and the record.")
 @json_option("Record; OUTPUT/coverage.json if not given.", record="coverage")

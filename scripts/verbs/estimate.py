@@ -21,9 +21,11 @@ if TYPE_CHECKING:
 @shape_options
 @array_options
 @part_option()
-@click.option("--clock", default=1000 / CLOCK_PERIOD, show_default=True, help="MHz, for characters a second.")
-@click.option("--table", is_flag=True, help="Lanes against cycles and resources, from the least to the most.")
-@click.option("--synthesize", is_flag=True, help="With --table: count LUTs, too, with Yosys; minutes each.")
+@click.option(
+    "--clock", default=1000 / CLOCK_PERIOD, show_default=True, help="Clock in MHz, for characters per second."
+)
+@click.option("--table", is_flag=True, help="Print a table of lanes, cycles and resources instead.")
+@click.option("--synthesize", is_flag=True, help="With --table: also count LUTs with Yosys; minutes per row.")
 @json_option()
 def command(
     dsp: int | None,

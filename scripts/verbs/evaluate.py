@@ -37,7 +37,9 @@ from zynq_lstm.sim.engines import frozen
     default=HELD_OUT[0],
     show_default=True,
 )
-@click.option("--characters", type=click.IntRange(2), help="Only the first so many.")
+@click.option(
+    "--characters", type=click.IntRange(2), help="Evaluate only this many characters from the start."
+)
 @json_option("Write the rows there.")
 def command(
     checkpoints: tuple[Path, ...],

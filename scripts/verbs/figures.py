@@ -32,17 +32,19 @@ command.command_class = Verb
 
 @command.command(name="engine", short_help="The RTL engine: cycles, resources, LUT levels.")
 @click.option(
-    "--preset", "presets", type=click.Choice(ENGINE_PRESETS), multiple=True, help="Both if not given."
+    "--preset", "presets", type=click.Choice(ENGINE_PRESETS), multiple=True, help="Preset; both if not given."
 )
 @click.option(
     "--characters",
     type=click.IntRange(8),
     default=2000,
     show_default=True,
-    help="To simulate; as many are generated / 4.",
+    help="Characters to score; a quarter as many are generated.",
 )
 @part_option()
-@click.option("--synthesis/--no-synthesis", default=True, show_default=True, help="Yosys: minutes a preset.")
+@click.option(
+    "--synthesis/--no-synthesis", default=True, show_default=True, help="Run Yosys: minutes per preset."
+)
 @output_option("build/figures", "Folder for projects, netlists and logs.")
 @json_option()
 @click.pass_context
@@ -82,10 +84,14 @@ def engine(
 @command.command(name="training", short_help="Bits per character of the shipped networks.")
 @click.option("--measure", is_flag=True, help="Training throughput too, beside stock Keras: some minutes.")
 @click.option(
-    "--rounds", type=click.IntRange(1), default=7, show_default=True, help="Of --measure; the median counts."
+    "--rounds",
+    type=click.IntRange(1),
+    default=7,
+    show_default=True,
+    help="Rounds of --measure; the median counts.",
 )
 @click.option(
-    "--updates", type=click.IntRange(1), default=20, show_default=True, help="A round of --measure."
+    "--updates", type=click.IntRange(1), default=20, show_default=True, help="Updates per round of --measure."
 )
 @json_option()
 def training(measure: bool, rounds: int, updates: int, json_path: Path | None) -> None:
@@ -145,7 +151,7 @@ _records_option = click.option(
 )
 
 
-@command.command(name="verification", short_help="What verification found.")
+@command.command(name="verification", short_help="Results of verification.")
 @_records_option
 @json_option()
 @click.pass_context
@@ -160,7 +166,7 @@ def verification(ctx: click.Context, folder: Path | None, json_path: Path | None
     _show_records(ctx, records.VERIFICATION, folder, json_path)
 
 
-@command.command(name="robustness", short_help="What bad luck and bad input do.")
+@command.command(name="robustness", short_help="Results of bad input and interruptions.")
 @_records_option
 @json_option()
 @click.pass_context

@@ -23,11 +23,15 @@ from zynq_lstm.scripts.options import corpus_options, float_option, held_out, js
     type=click.Choice(tuple(PRESETS)),
     default=DEFAULT_PRESET,
     show_default=True,
-    help="What each row changes one thing in.",
+    help="The formats in which each row changes one.",
 )
 @corpus_options
 @click.option(
-    "--characters", type=click.IntRange(2), default=64000, show_default=True, help="Of the validation split."
+    "--characters",
+    type=click.IntRange(2),
+    default=64000,
+    show_default=True,
+    help="Number of characters of the validation split.",
 )
 @click.option(
     "--only",

@@ -18,9 +18,15 @@ if TYPE_CHECKING:
 
 
 @click.command(cls=Verb, name="fuzz")
-@click.option("--networks", type=click.IntRange(1), default=20, show_default=True, help="How many to try.")
 @click.option(
-    "--seed", type=click.IntRange(0), default=1, show_default=True, help="Equal seeds try equal networks."
+    "--networks", type=click.IntRange(1), default=20, show_default=True, help="Number of networks to try."
+)
+@click.option(
+    "--seed",
+    type=click.IntRange(0),
+    default=1,
+    show_default=True,
+    help="Seed; equal seeds try equal networks.",
 )
 @click.option(
     "--simulator",
@@ -35,12 +41,12 @@ if TYPE_CHECKING:
     type=click.IntRange(0),
     default=10,
     show_default=True,
-    help="The HLS C++ of one network in so many, too; g++ takes its time. 0: of none.",
+    help="Also run the HLS C++ of every Nth network, which g++ compiles slowly. 0: of none.",
 )
 @click.option(
     "--replay",
     type=Reads(folder=True),
-    help="Run the case in this folder once more instead.",
+    help="Run the saved case in this folder again instead.",
 )
 @output_option("build/fuzz", "Folder to build in; a failing case is left in its subfolder failing.", True)
 @json_option("Write the record there.", record="random networks")

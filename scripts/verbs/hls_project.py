@@ -31,7 +31,7 @@ from zynq_lstm.scripts.options import (
     type=click.IntRange(MIN_CHARACTERS),
     default=CHARACTERS,
     show_default=True,
-    help="Random ones, for the test bench.",
+    help="Number of random characters for the test bench.",
 )
 @output_option("build/hls-project")
 def command(checkpoint: Path | None, part: str, output: Path, **options: Any) -> None:

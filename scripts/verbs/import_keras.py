@@ -43,21 +43,21 @@ WINDOW_LEAST = 2  # characters of the shortest window: one to read, one to predi
     cls=Option,
     old={"--text": None},
     type=Reads(),
-    help="To calibrate and compare on; the text of --vocabulary-file if not given.",
+    help="Text to calibrate and compare on; the text of --vocabulary-file if not given.",
 )
 @click.option(
     "--preset",
     type=click.Choice(tuple(PRESETS)),
     default=DEFAULT_PRESET,
     show_default=True,
-    help="Widths of what the model leaves unquantized.",
+    help="Widths of the signals that the model leaves unquantized.",
 )
 @click.option(
     "--characters",
     type=click.IntRange(4),
     default=16384,
     show_default=True,
-    help="Of the text; half to calibrate on.",
+    help="Number of characters of the text; half of them to calibrate on.",
 )
 @click.option("-o", "--output", type=Writes(NETWORK), required=True, help="The checkpoint to write.")
 @json_option("Write the deviations there.")

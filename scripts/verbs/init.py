@@ -14,7 +14,9 @@ from zynq_lstm.scripts.options import config_argument, set_option
 
 @click.command(name="init")
 @config_argument("file", "FILE")
-@click.option("--preset", default="shipped", show_default=True, help="What to begin with; --list shows them.")
+@click.option(
+    "--preset", default="shipped", show_default=True, help="Preset to begin with; --list shows them."
+)
 @set_option
 @click.option("--list", "listed", is_flag=True, help="Show the presets and write nothing.")
 @click.option("--overwrite", is_flag=True, help="Replace a file that is there.")

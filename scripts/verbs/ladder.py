@@ -25,10 +25,16 @@ if TYPE_CHECKING:
 @click.option("--measure", is_flag=True, help="Measure anew instead of reading a record: some minutes.")
 @float_option
 @corpus_options
-@click.option("--preset", "presets", type=click.Choice(tuple(PRESETS)), multiple=True, help="All if none.")
-@click.option("--record", type=Reads(), help="To print; the shipped one if not given.")
+@click.option(
+    "--preset",
+    "presets",
+    type=click.Choice(tuple(PRESETS)),
+    multiple=True,
+    help="Preset; may be given more than once; all if not given.",
+)
+@click.option("--record", type=Reads(), help="Record to print; the shipped one if not given.")
 @json_option("Write the record there.", record="ladder")
-@click.option("--plot", type=Writes(PICTURE), help="Draw it there: SVG, PDF or PNG.")
+@click.option("--plot", type=Writes(PICTURE), help="Draw the picture into this file: SVG, PDF or PNG.")
 @part_option("For which the estimate is.")
 def command(
     measure: bool,

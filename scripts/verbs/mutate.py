@@ -13,16 +13,20 @@ from zynq_lstm.scripts.options import Number, json_option, output_option
 
 
 @click.command(cls=Verb, name="mutate")
-@click.option("--count", default=400, show_default=True, help="Mutants.")
+@click.option("--count", default=400, show_default=True, help="Number of mutants.")
 @click.option(
     "--seed",
     type=click.IntRange(0),
     default=1,
     show_default=True,
-    help="Of the mutants, the weights and the tests.",
+    help="Seed of the mutants, the weights and the tests.",
 )
 @click.option(
-    "--jobs", type=click.IntRange(1), default=os.cpu_count() or 1, show_default=True, help="Runs at once."
+    "--jobs",
+    type=click.IntRange(1),
+    default=os.cpu_count() or 1,
+    show_default=True,
+    help="Number of simulations at once.",
 )
 @click.option("--only", help="Try these mutants alone, by number, as 12,57; no record is written.")
 @click.option(
@@ -30,7 +34,7 @@ from zynq_lstm.scripts.options import Number, json_option, output_option
     type=Number(0, 1),
     default=0.97,
     show_default=True,
-    help="Share that must be found, without equivalents.",
+    help="Share of the mutants, without equivalent ones, that must be found.",
 )
 @output_option("build/mutate", "Folder for the build and the record.")
 @json_option("Record; OUTPUT/mutants.json if not given.", record="mutants")

@@ -37,8 +37,8 @@ def build_folder(engine: str | None) -> Path | None:
 @click.option(
     "--engine",
     type=click.Choice(("float", *OFFERED)),
-    help="What runs the network: Keras (float, quantized), NumPy, C++ or the simulated RTL. All but float "
-    "write the same text for the same seed. The reference if not given, for a float network float.",
+    help="Engine that runs the network: Keras (float, quantized), NumPy, C++ or the simulated RTL. All but "
+    "float write the same text for the same seed. The reference if not given, for a float network float.",
 )
 @click.option(
     "--prime",
@@ -52,7 +52,7 @@ def build_folder(engine: str | None) -> Path | None:
     type=int,
     default=400,
     show_default=True,
-    help="How many characters to write.",
+    help="Number of characters to write.",
 )
 @click.option(
     "--temperature",

@@ -21,7 +21,11 @@ if TYPE_CHECKING:
 @part_option()
 @click.option("--mode", type=click.Choice(["generate", "score"]), default="generate", show_default=True)
 @click.option(
-    "--plot", cls=Option, old={"--output": None}, type=Writes(PICTURE), help="Draw it there: SVG, PDF or PNG."
+    "--plot",
+    cls=Option,
+    old={"--output": None},
+    type=Writes(PICTURE),
+    help="Draw the picture into this file: SVG, PDF or PNG.",
 )
 def command(
     dsp: int | None,

@@ -32,30 +32,32 @@ PIECE = 1000  # characters scored as one sequence: a bound on memory
     "length",
     default=0,
     show_default=True,
-    help="Then let the RTL write so many.",
+    help="Number of characters that the RTL writes after that.",
 )
 @click.option(
     "--temperature",
     default=0.0,
     show_default=True,
-    help=f"Of what it writes; below {1 << TEMPERATURE.integer}. 0: always the likeliest.",
+    help=f"Temperature of that text, below {1 << TEMPERATURE.integer}; 0: always the likeliest.",
 )
 @click.option("--simulator", type=click.Choice(SIMULATORS), default=SIMULATORS[0], show_default=True)
-@click.option("--netlist", is_flag=True, help="The netlist that Yosys makes, minutes for a full engine.")
+@click.option(
+    "--netlist", is_flag=True, help="Simulate the netlist that Yosys makes: minutes for a full engine."
+)
 @click.option("--hls", "with_hls", is_flag=True, help="The hls4ml C++, with the engine's interfaces.")
 @click.option(
     "--exported",
     type=Reads(folder=True),
     help="Folder of Verilog that Vitis HLS exported, with the engine's interfaces; needs --ports.",
 )
-@click.option("--ports", type=Reads(), help="What its ports are called: TOML, see the docs.")
+@click.option("--ports", type=Reads(), help="TOML file with the names of its ports; see the docs.")
 @click.option("--waves", is_flag=True, help="Write a waveform (FST); slower.")
 @click.option("--protocol", is_flag=True, help="Also run the tests of streams, registers and modes.")
 @click.option(
     "--seed",
     default=1,
     show_default=True,
-    help="Of what it writes and of the protocol tests.",
+    help="Seed of the text and of the protocol tests.",
 )
 @array_options
 @output_option("build/simulate")

@@ -45,12 +45,12 @@ ONLY = {
 @part_option()
 @array_options
 @clock_option(f"In MHz; Vivado {1000 / PERIOD:g}, Vitis HLS {1000 / CLOCK_PERIOD:g} if not given.")
-@click.option("--route/--no-route", default=None, help="Vivado: place and route, too; it does.")
+@click.option("--route/--no-route", default=None, help="Vivado: also place and route; the default.")
 @reuse_factor_option("Vitis HLS: clock cycles of each matrix product.")
 @click.option(
     "--characters",
     type=click.IntRange(MIN_CHARACTERS),
-    help=f"Vitis HLS: how many its simulations compare; {CHARACTERS} if not given.",
+    help=f"Vitis HLS: number of characters that its simulations compare; {CHARACTERS} if not given.",
 )
 @click.option(
     "--output",

@@ -57,7 +57,7 @@ STAGES = ("base", "float", "quantized")
 @click.option(
     "--base",
     type=Reads(),
-    help="Float network to continue from instead of the run folder's.",
+    help="Float network to continue from, instead of the run folder's.",
 )
 @click.option(
     "--teacher",
@@ -79,21 +79,25 @@ STAGES = ("base", "float", "quantized")
     "--units", type=click.IntRange(1, MAX_UNITS), default=128, show_default=True, help="Units of each layer."
 )
 @click.option(
-    "--epochs", type=limits("epochs"), default=TrainingOptions.epochs, show_default=True, help="Of the base."
+    "--epochs",
+    type=limits("epochs"),
+    default=TrainingOptions.epochs,
+    show_default=True,
+    help="Epochs of the base network.",
 )
 @click.option(
     "--further-epochs",
     type=limits("epochs"),
     default=FURTHER_EPOCHS,
     show_default=True,
-    help="After the base, float or quantized.",
+    help="Epochs after the base, of the float and of the quantized network.",
 )
 @click.option(
     "--batch",
     type=limits("batch"),
     default=TrainingOptions.batch,
     show_default=True,
-    help="Parallel streams.",
+    help="Number of parallel streams.",
 )
 @click.option(
     "--steps",
@@ -107,35 +111,35 @@ STAGES = ("base", "float", "quantized")
     type=limits("learning_rate"),
     default=TrainingOptions.learning_rate,
     show_default=True,
-    help="Highest rate of the base.",
+    help="Highest learning rate of the base network.",
 )
 @click.option(
     "--further-learning-rate",
     type=limits("learning_rate"),
     default=FURTHER_LEARNING_RATE,
     show_default=True,
-    help="Highest rate after it.",
+    help="Highest learning rate after the base network.",
 )
 @click.option(
     "--distill",
     type=limits("distill"),
     default=DISTILL,
     show_default=True,
-    help="Share of the teacher in the target.",
+    help="Share of the teacher's probabilities in the target.",
 )
 @click.option(
     "--dropout",
     type=limits("dropout"),
     default=TrainingOptions.dropout,
     show_default=True,
-    help="Between layers.",
+    help="Share of values dropped between layers.",
 )
 @click.option(
     "--clip",
     type=limits("clip"),
     default=TrainingOptions.clip,
     show_default=True,
-    help="Global norm of the gradient.",
+    help="Largest global norm of the gradient.",
 )
 @click.option("--seed", type=limits("seed"), default=TrainingOptions.seed, show_default=True)
 @click.option(
@@ -152,7 +156,7 @@ STAGES = ("base", "float", "quantized")
     type=Number(0, 86_400),
     default=60.0,
     show_default=True,
-    help="Time between checkpoints.",
+    help="Seconds between checkpoints.",
 )
 def command(
     corpus_name: str,

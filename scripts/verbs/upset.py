@@ -18,45 +18,57 @@ from zynq_lstm.sim.simulation.simulator import SIMULATORS
 @click.command(cls=Verb, name="upset")
 @checkpoint_option
 @click.option(
-    "--trials", type=click.IntRange(1), default=16, show_default=True, help="Flips of each bit of state."
+    "--trials",
+    type=click.IntRange(1),
+    default=16,
+    show_default=True,
+    help="Number of flips of each bit of state.",
 )
 @click.option(
     "--weight-trials",
     type=click.IntRange(1),
     default=8,
     show_default=True,
-    help="Flips of each bit of weights.",
+    help="Number of flips of each bit of weights.",
 )
 @click.option(
-    "--windows", type=click.IntRange(2), default=16, show_default=True, help="Places of the held-out text."
+    "--windows",
+    type=click.IntRange(2),
+    default=16,
+    show_default=True,
+    help="Number of places in the held-out text.",
 )
 @click.option(
-    "--horizon", type=click.IntRange(2), default=500, show_default=True, help="Characters after a flip."
+    "--horizon",
+    type=click.IntRange(2),
+    default=500,
+    show_default=True,
+    help="Number of characters followed after a flip.",
 )
 @click.option(
     "--temperature",
     default=1.0,
     show_default=True,
-    help=f"Of what the network writes; below {1 << TEMPERATURE.integer}.",
+    help=f"Temperature of the text that the network writes, below {1 << TEMPERATURE.integer}.",
 )
 @click.option(
     "--rtl",
     type=click.IntRange(0),
     default=2,
     show_default=True,
-    help="Flips of each signal of each layer on the RTL of a small network, which must do the same.",
+    help="Number of flips of each signal of each layer in the RTL of a small network, to compare.",
 )
 @click.option(
     "--simulator",
     type=click.Choice(SIMULATORS),
     default=SIMULATORS[0],
     show_default=True,
-    help="Of that RTL.",
+    help="Units of that RTL.",
 )
 @click.option("--seed", default=1, show_default=True)
 @output_option("build/upset", "Folder of the RTL.")
 @json_option("Write the record there, too.", record="upsets")
-@click.option("--plot", type=Writes(PICTURE), help="Draw it there: SVG, PDF or PNG.")
+@click.option("--plot", type=Writes(PICTURE), help="Draw the picture into this file: SVG, PDF or PNG.")
 @click.option("--shipped", "from_record", is_flag=True, help="Show the shipped record; measure nothing.")
 def command(
     json_path: Path | None,
