@@ -63,7 +63,7 @@ from zynq_lstm.sim.simulation.simulator import SIMULATORS
     type=click.Choice(SIMULATORS),
     default=SIMULATORS[0],
     show_default=True,
-    help="Units of that RTL.",
+    help="Simulator of that RTL.",
 )
 @click.option("--seed", default=1, show_default=True)
 @output_option("build/upset", "Folder of the RTL.")
