@@ -6,24 +6,48 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Any
 
 from zynq_lstm.models.errors import UserError
 
-#: The least and the largest legal value of each option.
-LIMITS: Mapping[str, tuple[float, float]] = MappingProxyType(
+
+@dataclass(frozen=True)
+class Hyperparameter:
+    """An option of training: its meaning, its default, and the least and the largest legal value."""
+
+    meaning: str
+    default: float
+    low: float
+    high: float
+
+
+#: What a person may choose, by the name of the verb's option and of the key in a configuration file.
+HYPERPARAMETERS: Mapping[str, Hyperparameter] = MappingProxyType(
     {
-        "epochs": (0.0, 10_000.0),
-        "batch": (1, 4096),
-        "steps": (1, 4096),
-        "learning_rate": (0.0, 10.0),
-        "final_learning_rate": (0.0, 10.0),
-        "warm_up": (0, 1_000_000),
-        "clip": (1e-6, 1e6),
-        "dropout": (0.0, 0.9),
-        "distill": (0.0, 1.0),
-        "seed": (0, 2**31 - 1),
+        "epochs": Hyperparameter("Epochs of the base, the first float network.", 12.0, 0.0, 10_000.0),
+        "further_epochs": Hyperparameter(
+            "Epochs after the base, of the float and of the quantized network.", 4.0, 0.0, 10_000.0
+        ),
+        # Half as many updates an epoch at 128 cost more than its 10 % speed gained; steps likewise.
+        "batch": Hyperparameter("Parallel streams of text.", 64, 1, 4096),
+        "steps": Hyperparameter("Characters between truncations of the gradient.", 64, 1, 4096),
+        "learning_rate": Hyperparameter("Highest learning rate of the base.", 1e-2, 0.0, 10.0),
+        "further_learning_rate": Hyperparameter("Highest learning rate after the base.", 5e-3, 0.0, 10.0),
+        # 4.5 M characters and 0.3 M weights: the network underfits.
+        "dropout": Hyperparameter("Share of values dropped between layers.", 0.0, 0.0, 0.9),
+        "clip": Hyperparameter("Largest global norm of the gradient.", 1.0, 1e-6, 1e6),
+        "distill": Hyperparameter(
+            "Share of the float network's probabilities in the target of the quantized one.", 0.5, 0.0, 1.0
+        ),
+        "seed": Hyperparameter("Seed of initial weights, order of the text, and dropout.", 1, 0, 2**31 - 1),
     }
 )
+#: Those that a person does not choose: least and largest value.
+_OTHERS = {"final_learning_rate": (0.0, 10.0), "warm_up": (0, 1_000_000)}
+
+
+def _default(name: str) -> Any:
+    return HYPERPARAMETERS[name].default
 
 
 def require_length(length: int, batch: int, steps: int) -> None:
@@ -45,19 +69,20 @@ def require_length(length: int, batch: int, steps: int) -> None:
 class TrainingOptions:
     """How to train; every field is part of what makes a run reproducible."""
 
-    epochs: float = 12.0
-    batch: int = 64  # B: half as many updates an epoch at 128 cost more than its 10 % speed gained
-    steps: int = 64  # T: likewise
-    learning_rate: float = 1e-2  # the highest value of the schedule
+    epochs: float = _default("epochs")
+    batch: int = _default("batch")  # B
+    steps: int = _default("steps")  # T
+    learning_rate: float = _default("learning_rate")  # the highest value of the schedule
     final_learning_rate: float = 1e-5
     warm_up: int = 200  # updates
-    clip: float = 1.0  # global norm of the gradient
-    dropout: float = 0.0  # 4.5 M characters and 0.3 M weights: the network underfits
+    clip: float = _default("clip")  # global norm of the gradient
+    dropout: float = _default("dropout")
     distill: float = 0.0  # share of the teacher's prediction in the target; the rest is the text
-    seed: int = 1
+    seed: int = _default("seed")
 
     def __post_init__(self) -> None:
-        for name, (low, high) in LIMITS.items():
-            value = getattr(self, name)
+        legal = {name: (option.low, option.high) for name, option in HYPERPARAMETERS.items()} | _OTHERS
+        for name, value in vars(self).items():
+            low, high = legal[name]
             if not low <= value <= high:
                 raise UserError(f"{name} is {value}; it must be from {low} to {high}")
