@@ -110,18 +110,22 @@ class Table:
 
 @dataclass(frozen=True)
 class Cell:
-    """A cell; :func:`parse` makes and checks it. Equations are in the order in which they are computed."""
+    """A cell; :func:`parse` makes and checks it. Equations are in the order in which they are computed.
 
-    name: str
-    title: str
-    source: str
-    gates: tuple[str, ...]
-    opens: str | None
-    vectors: tuple[str, ...]
-    formats: tuple[Format, ...]
-    tables: Mapping[str, Table]
-    recurrent: Mapping[str, str]
-    equations: tuple[Sum | LookUp, ...]
+    Two cells are equal if their descriptions are, but for comments and spaces.
+    """
+
+    text: str
+    name: str = field(compare=False)
+    title: str = field(compare=False)
+    source: str = field(compare=False)
+    gates: tuple[str, ...] = field(compare=False)
+    opens: str | None = field(compare=False)
+    vectors: tuple[str, ...] = field(compare=False)
+    formats: Mapping[str, Format] = field(compare=False)
+    tables: Mapping[str, Table] = field(compare=False)
+    recurrent: Mapping[str, str] = field(compare=False)
+    equations: tuple[Sum | LookUp, ...] = field(compare=False)
 
     @cached_property
     def signals(self) -> tuple[str, ...]:
@@ -190,22 +194,26 @@ class _Parser:
 
     def cell(self) -> Cell:
         """Read all lines and check the whole."""
-        for self.line, text in enumerate(self.text.splitlines(), 1):
-            words = text.partition("#")[0].strip()
+        read = []
+        for number, text in enumerate(self.text.splitlines(), 1):
+            self.line = number
+            words = " ".join(text.partition("#")[0].split())
             if words:
                 self._read(words)
+                read.append(words)
         for word in ("cell", "title", "gates"):
             if word not in self.words:
                 raise self.fail(f"there is no line '{word}'", 1)
         self._check()
         return Cell(
+            "\n".join(read),
             self.words["cell"],
             self.words["title"],
             self.words.get("source", ""),
             self.gates,
             self.words.get("opens"),
             tuple(self.vectors),
-            tuple(self.formats.values()),
+            MappingProxyType(self.formats),
             MappingProxyType(self.tables),
             MappingProxyType(self.recurrent),
             tuple(self.equations),
@@ -397,7 +405,7 @@ class _Parser:
         return {equation.table for equation in self.equations if isinstance(equation, LookUp)}
 
     def _check_dependent(self, gate: str, signal: str, signals: Mapping[str, Sum | LookUp]) -> None:
-        """The signal of a dependent product comes before every reader of the product, and does not need it."""
+        """Refuse a product that is read before the signal that it is the product with."""
         if signal not in signals:
             raise self.fail(
                 f"recurrent {gate}: signal {signal!r} is unknown; signals are {', '.join(signals)}", 1
@@ -406,7 +414,7 @@ class _Parser:
         for equation in signals.values():
             if f"u_{gate}" in equation.reads and order.index(equation.signal) <= order.index(signal):
                 raise self.fail(
-                    f"signal {equation.signal!r} reads u_{gate}, the product with {signal}, which is computed below: "
-                    "a cycle, or another order is needed",
+                    f"signal {equation.signal!r} reads u_{gate}, the product with {signal}, which is computed "
+                    "below: a cycle, or another order is needed",
                     equation.line,
                 )

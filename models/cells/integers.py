@@ -231,7 +231,9 @@ class CellStep:
         return values
 
     def raw(self, values: Mapping[str, Floats], name: str) -> Floats:
-        """A signal of a step as raw integers in its format."""
+        """A signal of a step as raw integers in its format; "z" is those of all gates side by side."""
+        if name == "z" and name not in self.cell.signals:
+            return np.concatenate([self.raw(values, f"z_{gate}") for gate in self.cell.gates], axis=1)
         for group in self._groups:
             if any(name == z for z, _ in group.signals):
                 fmt = group.index

@@ -8,20 +8,22 @@ format applies, and in what order, is the contract of ``docs/numerics.md``.
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from zynq_lstm.models.cells import catalogue
+from zynq_lstm.models.cells.description import COMMON, Cell, Table
 from zynq_lstm.models.errors import UserError
 from zynq_lstm.models.fixed import FixedFormat, Overflow, Raw
 
-#: The gate order, stated here only: column block k of W, U and b (each ``units`` wide) is GATES[k].
-#: It is Keras' order, where g is called c.
-GATES = ("i", "f", "g", "o")
+#: The gate order of the LSTM: column block k of W, U and b (each ``units`` wide) is GATES[k].
+GATES = catalogue.cell("lstm").gates
 
 MAX_TABLE_BITS = 14  # an activation table of more entries than 2**14 fills no sensible block RAM
 
@@ -47,29 +49,24 @@ FUNCTIONS: Mapping[str, Function] = MappingProxyType(
 )
 
 
-@dataclass(frozen=True)
-class Table:
-    """An activation table: ``value`` in its format by every raw ``index``; both are fields of the formats."""
-
-    index: str
-    value: str
-    function: str  # likewise: the field that names the function
-
-
 class CellFormats:
-    """What all cells have: formats by field name, tables, and the shapes of their weights.
+    """Formats by field name, tables, and the shapes of the weights of one layer.
 
-    A subclass is a frozen dataclass whose fields are formats, and the names of functions, of one layer.
+    A subclass is made of a cell's description by :func:`formats_of`: a frozen dataclass whose fields are
+    formats, and the names of functions, of one layer.
     """
 
-    cell: ClassVar[str]
+    description: ClassVar[Cell]
     #: Column block k of W, U and b (each ``units`` wide) belongs to gates[k].
     gates: ClassVar[tuple[str, ...]]
-    #: What a trace holds, in the order in which it is computed.
+    #: Signals of a trace, in the order in which they are computed; "z" has the columns of all gates.
     signals: ClassVar[tuple[str, ...]]
-    weights: ClassVar[tuple[str, ...]] = ("W", "U", "b")
+    weights: ClassVar[tuple[str, ...]]
     tables: ClassVar[Mapping[str, Table]]
-    has_c: ClassVar[bool]  # a state beside h
+
+    if TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any: ...
 
     def __post_init__(self) -> None:
         for table in self.tables.values():
@@ -83,10 +80,20 @@ class CellFormats:
             if name not in FUNCTIONS:
                 raise UserError(f"unknown function {name!r}; legal are {', '.join(FUNCTIONS)}")
 
+    @property
+    def cell(self) -> str:
+        """The name of the cell."""
+        return self.description.name
+
+    @property
+    def has_c(self) -> bool:
+        """True if there is a state beside h."""
+        return len(self.description.state) > 1
+
     @classmethod
     def format_names(cls) -> tuple[str, ...]:
         """The fields that are formats."""
-        return tuple(f.name for f in dataclasses.fields(cls) if f.type != "str")  # type: ignore[arg-type]
+        return tuple(f.name for f in dataclasses.fields(cls) if f.default is dataclasses.MISSING)  # type: ignore[arg-type]
 
     @classmethod
     def signal_fields(cls) -> tuple[str, ...]:
@@ -94,19 +101,34 @@ class CellFormats:
         return tuple(name for name in cls.format_names() if name not in cls.weights)
 
     def format(self, name: str) -> FixedFormat:
-        """Of the field ``name``."""
+        """The format of the field ``name``."""
         fmt = getattr(self, name)
         assert isinstance(fmt, FixedFormat)
         return fmt
 
+    def by_name(self) -> dict[str, FixedFormat]:
+        """All formats by field name."""
+        return {name: self.format(name) for name in self.format_names()}
+
     def signal_format(self, signal: str) -> FixedFormat:
-        """Of a signal of :attr:`signals`; gates share one."""
+        """The format of a signal of :attr:`signals`."""
         return self.format(self.signal_field(signal))
 
     @classmethod
     def signal_field(cls, signal: str) -> str:
         """The field with the signal's format."""
-        return signal if signal in cls.format_names() else "gate"
+        return "z" if signal == "z" else cls.description.equation(signal).format
+
+    @classmethod
+    def is_product(cls, factor: str) -> bool:
+        """True for a gate's sum of products, ``x_GATE`` or ``u_GATE``."""
+        kind, _, gate = factor.partition("_")
+        return kind in ("x", "u") and gate in cls.gates and factor not in cls.description.signals
+
+    def factor_format(self, factor: str) -> FixedFormat:
+        """The format of a factor of a sum that is a signal, of this step or the one before, or a vector."""
+        name = factor.removesuffix("'")
+        return self.format(name if name in self.description.vectors else self.signal_field(name))
 
     def table(self, name: str) -> Raw:
         """The table ``name``; see :func:`activation_table`."""
@@ -118,96 +140,46 @@ class CellFormats:
     def weight_shapes(cls, inputs: int, units: int) -> dict[str, tuple[int, ...]]:
         """Shape of every weight array of a layer."""
         columns = len(cls.gates) * units
-        return {"W": (inputs, columns), "U": (units, columns), "b": (columns,)}
+        matrices = {"W": (inputs, columns), "U": (units, columns), "b": (columns,)}
+        return matrices | {name: (units,) for name in cls.description.vectors}
 
 
-@dataclass(frozen=True)
-class LstmFormats(CellFormats):
-    """Formats of one LSTM layer."""
-
-    W: FixedFormat  # kernel (inputs, 4 units)
-    U: FixedFormat  # recurrent kernel (units, 4 units)
-    b: FixedFormat  # bias (4 units,)
-    z: FixedFormat  # the four pre-activations; indexes the gates' tables
-    gate: FixedFormat  # i, f, o
-    g: FixedFormat  # candidate
-    c: FixedFormat  # cell state
-    ct: FixedFormat  # c as the tanh table sees it
-    tc: FixedFormat  # tanh(c)
-    h: FixedFormat  # hidden state, and input of the layer above
-    sigmoid: str = "sigmoid"  # function of i, f, o
-    tanh: str = "tanh"  # function of g and of c
-
-    cell = "lstm"
-    gates = GATES
-    signals = ("z", *GATES, "c", "ct", "tc", "h")
-    tables = MappingProxyType(
-        {
-            "sigmoid": Table("z", "gate", "sigmoid"),
-            "tanh": Table("z", "g", "tanh"),
-            "tanh_c": Table("ct", "tc", "tanh"),
-        }
+@functools.cache
+def formats_of(cell: Cell) -> type[CellFormats]:
+    """The type of a cell's formats."""
+    weights = (*COMMON, *cell.vectors)
+    used = dict.fromkeys(equation.format for equation in cell.equations)
+    functions = dict.fromkeys(table.function for table in cell.tables.values())
+    fields: list[Any] = [(name, FixedFormat) for name in (*weights, *used)]
+    fields += [(name, str, dataclasses.field(default=name)) for name in functions]
+    gates = [f"z_{gate}" for gate in cell.gates]
+    names = cell.signals
+    if all(name in names for name in gates):  # the gates' sums side by side, where the first of them is
+        names = tuple(dict.fromkeys("z" if name in gates else name for name in names))
+    return dataclasses.make_dataclass(
+        f"{cell.name.title().replace('_', '')}Formats",
+        fields,
+        bases=(CellFormats,),
+        frozen=True,
+        namespace={
+            "description": cell,
+            "gates": cell.gates,
+            "signals": names,
+            "weights": weights,
+            "tables": cell.tables,
+            "__doc__": f"Formats of one layer: {cell.title}.",
+        },
     )
-    has_c = True
 
+
+LstmFormats = formats_of(catalogue.cell("lstm"))
 
 #: Signals of one unit of an LSTM layer, in the order in which they are computed.
-UNIT_SIGNALS = (*(f"z_{gate}" for gate in GATES), *LstmFormats.signals[1:])
-
-
-@dataclass(frozen=True)
-class GruFormats(CellFormats):
-    """Formats of one GRU layer (Cho et al. 2014, with the reset gate behind the product, as in cuDNN).
-
-    The state is kept wider than what the products see of it: c is the state, h is c rounded.
-    """
-
-    W: FixedFormat  # kernel (inputs, 3 units)
-    U: FixedFormat  # recurrent kernel (units, 3 units)
-    b: FixedFormat  # bias (3 units,)
-    rb: FixedFormat  # bias of the candidate's recurrent sum (units,)
-    z: FixedFormat  # the three pre-activations; indexes the tables
-    gate: FixedFormat  # u, r
-    p: FixedFormat  # the candidate's recurrent sum, before the reset gate
-    n: FixedFormat  # candidate
-    c: FixedFormat  # state
-    h: FixedFormat  # the state as the products see it, and input of the layer above
-    sigmoid: str = "sigmoid"  # function of u, r
-    tanh: str = "tanh"  # function of n
-
-    cell = "gru"
-    gates = ("u", "r", "n")  # update, reset, candidate: Keras' z, r, h
-    signals = ("p", "z", *gates, "c", "h")
-    weights = ("W", "U", "b", "rb")
-    tables = MappingProxyType({"sigmoid": Table("z", "gate", "sigmoid"), "tanh": Table("z", "n", "tanh")})
-    has_c = True
-
-    @classmethod
-    def weight_shapes(cls, inputs: int, units: int) -> dict[str, tuple[int, ...]]:
-        return super().weight_shapes(inputs, units) | {"rb": (units,)}
-
-
-@dataclass(frozen=True)
-class RnnFormats(CellFormats):
-    """Formats of one layer of a vanilla recurrent network (Elman 1990)."""
-
-    W: FixedFormat  # kernel (inputs, units)
-    U: FixedFormat  # recurrent kernel (units, units)
-    b: FixedFormat  # bias (units,)
-    z: FixedFormat  # pre-activation; indexes the table
-    h: FixedFormat  # hidden state, and input of the layer above
-    tanh: str = "tanh"
-
-    cell = "rnn"
-    gates = ("h",)
-    signals = ("z", "h")
-    tables = MappingProxyType({"tanh": Table("z", "h", "tanh")})
-    has_c = False
-
+UNIT_SIGNALS = LstmFormats.description.signals
 
 #: The cells that have an exact quantized form.
 CELLS: Mapping[str, type[CellFormats]] = MappingProxyType(
-    {formats.cell: formats for formats in (LstmFormats, GruFormats, RnnFormats)}
+    {name: formats_of(catalogue.cell(name)) for name in catalogue.names()}
 )
 
 
@@ -240,11 +212,9 @@ def cell_formats_type(cell: str) -> type[CellFormats]:
     """The type of a cell's formats.
 
     Raises:
-        UserError: naming the legal cells.
+        UserError: naming the legal cells, or what is wrong in a file.
     """
-    if cell not in CELLS:
-        raise UserError(f"unknown cell {cell!r}; legal are {', '.join(CELLS)}")
-    return CELLS[cell]
+    return formats_of(catalogue.cell(cell))
 
 
 def formats_from_dict(cls: type[Any], data: Any, where: str) -> Any:

@@ -15,6 +15,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from zynq_lstm.models.cells.description import Sum
 from zynq_lstm.models.description.formats import (
     CELLS,
     FUNCTIONS,
@@ -23,9 +24,7 @@ from zynq_lstm.models.description.formats import (
     CellFormats,
     DenseFormats,
     Function,
-    GruFormats,
     LstmFormats,
-    RnnFormats,
     activation_table,
     cell_formats_type,
     checked_object,
@@ -50,11 +49,9 @@ __all__ = [
     "CellFormats",
     "DenseFormats",
     "Function",
-    "GruFormats",
     "Layer",
     "LstmFormats",
     "NetworkSpec",
-    "RnnFormats",
     "activation_table",
     "cell_formats_type",
     "fit_weight_formats",
@@ -117,10 +114,12 @@ class NetworkSpec:
             )
             h_U = (fmt.U.bits + fmt.h.bits, fmt.U.frac + fmt.h.frac, layer.units)
             sums[f"layers[{index}]: x.W + h.U + b"] = (x_W, h_U, (fmt.b.bits, fmt.b.frac, 1))
-            if isinstance(fmt, GruFormats):
-                sums[f"layers[{index}]: h.U + rb"] = (h_U, (fmt.rb.bits, fmt.rb.frac, 1))
-                r_p = (fmt.gate.bits + fmt.p.bits, fmt.gate.frac + fmt.p.frac, 1)
-                sums[f"layers[{index}]: x.W + b + r p"] = (x_W, (fmt.b.bits, fmt.b.frac, 1), r_p)
+            of = {"x": (x_W, (fmt.b.bits, fmt.b.frac, 1)), "u": (h_U,)}
+            for equation in fmt.description.equations:
+                if isinstance(equation, Sum):
+                    sums[f"layers[{index}]: {equation}"] = tuple(
+                        size for term in equation.terms for size in _sizes(fmt, term.factors, of)
+                    )
         out, last = self.output, self.layers[-1]
         sums["output: h.W + b"] = (
             (out.W.bits + last.formats.h.bits, out.W.frac + last.formats.h.frac, last.units),
@@ -344,11 +343,14 @@ def with_formats(spec: NetworkSpec, formats: Mapping[str, FixedFormat]) -> Netwo
 def _formats_of_cell(lstm: LstmFormats, cell: str) -> CellFormats:
     """A preset's formats for another cell: those of the LSTM's signals that play the same part."""
     cls: Any = cell_formats_type(cell)
-    # A GRU's state never leaves what its candidate can be.
-    same = {"rb": lstm.b, "p": lstm.z, "n": lstm.g} | (
-        {"c": dataclasses.replace(lstm.c, integer=lstm.g.integer)} if cls is GruFormats else {}
-    )
-    return cls(**{name: same.get(name) or lstm.format(name) for name in cls.format_names()})
+
+    def like(name: str) -> FixedFormat:
+        own = cls.description.formats.get(name)
+        if own is None:
+            return lstm.format(name)
+        return dataclasses.replace(lstm.format(own.like), integer=lstm.format(own.integer).integer)
+
+    return cast(CellFormats, cls(**{name: like(name) for name in cls.format_names()}))
 
 
 def require_lstm(spec: NetworkSpec, what: str) -> None:
@@ -384,6 +386,17 @@ def fit_weight_formats(spec: NetworkSpec, weights: Mapping[str, NDArray[Any]]) -
         errors = [np.square(c.to_real(c.quantize(array)) - array).sum() for c in candidates]
         fitted[name] = candidates[int(np.argmin(errors))]
     return spec.with_weight_formats(fitted)
+
+
+def _sizes(
+    fmt: CellFormats, factors: tuple[str, ...], of: Mapping[str, tuple[tuple[int, int, int], ...]]
+) -> tuple[tuple[int, int, int], ...]:
+    """Width, fraction bits and number of what a term of a cell's sum adds; ``of`` has those of x and u."""
+    kind = factors[0].partition("_")[0]
+    if len(factors) == 1 and fmt.is_product(factors[0]):
+        return of[kind]
+    formats = [fmt.factor_format(factor) for factor in factors]
+    return ((sum(one.bits for one in formats), sum(one.frac for one in formats), 1),)
 
 
 def _in_range(what: str, value: Any, low: int, high: int) -> None:

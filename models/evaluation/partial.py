@@ -10,24 +10,26 @@ Shapes: S streams, T steps, H units, V characters.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from zynq_lstm.models.description.spec import FUNCTIONS, GruFormats, LstmFormats, NetworkSpec, RnnFormats
+from zynq_lstm.models.cells.description import LookUp
+from zynq_lstm.models.description.spec import FUNCTIONS, NetworkSpec
 from zynq_lstm.models.errors import UserError
 from zynq_lstm.models.fixed import FixedFormat
 
 Reals = NDArray[np.float64]
 
-LayerStates = tuple[Reals, Reals]
-"""h and c of one layer, each (S, H)."""
+LayerState = dict[str, Reals]
+"""What one layer leaves for the next step: h, and c where there is one, each (S, H)."""
 
 #: Groups of formats that are a step of quantization each, by field name.
 GROUPS: Mapping[str, tuple[str, ...]] = {
-    "weights": ("W", "U", "b", "rb"),
+    "weights": ("W", "U", "b", "rb", "pi", "pf", "po"),
     "tables": ("z", "gate", "g", "n", "ct", "tc"),
     "activations": ("h", "p", "logits"),
     "state": ("c",),
@@ -71,7 +73,7 @@ class PartlyQuantized:
                 raise UserError(f"unknown format {name!r}; legal are {', '.join(formats)}")
         self.spec = spec
         self.formats = {name: formats[name] for name in rounded}
-        self.state: list[LayerStates] = []  # where the last run ended
+        self.state: list[LayerState] = []  # where the last run ended
         self.weights = {
             name: self.rounded(name, np.asarray(weights[name], np.float64)) for name in spec.weight_formats()
         }
@@ -109,57 +111,55 @@ class PartlyQuantized:
             trace["logits"] = logits
         return logits
 
-    def zero_state(self, streams: int) -> list[LayerStates]:
+    def zero_state(self, streams: int) -> list[LayerState]:
         """The state before the first character."""
-        zeros = [np.zeros((streams, layer.units)) for layer in self.spec.layers]
-        return [(h, h) for h in zeros]
+        return [
+            {name: np.zeros((streams, layer.units)) for name in layer.formats.description.state}
+            for layer in self.spec.layers
+        ]
 
     def _steps(self, k: int, sums: Reals, kept: dict[str, list[Reals]] | None) -> Iterator[Reals]:
         """h of each step of layer k: x.W + b of all steps (S, T, N) -> (S, H)."""
-        layer = self.spec.layers[k]
-        step = _STEPS[type(layer.formats)]
-        h, c = self.state[k]
-        U = self.weights[f"layers.{k}.U"]
+        state = self.state[k]
         for t in range(sums.shape[1]):
-            signals = step(self, f"layers.{k}.", layer.formats, sums[:, t], h @ U, c)
-            h, c = signals["h"], signals.get("c", c)
+            signals = self._step(k, sums[:, t], state)
+            state = {name: signals[name] for name in state}
             if kept is not None:
-                for name, values in signals.items():
-                    kept.setdefault(name, []).append(values)
-            yield h
-        self.state[k] = h, c
+                for name in self.spec.layers[k].formats.signals:
+                    kept.setdefault(name, []).append(self._traced(k, signals, name))
+            yield signals["h"]
+        self.state[k] = state
 
-    def _lstm(self, at: str, fmt: LstmFormats, x: Reals, hU: Reals, c: Reals) -> dict[str, Reals]:
-        sigmoid, tanh = FUNCTIONS[fmt.sigmoid], FUNCTIONS[fmt.tanh]
-        z = self.rounded(at + "z", x + hU)
-        zi, zf, zg, zo = np.split(z, 4, axis=1)
-        i, f, o = (self.rounded(at + "gate", sigmoid(part)) for part in (zi, zf, zo))
-        g = self.rounded(at + "g", tanh(zg))
-        c = self.rounded(at + "c", f * c + i * g)
-        ct = self.rounded(at + "ct", c)
-        tc = self.rounded(at + "tc", tanh(ct))
-        h = self.rounded(at + "h", o * tc)
-        return {"z": z, "i": i, "f": f, "g": g, "o": o, "c": c, "ct": ct, "tc": tc, "h": h}
+    def _step(self, k: int, x: Reals, state: LayerState) -> dict[str, Reals]:
+        """Every signal of one step of layer k, by the equations of its cell."""
+        at, fmt = f"layers.{k}.", self.spec.layers[k].formats
+        cell, U = fmt.description, self.weights[f"layers.{k}.U"]
+        blocks = {
+            gate: slice(n * self.spec.layers[k].units, (n + 1) * self.spec.layers[k].units)
+            for n, gate in enumerate(cell.gates)
+        }
+        hU = state["h"] @ U
+        values = {f"x_{gate}": x[:, block] for gate, block in blocks.items()}
+        values |= {f"u_{gate}": hU[:, block] for gate, block in blocks.items() if gate not in cell.recurrent}
+        values |= {f"{name}'": before for name, before in state.items()}
+        values |= {name: self.weights[at + name] for name in cell.vectors}
+        for equation in cell.equations:
+            if isinstance(equation, LookUp):
+                function = FUNCTIONS[getattr(fmt, cell.tables[equation.table].function)]
+                result = function(values[equation.index])
+            else:
+                result = sum(
+                    term.sign * math.prod(values[f] for f in term.factors) for term in equation.terms
+                )
+            values[equation.signal] = self.rounded(at + equation.format, result)
+            for gate, signal in cell.recurrent.items():
+                if signal == equation.signal:
+                    values[f"u_{gate}"] = values[signal] @ U[:, blocks[gate]]
+        return values
 
-    def _gru(self, at: str, fmt: GruFormats, x: Reals, hU: Reals, c: Reals) -> dict[str, Reals]:
-        sigmoid, tanh = FUNCTIONS[fmt.sigmoid], FUNCTIONS[fmt.tanh]
-        units = c.shape[1]
-        p = self.rounded(at + "p", hU[:, 2 * units :] + self.weights[at + "rb"])
-        z_ur = self.rounded(at + "z", x[:, : 2 * units] + hU[:, : 2 * units])
-        u, r = (self.rounded(at + "gate", sigmoid(part)) for part in np.split(z_ur, 2, axis=1))
-        z_n = self.rounded(at + "z", x[:, 2 * units :] + r * p)
-        n = self.rounded(at + "n", tanh(z_n))
-        c = self.rounded(at + "c", u * c + (1 - u) * n)
-        z = np.concatenate([z_ur, z_n], axis=1)
-        return {"p": p, "z": z, "u": u, "r": r, "n": n, "c": c, "h": self.rounded(at + "h", c)}
-
-    def _rnn(self, at: str, fmt: RnnFormats, x: Reals, hU: Reals, _c: Reals) -> dict[str, Reals]:
-        z = self.rounded(at + "z", x + hU)
-        return {"z": z, "h": self.rounded(at + "h", FUNCTIONS[fmt.tanh](z))}
-
-
-_STEPS: Mapping[type, Any] = {
-    LstmFormats: PartlyQuantized._lstm,
-    GruFormats: PartlyQuantized._gru,
-    RnnFormats: PartlyQuantized._rnn,
-}
+    def _traced(self, k: int, values: Mapping[str, Reals], name: str) -> Reals:
+        """A signal of a trace: "z" is those of all gates side by side."""
+        if name in values:
+            return values[name]
+        gates = self.spec.layers[k].formats.gates
+        return np.concatenate([values[f"z_{gate}"] for gate in gates], axis=1)

@@ -8,9 +8,12 @@ the result is the integer arithmetic's.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
-from zynq_lstm.models.description.spec import GruFormats, NetworkSpec, RnnFormats
+from zynq_lstm.models.cells.description import Sum
+from zynq_lstm.models.description.spec import NetworkSpec
 from zynq_lstm.models.errors import UserError
 from zynq_lstm.models.fixed import FixedFormat
 from zynq_lstm.models.integers.network import IntegerNetwork, h_range
@@ -19,19 +22,19 @@ from zynq_lstm.models.integers.network import IntegerNetwork, h_range
 EXACT_BITS = {"float32": 24, "float64": 53}
 
 
-def layer_bound(network: IntegerNetwork, index: int, *, margin: int = 1, offset: int = 0) -> int:
+def layer_bound(network: IntegerNetwork, index: int, *, margin: int = 1, offset: bool = False) -> int:
     """Largest integer that any product, sum or rounding of a layer meets.
 
     Args:
         margin: factor by which weights may still grow.
-        offset: raw z that is added to the sum before it is rounded.
+        offset: True if the lowest index of a table is subtracted from a sum before it is rounded.
     """
     return _layer_bound(network.spec, index, margin * extent(network.accumulator_range(index)), offset)
 
 
 def worst_layer_bound(spec: NetworkSpec, index: int) -> int:
     """The same with the worst weights that the formats hold, and the reference's own offset."""
-    return _layer_bound(spec, index, worst_sums(spec, index), -spec.layers[index].formats.z.min_raw)
+    return _layer_bound(spec, index, worst_sums(spec, index), True)
 
 
 def worst_sums(spec: NetworkSpec, index: int) -> int:
@@ -50,50 +53,25 @@ def worst_sums(spec: NetworkSpec, index: int) -> int:
     )
 
 
-def _layer_bound(spec: NetworkSpec, index: int, sums: int, offset: int) -> int:
+def _layer_bound(spec: NetworkSpec, index: int, sums: int, offset: bool) -> int:
     """:func:`layer_bound` for sums up to ``sums``."""
-    fmt = spec.layers[index].formats
-    frac = spec.accumulator_frac(index)
-    sums += offset << max(0, frac - fmt.z.frac)
-    if isinstance(fmt, RnnFormats):
-        return _rounded(sums, frac, fmt.z)
-    if isinstance(fmt, GruFormats):
-        return _gru_bound(fmt, sums, frac)
-    update_frac = fmt.gate.frac + max(fmt.c.frac, fmt.g.frac)
-    update = magnitude(fmt.gate) * (
-        (magnitude(fmt.c) << (update_frac - fmt.gate.frac - fmt.c.frac))
-        + (magnitude(fmt.g) << (update_frac - fmt.gate.frac - fmt.g.frac))
-    )
-    return max(
-        _rounded(sums, frac, fmt.z),
-        _rounded(update, update_frac, fmt.c),
-        _rounded(magnitude(fmt.c), fmt.c.frac, fmt.ct),
-        _rounded(magnitude(fmt.gate) * magnitude(fmt.tc), fmt.gate.frac + fmt.tc.frac, fmt.h),
-    )
-
-
-def _gru_bound(fmt: GruFormats, sums: int, frac: int) -> int:
-    """Of a GRU, given a bound of x.W + h.U + b at ``frac`` fraction bits for all its columns."""
-    # The candidate's sums: h.U + rb is rounded to p; then x.W + b + r p. ``sums`` covers their matrices.
-    finest = max(frac, fmt.rb.frac, fmt.gate.frac + fmt.p.frac)
-    sums <<= finest - frac
-    recurrent = sums + (magnitude(fmt.rb) << (finest - fmt.rb.frac))
-    candidate = sums + (magnitude(fmt.gate) * magnitude(fmt.p) << (finest - fmt.gate.frac - fmt.p.frac))
-    # u c + (1 - u) n, in units in which 1 - u is whole, too.
-    gate_frac = max(fmt.gate.frac, 0)
-    low, high = (raw << (gate_frac - fmt.gate.frac) for raw in (fmt.gate.min_raw, fmt.gate.max_raw))
-    one = 1 << gate_frac
-    state_frac = max(fmt.c.frac, fmt.n.frac)
-    update_frac = gate_frac + state_frac
-    update = extent((low, high)) * (magnitude(fmt.c) << (state_frac - fmt.c.frac)) + max(
-        one - low, high - one
-    ) * (magnitude(fmt.n) << (state_frac - fmt.n.frac))
-    return max(
-        _rounded(recurrent, finest, fmt.p),
-        _rounded(candidate, finest, fmt.z),
-        _rounded(update, update_frac, fmt.c),
-        _rounded(magnitude(fmt.c), fmt.c.frac, fmt.h),
-    )
+    fmt, frac = spec.layers[index].formats, spec.accumulator_frac(index)
+    bounds = []
+    for equation in fmt.description.equations:
+        if not isinstance(equation, Sum):
+            continue
+        result = fmt.format(equation.format)
+        parts = []  # largest integer and fraction bits of each
+        if any(fmt.is_product(factor) for factor in equation.reads):
+            lowest = -result.min_raw << max(0, frac - result.frac) if offset else 0
+            parts.append((sums + lowest, frac))
+        for term in equation.terms:
+            if not fmt.is_product(term.factors[0]):
+                formats = [fmt.factor_format(factor) for factor in term.factors]
+                parts.append((math.prod(map(magnitude, formats)), sum(one.frac for one in formats)))
+        finest = max(frac for _, frac in parts)
+        bounds.append(_rounded(sum(part << (finest - frac) for part, frac in parts), finest, result))
+    return max(bounds)
 
 
 def output_bound(network: IntegerNetwork, *, margin: int = 1) -> int:

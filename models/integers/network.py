@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from zynq_lstm.models.description.spec import CellFormats, LstmFormats, NetworkSpec
+from zynq_lstm.models.cells.description import LookUp
+from zynq_lstm.models.description.spec import CellFormats, NetworkSpec
 from zynq_lstm.models.errors import UserError
 from zynq_lstm.models.fixed import FixedFormat, Raw
 from zynq_lstm.models.store import content_hash, load_tensors, save_tensors, typed
@@ -97,10 +98,8 @@ class IntegerNetwork:
         return {name.removeprefix(prefix): a for name, a in self.arrays.items() if name.startswith(prefix)}
 
     def h_range(self, index: int) -> tuple[int, int]:
-        """Smallest and largest raw h that layer ``index`` can produce; holds 0. An LSTM's from its tables."""
-        layer, fmt = self.layer(index), self.spec.layers[index].formats
-        tables = [layer[name] for name in ("sigmoid", "tanh_c")] if isinstance(fmt, LstmFormats) else ()
-        return _h_range(fmt, *tables)
+        """Smallest and largest raw h that layer ``index`` can produce, by its tables; holds 0."""
+        return _h_range(self.spec.layers[index].formats, self.layer(index))
 
     def accumulator_range(self, index: int) -> tuple[int, int]:
         """Proven bounds of every partial sum of layer ``index``'s x.W + h.U + b, in any order.
@@ -191,18 +190,47 @@ def _expected_arrays(spec: NetworkSpec) -> dict[str, tuple[tuple[int, ...], Fixe
 @lru_cache(256)
 def h_range(fmt: CellFormats) -> tuple[int, int]:
     """:meth:`IntegerNetwork.h_range` of any network with these formats."""
-    tables = [fmt.table(name) for name in ("sigmoid", "tanh_c")] if isinstance(fmt, LstmFormats) else ()
-    return _h_range(fmt, *tables)
+    return _h_range(fmt, {name: fmt.table(name) for name in fmt.tables})
 
 
-def _h_range(fmt: CellFormats, *tables: Raw) -> tuple[int, int]:
-    """Smallest and largest raw h, or 0; an LSTM's from its tables of the output gate and of tanh(c)."""
-    if not isinstance(fmt, LstmFormats):
-        return min(0, fmt.format("h").min_raw), fmt.format("h").max_raw
-    sigmoid, tanh_c = tables
-    corners = np.outer([sigmoid.min(), sigmoid.max()], [tanh_c.min(), tanh_c.max()])
-    h = fmt.h.requantize(corners, fmt.gate.frac + fmt.tc.frac)
-    return min(0, int(h.min())), max(0, int(h.max()))
+def _h_range(fmt: CellFormats, tables: Mapping[str, Raw]) -> tuple[int, int]:
+    """Smallest and largest raw h, or 0: of its table, or of its sum with every factor at its ends."""
+    equation = fmt.description.equation("h")
+    if isinstance(equation, LookUp):
+        low, high = _signal_range(fmt, "h", tables)
+    else:
+        terms = [
+            (term.sign, [(f, *_factor(fmt, f, tables)) for f in term.factors]) for term in equation.terms
+        ]
+        if any(fmt.is_product(f) for f in equation.reads):
+            return min(0, fmt.h.min_raw), max(0, fmt.h.max_raw)
+        finest = max(sum(frac for _, frac, _ in factors) for _, factors in terms)
+        low = high = 0
+        for sign, factors in terms:
+            corners = [sign << (finest - sum(frac for _, frac, _ in factors))]
+            for _, _, ends in factors:
+                corners = [corner * end for corner in corners for end in ends]
+            low, high = low + min(corners), high + max(corners)
+        low, high = (int(fmt.h.requantize(np.array(end), finest)) for end in (low, high))
+    return min(0, low), max(0, high)
+
+
+def _factor(fmt: CellFormats, factor: str, tables: Mapping[str, Raw]) -> tuple[int, tuple[int, int]]:
+    """Fraction bits of a factor, and its smallest and largest raw value."""
+    if fmt.is_product(factor):
+        return 0, (0, 0)
+    form = fmt.factor_format(factor)
+    if factor in fmt.description.signals:
+        return form.frac, _signal_range(fmt, factor, tables)
+    return form.frac, (form.min_raw, form.max_raw)
+
+
+def _signal_range(fmt: CellFormats, signal: str, tables: Mapping[str, Raw]) -> tuple[int, int]:
+    equation = fmt.description.equation(signal)
+    if isinstance(equation, LookUp):
+        return int(tables[equation.table].min()), int(tables[equation.table].max())
+    form = fmt.format(equation.format)
+    return form.min_raw, form.max_raw
 
 
 def product_range(weights: Raw, low: int, high: int, shift: int = 0) -> tuple[Raw, Raw]:

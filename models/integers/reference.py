@@ -9,7 +9,7 @@ The arithmetic is that of ``docs/numerics.md``.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
@@ -19,7 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import ThreadpoolController
 
-from zynq_lstm.models.description.spec import GATES, GruFormats, LstmFormats, RnnFormats
+from zynq_lstm.models.cells.integers import CellStep
+from zynq_lstm.models.description.spec import LstmFormats
 from zynq_lstm.models.errors import UserError
 from zynq_lstm.models.fixed import FixedFormat, Raw
 from zynq_lstm.models.integers.bounds import exact_float, layer_bound, output_bound
@@ -30,8 +31,6 @@ Floats = NDArray[Any]
 
 #: Signals of an LSTM layer, in the order in which they are computed. z has 4 units columns, in GATES order.
 LAYER_SIGNALS = LstmFormats.signals
-
-SIGMOID_FIRST = ("i", "f", "o", "g")
 
 STRETCH = 8192  # characters, over all streams of a block
 WORKERS = os.cpu_count() or 1  # blocks of streams that run at once; each is single-threaded
@@ -65,9 +64,7 @@ class Reference:
         require("reference", network.spec, network)
         self.network = network
         self.streams = streams
-        self._layers = [
-            _CELLS[type(layer.formats)](network, k) for k, layer in enumerate(network.spec.layers)
-        ]
+        self._layers = [_Layer(network, k) for k in range(len(network.spec.layers))]
         self._output = _Output(network)
         self.reset()
 
@@ -214,170 +211,36 @@ def check_codes(codes: NDArray[Any], vocabulary: int) -> None:
 
 
 class _Layer:
-    """One recurrent layer; arrays are (time, streams, columns).
-
-    Weights and tables are scaled by powers of two, which is exact, such that what is to be rounded has
-    its binary point where the float's is: a rounding is then ``floor(x + 0.5)``.
-    """
+    """One recurrent layer; arrays are (time, streams, columns)."""
 
     def __init__(self, network: IntegerNetwork, index: int) -> None:
-        spec, self.arrays = network.spec, network.layer(index)
-        self.fmt = fmt = spec.layers[index].formats
-        self.units = spec.layers[index].units
-        self.one_hot = index == 0
-        bound = layer_bound(network, index, offset=-fmt.z.min_raw)
-        self.dtype = exact_float(bound)
-        # In LSBs of z; z indexes the tables, whose first entry is that of the lowest raw z.
-        self.W = self.scaled("W", fmt.W.frac + spec.input_frac(index), fmt.z)
-        self.U = self.scaled("U", fmt.U.frac + fmt.h.frac, fmt.z)
-        self.b = self.scaled("b", fmt.b.frac, fmt.z) + self.dtype(fmt.z.half - fmt.z.min_raw)
-
-    def scaled(self, name: str, frac: int, result: FixedFormat) -> Floats:
-        """An array with ``frac`` fraction bits, in LSBs of ``result``."""
-        return (self.arrays[name] * 2.0 ** (result.frac - frac)).astype(self.dtype)
-
-    def table(self, name: str, index: FixedFormat, shift: int) -> Floats:
-        """A table from the lowest index to the highest, its values times 2**shift."""
-        used = np.roll(self.arrays[name], -index.min_raw)[: index.max_raw - index.min_raw + 1]
-        return (used * 2.0**shift).astype(self.dtype)
+        spec, fmt = network.spec, network.spec.layers[index].formats
+        self.units, self.one_hot = spec.layers[index].units, index == 0
+        self.dtype = exact_float(layer_bound(network, index, offset=True))
+        frac = spec.input_frac(index)
+        self.step = CellStep(fmt.description, fmt.by_name(), network.layer(index), frac, self.dtype)
+        self.signals = fmt.signals
+        self.has_c = fmt.has_c
 
     def run(
         self, x: Floats, h: Raw, c: Raw, signals: dict[str, list[Floats]] | None
     ) -> tuple[Floats, Floats]:
         """All steps of this layer: h of every step, and the last c."""
-        inputs = self.W[x] if self.one_hot else x.astype(self.dtype) @ self.W
-        inputs += self.b
+        step = self.step
+        inputs = step.W[x] if self.one_hot else x.astype(self.dtype) @ step.W
+        inputs += step.b
         hidden = np.empty((*x.shape[:2], self.units), self.dtype)
         h, c = h.astype(self.dtype), c.astype(self.dtype)
-        sums = np.empty((x.shape[1], self.U.shape[1]), self.dtype)
+        sums = np.empty((x.shape[1], step.U.shape[1]), self.dtype)
         for t in range(len(x)):
-            np.matmul(h, self.U, out=sums)
-            h, c, keep = self.step(sums, inputs[t], c)
-            hidden[t] = h
+            np.matmul(h, step.U, out=sums)
+            values = step.run(inputs[t], sums, {"h": h, "c": c})
+            h = hidden[t] = step.raw(values, "h")
+            c = values.get("c", c)
             if signals is not None:
-                for name, values in keep().items():
-                    signals.setdefault(name, []).append(values)
+                for name in self.signals:
+                    signals.setdefault(name, []).append(step.raw(values, name))
         return hidden, c
-
-    def step(
-        self, sums: Floats, inputs: Floats, c: Floats
-    ) -> tuple[Floats, Floats, Callable[[], dict[str, Floats]]]:
-        """One step: h(t-1).U, x.W + b and c(t-1) -> h, c, and what gives raw signals if they are wanted."""
-        raise NotImplementedError
-
-
-class LstmLayer(_Layer):
-    def __init__(self, network: IntegerNetwork, index: int) -> None:
-        super().__init__(network, index)
-        fmt, units = self.fmt, self.units
-        # The sigmoid gates side by side, so that one look-up serves them: i, f, o, then g.
-        columns = np.concatenate([np.arange(units) + GATES.index(x) * units for x in SIGMOID_FIRST])
-        self.columns = np.argsort(columns)
-        self.W, self.U, self.b = (array[..., columns] for array in (self.W, self.U, self.b))
-        self.sigmoid = self.table("sigmoid", fmt.z, -fmt.gate.frac)  # real
-        self.tanh = self.table("tanh", fmt.z, fmt.c.frac - fmt.g.frac)  # in LSBs of c
-        self.tanh_c = self.table("tanh_c", fmt.ct, fmt.h.frac - fmt.tc.frac)  # in LSBs of h
-        self.to_ct = self.dtype(2.0 ** (fmt.ct.frac - fmt.c.frac))
-
-    def step(
-        self, sums: Floats, inputs: Floats, c: Floats
-    ) -> tuple[Floats, Floats, Callable[[], dict[str, Floats]]]:
-        fmt, units = self.fmt, self.units
-        sums += inputs
-        # Truncation is floor here: what is below 0 is clipped to 0, the saturated z, all the same.
-        z = sums.astype(np.intp)
-        sigmoids = self.sigmoid.take(z[:, : 3 * units], mode="clip")
-        g = self.tanh.take(z[:, 3 * units :], mode="clip")
-        i, f, o = sigmoids[:, :units], sigmoids[:, units : 2 * units], sigmoids[:, 2 * units :]
-        c = f * c
-        c += i * g
-        _round_to(c, fmt.c)
-        ct = np.floor(c * self.to_ct + self.dtype(fmt.ct.half)) - fmt.ct.min_raw
-        tc = self.tanh_c.take(ct.astype(np.intp), mode="clip")
-        h = o * tc
-        _round_to(h, fmt.h)
-
-        def keep() -> dict[str, Floats]:
-            return {
-                "z": np.clip(z, 0, len(self.tanh) - 1)[:, self.columns] + fmt.z.min_raw,
-                "i": i * 2.0**fmt.gate.frac,
-                "f": f * 2.0**fmt.gate.frac,
-                "g": g * 2.0 ** (fmt.g.frac - fmt.c.frac),
-                "o": o * 2.0**fmt.gate.frac,
-                "c": c,
-                "ct": np.clip(ct, 0, len(self.tanh_c) - 1) + fmt.ct.min_raw,
-                "tc": tc * 2.0 ** (fmt.tc.frac - fmt.h.frac),
-                "h": h,
-            }
-
-        return h, c, keep
-
-
-class _GruLayer(_Layer):
-    def __init__(self, network: IntegerNetwork, index: int) -> None:
-        super().__init__(network, index)
-        fmt, units = self.fmt, self.units
-        # The candidate's columns of U give p, so they are in LSBs of p.
-        candidate = np.arange(len(fmt.gates) * units) >= 2 * units
-        in_p = self.scaled("U", fmt.U.frac + fmt.h.frac, fmt.p)
-        self.U = np.where(candidate, in_p, self.U)
-        self.rb = self.scaled("rb", fmt.rb.frac, fmt.p) + self.dtype(fmt.p.half)
-        self.p_to_z = self.dtype(2.0 ** (fmt.z.frac - fmt.p.frac))
-        self.sigmoid = self.table("sigmoid", fmt.z, -fmt.gate.frac)  # real
-        self.tanh = self.table("tanh", fmt.z, fmt.c.frac - fmt.n.frac)  # in LSBs of c
-        self.to_h = self.dtype(2.0 ** (fmt.h.frac - fmt.c.frac))
-
-    def step(
-        self, sums: Floats, inputs: Floats, c: Floats
-    ) -> tuple[Floats, Floats, Callable[[], dict[str, Floats]]]:
-        fmt, units = self.fmt, self.units
-        p = sums[:, 2 * units :] + self.rb
-        np.floor(p, out=p)
-        np.clip(p, self.dtype(fmt.p.min_raw), self.dtype(fmt.p.max_raw), out=p)
-        z = np.empty(sums.shape, np.intp)  # truncation is floor, as in the LSTM
-        z[:, : 2 * units] = sums[:, : 2 * units] + inputs[:, : 2 * units]
-        gates = self.sigmoid.take(z[:, : 2 * units], mode="clip")
-        u, r = gates[:, :units], gates[:, units:]
-        z[:, 2 * units :] = inputs[:, 2 * units :] + r * p * self.p_to_z
-        n = self.tanh.take(z[:, 2 * units :], mode="clip")
-        c = u * c + (1 - u) * n
-        _round_to(c, fmt.c)
-        h = c * self.to_h
-        _round_to(h, fmt.h)
-
-        def keep() -> dict[str, Floats]:
-            return {
-                "p": p,
-                "z": np.clip(z, 0, len(self.tanh) - 1) + fmt.z.min_raw,
-                "u": u * 2.0**fmt.gate.frac,
-                "r": r * 2.0**fmt.gate.frac,
-                "n": n * 2.0 ** (fmt.n.frac - fmt.c.frac),
-                "c": c,
-                "h": h,
-            }
-
-        return h, c, keep
-
-
-class _RnnLayer(_Layer):
-    def __init__(self, network: IntegerNetwork, index: int) -> None:
-        super().__init__(network, index)
-        self.tanh = self.table("tanh", self.fmt.z, 0)
-
-    def step(
-        self, sums: Floats, inputs: Floats, c: Floats
-    ) -> tuple[Floats, Floats, Callable[[], dict[str, Floats]]]:
-        sums += inputs
-        z = sums.astype(np.intp)
-        h = self.tanh.take(z, mode="clip")
-
-        def keep() -> dict[str, Floats]:
-            return {"z": np.clip(z, 0, len(self.tanh) - 1) + self.fmt.z.min_raw, "h": h}
-
-        return h, c, keep
-
-
-_CELLS: dict[type, type[_Layer]] = {LstmFormats: LstmLayer, GruFormats: _GruLayer, RnnFormats: _RnnLayer}
 
 
 class _Output:
@@ -397,11 +260,3 @@ class _Output:
         logits = h.astype(self.dtype) @ self.W + self.b
         np.floor(logits, out=logits)
         return np.clip(logits, self.fmt.logits.min_raw, self.fmt.logits.max_raw)
-
-
-def _round_to(values: Floats, fmt: FixedFormat) -> None:
-    """Round values in LSBs of ``fmt`` to it, in place."""
-    values += values.dtype.type(fmt.half)
-    np.floor(values, out=values)
-    np.maximum(values, values.dtype.type(fmt.min_raw), out=values)
-    np.minimum(values, values.dtype.type(fmt.max_raw), out=values)
