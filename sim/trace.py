@@ -222,13 +222,13 @@ class RtlTraceReader:
             file.finish()
         units_path, logits_path = self._unit_files[0].path, self._logits_file.path
         if len(self._logits) % self._beats:
-            raise UserError(f"{logits_path}: {len(self._logits)} beats are no whole number of characters")
+            raise UserError(f"{logits_path}: {len(self._logits)} beats are not a whole number of characters")
         count = np.bincount(self._units[:, 0], minlength=sum(self._sizes))
         if np.ptp(count):
-            raise UserError(f"{units_path}: units do not come equally often")
+            raise UserError(f"{units_path}: units have different numbers of lines")
         if len(self._units) or len(self._logits):
             path = logits_path if len(self._units) else units_path
-            raise UserError(f"{path}: ends characters before the other files do")
+            raise UserError(f"{path}: ends at an earlier character than the other files")
 
 
 class _WordFile:
@@ -273,5 +273,5 @@ class _WordFile:
 
     def _cut_off(self) -> UserError:
         return UserError(
-            f"{self.path}: a line has not the {self._columns} words that it must have; the file is cut off"
+            f"{self.path}: a line does not have the {self._columns} words that it must have; the file is cut off"
         )

@@ -42,7 +42,7 @@ async def reset_in_every_cycle(dut: Any) -> None:
         await ClockCycles(dut.clk_i, 1 + cycles)
         await bench.restart(1 + k % 3)
         for name in ("MODE", "LENGTH", "STATUS", "CHARACTERS", "CYCLES_LOW"):
-            assert await bench.read(name) == 0, f"{name} after a reset behind {cycles} cycles"
+            assert await bench.read(name) == 0, f"{name} after a reset {cycles} cycles in"
         bench.send(bench.codes(2))
         await bench.receive()
         await bench.idle()

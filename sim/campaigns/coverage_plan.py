@@ -49,17 +49,17 @@ PLAN = (
     Point("mode transition", "modes of a sequence and of the one after it", _cross(MODES, MODES, " to ")),
     Point(
         "generation ends",
-        "what ended it: its length, or STOP",
+        "cause: length reached, or STOP",
         ("by LENGTH", "by STOP"),
     ),
     Point(
         "control",
-        "a bit of CONTROL written, and what the engine was doing",
+        "a bit of CONTROL written, and the engine's activity",
         _cross(_CONTROLS, ACTIVITIES, " while "),
     ),
     Point(
         "write while busy",
-        "a register for what is to come written while characters are under way",
+        "a register for later characters, written while characters are under way",
         ("MODE", "LENGTH", "SEED", "TEMPERATURE"),
     ),
     Point(
@@ -68,7 +68,7 @@ PLAN = (
         "write h, or a character is being chosen",
         PHASES,
     ),
-    Point("state reset", "RESET_STATE taken in such a cycle", PHASES),
+    Point("state reset", "RESET_STATE taken in a cycle as for reset", PHASES),
     Point(
         "stream back-pressure",
         "VALID without READY at a stream, in a mode; s_axis without a character within a sequence",
@@ -156,7 +156,7 @@ PLAN = (
     ),
     Point(
         "rounding",
-        "a value exactly between two of its format's, by the sign of what is rounded",
+        "a value exactly between two values of its format, by the sign of what is rounded",
         _cross(ROUNDED, ("tie, positive", "tie, negative")),
     ),
     Point(

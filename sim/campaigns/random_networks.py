@@ -74,7 +74,7 @@ class Case:
         except FileNotFoundError:
             raise UserError(f"{path}: no such file") from None
         except (ValueError, TypeError, KeyError) as error:
-            raise UserError(f"{path}: no case of a random network: {error}") from None
+            raise UserError(f"{path}: not a case of a random network: {error}") from None
 
     @property
     def trainable(self) -> bool:

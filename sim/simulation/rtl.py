@@ -193,7 +193,7 @@ class Rtl:
         """
         sources = sorted(path for path in exported.glob("*") if path.suffix in shell.SOURCES)
         if not sources:
-            raise UserError(f"{exported}: no Verilog there")
+            raise UserError(f"{exported}: no Verilog in this folder")
         design = Design(network, SHELL_ARRAY)
         kernel = ports.kernel(network.spec.vocabulary)
         project, network_file = _write(design, folder, shell.project(design, kernel))
@@ -470,7 +470,7 @@ def _copy(project: Path, folder: Path) -> None:
     """Replace a written project's sources with those of another of the same network and array."""
     theirs = project / PROJECT_FILE
     if not theirs.is_file():
-        raise UserError(f"{project}: no RTL project; 'zynq-lstm convert --backend OpenRTL' writes one")
+        raise UserError(f"{project}: not an RTL project; 'zynq-lstm convert --backend OpenRTL' writes one")
     ours, other = (
         json.loads((where / PROJECT_FILE).read_text(encoding="utf-8")) for where in (folder, project)
     )

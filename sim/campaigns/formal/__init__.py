@@ -88,8 +88,8 @@ FIFO = {"WIDTH": 1, "DEPTH": 4, "RESERVE": 3}
 FIFO_WRITER = "the writer takes room for a character, then writes at most RESERVE - 1 words of it"
 CONTROL = {"VOCABULARY": 3, "BEATS": 2, "BEAT_BITS": 2, "ROW_ADDRESS_BITS": 4, "CODE_BITS": 2}
 CONTROL_ENGINE = (
-    "credits and finished characters come for beats and characters under way, characters in order, 3 "
-    "cycles or more apart"
+    "credits and completions arrive only for beats and characters under way; characters complete in "
+    "order, 3 or more cycles apart"
 )
 
 PROOFS = (
@@ -107,7 +107,7 @@ PROOFS = (
     Proof(
         "axis_fifo_order",
         "axis_fifo",
-        "every word comes out as it went in, and in its place",
+        "every word comes out unchanged and in order",
         ("axis_fifo", "axis_fifo_order"),
         "bounded",
         12,
@@ -145,9 +145,9 @@ PROOFS = (
     Proof(
         "character_control",
         "character_control",
-        "characters accepted or sampled = waiting + under way + finished ones; each keeps its place and what "
-        "is to become of it; its beats start once each, in order; generation gives LENGTH characters; FEED "
-        "and SAMPLE are left again",
+        "characters accepted or sampled = waiting + under way + finished ones; each keeps its place and "
+        "its purpose; its beats start once each, in order; generation gives LENGTH characters; FEED "
+        "and SAMPLE are always left",
         ("character_control",),
         "bounded",
         14,

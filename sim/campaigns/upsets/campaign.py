@@ -63,7 +63,7 @@ def measure(
     held_out = load_corpus().with_vocabulary(network.vocabulary).split().part("validation")
     length = PREFIX + horizon
     if len(held_out) < length:
-        raise UserError(f"--horizon is {horizon}; at most {len(held_out) - PREFIX} characters are there")
+        raise UserError(f"--horizon is {horizon}; at most {len(held_out) - PREFIX} characters are possible")
     text = evenly(held_out, length, windows).astype(np.int64)
 
     signals = 2 * len(STATE_SIGNALS) * len(network.spec.layers) + len(weight_names(design))
