@@ -304,7 +304,7 @@ class Rtl:
         return RtlRun(self._finished("upset"), self.trace("upset"))
 
     def bad_inputs(self) -> dict[str, str | None]:
-        """Run the cases of :mod:`zynq_lstm.sim.bench.bad_inputs`; return each one's error, None if it passed."""
+        """Run the cases of :mod:`zynq_lstm.sim.bench.bad_inputs`; return each case's error or None."""
         run_dir = self._run("zynq_lstm.sim.bench.bad_inputs", "bad_inputs", "bad_inputs", {})[0]
         lines = (run_dir / BAD_INPUTS_FILE).read_text(encoding="ascii").splitlines()
         return {row["name"]: row["wrong"] for row in map(json.loads, lines)}
