@@ -96,7 +96,7 @@ class EngineModel:
         self.characters += max(1, length)  # the last generated one is not fed back
 
     def take(self, characters: int) -> dict[str, Raw]:
-        """Return the trace of the next ``characters`` characters, or of all that the engine has been given."""
+        """Return the trace of the next ``characters`` characters, or of fewer if no more were given."""
         while self._computed < characters and self._compute_some(characters - self._computed):
             pass
         whole = {

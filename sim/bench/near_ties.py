@@ -38,7 +38,7 @@ MOST_SEEDS = 20  # seeds tried for each lane and octave
 
 @dataclass(frozen=True)
 class NearTie:
-    """After ``prime`` from a zero state, with this seed and temperature, two codes' scores are nearly equal."""
+    """After ``prime`` from a zero state, with this seed and temperature, two codes score nearly the same."""
 
     seed: int
     temperature_raw: int
@@ -99,7 +99,7 @@ def seed_of(position: int, octave: int, cell: int, rng: random.Random) -> int | 
 
 @lru_cache
 def _parities(position: int) -> tuple[int, list[int]]:
-    """Return the random word at a position for seed 0, and for each of its bits the seed bits that flip it."""
+    """Return the random word at a position for seed 0, and for each bit of it the seed bits that flip it."""
     constant = _word(0, position)
     turned = [_word(1 << bit, position) ^ constant for bit in range(WORD_BITS)]
     return constant, [sum((t >> bit & 1) << k for k, t in enumerate(turned)) for bit in range(WORD_BITS)]
