@@ -223,7 +223,7 @@ async def _open(bench: Bench) -> None:
 
 @case("streams")
 async def last_too_early(bench: Bench) -> None:
-    """The next characters wait until the text is generated, and are a new sequence; the wait is reported."""
+    """Later characters wait until the text is generated, flagged and counted, and form a new sequence."""
     await begin(bench, generate=True, length=4)
     bench.send([1])
     bench.send([2, 3])

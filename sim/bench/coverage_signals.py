@@ -181,7 +181,7 @@ class Inside:
         words = -(-vocabulary // WORD_LOGITS)
         depth = 2 << max(1, (words - 1).bit_length())  # FIFO_DEPTH of lstm_engine.sv
         self._most = depth - 1  # its RESERVE is one word more than a character has
-        self._mode: int | None = None  # of the previous sequence
+        self._mode: int | None = None  # mode of the previous sequence
         self._flag = False
         self._characters = 0
 

@@ -51,7 +51,7 @@ class EngineModel:
     network: IntegerNetwork
     beats: list[Beat] = field(default_factory=list)  # expected from the characters computed so far
     bad_codes: int = 0
-    characters: int = 0  # number that the engine has consumed when it is idle
+    characters: int = 0  # characters that the engine has consumed once it is idle
 
     observer: ClassVar[Observer | None] = None
 

@@ -46,10 +46,10 @@ class NearTie:
 
 
 def near_ties(network: IntegerNetwork, rng: random.Random) -> list[NearTie]:
-    """Return near ties in which the random word of one code decides, for every octave in every lane.
+    """Return near ties for random words of every octave in every lane: a word's code just wins or loses.
 
-    The code wins or loses by less than the effect of one LSB of its noise, if one of a few seeds gives that;
-    otherwise by the least that they give.
+    The margin is less than the effect of one LSB of the noise, if one of a few seeds gives that; otherwise it
+    is the least that they give.
     """
     vocabulary = network.spec.vocabulary
     primes = rng.sample(range(vocabulary), min(vocabulary, MOST_PRIMES))

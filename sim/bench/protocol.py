@@ -70,7 +70,7 @@ async def register_map(dut: Any) -> None:
 
 @cocotb.test(**LIMIT)
 async def registers_at_random(dut: Any) -> None:
-    """Access every address and bytes of words, two reads and two writes at once, pauses on every channel."""
+    """Access every address, and parts of words: two reads beside two writes, with pauses on every channel."""
     bench = await Bench.on(dut)
     model, rng, master = Registers(bench), bench.rng, bench.registers
     write, read = master.write_if, master.read_if
@@ -209,7 +209,7 @@ async def counts_of_errors(dut: Any) -> None:
 
 @cocotb.test(**LIMIT)
 async def counters(dut: Any) -> None:
-    """CHARACTERS, ERROR_COUNT and CYCLES count from zero, over every carry and at their ends, then clear."""
+    """CHARACTERS, ERROR_COUNT and CYCLES: from zero, over every carry, at their ends, and after clearing."""
     bench = await Bench.on(dut)
     await bench.configure()
     inside = getattr(dut, "u_engine", None)  # a netlist is flat, and its counters can't be set
@@ -464,10 +464,8 @@ async def _generate(bench: Bench, length: int, prime: int) -> list[int]:
 
 @cocotb.test(**LIMIT)
 async def sample_with_temperature(dut: Any) -> None:
-    """Sample with extreme and other seeds (0 if none is written) and temperatures, then be greedy.
-
-    There is back-pressure all the time.
-    """
+    """Sample with seeds (0 if none is written) and temperatures to the extremes, under back-pressure; then
+    generate greedily."""
     bench = await Bench.on(dut)
     bench.pause_randomly(0.3)
     for seed, raw in (

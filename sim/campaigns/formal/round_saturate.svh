@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Two cycles after x enters, data_o is the integer y nearest to x / 2**SHIFT (a tie goes up), or the next below
-// it (AP_TRN); if y is outside MIN_VALUE to MAX_VALUE, data_o is the nearer of these. To state this without
-// rounding, everything is multiplied by 2 * 2**SHIFT: exactly one y has
+// Two cycles after x enters, data_o is y: the integer nearest to x / 2**SHIFT (a tie goes up), or the next below
+// it (AP_TRN), limited to MIN_VALUE and MAX_VALUE. To state this without rounding, everything is multiplied by
+// 2 * 2**SHIFT. Without the limits, exactly one y has
 //   AP_RND: y - 1/2 <= x / 2**SHIFT < y + 1/2        AP_TRN: y <= x / 2**SHIFT < y + 1
 // and the lower bound need not hold for y = MIN_VALUE, nor the upper one for y = MAX_VALUE.
 localparam int PROOF_BITS = 96;

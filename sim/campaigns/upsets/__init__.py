@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Soft errors: what a flipped bit in the engine's memories does to its output, and for how long.
+"""Soft errors: the effect of a flipped bit in the engine's memories on its output, and how long it lasts.
 
 A flip of state (h, c, or the finished sums U.h that wait for the next character) is over when the network has
-forgotten it: after that character, all state is again what it would be without the flip. A flip of a weight
+forgotten it: after some character, all state is again what it would be without the flip. A flip of a weight
 stays until the memory is rewritten.
 
 The flips are in the RTL's memories. :mod:`zynq_lstm.sim.campaigns.upsets.state` and
