@@ -32,7 +32,7 @@ class Mismatch:
     character: int
     signal: str
     layer: int | None  # None: the output layer
-    unit: int  # for logits, the code
+    unit: int  # unit of the layer; for logits, the code
     expected: int
     actual: int
     format: FixedFormat

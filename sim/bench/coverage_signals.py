@@ -85,7 +85,7 @@ class Registers:
 
     def look(self) -> Iterator[Found]:
         ports = self._ports
-        # What was taken and has no response yet, oldest first; of writes with the cycle.
+        # Requests taken but not answered yet, oldest first; those of writes with their cycle.
         addresses: deque[tuple[int, int]] = deque()
         words: deque[tuple[int, int, int]] = deque()
         reads: deque[int] = deque()

@@ -21,7 +21,7 @@ Beat = tuple[tuple[int, ...], bool]
 
 @dataclass(frozen=True)
 class _Character:
-    """A character taken from s_axis, not computed yet."""
+    """A character that s_axis has taken and that is not computed yet."""
 
     code: int
     last: bool
@@ -117,7 +117,7 @@ class EngineModel:
             pass
 
     def _compute_some(self, limit: int) -> int:
-        """Run at least one and at most ``limit`` of the next characters; returns how many there were."""
+        """Run at least one and at most ``limit`` of the next characters, if any; return their number."""
         codes = [self._code]
         stretch: list[_Character] = []
         if not self._left:

@@ -386,7 +386,7 @@ async def last_missing(dut: Any) -> None:
     await bench.idle()
     bench.generate_mode = False
     await bench.offer(bench.codes(3), False)
-    while await bench.read("STATUS") & busy:  # each character's logits come, though none is the last
+    while await bench.read("STATUS") & busy:  # logits come for each character, though none is the last
         assert bench.sink.empty()
         await ClockCycles(dut.clk_i, 100)
     assert await bench.read("STATUS") == is_open

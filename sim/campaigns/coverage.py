@@ -258,7 +258,7 @@ def _simulation_only(source: Path) -> set[int]:
 
 
 def code_figures(points: Mapping[CodePoint, int]) -> dict[str, Any]:
-    """Return the percentage hit of points not excluded, those missed, and the exclusions with their reasons."""
+    """Return the percentage hit of points not excluded, those missed, and the exclusions with reasons."""
     figures: dict[str, Any] = {}
     for kind in ("line", "toggle"):
         counted = {p: hits for p, hits in points.items() if p.kind == kind and not p.excluded}

@@ -225,7 +225,7 @@ def _proved(line: str, module: str, parts: Iterable[str], folder: Path) -> bool:
         *(f"select -assert-none t:{escaped[name]}" for name in parts),
         *("memory_map -rom-only", "dffunmap", "opt -full -nodffe -nosdff", "splitnets -ports"),
         *("select t:$* t:*ff* %d t:*latch* %d t:$mem* %d t:$paramod* %d", "submod -name gold"),
-        *(f"select -assert-none w:{SELECT} %co1 t:* %i t:gold %d", "cd"),  # no fault outside
+        *(f"select -assert-none w:{SELECT} %co1 t:* %i t:gold %d", "cd"),  # no fault outside gold
         "select -assert-none gold/i:* gold/o:* %i",
         *("setundef -undriven -zero gold", f"delete -input gold/w:{SELECT}", "copy gold gate"),
         *("setundef -undriven -zero gold", "setundef -undriven -one gate"),  # the fault's select

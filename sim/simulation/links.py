@@ -24,7 +24,7 @@ class Links:
     folder: Path
 
     def to(self, name: str, target: Path) -> str:
-        """Link ``name`` to a file or folder; returns ``name``."""
+        """Link ``name`` to a file or folder; return ``name``."""
         assert PLAIN.fullmatch(name), name
         link = self.folder / name
         if not link.is_symlink() or link.readlink() != target:

@@ -197,7 +197,7 @@ class Rtl:
         design = Design(network, SHELL_ARRAY)
         kernel = ports.kernel(network.spec.vocabulary)
         project, network_file = _write(design, folder, shell.project(design, kernel))
-        for path in exported.iterdir():  # memories are read from where the simulation runs
+        for path in exported.iterdir():  # the simulation reads memory files from its own folder
             if path.is_file() and path.suffix not in shell.SOURCES:
                 shutil.copyfile(path, project / path.name)
         return cls(design, network_file, build_shell(project, sources=sources), traced=False)
@@ -317,7 +317,7 @@ class Rtl:
         run = f"mutants-{share}"
         results = self._run_dir(run) / MUTANTS_FILE
         results.unlink(missing_ok=True)
-        with contextlib.suppress(CheckError):  # faults are meant to be found
+        with contextlib.suppress(CheckError):  # tests should fail on mutants
             self._run("zynq_lstm.sim.bench.mutants", None, run, {"runs": runs}, seed)
         return results
 

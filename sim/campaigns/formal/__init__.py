@@ -47,7 +47,7 @@ OTHER_ROUNDING = (
     (("IN_BITS", 9), ("SHIFT", -3), ("OUT_BITS", 10), ("HALF", 1), ("MIN_VALUE", -512), ("MAX_VALUE", 511)),
     (("IN_BITS", 9), ("SHIFT", 12), ("OUT_BITS", 3), ("HALF", 1), ("MIN_VALUE", -4), ("MAX_VALUE", 3)),
 )
-COVER_DEPTH = 40  # cycles within which each cover statement is reached
+COVER_DEPTH = 40  # cycles within which each cover statement must be reached
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,7 @@ def flipped_weights(design: Design, flip: WeightFlip) -> dict[int, int]:
     sign of w0, w1 changes by one.
     """
     weights, spec = design.network.arrays[flip.name], design.network.spec
-    if flip.name == "layers.0.W":  # looked up, not multiplied: not packed
+    if flip.name == "layers.0.W":  # rows are looked up, not multiplied: not packed
         value = int(weights[flip.row, flip.column])
         return {flip.column: wrapped(value ^ 1 << flip.bit, spec.layers[0].formats.W.bits)}
     value = int(weights[flip.row, flip.column])
