@@ -272,6 +272,4 @@ class _WordFile:
             raise self._cut_off()
 
     def _cut_off(self) -> UserError:
-        return UserError(
-            f"{self.path}: a line does not have the {self._columns} words that it must have; the file is cut off"
-        )
+        return UserError(f"{self.path}: a line does not have {self._columns} words; the file is cut off")
