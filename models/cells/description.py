@@ -18,7 +18,7 @@ either ``TABLE[SIGNAL]`` or ``FORMAT: SUM``. ``#`` begins a comment.
 
 A sum has terms with ``+`` and ``-``; a term is one factor or the product of two. A factor is a signal of an
 equation above, a vector, ``x_GATE`` (the gate's sum of input products, with its bias), ``u_GATE`` (its sum of
-recurrent products), ``h'`` or another signal with ``'``: its value in the step before.
+recurrent products), ``h'`` or ``c'``: h or c of the step before.
 """
 
 from __future__ import annotations
@@ -37,6 +37,8 @@ COMMON = ("W", "U", "b")
 #: Formats that a preset has; what a cell's own formats may be like.
 PRESET_FORMATS = ("W", "U", "b", "z", "gate", "g", "c", "ct", "tc", "h")
 MAX_FACTORS = 2
+#: The signals that may be kept from a step for the next one.
+STATE = ("h", "c")
 _NAME = r"[A-Za-z][A-Za-z0-9_]*"
 _TERM = re.compile(rf"\s*([+-]?)\s*({_NAME}'?(?:\s+{_NAME}'?)*)")
 
@@ -358,8 +360,10 @@ class _Parser:
 
     def _known_factor(self, signal: str, factor: str) -> None:
         kind, _, gate = factor.partition("_")
-        if factor in self.vectors or factor.endswith("'") or (kind in "xu" and gate in self.gates):
-            return  # what is read with ' may come below
+        if factor.endswith("'") and factor[:-1] not in STATE:
+            raise self.fail(f"signal {signal!r}: {factor} is not kept; {' and '.join(STATE)} are")
+        if factor in self.vectors or factor.endswith("'") or (kind in ("x", "u") and gate in self.gates):
+            return  # a value of the step before may be of an equation below
         self._known_signal(signal, factor)
 
     def _known_signal(self, signal: str, name: str) -> None:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from zynq_lstm.models.errors import UserError
-from zynq_lstm.models.evaluation.partial import LayerStates, PartlyQuantized
+from zynq_lstm.models.evaluation.partial import LayerState, PartlyQuantized
 from zynq_lstm.models.integers.network import IntegerNetwork
 
 METRIC = "bits per character, one stream, state carried through from zero"
@@ -137,7 +137,7 @@ def estimate_reference(network: IntegerNetwork, codes: NDArray[np.integer], stre
 
 
 def evaluate_partial(
-    network: PartlyQuantized, codes: NDArray[np.integer], states: list[LayerStates], streams: int = STREAMS
+    network: PartlyQuantized, codes: NDArray[np.integer], states: list[LayerState], streams: int = STREAMS
 ) -> float:
     """BPC of a partly quantized network: the mean of :func:`bits_partial`, the sum exact."""
     bits = bits_partial(network, codes, states, streams)
@@ -145,7 +145,7 @@ def evaluate_partial(
 
 
 def bits_partial(
-    network: PartlyQuantized, codes: NDArray[np.integer], states: list[LayerStates], streams: int = STREAMS
+    network: PartlyQuantized, codes: NDArray[np.integer], states: list[LayerState], streams: int = STREAMS
 ) -> NDArray[np.float64]:
     """Bits of each character of a text but the first, in its order: (N,) -> (N - 1,).
 
@@ -173,7 +173,7 @@ def bits_partial(
 
 def float_states(
     network: PartlyQuantized, codes: NDArray[np.integer], streams: int = STREAMS
-) -> list[LayerStates]:
+) -> list[LayerState]:
     """h and c of each layer, (S, H), where the streams of :func:`evaluate_partial` start.
 
     The network reads the whole text as one stream.
@@ -186,7 +186,7 @@ def float_states(
             network.run(codes[stream * length : (stream + 1) * length][None], carry=True)
             states.append(list(network.state))
     return [
-        (np.concatenate([h for h, _ in layer]), np.concatenate([c for _, c in layer]))
+        {name: np.concatenate([one[name] for one in layer]) for name in layer[0]}
         for layer in zip(*states, strict=True)
     ]
 

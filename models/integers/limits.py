@@ -103,7 +103,7 @@ def _bounds(spec: NetworkSpec, network: IntegerNetwork | None) -> Iterator[tuple
     for k, layer in enumerate(spec.layers):
         where = f"layers[{k}]: a sum or product"
         if network:  # whose own sums it has refused itself
-            yield where, layer_bound(network, k, offset=-layer.formats.z.min_raw), exact
+            yield where, layer_bound(network, k, offset=True), exact
         else:
             yield f"layers[{k}]: x.W + h.U + b", worst_sums(spec, k), MAX_SUM - 1
             yield where, worst_layer_bound(spec, k), exact
