@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How to train: the options, their defaults and what is legal. Needs no TensorFlow."""
+"""Training options: their defaults and legal values. This module needs no TensorFlow."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 from zynq_lstm.models.errors import UserError
 
-#: The least and the largest legal value of each option.
+#: The smallest and the largest legal value of each option.
 LIMITS: Mapping[str, tuple[float, float]] = MappingProxyType(
     {
         "epochs": (0.0, 10_000.0),
@@ -30,7 +30,7 @@ def require_length(length: int, batch: int, steps: int) -> None:
     """Refuse a training text that is shorter than one batch of sequences.
 
     Raises:
-        UserError: naming the length that is needed.
+        UserError: the text is too short; names the length that is needed.
     """
     needed = batch * (steps + 1)
     if length < needed:
@@ -43,11 +43,11 @@ def require_length(length: int, batch: int, steps: int) -> None:
 
 @dataclass(frozen=True)
 class TrainingOptions:
-    """How to train; every field is part of what makes a run reproducible."""
+    """Training options; a run is reproducible only with all of them."""
 
     epochs: float = 12.0
-    batch: int = 64  # B: half as many updates an epoch at 128 cost more than its 10 % speed gained
-    steps: int = 64  # T: likewise
+    batch: int = 64  # B: 128 is 10 % faster, but having half as many updates per epoch costs more than that
+    steps: int = 64  # T: as for the batch
     learning_rate: float = 1e-2  # the highest value of the schedule
     final_learning_rate: float = 1e-5
     warm_up: int = 200  # updates
