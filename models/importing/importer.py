@@ -103,11 +103,6 @@ class Imported:
         return logits[:, None] if self.chain.last_only else logits
 
     @property
-    def rounds_signals(self) -> bool:
-        """True if their model quantizes more than weights."""
-        return any(rounds != Rounds() for rounds in self.rounds)
-
-    @property
     def window(self) -> int | None:
         """Characters that their model takes at once; None for any number."""
         return self.chain.window

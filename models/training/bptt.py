@@ -39,8 +39,8 @@ CHECKPOINT_KIND = "training checkpoint"
 GROUPS = 2
 #: Training has diverged if the loss reaches this multiple of an even guess's loss, though it is still finite.
 DIVERGED = 2.0
-#: No regular checkpoint is written while the loss exceeds this multiple of the lowest average, so that the last
-#: one dates from before the rise.
+#: No regular checkpoint is written while the loss exceeds this multiple of the lowest average: the last one
+#: then dates from before the rise.
 SUSPICIOUS = 1.3
 MEMORY = 20  # last updates in which the likely cause of a divergence is looked for
 ADAM_BETA1, ADAM_BETA2, ADAM_EPSILON = 0.9, 0.999, 1e-8

@@ -23,9 +23,6 @@ if TYPE_CHECKING:
     from zynq_lstm.models.fixed import FixedFormat
     from zynq_lstm.models.training.bptt import Progress, Trainer
 
-# Defaults of the stages that continue from the base; the reasons are in docs/training.md.
-FURTHER_EPOCHS, FURTHER_LEARNING_RATE, DISTILL = 4.0, 5e-3, 0.5
-
 STARTS = ("base", "seed")  # legal starts of the quantized network
 #: Names of curves in TensorBoard's logs, in the run's folder.
 TRAINING_CURVE, VALIDATION_CURVE = "train/bits_per_character", "validation/bits_per_character_estimate"

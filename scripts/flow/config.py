@@ -32,7 +32,7 @@ from zynq_lstm.models.integers.choice import TEMPERATURE
 from zynq_lstm.models.integers.limits import reasons, summary
 from zynq_lstm.models.texts.corpus import CORPORA, MAX_KEPT
 from zynq_lstm.models.training import recipe
-from zynq_lstm.models.training.options import LIMITS, TrainingOptions
+from zynq_lstm.models.training.options import HYPERPARAMETERS
 from zynq_lstm.scripts.flow import CHARACTERS, GENERATED, MINIMUM
 from zynq_lstm.scripts.flow.keys import Mistake, Section, key
 from zynq_lstm.scripts.verbs import train
@@ -50,9 +50,9 @@ def option(command: click.Command, name: str) -> Any:
     return next(p.default for p in command.params if p.name == name)
 
 
-def _training(name: str, meaning: str, default: Any = None, like: str | None = None) -> Any:
-    low, high = LIMITS[like or name]
-    return key(getattr(TrainingOptions, name) if default is None else default, meaning, low, high)
+def _training(name: str) -> Any:
+    option = HYPERPARAMETERS[name]
+    return key(option.default, option.meaning, option.low, option.high)
 
 
 class Corpus(Section):
@@ -109,33 +109,21 @@ class Training(Section):
         "With a checkpoint: the float network to compare it with, a path; the shipped one if that is taken.",
         example="float.safetensors",
     )
-    epochs: float = _training("epochs", "Epochs of the base, the first float network.")
-    further_epochs: float = _training(
-        "further_epochs",
-        "Epochs after the base, float and quantized.",
-        recipe.FURTHER_EPOCHS,
-        "epochs",
-    )
-    batch: int = _training("batch", "Parallel streams of text.")
-    steps: int = _training("steps", "Characters between truncations of the gradient.")
-    learning_rate: float = _training("learning_rate", "Highest rate of the base.")
-    further_learning_rate: float = _training(
-        "further_learning_rate",
-        "Highest rate after it.",
-        recipe.FURTHER_LEARNING_RATE,
-        "learning_rate",
-    )
-    dropout: float = _training("dropout", "Between layers.")
-    clip: float = _training("clip", "Largest global norm of the gradient.")
-    distill: float = _training(
-        "distill", "Share of the float network in what the quantized one learns.", recipe.DISTILL
-    )
+    epochs: float = _training("epochs")
+    further_epochs: float = _training("further_epochs")
+    batch: int = _training("batch")
+    steps: int = _training("steps")
+    learning_rate: float = _training("learning_rate")
+    further_learning_rate: float = _training("further_learning_rate")
+    dropout: float = _training("dropout")
+    clip: float = _training("clip")
+    distill: float = _training("distill")
     quantized_from: str = key(
         recipe.STARTS[0],
         "'seed': the quantized network starts anew instead of from the base, and trains as long as both.",
         choices=recipe.STARTS,
     )
-    seed: int = _training("seed", "Of initial weights, order of the text, and dropout.")
+    seed: int = _training("seed")
 
     @model_validator(mode="after")
     def _no_training_of_a_checkpoint(self) -> Training:
