@@ -73,7 +73,7 @@ def _layer_bound(spec: NetworkSpec, index: int, sums: int, offset: int) -> int:
 
 
 def _gru_bound(fmt: GruFormats, sums: int, frac: int) -> int:
-    """Return the bound of a GRU, given that of x.W + h.U + b at ``frac`` fraction bits for all its columns."""
+    """Return the bound of a GRU, given that of x.W + h.U + b at ``frac`` fraction bits for all columns."""
     # The candidate's sums: h.U + rb is rounded to p; then x.W + b + r p. ``sums`` covers their matrices.
     finest = max(frac, fmt.rb.frac, fmt.gate.frac + fmt.p.frac)
     sums <<= finest - frac

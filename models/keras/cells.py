@@ -130,7 +130,7 @@ class FloatCells(Recurrent):
 
 
 def build_cells(cell: str, layers: int, units: int, vocabulary: int) -> keras.Model:
-    """Build a float model of a cell: codes (1, 1) int32 -> logits; for longer input ``float_lstm.forward``."""
+    """Build a float model of a cell: codes (1, 1) int32 -> logits; longer input goes through ``forward``."""
     x = codes = keras.Input((1,), batch_size=1, dtype="int32", name="codes")
     for k in range(layers):
         x = FloatCells(cell, units, units if k else vocabulary, one_hot=not k, name=f"{cell}{k + 1}")(x)
@@ -168,7 +168,7 @@ def gradient_by_distance(model: keras.Model, codes: Any, distance: int) -> list[
     """Compute the norm of the gradient of one character's loss with respect to each earlier state.
 
     A state is h and c of all layers together, from which the next step starts. Entry d - 1 belongs to the
-    state d steps before the character whose prediction is scored; it is the norm's geometric mean over streams.
+    state d steps before the character whose prediction is scored: the norm's geometric mean over streams.
 
     Args:
         codes: the text, (T + 1, B) with T > distance; the state before it is zero.
