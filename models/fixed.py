@@ -46,7 +46,7 @@ class FixedFormat:
         signed: two's complement, or unsigned.
 
     Raises:
-        ValueError: for a width outside 1 to 32, or fraction bits outside -32 to 32.
+        ValueError: the width is outside 1 to 32, or the fraction bits are outside -32 to 32.
     """
 
     bits: int
@@ -125,14 +125,14 @@ class FixedFormat:
             raise ValueError(f"{text!r}: {error}") from None
 
     def requantize(self, raw: ArrayLike, frac: int) -> Raw:
-        """Raw values with ``frac`` fraction bits -> raw values of this format (round, then overflow)."""
+        """Convert raw values with ``frac`` fraction bits to this format's raw values: round, then overflow."""
         return overflow(shift_round(raw, frac - self.frac, self.rounding), self)
 
     def quantize(self, value: ArrayLike) -> Raw:
-        """Real numbers -> raw values.
+        """Convert real numbers to raw values.
 
         Raises:
-            ValueError: if a value is not finite.
+            ValueError: a value is not finite.
         """
         real = np.asarray(value, np.float64)
         if not np.all(np.isfinite(real)):
@@ -153,7 +153,7 @@ class FixedFormat:
         return overflow(rounded.astype(np.int64), self)
 
     def to_real(self, raw: ArrayLike) -> NDArray[np.float64]:
-        """Raw values -> the real numbers that they represent (exact)."""
+        """Convert raw values to the real numbers that they represent (exact)."""
         return np.asarray(raw, np.int64) * np.float64(self.lsb)
 
     def contains(self, raw: ArrayLike) -> bool:
@@ -163,7 +163,7 @@ class FixedFormat:
 
 
 def shift_round(raw: ArrayLike, shift: int, rounding: Rounding) -> Raw:
-    """``raw / 2**shift`` rounded to an integer; a negative shift multiplies (exact).
+    """Round ``raw / 2**shift`` to an integer; a negative shift multiplies (exact).
 
     ``raw`` must be below 2**61 in magnitude, also after a multiplication.
     """
@@ -191,5 +191,5 @@ def overflow(raw: ArrayLike, fmt: FixedFormat) -> Raw:
 
 
 def signed_bits(low: int, high: int) -> int:
-    """Width of the narrowest two's complement integer that holds ``low`` to ``high``."""
+    """Return the width of the narrowest two's complement integer that holds ``low`` to ``high``."""
     return 1 + max(high if high >= 0 else ~high, low if low >= 0 else ~low).bit_length()

@@ -32,7 +32,7 @@ T = TypeVar("T")
 
 VARIABLE = "ZYNQ_LSTM_PROGRAM"
 _PROC = Path("/proc")
-_ROUNDS = 500  # rounds of killing; a process that can't be killed, as it waits for a disk, is given up then
+_ROUNDS = 500  # most rounds of killing, since a process that waits for a disk may be impossible to kill
 
 
 class Stopped(RuntimeError):

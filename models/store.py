@@ -158,7 +158,7 @@ def read_record(path: Path, kind: str, name: str) -> dict[str, Any]:
 
 
 def content_hash(tensors: Tensors, metadata: Mapping[str, Any]) -> str:
-    """SHA-256 over names, dtypes, shapes and bytes of all arrays, and the metadata as canonical JSON."""
+    """Compute the SHA-256 of names, dtypes, shapes and bytes of all arrays, and of the canonical metadata."""
     digest = hashlib.sha256(_canonical(metadata).encode())
     for name in sorted(tensors):
         array = np.asarray(tensors[name], order="C")
@@ -193,7 +193,7 @@ def load_tensors(path: Path | str) -> tuple[dict[str, NDArray[Any]], dict[str, A
     """Read a file that :func:`save_tensors` wrote.
 
     Raises:
-        UserError: if the file is missing, truncated, altered, or of another kind or version.
+        UserError: the file is missing, truncated, altered, or of another kind or version.
     """
     path = Path(path)
     blob = _read(path)

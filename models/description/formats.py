@@ -29,7 +29,7 @@ Function = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 
 
 def sigmoid(x: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The logistic function in a form that cannot overflow."""
+    """Compute the logistic function in a form that cannot overflow."""
     return 0.5 * (1.0 + np.tanh(0.5 * x))
 
 
@@ -274,7 +274,7 @@ def checked_object(
     """Return ``data`` if it is a dictionary with all of ``keys`` and no others but ``optional``.
 
     Raises:
-        UserError: it is not; names the fault and the legal keys.
+        UserError: it is something else; names the fault and the legal keys.
     """
     legal = (*keys, *optional)
     if not isinstance(data, dict):

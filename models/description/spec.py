@@ -311,7 +311,7 @@ def network_spec(
     """Return a spec of ``layers`` equally large layers with a preset's formats.
 
     Raises:
-        UserError: for an unknown preset or cell (naming the legal ones) or an illegal shape.
+        UserError: the preset or cell is unknown (names the legal ones), or the shape is illegal.
     """
     if preset not in PRESETS:
         raise UserError(f"unknown preset {preset!r}; legal are {', '.join(PRESETS)}")

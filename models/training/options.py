@@ -67,7 +67,7 @@ def require_length(length: int, batch: int, steps: int) -> None:
 
 @dataclass(frozen=True)
 class TrainingOptions:
-    """Training options; a run is reproducible only with all of them."""
+    """Training options; all of them are needed to reproduce a run."""
 
     epochs: float = _default("epochs")
     batch: int = _default("batch")  # B
