@@ -125,7 +125,7 @@ class FixedFormat:
             raise ValueError(f"{text!r}: {error}") from None
 
     def requantize(self, raw: ArrayLike, frac: int) -> Raw:
-        """Convert raw values with ``frac`` fraction bits to its own raw values: round, then overflow."""
+        """Convert raw values with ``frac`` fraction bits to this format: round, then handle overflow."""
         return overflow(shift_round(raw, frac - self.frac, self.rounding), self)
 
     def quantize(self, value: ArrayLike) -> Raw:
