@@ -153,7 +153,7 @@ def read_record(path: Path, kind: str, name: str) -> dict[str, Any]:
     except (ValueError, RecursionError):
         raise UserError(f"{path}: not JSON, or truncated") from None
     if not isinstance(record, dict) or record.get("kind") != kind:
-        raise UserError(f"{path}: is no record of {name}")
+        raise UserError(f"{path}: is not a record of {name}")
     return record
 
 
@@ -206,9 +206,7 @@ def load_tensors(path: Path | str) -> tuple[dict[str, NDArray[Any]], dict[str, A
         if not isinstance(metadata, dict):
             raise TypeError("metadata is not an object")
     except (SafetensorError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
-        raise UserError(
-            f"{path}: not a zynq-lstm file, or truncated; make it again or fetch it again"
-        ) from None
+        raise UserError(f"{path}: not a zynq-lstm file, or truncated; make or fetch it again") from None
     if version != FORMAT_VERSION:
         raise UserError(f"{path}: file version {version!r}, this zynq-lstm reads version {FORMAT_VERSION!r}")
     if content_hash(tensors, metadata) != sha256:

@@ -46,7 +46,7 @@ def require_finite(what: str, array: NDArray[Any]) -> None:
         at = tuple(map(int, bad[0]))
         raise UserError(
             f"{what} holds {len(bad)} of {array.size} values that are not finite, the first {array[at]} at "
-            f"[{', '.join(map(str, at))}]; train again, or load the weights of before"
+            f"[{', '.join(map(str, at))}]; train again, or load earlier weights"
         )
 
 

@@ -158,7 +158,7 @@ def check_chain(path: Path, chain: Chain, inputs: Sequence[FileLayer]) -> None:
     names = [inputs[0].name, *(layer.name for layer in chain.layers)]
     for name in names:
         if names.count(name) > 1:
-            raise UserError(f"{path}: layer {name!r} is there twice; each layer once is legal")
+            raise UserError(f"{path}: layer {name!r} occurs twice; each layer may occur once")
     for before, layer in zip(names, chain.layers, strict=False):
         label = f"{path}: layer {layer.name!r}"
         if len(layer.sources) != 1:

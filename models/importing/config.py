@@ -125,7 +125,7 @@ def _layer(path: Path, entry: Mapping[str, Any], sequential: bool, before: Any) 
     _plain_names(path, label, entry, kind)
     name = config.get("name", entry.get("name"))
     if not isinstance(name, str) or not name or "#" in name or "/" in name:
-        raise UserError(f"{path}: {label}: its name must be a text without # and /")
+        raise UserError(f"{path}: {label}: its name must be text without # or /")
     source: Iterable[tuple[str, ...]]
     if sequential:
         source = [] if before is None else [(str(before["config"].get("name", before.get("name"))) + "#0",)]
@@ -160,7 +160,7 @@ def _settings(path: Path, label: str, kind: str, config: Mapping[str, Any]) -> d
         elif key in known.kept:
             settings[key] = value
         elif not (key in (*EVERY, *known.ignored) or key in (known.fixed or {}) or key.endswith(TRAINING)):
-            raise UserError(f"{path}: {label}: the setting {key}={value!r} of {kind} isn't taken in")
+            raise UserError(f"{path}: {label}: the setting {key}={value!r} of {kind} isn't supported")
     _check_settings(path, label, kind, settings)
     return settings
 
@@ -217,7 +217,7 @@ def _called(
     kind, config = _kind(value), value.get("config")
     _plain_names(path, label, value, kind)
     if kind not in quantizers:
-        raise UserError(f"{path}: {label} has {key} of class {kind}, which isn't taken in; {legal}")
+        raise UserError(f"{path}: {label} has {key} of class {kind}, which isn't supported; {legal}")
     if not isinstance(config, dict):
         raise UserError(f"{path}: {label}: {key} has no configuration")
     for name, setting in config.items():
@@ -290,10 +290,10 @@ def _sources(path: Path, label: str, nodes: Any) -> Iterator[tuple[str, ...]]:
         for key, value in _keywords(node):
             if value is not None and value is not False:
                 what = value if isinstance(value, bool | int | float | str) else "another layer's output"
-                raise UserError(f"{path}: {label} is called with {key}={what}; its input alone is legal")
+                raise UserError(f"{path}: {label} is called with {key}={what}; only its input is legal")
         found = []
         for name, use, tensor in _references(node):
             if tensor:
-                raise UserError(f"{path}: {label} reads a state of layer {name!r}; its output alone is legal")
+                raise UserError(f"{path}: {label} reads a state of layer {name!r}; only its output is legal")
             found.append(f"{name}#{use}")
         yield tuple(found)

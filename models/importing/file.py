@@ -103,7 +103,7 @@ def read_file(path: Path, weights: Path | None = None) -> KerasFile:
         raise UserError(f"{path}: can't be read, or is damaged: {error}; {LEGAL}") from None
     policies = {layer.name: layer.dtype for layer in chain.layers if layer.dtype != "float32"}
     notes = [
-        f"layer {name!r} computes in {policy}; its weights are taken as float32, and all is computed in that"
+        f"layer {name!r} computes in {policy}; its weights and all its values are taken as float32"
         for name, policy in policies.items()
     ]
     return KerasFile(path, chain, arrays, keras2, tuple(notes))
@@ -165,7 +165,7 @@ def _saved_in_hdf5(path: Path) -> tuple[Any, Any]:
         config, version = (_text(file.attrs.get(key)) for key in ("model_config", "keras_version"))
     if config is None:
         raise UserError(
-            f"{path}: holds weights and no model; give the model's configuration, open('name.json', 'w')."
+            f"{path}: holds weights but no model; give the model's configuration, open('name.json', 'w')."
             f"write(model.to_json()), and this file with --weights"
         )
     return _parsed(path, config), version

@@ -123,7 +123,7 @@ KINDS: Mapping[str, Kind] = {
 }
 #: Why a setting of :attr:`Kind.fixed` is refused.
 REASONS: Mapping[str, str] = {
-    "mask_zero": "the hardware skips no character",
+    "mask_zero": "the hardware cannot skip characters",
     "go_backwards": "text is read forwards",
     "return_state": "the hardware keeps its state",
     "time_major": "the first axis is the batch",
@@ -132,8 +132,11 @@ REASONS: Mapping[str, str] = {
 HOPELESS: Mapping[str, str] = {
     **dict.fromkeys(("GRU", "QGRU", "SimpleRNN", "QSimpleRNN"), "there is no hardware for it"),
     **dict.fromkeys(("Bidirectional", "QBidirectional"), "text is read forwards only"),
-    **dict.fromkeys(("Sequential", "Functional", "Model"), "a model in a model; add its layers themselves"),
-    "Masking": "the hardware skips no character",
+    **dict.fromkeys(
+        ("Sequential", "Functional", "Model"),
+        "models may not be nested; add the inner model's layers directly",
+    ),
+    "Masking": "the hardware cannot skip characters",
     "CuDNNLSTM": "load it in Keras 2 into the same model made of LSTM layers, and save that",
 }
 DTYPES = (

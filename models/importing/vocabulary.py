@@ -79,7 +79,7 @@ def read_vocabulary(path: Path, as_is: bool = False) -> tuple[str, str | None]:
         characters.append(name)
     if none:
         told = ", ".join(map(repr, none[:8])) + (" and more" if len(none) > 8 else "")
-        note(f"{path}: {len(none)} entries stand for no character of a text: {told}")
+        note(f"{path}: {len(none)} entries represent no character of a text: {told}")
     return "".join(characters), None
 
 

@@ -118,14 +118,14 @@ def _keras(spec: NetworkSpec, network: IntegerNetwork | None) -> Iterator[str]:
             yield f"{name}: {fault}"
     for where, fmt in rounded_signals(spec):
         if where.endswith((" h", " logits")) and fmt.bits + (not fmt.signed) > FLOAT32_BITS:
-            yield f"{where}: Keras hands it on as float32, which holds {FLOAT32_BITS} bits, signed; got {fmt}"
+            yield f"{where}: Keras passes it as float32, which holds {FLOAT32_BITS} bits, signed; got {fmt}"
 
 
 def _hls(spec: NetworkSpec, network: IntegerNetwork | None) -> Iterator[str]:
     yield from _keras(spec, network)
     for where, fmt in rounded_signals(spec):
         if fmt.signed and fmt.bits == 1 and fmt.overflow is Overflow.AP_SAT_SYM:
-            yield f"{where}: holds nothing but 0, and the ap types make that -1; use AP_SAT, got {fmt}"
+            yield f"{where}: can hold only 0, and the ap types make that -1; use AP_SAT, got {fmt}"
 
 
 def _rtl(spec: NetworkSpec, network: IntegerNetwork | None) -> Iterator[str]:

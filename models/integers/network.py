@@ -50,7 +50,7 @@ class IntegerNetwork:
                 f"vocabulary has {len(self.vocabulary)} characters, the spec says {self.spec.vocabulary}"
             )
         if len(set(self.vocabulary)) != len(self.vocabulary):
-            raise UserError("vocabulary holds a character twice")
+            raise UserError("vocabulary contains a character twice")
         expected = _expected_arrays(self.spec)
         for name in [*expected, *self.arrays]:
             if name not in self.arrays:

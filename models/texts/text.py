@@ -45,7 +45,7 @@ def encode(text: str, vocabulary: str, source: str = "text", rest: str = "") -> 
     if unknown and rest:
         codes[~known] = vocabulary.index(rest)
         note(
-            f"{source}: what is not in the vocabulary is read as {rest!r}, its symbol for rare characters: "
+            f"{source}: unknown characters are read as {rest!r}, the vocabulary's symbol for rare ones: "
             f"{total(unknown)}: {listed(unknown)}"
         )
     elif unknown:
@@ -55,7 +55,7 @@ def encode(text: str, vocabulary: str, source: str = "text", rest: str = "") -> 
         raise UserError(
             f"{source}: character {_named(text[at])} at offset {at} (line {line}, column {column}) is not "
             f"in the vocabulary of {len(vocabulary)} characters; missing: {total(unknown)}: "
-            f"{listed(unknown)}. Take them out, or use a network trained with them or with --fold-rare"
+            f"{listed(unknown)}. Remove them, or use a network trained with them or with --fold-rare"
         )
     return codes
 
@@ -110,7 +110,7 @@ def character_name(character: str) -> str:
     """Return a printable form of a character: itself if it is visible, otherwise its name and number."""
     if character.isprintable() and not character.isspace() and not unicodedata.combining(character):
         return character
-    names = {"\n": "line feed", "\t": "tabulator", " ": "space"}
+    names = {"\n": "line feed", "\t": "tab", " ": "space"}
     name = names.get(character) or unicodedata.name(character, "").lower()
     number = f"U+{ord(character):04X}"
     return f"{name} ({number})" if name else number
@@ -169,7 +169,7 @@ def read_text(path: Path, vocabulary: str | None = None, *, as_is: bool = False)
         if returns > windows_ends:
             changes.append(f"line ends CR read as LF ({returns - windows_ends:,})")
     if changes:
-        way_out = "; --as-is keeps all (corpus.as_is in a configuration)" if vocabulary is None else ""
+        way_out = "; --as-is keeps them (corpus.as_is in a configuration)" if vocabulary is None else ""
         note(f"{path}: {', '.join(changes)}{way_out}")
     if not text:
         raise UserError(f"{path}: the file is empty")

@@ -148,7 +148,7 @@ class Trainer:
         teacher: Any = None,
     ) -> None:
         if (teacher is not None) != (options.distill > 0):
-            raise ValueError("distillation needs a teacher and a share of it")
+            raise ValueError("distillation needs a teacher and a share above 0")
         self.model = model
         self.teacher = teacher
         self.codes = codes
@@ -371,7 +371,7 @@ def _likely_cause(norms: list[float], rate: float, clip: float) -> str:
     before = [norm for norm in norms[:-1] if math.isfinite(norm)]
     lower = f"use a lower --learning-rate than {rate:.2g}"
     if not before:
-        return "at the first update, so the weights that it began with, or the text, are the likely cause"
+        return "at the first update, so the initial weights or the text are the likely cause"
     usual = sorted(before)[len(before) // 2]
     if max(before[-3:]) > 4 * usual:
         return (
