@@ -25,18 +25,18 @@ from zynq_lstm.models.fixed import FixedFormat, Overflow, Raw
 #: The gate order of the LSTM: column block k of W, U and b (each ``units`` wide) is GATES[k].
 GATES = catalogue.cell("lstm").gates
 
-MAX_TABLE_BITS = 14  # an activation table of more entries than 2**14 fills no sensible block RAM
+MAX_TABLE_BITS = 14  # an activation table of more than 2**14 entries needs more block RAM than is sensible
 
 Function = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 
 
 def sigmoid(x: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The logistic function in a form that cannot overflow."""
+    """Compute the logistic function in a form that cannot overflow."""
     return 0.5 * (1.0 + np.tanh(0.5 * x))
 
 
-#: What an activation table may hold. The hard ones are those of Keras 3 (``hard_sigmoid``, ``hard_tanh``),
-#: and of Keras 2 and QKeras, whose ``hard_sigmoid`` are other functions.
+#: The functions that an activation table may hold. The hard ones are those of Keras 3 (``hard_sigmoid``,
+#: ``hard_tanh``), and those of Keras 2 and QKeras, whose ``hard_sigmoid`` are different functions.
 FUNCTIONS: Mapping[str, Function] = MappingProxyType(
     {
         "sigmoid": sigmoid,
@@ -97,7 +97,7 @@ class CellFormats:
 
     @classmethod
     def signal_fields(cls) -> tuple[str, ...]:
-        """Those of them that are of signals, not of weights."""
+        """Return the names of the fields that are formats of signals, not of weights."""
         return tuple(name for name in cls.format_names() if name not in cls.weights)
 
     def format(self, name: str) -> FixedFormat:
@@ -131,14 +131,14 @@ class CellFormats:
         return self.format(name if name in self.description.vectors else self.signal_field(name))
 
     def table(self, name: str) -> Raw:
-        """The table ``name``; see :func:`activation_table`."""
+        """Compute the table ``name``; see :func:`activation_table`."""
         table = self.tables[name]
         function = FUNCTIONS[getattr(self, table.function)]
         return activation_table(function, self.format(table.index), self.format(table.value))
 
     @classmethod
     def weight_shapes(cls, inputs: int, units: int) -> dict[str, tuple[int, ...]]:
-        """Shape of every weight array of a layer."""
+        """Return the shape of every weight array of a layer."""
         columns = len(cls.gates) * units
         matrices = {"W": (inputs, columns), "U": (units, columns), "b": (columns,)}
         return matrices | {name: (units,) for name in cls.description.vectors}
@@ -193,10 +193,10 @@ class DenseFormats:
 
 
 def activation_table(function: Function, index: FixedFormat, result: FixedFormat) -> Raw:
-    """``result.quantize(function(value))`` for every value of ``index``.
+    """Compute ``result.quantize(function(value))`` for every value of ``index``; shape (2**index.bits,).
 
     Entry k belongs to the raw value whose two's complement bits read as the unsigned number k,
-    as a memory would be addressed; shape (2**index.bits,). Use :func:`table_address`.
+    which is how a memory is addressed. :func:`table_address` gives the entry of a raw value.
     """
     address = np.arange(1 << index.bits, dtype=np.int64)
     raw = np.where(address > index.max_raw, address - (1 << index.bits), address)
@@ -204,12 +204,12 @@ def activation_table(function: Function, index: FixedFormat, result: FixedFormat
 
 
 def table_address(raw: NDArray[Any], index: FixedFormat) -> NDArray[Any]:
-    """Where the raw value of format ``index`` stands in an activation table."""
+    """Return the address of a raw value of format ``index`` in an activation table."""
     return raw & ((1 << index.bits) - 1)
 
 
 def cell_formats_type(cell: str) -> type[CellFormats]:
-    """The type of a cell's formats.
+    """Return the type of a cell's formats.
 
     Raises:
         UserError: naming the legal cells, or what is wrong in a file.
@@ -218,7 +218,7 @@ def cell_formats_type(cell: str) -> type[CellFormats]:
 
 
 def formats_from_dict(cls: type[Any], data: Any, where: str) -> Any:
-    """Read formats of a cell or :class:`DenseFormats` from text by field name."""
+    """Read the formats of a cell, or :class:`DenseFormats`, from texts by field name."""
     fields = dataclasses.fields(cls)
     given = tuple(f.name for f in fields if f.default is dataclasses.MISSING)
     functions = tuple(f.name for f in fields if f.name not in given)
@@ -233,7 +233,7 @@ def formats_from_dict(cls: type[Any], data: Any, where: str) -> Any:
 
 
 def formats_to_dict(formats: CellFormats | DenseFormats) -> dict[str, str]:
-    """What :func:`formats_from_dict` reads; functions only where they aren't the default."""
+    """Return the formats as :func:`formats_from_dict` reads them; functions only if not the default."""
     fields = dataclasses.fields(formats)  # type: ignore[arg-type]
     return {f.name: str(getattr(formats, f.name)) for f in fields if getattr(formats, f.name) != f.default}
 
@@ -241,10 +241,10 @@ def formats_to_dict(formats: CellFormats | DenseFormats) -> dict[str, str]:
 def checked_object(
     data: Any, where: str, keys: tuple[str, ...], optional: tuple[str, ...] = ()
 ) -> dict[str, Any]:
-    """``data`` if it is a dictionary of exactly these keys.
+    """Return ``data`` if it is a dictionary with all of ``keys`` and no others but ``optional``.
 
     Raises:
-        UserError: naming what is wrong and what is legal.
+        UserError: it is something else; names the fault and the legal keys.
     """
     legal = (*keys, *optional)
     if not isinstance(data, dict):
@@ -259,5 +259,5 @@ def checked_object(
 
 
 def symmetric(fmt: FixedFormat) -> bool:
-    """Whether the format has no value without a negative (what packed multipliers need)."""
+    """Return True if the negative of every value is in the format too, as packed multipliers need."""
     return fmt.overflow is Overflow.AP_SAT_SYM

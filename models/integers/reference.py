@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Bit-accurate NumPy reference of an IntegerNetwork: the model that every engine is compared with.
 
-All values are integers held in floats: float32 where the network's own proven bounds stay below 2**24,
-float64 below 2**53. Every intermediate is then exact and matrix products may run in BLAS in any order.
-The arithmetic is that of ``docs/numerics.md``.
+All values are integers held in floats: float32 where the network's own proven bounds stay within 2**24, and
+float64 within 2**53. Every intermediate value is then exact, and BLAS may compute matrix products in any
+order. The arithmetic is that of ``docs/numerics.md``.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from zynq_lstm.models.integers.network import IntegerNetwork
 
 Floats = NDArray[Any]
 
-#: Signals of an LSTM layer, in the order in which they are computed. z has 4 units columns, in GATES order.
+#: Signals of an LSTM layer, in the order in which they are computed. z has 4 * units columns, in GATES order.
 LAYER_SIGNALS = LstmFormats.signals
 
 STRETCH = 8192  # characters, over all streams of a block
@@ -38,9 +38,9 @@ WORKERS = os.cpu_count() or 1  # blocks of streams that run at once; each is sin
 
 @dataclass(frozen=True)
 class State:
-    """Raw h and c of every layer, each (streams, units); what carries from character to character.
+    """Raw h and c of every layer, each (streams, units); they carry over from character to character.
 
-    The c of a cell without one is (streams, 0).
+    For a cell without c, the array is (streams, 0).
     """
 
     h: tuple[Raw, ...]
@@ -51,11 +51,11 @@ class Reference:
     """Runs a network over streams of character codes.
 
     Args:
-        network: what to run.
+        network: the network to run.
         streams: number of independent streams, each with its own state.
 
     Raises:
-        UserError: for a network beyond the reference's :mod:`zynq_lstm.models.integers.limits`.
+        UserError: the network exceeds the reference's :mod:`zynq_lstm.models.integers.limits`.
     """
 
     def __init__(self, network: IntegerNetwork, streams: int = 1) -> None:
@@ -78,7 +78,7 @@ class Reference:
         )
 
     def _widths(self, name: str) -> list[int]:
-        """Columns of the state's h or c, for each layer."""
+        """Return the number of columns of the state's h or c, for each layer."""
         return [x.units if name == "h" or x.formats.has_c else 0 for x in self.network.spec.layers]
 
     @property
@@ -109,18 +109,18 @@ class Reference:
         )
 
     def run(self, codes: NDArray[Any] | Sequence[int], trace: dict[str, Raw] | None = None) -> Raw:
-        """Consume characters, carry the state on, return raw logits.
+        """Read characters, carry the state on, and return raw logits.
 
         Args:
             codes: character codes, (time,) for one stream or (streams, time).
-            trace: if given, filled with every signal: ``layers.K.S`` for S in the cell's signals and
-                ``logits``, each shaped as ``codes`` with the signal's width behind.
+            trace: if given, filled with every signal: ``layers.K.S`` for each S of the cell's signals, and
+                ``logits``. Each has the shape of ``codes`` followed by the signal's width.
 
         Returns:
             Raw logits in the spec's format, shape ``codes.shape + (vocabulary,)``.
 
         Raises:
-            UserError: if a code is outside the vocabulary or the shape does not fit the streams.
+            UserError: a code is outside the vocabulary, or the shape does not fit the streams.
         """
         codes = np.asarray(codes)
         if codes.dtype.kind not in "iu" and codes.size:
@@ -156,7 +156,7 @@ class Reference:
         return whole("logits")
 
     def _run(self, steps: NDArray[np.intp], block: NDArray[np.intp], traced: bool) -> _Result:
-        """All steps (time, streams) of a block of the streams, in stretches that bound the memory."""
+        """Run all steps (time, streams) of a block of the streams, in stretches that bound the memory."""
         stretch = max(1, STRETCH // len(block))
         h, c = ([a[block] for a in arrays] for arrays in (self._state.h, self._state.c))
         spec = self.network.spec
@@ -183,25 +183,25 @@ class Reference:
 
 @dataclass(frozen=True)
 class _Result:
-    """What a block of streams gave: signals (streams, time, width), and the state behind them."""
+    """Results of a block of streams: signals (streams, time, width), and the state after them."""
 
     signals: dict[str, Raw]
     state: State
 
 
 def _one_blas_thread() -> Any:
-    """These products are too small to share between threads: waiting costs more than it saves."""
+    """Limit BLAS to one thread: these products are too small to share; waiting costs more than it saves."""
     return _thread_pools().limit(limits=1, user_api="blas")
 
 
 @lru_cache(maxsize=1)
 def _thread_pools() -> ThreadpoolController:
-    """Found once, since that takes longer than a character."""
+    """Find the thread pools only once, since that takes longer than a character."""
     return ThreadpoolController()
 
 
 def check_codes(codes: NDArray[Any], vocabulary: int) -> None:
-    """Refuse codes outside 0..vocabulary-1, naming the first one and its place."""
+    """Refuse codes outside 0..vocabulary-1; the error names the first one and its step."""
     wrong = np.argwhere((codes < 0) | (codes >= vocabulary))
     if len(wrong):
         at = tuple(wrong[0])
