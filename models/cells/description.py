@@ -416,9 +416,10 @@ class _Parser:
             )
         order = list(signals)
         for equation in signals.values():
-            if f"u_{gate}" in equation.reads and order.index(equation.signal) <= order.index(signal):
+            name = equation.signal
+            if f"u_{gate}" in equation.reads and order.index(name) <= order.index(signal):
                 raise self.fail(
-                    f"signal {equation.signal!r} reads u_{gate}, the product with {signal}, which is computed "
-                    "below: a cycle, or another order is needed",
+                    f"signal {name!r} reads u_{gate}, the product with {signal}, which is computed below: "
+                    "a cycle, or another order is needed",
                     equation.line,
                 )

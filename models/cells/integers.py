@@ -104,7 +104,7 @@ class CellStep:
         return np.concatenate(blocks, axis=1).astype(self.dtype)
 
     def _biases(self) -> Floats:
-        """b in the scales of x; with half of a last bit, and the lowest index, where a group's index is cut."""
+        """b in the scales of x; a group's with half of a last bit, less the lowest index of its table."""
         offset = {g: group.index.half - group.index.min_raw for group in self._groups for g in group.gates}
         blocks = []
         for gate in self._order:

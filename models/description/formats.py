@@ -141,7 +141,7 @@ class CellFormats:
         """Return the shape of every weight array of a layer."""
         columns = len(cls.gates) * units
         matrices = {"W": (inputs, columns), "U": (units, columns), "b": (columns,)}
-        return matrices | {name: (units,) for name in cls.description.vectors}
+        return matrices | dict.fromkeys(cls.description.vectors, (units,))
 
 
 @functools.cache
