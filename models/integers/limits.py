@@ -100,7 +100,7 @@ def _reference(spec: NetworkSpec, network: IntegerNetwork | None) -> Iterator[st
 def _bounds(spec: NetworkSpec, network: IntegerNetwork | None) -> Iterator[tuple[str, int, int]]:
     """Yield each place of sums, products and roundings, the largest integer there, and the largest legal."""
     exact = 1 << EXACT_BITS["float64"]
-    for k, layer in enumerate(spec.layers):
+    for k in range(len(spec.layers)):
         where = f"layers[{k}]: a sum or product"
         if network:  # whose own sums it has refused itself
             yield where, layer_bound(network, k, offset=True), exact
@@ -111,7 +111,6 @@ def _bounds(spec: NetworkSpec, network: IntegerNetwork | None) -> Iterator[tuple
 
 
 def _keras(spec: NetworkSpec, network: IntegerNetwork | None) -> Iterator[str]:
-    yield from _cells(spec, "quantized Keras model")
     yield from _reference(spec, network)
     for name, fmt in spec.weight_formats().items():
         if fault := weight_fault(fmt):
@@ -122,6 +121,7 @@ def _keras(spec: NetworkSpec, network: IntegerNetwork | None) -> Iterator[str]:
 
 
 def _hls(spec: NetworkSpec, network: IntegerNetwork | None) -> Iterator[str]:
+    yield from _cells(spec, "HLS C++")
     yield from _keras(spec, network)
     for where, fmt in rounded_signals(spec):
         if fmt.signed and fmt.bits == 1 and fmt.overflow is Overflow.AP_SAT_SYM:

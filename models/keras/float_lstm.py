@@ -253,7 +253,8 @@ def build_float(
 def load_weights(model: keras.Model, weights: Mapping[str, Any]) -> None:
     """Set a model's weights from arrays by the names ``layers.K.W``, ``output.b`` and so on."""
     for index, layer in enumerate(recurrent_layers(model)):
-        layer.set_weights([weights[f"layers.{index}.{name}"] for name in ("W", "U", "b")])
+        names = ("W", "U", "b", *getattr(layer, "more", ()))
+        layer.set_weights([weights[f"layers.{index}.{name}"] for name in names])
     model.get_layer("logits").set_weights([weights["output.W"], weights["output.b"]])
 
 

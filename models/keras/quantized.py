@@ -30,14 +30,12 @@ from numpy.typing import NDArray
 from zynq_lstm.models.description.checkpoint import Checkpoint, preset_spec
 from zynq_lstm.models.description.spec import (
     DEFAULT_PRESET,
-    GATES,
+    CellFormats,
     DenseFormats,
     Layer,
-    LstmFormats,
     NetworkSpec,
     formats_from_dict,
     formats_to_dict,
-    require_lstm,
 )
 from zynq_lstm.models.errors import UserError
 from zynq_lstm.models.fixed import FixedFormat
@@ -55,7 +53,7 @@ from zynq_lstm.models.keras.float_lstm import (
     select_rows,
     tf,
 )
-from zynq_lstm.models.keras.quantized_cell import QuantizedLSTMCell
+from zynq_lstm.models.keras.quantized_cell import QuantizedCell, read_formats
 from zynq_lstm.models.keras.quantizers import fixed, quantize_weight, raw_weights, weight_quantizer
 from zynq_lstm.models.keras.quiet import import_qkeras
 
@@ -66,13 +64,13 @@ from qkeras.qrecurrent import QLSTM  # noqa: E402
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
-class QuantizedLSTM(QLSTM):
-    """An LSTM layer in the hardware's arithmetic; returns h of every step from a zero state.
+class QuantizedRecurrent(keras.layers.RNN):
+    """A recurrent layer in the hardware's arithmetic; returns h of every step from a zero state.
 
     Args:
         units: H.
         input_size: rows of the kernel W: the vocabulary's size, or the units of the layer below.
-        formats: formats of every signal and weight.
+        formats: of every signal and weight; their type is the cell.
         one_hot: the input is character codes (B, T) instead of h (B, T, input_size).
         arithmetic: float type of the sums, ``float32`` or ``float64``.
     """
@@ -81,7 +79,7 @@ class QuantizedLSTM(QLSTM):
         self,
         units: int,
         input_size: int,
-        formats: LstmFormats,
+        formats: CellFormats,
         one_hot: bool = False,
         arithmetic: str = "float32",
         **kwargs: Any,
@@ -89,12 +87,11 @@ class QuantizedLSTM(QLSTM):
         unknown = set(kwargs) - {"name", "dtype", "trainable"}
         if unknown:
             raise UserError(
-                f"QuantizedLSTM: unknown option {sorted(unknown)[0]!r}; it has units, input_size, "
+                f"{type(self).__name__}: unknown option {sorted(unknown)[0]!r}; it has units, input_size, "
                 "formats, one_hot, arithmetic, name and trainable"
             )
-        # Not QLSTM's own constructor, which would make a stock cell.
         keras.layers.RNN.__init__(
-            self, QuantizedLSTMCell(units, formats, arithmetic), return_sequences=True, **kwargs
+            self, QuantizedCell(units, formats, arithmetic), return_sequences=True, **kwargs
         )
         self.input_spec = None
         self.input_size = input_size
@@ -103,20 +100,35 @@ class QuantizedLSTM(QLSTM):
     @property
     def units(self) -> int:
         """H."""
-        return self.cell.units
+        return int(self.cell.units)
 
     @property
-    def formats(self) -> LstmFormats:
+    def formats(self) -> CellFormats:
         """Formats of every signal and weight."""
         return self.cell.formats
 
     @property
     def arithmetic(self) -> str:
         """Float type of the sums."""
-        return self.cell.arithmetic
+        return str(self.cell.arithmetic)
+
+    @property
+    def gates(self) -> tuple[str, ...]:
+        """The column blocks of W, U and b."""
+        return self.formats.gates
+
+    @property
+    def keeps(self) -> str | None:
+        """The gate whose bias starts at 1."""
+        return self.formats.description.opens
+
+    @property
+    def more(self) -> tuple[str, ...]:
+        """The weights beside W, U and b."""
+        return self.formats.description.vectors
 
     def build(self, input_shape: Any) -> None:
-        """Create the latent W (input_size, 4H), U (H, 4H) and b (4H)."""
+        """Create the latent weights."""
         if not self.one_hot and input_shape[-1] != self.input_size:
             raise UserError(
                 f"layer {self.name}: input has {input_shape[-1]} columns, input_size is {self.input_size}"
@@ -125,21 +137,31 @@ class QuantizedLSTM(QLSTM):
         self.built = True
 
     def zero_state(self, streams: Any) -> State:
-        """Return the state before the first character."""
+        """Return the state before the first character; a cell without c has h twice."""
         zeros = tf.zeros((streams, self.units), self.arithmetic)
         return zeros, zeros
 
-    def sums(self, x: Any) -> tuple[Any, Any]:
-        """Compute x.W + b of every step (T, B, 4H), and the quantized U."""
-        kernel, recurrent_kernel, bias = self.cell.quantized_weights()
+    def named(self, state: State) -> dict[str, Any]:
+        """Return the state by the names of the cell's signals."""
+        return dict(zip(self.formats.description.state, state, strict=False))
+
+    def sums(self, x: Any) -> tuple[Any, dict[str, Any]]:
+        """Compute x.W + b of every step (T, B, G H); return it and the other quantized weights."""
+        weights = self.cell.quantized_weights()
+        kernel, bias = weights.pop("W"), weights.pop("b")
         if self.one_hot:
-            return select_rows(kernel, x) + bias, recurrent_kernel
-        return project(tf.cast(x, self.arithmetic), kernel) + bias, recurrent_kernel
+            return select_rows(kernel, x) + bias, weights
+        return project(tf.cast(x, self.arithmetic), kernel) + bias, weights
 
     def scan(self, x: Any, state: State) -> tuple[Any, State]:
         """Compute h of every step and the state after the last: (T, B) or (T, B, M) -> (T, B, H)."""
-        hidden, h, c = self.cell.differentiable_scan(*self.sums(x), *state)
-        return hidden, (h, c)
+        inputs, weights = self.sums(x)
+        hidden, *after = self.cell.steps.differentiable_scan(inputs, weights, self.named(state))
+        return hidden, (after[0], after[-1])
+
+    def signals(self, x: Any, state: State, keep: list[str]) -> dict[str, Any]:
+        """Signals of every step by name, see :meth:`zynq_lstm.models.keras.steps.Steps.scan`."""
+        return self.cell.steps.scan(*self.sums(x), self.named(state), keep)
 
     def call(self, sequences: Any, training: bool = False) -> Any:
         """Compute h of every step from a zero state, batch first: (B, T) or (B, T, M) -> (B, T, H)."""
@@ -152,10 +174,10 @@ class QuantizedLSTM(QLSTM):
         return (input_shape[0], input_shape[1], self.units)
 
     def integer_weights(self) -> dict[str, NDArray[np.int64]]:
-        """Return raw W, U and b."""
+        """Return the raw weights by name."""
         return {
-            name: raw_weights(value, getattr(self.formats, name))
-            for name, value in zip("WUb", self.cell.quantized_weights(), strict=True)
+            name: raw_weights(value, self.formats.format(name))
+            for name, value in self.cell.quantized_weights().items()
         }
 
     def get_config(self) -> dict[str, Any]:
@@ -165,15 +187,20 @@ class QuantizedLSTM(QLSTM):
             "trainable": self.trainable,
             "units": self.units,
             "input_size": self.input_size,
+            **({} if self.formats.cell == "lstm" else {"cell": self.formats.cell}),
             "formats": formats_to_dict(self.formats),
             "one_hot": self.one_hot,
             "arithmetic": self.arithmetic,
         }
 
     @classmethod
-    def from_config(cls, config: Mapping[str, Any]) -> QuantizedLSTM:
-        formats = formats_from_dict(LstmFormats, config["formats"], "formats")
-        return cls(**{**config, "formats": formats})
+    def from_config(cls, config: Mapping[str, Any]) -> QuantizedRecurrent:
+        return cls(**read_formats(config))
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class QuantizedLSTM(QuantizedRecurrent, QLSTM):
+    """The LSTM layer; a QLSTM for whoever asks."""
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
@@ -252,12 +279,12 @@ def build_quantized(
         time_steps, batch: the input shape of the Keras model itself.
         arithmetic: float type of each layer's sums by layer name; float64 if not given.
     """
-    require_lstm(spec, "quantized Keras model")
     chosen = dict(arithmetic or {})
     x = codes = keras.Input((time_steps,), batch_size=batch, dtype="int32", name="codes")
     for index, layer in enumerate(spec.layers):
         name = f"lstm{index + 1}"
-        x = QuantizedLSTM(
+        kind = QuantizedLSTM if layer.cell == "lstm" else QuantizedRecurrent
+        x = kind(
             layer.units,
             spec.inputs(index),
             layer.formats,
@@ -373,23 +400,32 @@ def trace(
     signals: dict[str, NDArray[np.int64]] = {}
     x: Any = steps
     for index, layer in enumerate(recurrent_layers(model)):
-        fmt = layer.formats
-        if state is None:
-            h0, c0 = layer.zero_state(steps.shape[1])
-        else:
-            h0, c0 = (
-                tf.constant(f.to_real(value), layer.arithmetic)
-                for f, value in ((fmt.h, state.h[index]), (fmt.c, state.c[index]))
+        fmt, cell = layer.formats, layer.formats.description
+        before = layer.zero_state(steps.shape[1])
+        if state is not None:
+            values = {"h": state.h[index], "c": state.c[index]}
+            before = tuple(
+                tf.constant(fmt.signal_format(name).to_real(values[name]), layer.arithmetic)
+                for name in cell.state
             )
-        run = tf.function(lambda x, h, c, layer=layer: layer.cell.recurrence(*layer.sums(x), h, c))
-        values = run(x, h0, c0)
-        x = values["h"][1:]
-        gates = np.split(np.asarray(values["gates"]), len(GATES), axis=2)
-        found = {**values, **dict(zip(GATES, gates, strict=True)), "c": values["c"][1:], "h": x}
+        groups = layer.cell.steps.groups
+        grouped = [name for group in groups for name in group.sums]
+        keep = [name for name in cell.signals if name not in grouped] + [
+            f"group {k}" for k in range(len(groups))
+        ]
+        run = tf.function(lambda x, state, layer=layer, keep=keep: layer.signals(x, state, keep))
+        found = {name: np.asarray(value) for name, value in run(x, before).items()}
+        found |= {name: found[name][1:] for name in cell.state}
+        for k, group in enumerate(groups):
+            found |= dict(
+                zip(group.sums, np.split(found[f"group {k}"], len(group.sums), axis=2), strict=True)
+            )
+        if "z" in fmt.signals and "z" not in found:
+            found["z"] = np.concatenate([found[f"z_{gate}"] for gate in fmt.gates], axis=2)
         for name in fmt.signals:
             f = fmt.signal_format(name)
-            scale = 1.0 if name in ("z", "ct") else 2.0**f.frac  # those two are raw
-            signals[f"layers.{index}.{name}"] = shaped(found[name], f, scale)
+            signals[f"layers.{index}.{name}"] = shaped(found[name], f, 2.0**f.frac)
+        x = tf.constant(found["h"])
     dense = model.get_layer("logits")
     signals["logits"] = shaped(dense(x), dense.formats.logits, 2.0**dense.formats.logits.frac)
     return signals
