@@ -148,7 +148,7 @@ def _reuse_factors(model: Any) -> dict[str, dict[str, int]]:
     factors = {}
     for layer in model.layers:
         if type(layer).__module__ == "zynq_lstm.models.keras.quantized":
-            recurrent = type(layer).__name__ == "QuantizedLSTM"
+            recurrent = hasattr(layer, "cell")
             rows, groups = (layer.units, 4) if recurrent else (layer.input.shape[-1], min(4, layer.units))
             factors[layer.name] = {"ReuseFactor": rows * groups}
     return factors

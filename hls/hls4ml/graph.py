@@ -36,7 +36,7 @@ def chain(node: Any) -> list[Any]:
     """
     layers: list[Any] = []
     while node is not None and node.class_name not in INPUTS:
-        if node.class_name not in ("FixedLSTM", "FixedDense"):
+        if not hasattr(node, "formats_class"):
             raise UserError(
                 f"layer {node.name} ({node.class_name}) is not supported; a network is QuantizedLSTM "
                 "layers and one QuantizedDense after them"
@@ -73,12 +73,12 @@ def network_from_chain(layers: Sequence[Any], vocabulary: str | None = None) -> 
     for position, node in enumerate(layers):
         if node.class_name == "FixedDense" and (position == 0 or node is not layers[-1]):
             raise UserError(f"layer {node.name}: a QuantizedDense must be the last layer, after an LSTM")
-        if node.class_name == "FixedLSTM" and node.get_attr("one_hot") != (position == 0):
+        if node.class_name != "FixedDense" and node.get_attr("one_hot") != (position == 0):
             raise UserError(
                 f"layer {node.name}: one_hot={node.get_attr('one_hot')} in layer {position}; "
                 "it must be set in the first layer and only there"
             )
-    recurrent = [node for node in layers if node.class_name == "FixedLSTM"]
+    recurrent = [node for node in layers if node.class_name != "FixedDense"]
     size = layers[0].get_attr("n_in")
     vocabulary = vocabulary or "".join(chr(0xE000 + code) for code in range(size))
     weights = {

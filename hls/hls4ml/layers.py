@@ -7,6 +7,7 @@ kernels written for the stock layers don't apply to them.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
@@ -17,7 +18,10 @@ from hls4ml.model.types import FixedPrecisionType, NamedType
 
 from zynq_lstm.hls.hls4ml.graph import CODE_BITS, chain, network_from_chain
 from zynq_lstm.hls.hls4ml.reuse import Product
-from zynq_lstm.models.description.spec import GATES, DenseFormats, LstmFormats, formats_from_dict
+from zynq_lstm.hls.vitis.cell import class_name, groups
+from zynq_lstm.models.cells import catalogue
+from zynq_lstm.models.cells.description import Cell
+from zynq_lstm.models.description.spec import CellFormats, DenseFormats, formats_from_dict, formats_of
 from zynq_lstm.models.errors import UserError
 from zynq_lstm.models.fixed import FixedFormat, Overflow, Raw, Rounding, signed_bits
 
@@ -27,8 +31,6 @@ INPUT_FORMAT = FixedFormat(CODE_BITS + 1, CODE_BITS + 1, False, Rounding.AP_TRN,
 BACKENDS = ("Vitis", "OpenRTL")
 STRATEGIES = ("latency", "resource")  # the first is hls4ml's default; both mean our one kernel
 LAYER_OPTIONS = ("Precision", "ReuseFactor", "Strategy", "Trace")
-
-_TYPES = [TypeAttribute(name, configurable=False) for name in LstmFormats.signal_fields()]
 
 
 class _FixedLayer(Layer):
@@ -47,7 +49,7 @@ class _FixedLayer(Layer):
 
     @property
     def formats(self) -> Any:
-        """:class:`LstmFormats` or :class:`DenseFormats`."""
+        """Formats of a cell, or :class:`DenseFormats`."""
         return formats_from_dict(self.formats_class, self.get_attr("formats"), f"layer {self.name}")
 
     @property
@@ -125,12 +127,12 @@ class _FixedLayer(Layer):
             named = NamedType(f"layer{self.index}_{name}_t", precision(getattr(self.formats, name)))
             self.set_attr(f"{name}_t", named)
 
-    def add_weight(self, name: str, raw: Raw, fmt: FixedFormat) -> None:
+    def add_weight(self, name: str, raw: Raw, fmt: FixedFormat, field: str) -> None:
         """A weight array or table; values are written as decimals with every fraction bit."""
         self.add_weights_variable(
             name=name,
             var_name=name + "{index}",
-            type_name=f"layer{self.index}_{_type_of(name)}_t",
+            type_name=f"layer{self.index}_{field}_t",
             precision=precision(fmt),
             data=fmt.to_real(raw),
         )
@@ -141,7 +143,7 @@ class _FixedLayer(Layer):
         accum = NamedType(f"layer{self.index}_accum_t", FixedPrecisionType(width, width - frac))
         self.set_attr("accum_t", accum)
 
-    def set_lanes(self, inner: int, also: int, columns: int) -> None:
+    def set_lanes(self, inner: int, also: int, columns: int, suffix: str = "") -> None:
         """Spread products of ``inner`` rows by ``columns`` over the cycles that the reuse factor allows.
 
         :mod:`zynq_lstm.hls.hls4ml.reuse` says how. OpenRTL has an array of its own, whatever these are.
@@ -157,40 +159,44 @@ class _FixedLayer(Layer):
         rows, groups = spread
         lanes = -(-columns // groups)
         self.set_attr("reuse_factor", groups * inner // rows)
-        self.set_attr("rows", rows)
-        self.set_attr("lanes", lanes)
-        self.set_attr("columns", -(-columns // lanes) * lanes)
+        self.set_attr(f"rows{suffix}", rows)
+        self.set_attr(f"lanes{suffix}", lanes)
+        self.set_attr(f"columns{suffix}", -(-columns // lanes) * lanes)
 
-    def padded(self, array: Raw) -> Raw:
+    def padded(self, array: Raw, suffix: str = "") -> Raw:
         """Columns filled up with zeros to a whole number of groups."""
-        missing = self.get_attr("columns") - array.shape[-1]
+        missing = self.get_attr(f"columns{suffix}") - array.shape[-1]
         return np.pad(array, [(0, 0)] * (array.ndim - 1) + [(0, missing)])
 
 
-class FixedLSTM(_FixedLayer):
-    """An LSTM layer; the first of a graph reads character codes, the others the h of the one below."""
+class FixedCell(_FixedLayer):
+    """A recurrent layer; the first of a graph reads character codes, the others the h of the one below.
 
-    formats_class = LstmFormats
+    Each cell has a subclass, see :func:`cell_layer`.
+    """
 
-    _expected_attributes = (
-        Attribute("one_hot", value_type=bool),
-        *_TYPES,
-        *(WeightAttribute(name) for name in (*LstmFormats.weights, *LstmFormats.tables)),
-    )
+    formats_class: type[CellFormats]
 
     def initialize(self) -> None:
         self.check_options()
         self.add_types()
         formats, units = self.formats, self.get_attr("n_out")
+        cell = formats.description
         inputs = units if self.get_attr("one_hot") else self.get_attr("n_in")
-        self.set_lanes(units, inputs, len(GATES) * units)
-        for name in formats.weights:
-            array = self.integers[name]
-            # Column 4u + k for gate k of unit u: see the kernel.
-            by_unit = array.reshape(*array.shape[:-1], len(GATES), units).swapaxes(-1, -2)
-            self.add_weight(name, self.padded(by_unit.reshape(array.shape)), getattr(formats, name))
+        for group in groups(cell):
+            s, count = group.suffix, len(group.gates)
+            self.set_lanes(units, inputs, count * units, s)
+            for name in ("W", "U", "b"):
+                array = self.integers[name]
+                blocks = array.reshape(*array.shape[:-1], len(cell.gates), units)
+                chosen = blocks[..., [cell.gates.index(gate) for gate in group.gates], :]
+                # Column count u + k for gate k of unit u: see the kernel.
+                columns = chosen.swapaxes(-1, -2).reshape(*array.shape[:-1], count * units)
+                self.add_weight(name + s, self.padded(columns, s), formats.format(name), name)
+        for name in cell.vectors:
+            self.add_weight(name, self.integers[name], formats.format(name), name)
         for name, table in formats.tables.items():
-            self.add_weight(name, formats.table(name), formats.format(table.value))
+            self.add_weight(name, formats.table(name), formats.format(table.value), table.value)
         index = len(chain(self)) - 1
         network = network_from_chain(chain(self))
         self.set_accumulator(network.accumulator_range(index), network.spec.accumulator_frac(index))
@@ -233,7 +239,7 @@ class FixedDense(_FixedLayer):
         inputs, outputs = self.get_attr("n_in"), self.get_attr("n_out")
         self.set_lanes(inputs, inputs, outputs)
         for name in ("W", "b"):
-            self.add_weight(name, self.padded(self.integers[name]), getattr(self.formats, name))
+            self.add_weight(name, self.padded(self.integers[name]), getattr(self.formats, name), name)
         network = network_from_chain(chain(self))
         self.set_accumulator(network.output_accumulator_range(), network.spec.output_accumulator_frac())
         self.add_output_variable(
@@ -243,7 +249,22 @@ class FixedDense(_FixedLayer):
         )
 
 
-LAYERS = (FixedLSTM, FixedDense)
+@functools.cache
+def cell_layer(cell: Cell) -> type[FixedCell]:
+    """hls4ml's layer of a cell."""
+    formats = formats_of(cell)
+    names = [*cell.tables, *cell.vectors, *(n + g.suffix for g in groups(cell) for n in ("W", "U", "b"))]
+    attributes = (
+        Attribute("one_hot", value_type=bool),
+        *(TypeAttribute(name, configurable=False) for name in formats.signal_fields()),
+        *(WeightAttribute(name) for name in names),
+    )
+    return type(
+        class_name(cell), (FixedCell,), {"formats_class": formats, "_expected_attributes": attributes}
+    )
+
+
+LAYERS = (*(cell_layer(catalogue.cell(name)) for name in catalogue.names()), FixedDense)
 
 
 def precision(fmt: FixedFormat) -> FixedPrecisionType:
@@ -255,9 +276,3 @@ def precision(fmt: FixedFormat) -> FixedPrecisionType:
         fmt.rounding.value.removeprefix("AP_"),
         fmt.overflow.value.removeprefix("AP_"),
     )
-
-
-def _type_of(name: str) -> str:
-    """The field with the format that an array or table has."""
-    table = LstmFormats.tables.get(name)
-    return table.value if table else name

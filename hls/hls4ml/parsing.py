@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 from hls4ml.converters.keras_v3._base import KerasV3LayerHandler
 
-from zynq_lstm.models.description.spec import GATES, formats_to_dict
+from zynq_lstm.hls.vitis.cell import class_name
+from zynq_lstm.models.description.spec import formats_to_dict
 from zynq_lstm.models.errors import UserError
 
 # Options of Keras' recurrent layers that change what is computed, and what they must be.
@@ -26,8 +27,11 @@ PROFILING = ("matplotlib", "pandas", "seaborn")
 Node = dict[str, Any]  # a layer as hls4ml's graph takes it
 
 
-class QuantizedLSTMHandler(KerasV3LayerHandler):
-    handles = ("zynq_lstm.models.keras.quantized.QuantizedLSTM",)
+class QuantizedRecurrentHandler(KerasV3LayerHandler):
+    handles = (
+        "zynq_lstm.models.keras.quantized.QuantizedLSTM",
+        "zynq_lstm.models.keras.quantized.QuantizedRecurrent",
+    )
 
     def handle(self, layer: Any, in_tensors: Sequence[Any], out_tensors: Sequence[Any]) -> tuple[Node, ...]:
         _name_weights_for_profiling()
@@ -35,7 +39,8 @@ class QuantizedLSTMHandler(KerasV3LayerHandler):
             given = getattr(layer, option, value)
             if given != value:
                 raise UserError(f"layer {layer.name}: {option}={given} is not supported; use {value}")
-        return (_layer(layer, "FixedLSTM", in_tensors, out_tensors) | {"one_hot": bool(layer.one_hot)},)
+        name = class_name(layer.formats.description)
+        return (_layer(layer, name, in_tensors, out_tensors) | {"one_hot": bool(layer.one_hot)},)
 
 
 class QuantizedDenseHandler(KerasV3LayerHandler):
@@ -53,7 +58,7 @@ def _name_weights_for_profiling() -> None:
         keras_process_layer_map["QuantizedLSTM"] = keras_process_layer_map["QLSTM"]
 
 
-def _layer(layer: Any, class_name: str, in_tensors: Sequence[Any], out_tensors: Sequence[Any]) -> Node:
+def _layer(layer: Any, kind: str, in_tensors: Sequence[Any], out_tensors: Sequence[Any]) -> Node:
     """What both layers have: names, shapes, formats and raw integers."""
     if len(in_tensors) != 1 or len(out_tensors) != 1:
         raise UserError(
@@ -69,14 +74,14 @@ def _layer(layer: Any, class_name: str, in_tensors: Sequence[Any], out_tensors: 
     integers = {name: np.asarray(array, np.int64) for name, array in layer.integer_weights().items()}
     return {
         "name": layer.name,
-        "class_name": class_name,
+        "class_name": kind,
         "module": layer.__module__,
         "input_keras_tensor_names": [tensor.name for tensor in in_tensors],
         "output_keras_tensor_names": [tensor.name for tensor in out_tensors],
         "input_shape": [list(in_tensors[0].shape[1:])],
         "output_shape": list(out_tensors[0].shape[1:]),
         "n_in": integers["W"].shape[0],
-        "n_out": integers["b"].shape[0] // (len(GATES) if class_name == "FixedLSTM" else 1),
+        "n_out": layer.units,
         "formats": formats_to_dict(layer.formats),
         "integers": integers,
     }

@@ -7,7 +7,8 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from zynq_lstm.models.description.spec import GATES, NetworkSpec
+from zynq_lstm.hls.vitis.cell import groups
+from zynq_lstm.models.description.spec import NetworkSpec
 from zynq_lstm.models.errors import UserError
 
 
@@ -55,7 +56,8 @@ def products(spec: NetworkSpec) -> Iterator[tuple[str, Product]]:
     """Name and products of every layer of the Keras model."""
     for k, layer in enumerate(spec.layers):
         also = spec.inputs(k) if k else layer.units  # the first layer's input is one row of W
-        yield f"lstm{k + 1}", Product(layer.units, also, len(GATES) * layer.units)
+        for group in groups(layer.formats.description):
+            yield f"lstm{k + 1}", Product(layer.units, also, len(group.gates) * layer.units)
     last = spec.layers[-1].units
     yield "logits", Product(last, last, spec.vocabulary)
 

@@ -15,11 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zynq_lstm.hls.hls4ml.graph import network_from_graph, not_compiled
-from zynq_lstm.models.description.spec import GATES, UNIT_SIGNALS
 from zynq_lstm.models.errors import UserError
 from zynq_lstm.models.fixed import Raw
 from zynq_lstm.models.integers.network import IntegerNetwork
-from zynq_lstm.models.integers.reference import LAYER_SIGNALS
 from zynq_lstm.models.integers.text import check_arguments
 
 STRETCH = 1024  # characters traced at once: 25 MB for two layers of 128 units
@@ -47,8 +45,7 @@ def reset(hls_model: Any) -> None:
 def trace(hls_model: Any, codes: Sequence[int] | NDArray[Any]) -> dict[str, Raw]:
     """Every signal of the HLS C++, or of the RTL, for character codes (time,).
 
-    The kernel records :data:`zynq_lstm.models.description.spec.UNIT_SIGNALS` for each unit
-    (zynq_lstm_csim.h).
+    The kernel records the signals of the cell's description for each unit.
 
     Returns:
         ``layers.K.S`` for S in :data:`zynq_lstm.models.integers.reference.LAYER_SIGNALS` and ``logits``, raw
@@ -61,7 +58,9 @@ def trace(hls_model: Any, codes: Sequence[int] | NDArray[Any]) -> dict[str, Raw]
     if hls_model.config.backend.name == "OpenRTL":
         return hls_model.config.backend.trace(hls_model, codes)
     library, network = _library(hls_model), network_from_graph(hls_model)
-    widths = [len(UNIT_SIGNALS) * layer.units for layer in network.spec.layers] + [network.spec.vocabulary]
+    names = [layer.formats.description.signals for layer in network.spec.layers]
+    widths = [len(n) * layer.units for n, layer in zip(names, network.spec.layers, strict=True)]
+    widths.append(network.spec.vocabulary)
     records = [np.empty((0, sum(widths)), np.int64)]
     for start in range(0, len(codes), STRETCH):
         stretch = codes[start : start + STRETCH]
@@ -79,10 +78,12 @@ def trace(hls_model: Any, codes: Sequence[int] | NDArray[Any]) -> dict[str, Raw]
     *layers, logits = np.split(np.concatenate(records), np.cumsum(widths)[:-1], axis=1)
     signals: dict[str, Raw] = {}
     for k, (layer, record) in enumerate(zip(network.spec.layers, layers, strict=True)):
-        by_unit = record.reshape(len(codes), layer.units, len(UNIT_SIGNALS))
-        signals[f"layers.{k}.z"] = by_unit[:, :, : len(GATES)].swapaxes(1, 2).reshape(len(codes), -1)
-        for position, name in enumerate(LAYER_SIGNALS[1:], len(GATES)):
-            signals[f"layers.{k}.{name}"] = by_unit[:, :, position].copy()
+        by_unit = record.reshape(len(codes), layer.units, len(names[k]))
+        found = {name: by_unit[:, :, place] for place, name in enumerate(names[k])}
+        for name in layer.formats.signals:
+            if name not in found:  # z, of all gates side by side
+                found[name] = np.concatenate([found[f"z_{gate}"] for gate in layer.formats.gates], axis=1)
+            signals[f"layers.{k}.{name}"] = found[name].copy()
     signals["logits"] = logits.copy()
     return signals
 

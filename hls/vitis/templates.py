@@ -14,13 +14,14 @@ from hls4ml.backends.template import FunctionCallTemplate, LayerConfigTemplate
 from hls4ml.model.optimizer import OptimizerPass
 
 from zynq_lstm.hls.hls4ml.graph import INPUTS
-from zynq_lstm.hls.hls4ml.layers import FixedDense, FixedLSTM
-from zynq_lstm.models.description.spec import LstmFormats
+from zynq_lstm.hls.hls4ml.layers import FixedCell, FixedDense, cell_layer
+from zynq_lstm.hls.vitis import cell
+from zynq_lstm.models.cells import catalogue
 from zynq_lstm.models.integers import choice
 from zynq_lstm.models.store import write_text
 
 HEADERS = Path(__file__).parent / "nnet_utils"
-INCLUDE = ["nnet_utils/zynq_lstm.h"]
+INCLUDE = ["nnet_utils/zynq_lstm.h", f"nnet_utils/{cell.HEADER}"]
 
 
 class _Config(LayerConfigTemplate):
@@ -28,13 +29,18 @@ class _Config(LayerConfigTemplate):
     types: ClassVar[tuple[str, ...]]
 
     def format(self, node: Any) -> str:
+        return self.struct(node, self.types)
+
+    def struct(self, node: Any, types: tuple[str, ...]) -> str:
         lines = [f"static const unsigned {name} = {node.get_attr(a)};" for name, a in self.sizes.items()]
-        lines += [f"typedef {node.get_attr(f'{name}_t').name} {name}_t;" for name in self.types]
+        lines += [f"typedef {node.get_attr(f'{name}_t').name} {name}_t;" for name in types]
         body = "".join(f"    {line}\n" for line in lines)
         return f"struct config{node.index} {{\n{body}}};\n"
 
 
-class FixedLSTMConfig(_Config):
+class FixedCellConfig(_Config):
+    """The constants and types of a recurrent layer; gates with a product of their own have a struct in it."""
+
     sizes: ClassVar = {
         "inputs": "n_in",
         "units": "n_out",
@@ -42,10 +48,24 @@ class FixedLSTMConfig(_Config):
         "lanes": "lanes",
         "rows": "rows",
     }
-    types: ClassVar = (*LstmFormats.weights, "accum", *LstmFormats.signal_fields())
 
     def __init__(self) -> None:
-        super().__init__(FixedLSTM)
+        super().__init__([cell_layer(catalogue.cell(name)) for name in catalogue.names()])
+
+    def format(self, node: Any) -> str:
+        formats = type(node).formats_class
+        text = self.struct(node, (*formats.weights, "accum", *formats.signal_fields()))
+        parts = []
+        for group in cell.groups(formats.description)[1:]:
+            sizes = [
+                f"static const unsigned {name} = {node.get_attr(name + group.suffix)};"
+                for name in ("columns", "lanes", "rows")
+            ]
+            types = [
+                f"typedef {node.get_attr(f'{name}_t').name} {name}_t;" for name in ("W", "U", "b", "accum")
+            ]
+            parts.append(f"    struct group{group.suffix} {{ {' '.join([*sizes, *types])} }};\n")
+        return text.replace("};\n", "".join(parts) + "};\n") if parts else text
 
 
 class FixedDenseConfig(_Config):
@@ -62,20 +82,22 @@ class FixedDenseConfig(_Config):
         super().__init__(FixedDense)
 
 
-class FixedLSTMCall(FunctionCallTemplate):
+class FixedCellCall(FunctionCallTemplate):
     """``reset{index}`` hands the reset flag from layer to layer."""
 
     def __init__(self) -> None:
-        super().__init__(FixedLSTM, include_header=INCLUDE)
+        layers = [cell_layer(catalogue.cell(name)) for name in catalogue.names()]
+        super().__init__(layers, include_header=INCLUDE)
 
     def format(self, node: Any) -> list[str]:
         x, out = node.get_input_variable(), node.get_output_variable()
+        description = type(node).formats_class.description
         if node.get_attr("one_hot"):
-            function, reset_in = "first_lstm", ""
+            function, reset_in = f"first_{description.name}", ""
         else:
             _require_layer_below(node)
-            function, reset_in = "lstm", f"reset{node.get_input_node().index}, "
-        arrays = ", ".join(node.weights[n].name for n in (*LstmFormats.weights, *LstmFormats.tables))
+            function, reset_in = f"{description.name}_above", f"reset{node.get_input_node().index}, "
+        arrays = ", ".join(node.weights[name].name for name in cell.arrays(description))
         return [
             f"ap_uint<1> reset{node.index};",
             f"nnet::zynq_lstm::{function}<{x.type.name}, config{node.index}>"
@@ -119,7 +141,7 @@ class CopyKernel(OptimizerPass):
     """
 
     def match(self, node: Any) -> bool:
-        return isinstance(node, FixedLSTM) and node.get_attr("one_hot")
+        return isinstance(node, FixedCell) and node.get_attr("one_hot")
 
     def transform(self, model: Any, node: Any) -> bool:
         project = Path(model.config.get_output_dir())
@@ -127,6 +149,9 @@ class CopyKernel(OptimizerPass):
         for header in HEADERS.glob("*.h"):
             copyfile(header, folder / header.name)
         write_text(folder / "zynq_lstm_noise.h", noise_header())
+        nodes = [one for one in model.get_layers() if isinstance(one, FixedCell)]
+        used = tuple(dict.fromkeys(type(one).formats_class.description for one in nodes))
+        write_text(folder / cell.HEADER, cell.header(used))
         script = project / "build_lib.sh"
         text = script.read_text(encoding="utf-8")
         script.write_text(text.replace(WEIGHTS_DIR, QUOTED_WEIGHTS_DIR), encoding="utf-8")
@@ -145,4 +170,4 @@ def noise_header() -> str:
     return "\n".join(lines) + "\n"
 
 
-TEMPLATES = (FixedLSTMConfig, FixedDenseConfig, FixedLSTMCall, FixedDenseCall)
+TEMPLATES = (FixedCellConfig, FixedDenseConfig, FixedCellCall, FixedDenseCall)

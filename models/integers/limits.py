@@ -121,7 +121,6 @@ def _keras(spec: NetworkSpec, network: IntegerNetwork | None) -> Iterator[str]:
 
 
 def _hls(spec: NetworkSpec, network: IntegerNetwork | None) -> Iterator[str]:
-    yield from _cells(spec, "HLS C++")
     yield from _keras(spec, network)
     for where, fmt in rounded_signals(spec):
         if fmt.signed and fmt.bits == 1 and fmt.overflow is Overflow.AP_SAT_SYM:

@@ -1,12 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// LSTM and output layer whose every integer is that of the NumPy reference.
+// Sums of products, roundings and the output layer, whose every integer is that of the NumPy reference.
+// zynq_lstm_cells.h has the recurrent layers, which are made of these.
 //
-//   z = q(x.W + h.U + b)     one rounding of an exact sum; gates i, f, g, o
-//   i, f, o = sigmoid[z]     the tables that the network was trained through
-//   g = tanh[z]
-//   c = q(f*c + i*g)         one rounding of an exact sum
-//   h = q(o * tanh_c[q(c)])
 //   logits = q(h.W + b)
 //
 // One call takes one character through a layer; h and c stay in the layer until a character comes with
@@ -34,9 +30,8 @@ namespace zynq_lstm {
 // A character on the input port: its code, and above it the flag "clear the state first".
 const unsigned CODE_BITS = 15;
 
-// Column 4*u + k of W, U and b is gate k of unit u, so that a unit's four sums are neighbours and can be
-// read in one cycle from a cyclic partition.
-enum Gate { I, F, G, O, GATES };
+// Column G*u + k of W, U and b is gate k of G of unit u, so that a unit's sums are neighbours and can be read in
+// one cycle from a cyclic partition.
 
 // The bits of a fixed-point value as an integer; wires only.
 template <int W, int N, ap_q_mode Q, ap_o_mode V, int S> ap_int<W> raw(const ap_fixed<W, N, Q, V, S> &value) {
@@ -53,7 +48,7 @@ template <int W, int N, ap_q_mode Q, ap_o_mode V, int S> ap_uint<W> raw(const ap
 }
 
 #ifndef __SYNTHESIS__
-// Of gates, which may be unsigned.
+// Of signals, which may be unsigned.
 template <class T> long long signed_raw(const T &value) { return raw(value); }
 #endif
 
@@ -168,137 +163,33 @@ Columns:
     }
 }
 
-// The state of one layer, and what is done with it for one character when the sums are there.
-template <class CONFIG_T, class sum_T>
-void update(const sum_T sums[CONFIG_T::columns], typename CONFIG_T::c_t c[CONFIG_T::units],
-            typename CONFIG_T::h_t h[CONFIG_T::units], typename CONFIG_T::h_t out[CONFIG_T::units],
-            const typename CONFIG_T::gate_t sigmoid[1 << CONFIG_T::z_t::width],
-            const typename CONFIG_T::g_t tanh[1 << CONFIG_T::z_t::width],
-            const typename CONFIG_T::tc_t tanh_c[1 << CONFIG_T::ct_t::width]) {
+// sums = b + W[row], LANES columns in each cycle.
+template <class CONFIG_T, class code_T, class w_T, class b_T, class sum_T>
+void look_up_row(const code_T &row, const w_T *W, const b_T *b, sum_T sums[CONFIG_T::columns]) {
 #pragma HLS INLINE
-#pragma HLS BIND_STORAGE variable=sigmoid type=rom_np impl=bram
-#pragma HLS BIND_STORAGE variable=tanh type=rom_1p impl=bram
-#pragma HLS BIND_STORAGE variable=tanh_c type=rom_1p impl=bram
     typedef typename CONFIG_T::accum_t accum_t;
-    typedef typename CONFIG_T::z_t z_t;
-    typedef typename CONFIG_T::c_t c_t;
-    typedef typename CONFIG_T::ct_t ct_t;
-    typedef typename CONFIG_T::h_t h_t;
-
-Units:
-    for (unsigned u = 0; u < CONFIG_T::units; u++) {
-#pragma HLS PIPELINE II=1
-#pragma HLS DEPENDENCE variable=c type=inter dependent=false
-        const z_t z_i = rounded<z_t>(fixed_point<accum_t>(sums[GATES * u + I]));
-        const z_t z_f = rounded<z_t>(fixed_point<accum_t>(sums[GATES * u + F]));
-        const z_t z_g = rounded<z_t>(fixed_point<accum_t>(sums[GATES * u + G]));
-        const z_t z_o = rounded<z_t>(fixed_point<accum_t>(sums[GATES * u + O]));
-        const typename CONFIG_T::gate_t i = sigmoid[address(z_i)];
-        const typename CONFIG_T::gate_t f = sigmoid[address(z_f)];
-        const typename CONFIG_T::g_t g = tanh[address(z_g)];
-        const typename CONFIG_T::gate_t o = sigmoid[address(z_o)];
-        const c_t c_new = rounded<c_t>(f * c[u] + i * g);
-        const ct_t ct = rounded<ct_t>(c_new);
-        const typename CONFIG_T::tc_t tc = tanh_c[address(ct)];
-        const h_t h_new = rounded<h_t>(o * tc);
-        c[u] = c_new;
-        h[u] = h_new;
-        out[u] = h_new;
-#ifndef __SYNTHESIS__
-        if (csim::tracing()) {
-            const long long values[] = {raw(z_i), raw(z_f), raw(z_g), raw(z_o), signed_raw(i), signed_raw(f),
-                                        raw(g), signed_raw(o), raw(c_new), raw(ct), raw(tc), raw(h_new)};
-            csim::record(values, sizeof values / sizeof *values);
-        }
-#endif
-    }
-}
-
-template <class CONFIG_T>
-void clear(typename CONFIG_T::c_t c[CONFIG_T::units], typename CONFIG_T::h_t h[CONFIG_T::units]) {
-#pragma HLS INLINE
-Clear:
-    for (unsigned u = 0; u < CONFIG_T::units; u++) {
-#pragma HLS PIPELINE II=1
-        c[u] = 0;
-        h[u] = 0;
-    }
-}
-
-// The first layer: its one-hot product is row `code` of W. A code outside the vocabulary counts as 0.
-template <class word_T, class CONFIG_T>
-void first_lstm(const word_T words[1], typename CONFIG_T::h_t out[CONFIG_T::units], ap_uint<1> &reset_next,
-                const typename CONFIG_T::W_t W[CONFIG_T::inputs * CONFIG_T::columns],
-                const typename CONFIG_T::U_t U[CONFIG_T::units * CONFIG_T::columns],
-                const typename CONFIG_T::b_t b[CONFIG_T::columns],
-                const typename CONFIG_T::gate_t sigmoid[1 << CONFIG_T::z_t::width],
-                const typename CONFIG_T::g_t tanh[1 << CONFIG_T::z_t::width],
-                const typename CONFIG_T::tc_t tanh_c[1 << CONFIG_T::ct_t::width]) {
-#pragma HLS INLINE off
-    typedef typename CONFIG_T::accum_t accum_t;
-    typedef typename Sum<accum_t::width>::type sum_t;
-    static typename CONFIG_T::c_t c[CONFIG_T::units];
-    static typename CONFIG_T::h_t h[CONFIG_T::units];
-    const unsigned lanes = CONFIG_T::lanes, rows = CONFIG_T::rows;
-#pragma HLS ARRAY_PARTITION variable=h type=cyclic factor=rows
-#pragma HLS ARRAY_RESHAPE variable=W type=cyclic factor=lanes
-#pragma HLS BIND_STORAGE variable=W type=rom_1p impl=bram
-#pragma HLS ARRAY_RESHAPE variable=b type=cyclic factor=lanes
-    sum_t sums[CONFIG_T::columns];
-#pragma HLS ARRAY_PARTITION variable=sums type=cyclic factor=lanes
-
-    const ap_uint<word_T::width> word = words[0];
-    const ap_uint<CODE_BITS> given = word;
-    const ap_uint<CODE_BITS> code = given < CONFIG_T::inputs ? given : ap_uint<CODE_BITS>(0);
-    ap_uint<1> reset = word[CODE_BITS];
-#ifndef __SYNTHESIS__
-    reset |= csim::take_reset();
-#endif
-    if (reset) {
-        clear<CONFIG_T>(c, h);
-    }
-    reset_next = reset;
-
 Row:
-    for (unsigned group = 0; group < CONFIG_T::columns; group += lanes) {
+    for (unsigned group = 0; group < CONFIG_T::columns; group += CONFIG_T::lanes) {
 #pragma HLS PIPELINE II=1
-        for (unsigned lane = 0; lane < lanes; lane++) {
+        for (unsigned lane = 0; lane < CONFIG_T::lanes; lane++) {
 #pragma HLS UNROLL
             const unsigned n = group + lane;
-            sums[n] = term<accum_t>(b[n]) + term<accum_t>(W[code * CONFIG_T::columns + n]);
+            sums[n] = term<accum_t>(b[n]) + term<accum_t>(W[row * CONFIG_T::columns + n]);
         }
     }
-    multiply_accumulate<CONFIG_T, CONFIG_T::units>(h, U, sums);
-    update<CONFIG_T>(sums, c, h, out, sigmoid, tanh, tanh_c);
 }
 
-// A layer above: its input is the h of the layer below, and the reset flag comes with it.
-template <class x_T, class CONFIG_T>
-void lstm(const x_T x[CONFIG_T::inputs], ap_uint<1> reset, typename CONFIG_T::h_t out[CONFIG_T::units],
-          ap_uint<1> &reset_next, const typename CONFIG_T::W_t W[CONFIG_T::inputs * CONFIG_T::columns],
-          const typename CONFIG_T::U_t U[CONFIG_T::units * CONFIG_T::columns],
-          const typename CONFIG_T::b_t b[CONFIG_T::columns],
-          const typename CONFIG_T::gate_t sigmoid[1 << CONFIG_T::z_t::width],
-          const typename CONFIG_T::g_t tanh[1 << CONFIG_T::z_t::width],
-          const typename CONFIG_T::tc_t tanh_c[1 << CONFIG_T::ct_t::width]) {
-#pragma HLS INLINE off
-    typedef typename Sum<CONFIG_T::accum_t::width>::type sum_t;
-    static typename CONFIG_T::c_t c[CONFIG_T::units];
-    static typename CONFIG_T::h_t h[CONFIG_T::units];
-    const unsigned lanes = CONFIG_T::lanes, rows = CONFIG_T::rows;
-#pragma HLS ARRAY_PARTITION variable=h type=cyclic factor=rows
-    sum_t sums[CONFIG_T::columns];
-#pragma HLS ARRAY_PARTITION variable=sums type=cyclic factor=lanes
-
-    if (reset) {
-        clear<CONFIG_T>(c, h);
+// sums = 0, LANES columns in each cycle.
+template <class CONFIG_T, class sum_T> void clear_sums(sum_T sums[CONFIG_T::columns]) {
+#pragma HLS INLINE
+Zero:
+    for (unsigned group = 0; group < CONFIG_T::columns; group += CONFIG_T::lanes) {
+#pragma HLS PIPELINE II=1
+        for (unsigned lane = 0; lane < CONFIG_T::lanes; lane++) {
+#pragma HLS UNROLL
+            sums[group + lane] = 0;
+        }
     }
-    reset_next = reset;
-
-    start_sums<CONFIG_T>(b, sums);
-    multiply_accumulate<CONFIG_T, CONFIG_T::inputs>(x, W, sums);
-    multiply_accumulate<CONFIG_T, CONFIG_T::units>(h, U, sums);
-    update<CONFIG_T>(sums, c, h, out, sigmoid, tanh, tanh_c);
 }
 
 // The output layer. Its columns are padded to a multiple of LANES.
