@@ -1,0 +1,386 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The gate pipeline of a cell in SystemVerilog, from its description: one unit a cycle, from its sums to its h.
+
+Every equation takes its place in time by what it reads: a sum adds two parts a cycle, as they come; a product
+takes the three registers of a DSP48E1; a rounding and a table take two cycles each. Widths follow from the
+formats, so that nothing is lost before the one rounding of an equation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from zynq_lstm.models.cells.description import Cell, LookUp, Sum, Term
+from zynq_lstm.models.fixed import FixedFormat, Rounding, signed_bits
+
+U_READY, X_READY = 3, 4  # cycles after a unit's start: its waiting sums, its x part
+PRODUCT, ROUND, TABLE = 3, 2, 2  # cycles that each takes
+STATE_READY = 2  # a memory's word, if it is read at once
+ARRAY_GATES = 4  # sums of a unit that the array makes
+DSP_MIN_PRODUCT_BITS = 11  # Yosys makes smaller products of LUTs
+
+
+@dataclass(frozen=True)
+class Wire:
+    """A value in the pipeline: raw integers times 2**-frac, signed, from a cycle on."""
+
+    name: str
+    bits: int
+    frac: int
+    time: int
+
+
+@dataclass(frozen=True)
+class TableRom:
+    """A memory with an activation table."""
+
+    file: str
+    table: str
+    signals: tuple[str, ...]  # one, or two of a memory with two ports
+
+
+@dataclass(frozen=True)
+class Widths:
+    """What of a design the pipeline's text depends on, beside the formats.
+
+    Args:
+        units: of this pipeline, all layers together.
+        layers: number of layers.
+        sums, x, z_sums, bias: bits of a finished sum, an x part, their sum, a bias.
+        frac: fraction bits of the sum.
+        u_shift, x_shift: left shifts of each layer that align its parts.
+        tables: bits of each table's words.
+        table_rows: address bits of each table's rows (rom.sv).
+    """
+
+    units: int = 1
+    layers: int = 1
+    sums: int = 1
+    x: int = 1
+    z_sums: int = 1
+    bias: int = 1
+    frac: int = 0
+    u_shift: tuple[int, ...] = (0,)
+    x_shift: tuple[int, ...] = (0,)
+    tables: Mapping[str, tuple[int, int]] = field(default_factory=dict)  # least and largest value
+    table_rows: Mapping[str, int] = field(default_factory=dict)
+
+
+class Pipeline:
+    """The pipeline of one cell.
+
+    Args:
+        cell: the description.
+        formats: of its signals; none gives the times only.
+        widths: of the design.
+    """
+
+    def __init__(
+        self, cell: Cell, formats: Mapping[str, FixedFormat] | None = None, widths: Widths | None = None
+    ) -> None:
+        self.cell, self._formats, self.widths = cell, formats, widths or Widths()
+        self.lines: list[str] = []
+        self.products: list[tuple[int, int]] = []  # bits of the factors of each DSP48E1
+        self.roms: list[TableRom] = []
+        self._delayed: dict[tuple[str, int], str] = {}
+        self._values: dict[str, Wire] = {}
+        self._fresh: dict[int, str] = {}
+        self._inputs()
+        for equation in cell.equations:
+            self.lines.append(f"\n  // {equation}")
+            if isinstance(equation, LookUp):
+                self._values[equation.signal] = self._look_up(equation)
+            else:
+                self._values[equation.signal] = self._rounded(equation, self._sum(equation))
+        self._tables()
+        self.latency = self._values["h"].time
+
+    def format(self, name: str) -> FixedFormat:
+        return FixedFormat(8, 4) if self._formats is None else self._formats[name]
+
+    def signal(self, name: str) -> Wire:
+        """A signal of the step."""
+        return self._values[name]
+
+    def at(self, wire: Wire, time: int) -> str:
+        """The wire's name in a later cycle."""
+        assert time >= wire.time, (wire, time)
+        if time == wire.time:
+            return wire.name
+        key = wire.name, time
+        if key not in self._delayed:
+            name = self._delayed[key] = f"{wire.name}_{time}"
+            self.lines.append(f"  logic signed [{wire.bits - 1}:0] {name};")
+            self.lines.append(
+                f"  delay #(.WIDTH({wire.bits}), .CYCLES({time - wire.time})) u_{name} "
+                f"(.clk_i, .data_i({wire.name}), .data_o({name}));"
+            )
+        return self._delayed[key]
+
+    def register(self, name: str, bits: int, expression: str) -> None:
+        """A register."""
+        self.lines.append(f"  logic signed [{bits - 1}:0] {name};")
+        self.lines.append(f"  always_ff @(posedge clk_i) {name} <= {expression};")
+
+    # ---- what a unit begins with
+
+    def _inputs(self) -> None:
+        w = self.widths
+        for k, gate in enumerate(self.cell.gates):
+            self._values[f"U {gate}"] = Wire(f"u_{gate}_3_q", w.z_sums, w.frac, U_READY)
+            self._values[f"B {gate}"] = Wire(f"b_{gate}_3_q", w.z_sums, w.frac, U_READY)
+            self._values[f"X {gate}"] = Wire(f"x_{gate}_4_q", w.z_sums, w.frac, X_READY)
+            self.lines += [
+                f"  logic signed [{w.x - 1}:0] x_{gate}_3_q;",
+                f"  logic signed [{w.z_sums - 1}:0] u_{gate}_aligned, x_{gate}_aligned;",
+                f"  logic signed [{w.z_sums - 1}:0] u_{gate}_3_q, b_{gate}_3_q, x_{gate}_4_q;",
+                "  always_comb begin",
+                f"    u_{gate}_aligned = '0;",
+                f"    x_{gate}_aligned = '0;",
+            ]
+            for layer, (u, x) in enumerate(zip(w.u_shift, w.x_shift, strict=True)):
+                part = f"$signed(u_part[{k * w.sums}+:{w.sums}])"
+                self.lines += [
+                    f"    if (layer_2 == LAYER_BITS'({layer})) u_{gate}_aligned = {w.z_sums}'({part}) <<< {u};",
+                    f"    if (layer_3_q == LAYER_BITS'({layer})) "
+                    f"x_{gate}_aligned = {w.z_sums}'(x_{gate}_3_q) <<< {x};",
+                ]
+            self.lines += [
+                "  end",
+                "  always_ff @(posedge clk_i) begin",
+                f"    u_{gate}_3_q <= fresh_2 ? '0 : u_{gate}_aligned;",
+                f"    x_{gate}_3_q <= x_part_i[{k * w.x}+:{w.x}];  // as it is: it has been picked from several places",
+                f"    b_{gate}_3_q <= {w.z_sums}'($signed(bias_2_q[{k * w.bias}+:{w.bias}]));",
+                f"    x_{gate}_4_q <= x_{gate}_aligned;",
+                "  end",
+            ]
+
+    def fresh(self, time: int) -> str:
+        """The flag "the state before is zero" in a cycle."""
+        if time == STATE_READY:
+            return "fresh_2"
+        if time not in self._fresh:
+            name = self._fresh[time] = f"fresh_{time}"
+            self.lines += [
+                f"  logic {name};",
+                f"  delay #(.WIDTH(1), .CYCLES({time - STATE_READY})) u_{name} "
+                f"(.clk_i, .data_i(fresh_2), .data_o({name}));",
+            ]
+        return self._fresh[time]
+
+    def _before(self, name: str, time: int) -> Wire:
+        """A state of the step before, which is read so that it is there in the cycle ``time`` or later."""
+        key = f"{name}'"
+        if key not in self._values:
+            fmt = self.format(self.cell.equation(name).format)
+            read = max(0, self._first_use(key) - STATE_READY)
+            wire = Wire(f"{name}_before", fmt.bits, fmt.frac, read + STATE_READY)
+            self._values[key] = wire
+            unit = "unit_i"
+            if read:
+                unit = f"unit_{read}"
+                self.lines += [
+                    f"  logic [UNIT_BITS-1:0] {unit};",
+                    f"  delay #(.WIDTH(UNIT_BITS), .CYCLES({read})) u_{unit} "
+                    f"(.clk_i, .data_i(unit_i), .data_o({unit}));",
+                ]
+            self.lines += [
+                f"  logic [{fmt.bits - 1}:0] {name}_stored;",
+                f"  logic signed [{fmt.bits - 1}:0] {wire.name};",
+                f"  ram #(.WIDTH({fmt.bits}), .DEPTH(UNITS)) u_{name} (",
+                f"      .clk_i, .write_i({name}_write), .write_address_i({name}_write_unit),",
+                f"      .write_data_i({name}_after), .read_address_i({unit}), .read_data_o({name}_stored));",
+                f"  assign {wire.name} = {self.fresh(wire.time)} ? '0 : $signed({name}_stored);",
+            ]
+        return self._values[key]
+
+    def _first_use(self, key: str) -> int:
+        """The cycle in which the other factor of a state's first product is there."""
+        for equation in self.cell.equations:
+            if not isinstance(equation, Sum):
+                continue
+            for term in equation.terms:
+                if key in term.factors:
+                    others = [f for f in term.factors if f != key]
+                    known = [self._values[f].time for f in others if f in self._values]
+                    return max([STATE_READY, *known])
+        return STATE_READY
+
+    def _vector(self, name: str) -> Wire:
+        if name not in self._values:
+            fmt = self.format(name)
+            self._values[name] = Wire(f"{name}_2_q", fmt.bits, fmt.frac, STATE_READY)
+            self.lines += [
+                f"  logic [{fmt.bits - 1}:0] {name}_1;",
+                f"  logic signed [{fmt.bits - 1}:0] {name}_2_q;",
+                f"  lut_rom #(.WIDTH({fmt.bits}), .DEPTH(UNITS), "
+                f'.FILE({{"{name}_", 8\'(48 + LANE), ".mem"}})) u_{name} '
+                f"(.address_i(unit_1_q), .data_o({name}_1));",
+                f"  always_ff @(posedge clk_i) {name}_2_q <= {name}_1;",
+            ]
+        return self._values[name]
+
+    # ---- equations
+
+    def _factor(self, name: str, time: int) -> Wire:
+        if name.endswith("'"):
+            return self._before(name[:-1], time)
+        return self._vector(name) if name in self.cell.vectors else self._values[name]
+
+    def _product(self, name: str, a: Wire, b: Wire) -> Wire:
+        """Operands, product and product again are the DSP48E1's registers."""
+        start, bits = max(a.time, b.time), a.bits + b.bits
+        self.products.append((a.bits, b.bits))
+        self.register(f"{name}_a_q", a.bits, self.at(a, start))
+        self.register(f"{name}_b_q", b.bits, self.at(b, start))
+        self.register(f"{name}_m_q", bits, f"{name}_a_q * {name}_b_q")
+        self.register(f"{name}_p_q", bits, f"{name}_m_q")
+        return Wire(f"{name}_p_q", bits, a.frac + b.frac, start + PRODUCT)
+
+    def _difference_product(self, name: str, factor: Wire, plus: Wire, minus: Wire) -> Wire:
+        """factor (plus - minus): one product with the DSP48E1's pre-adder."""
+        start, frac = max(factor.time, plus.time, minus.time), max(plus.frac, minus.frac)
+        bits = 1 + max(wire.bits + frac - wire.frac for wire in (plus, minus))
+        self.products.append((factor.bits, bits))
+        self.register(f"{name}_a_q", factor.bits, self.at(factor, start))
+        self.register(f"{name}_a2_q", factor.bits, f"{name}_a_q")
+        self.register(f"{name}_b_q", plus.bits, self.at(plus, start))
+        self.register(f"{name}_d_q", minus.bits, self.at(minus, start))
+        aligned = [f"({bits}'({name}_{x}_q) <<< {frac - w.frac})" for x, w in (("b", plus), ("d", minus))]
+        self.register(f"{name}_ad_q", bits, f"{aligned[0]} - {aligned[1]}")
+        self.register(f"{name}_m_q", factor.bits + bits, f"{name}_a2_q * {name}_ad_q")
+        self.register(f"{name}_p_q", factor.bits + bits, f"{name}_m_q")
+        return Wire(f"{name}_p_q", factor.bits + bits, factor.frac + frac, start + PRODUCT + 1)
+
+    def _parts(self, equation: Sum) -> list[tuple[int, Wire]]:
+        """What an equation adds: sign and value of each."""
+        parts: list[tuple[int, Wire]] = []
+        terms = list(equation.terms)
+        products = [term for term in terms if len(term.factors) == 2]
+        pair = _difference(products)
+        if pair:
+            factor, plus, minus = (self._factor(name, 0) for name in pair)
+            name = f"{equation.signal}_0"
+            parts.append((1, self._difference_product(name, factor, plus, minus)))
+            terms = [term for term in terms if term not in products]
+        for n, term in enumerate(terms):
+            if len(term.factors) == 2:
+                a, b = (self._factor(name, 0) for name in term.factors)
+                parts.append((term.sign, self._product(f"{equation.signal}_{n}", a, b)))
+                continue
+            (factor,) = term.factors
+            kind, _, gate = factor.partition("_")
+            if kind in ("x", "u") and gate in self.cell.gates and factor not in self.cell.signals:
+                names = [f"X {gate}", f"B {gate}"] if kind == "x" else [f"U {gate}"]
+                parts += [(term.sign, self._values[name]) for name in names]
+            else:
+                parts.append((term.sign, self._factor(factor, 0)))
+        return parts
+
+    def _sum(self, equation: Sum) -> Wire:
+        """The exact sum: two parts a cycle, those that are there first."""
+        parts = self._parts(equation)
+        count = 0
+        while len(parts) > 1:
+            parts.sort(key=lambda part: (part[1].time, part[0] < 0))
+            (sign_a, a), (sign_b, b) = parts[:2]
+            if sign_a < 0 and sign_b > 0:
+                (sign_a, a), (sign_b, b) = (sign_b, b), (sign_a, a)
+            frac, time = max(a.frac, b.frac), max(a.time, b.time)
+            bits = max(wire.bits + frac - wire.frac for wire in (a, b)) + 1
+            if all(wire.bits == self.widths.z_sums and wire.frac == self.widths.frac for wire in (a, b)):
+                bits = self.widths.z_sums  # proved for x.W + h.U + b and all parts of it
+            name = f"{equation.signal}_sum_{count}_q"
+            texts = [f"({bits}'({self.at(wire, time)}) <<< {frac - wire.frac})" for wire in (a, b)]
+            self.register(name, bits, f"{texts[0]} {'-' if sign_b != sign_a else '+'} {texts[1]}")
+            parts[:2] = [(sign_a, Wire(name, bits, frac, time + 1))]
+            count += 1
+        assert parts[0][0] > 0, f"{equation}: a sum of nothing but subtracted terms"
+        return parts[0][1]
+
+    def _rounded(self, equation: Sum, total: Wire) -> Wire:
+        fmt, name = self.format(equation.format), f"s_{equation.signal}"
+        self.lines += [
+            f"  logic signed [{fmt.bits - 1}:0] {name};",
+            "  round_saturate #(",
+            f"      .IN_BITS({total.bits}), .SHIFT({total.frac - fmt.frac}), .OUT_BITS({fmt.bits}),",
+            f"      .HALF(1'b{int(fmt.rounding is Rounding.AP_RND)}), .MIN_VALUE({fmt.min_raw}), "
+            f".MAX_VALUE({fmt.max_raw})",
+            f"  ) u_round_{equation.signal} (.clk_i, .data_i({total.name}), .data_o({name}));",
+        ]
+        return Wire(name, fmt.bits, fmt.frac, total.time + ROUND)
+
+    def _look_up(self, equation: LookUp) -> Wire:
+        """The signal; the memory itself is written by :meth:`_tables`, which shares those with two ports."""
+        fmt, index = self.format(self.cell.tables[equation.table].value), self._values[equation.index]
+        bits = fmt.bits + (not fmt.signed)
+        low, high = self.widths.tables.get(equation.table, (0, 1))
+        word, name = self.word_bits(equation.table), f"s_{equation.signal}"
+        signed = "$signed(" if low < 0 else "("
+        self.lines += [
+            f"  logic [{word - 1}:0] {name}_word;",
+            f"  logic signed [{bits - 1}:0] {name};",
+            f"  assign {name} = {bits}'({signed}{name}_word));",
+        ]
+        return Wire(name, bits, fmt.frac, index.time + TABLE)
+
+    def word_bits(self, table: str) -> int:
+        """Bits of a table's words: as many as its values need; a sign only if one is negative."""
+        low, high = self.widths.tables.get(table, (0, 1))
+        bits = signed_bits(low, high)
+        return bits if low < 0 else max(1, bits - 1)
+
+    def _tables(self) -> None:
+        """Memories: two look-ups in the same cycle share one with two ports."""
+        for table in self.cell.tables:
+            readers = [e for e in self.cell.equations if isinstance(e, LookUp) and e.table == table]
+            by_time: dict[int, list[LookUp]] = {}
+            for equation in readers:
+                by_time.setdefault(self._values[equation.index].time, []).append(equation)
+            for equations in by_time.values():
+                while equations:
+                    taken, equations = equations[:2], equations[2:]
+                    first = not any(rom.table == table for rom in self.roms)
+                    file = f"{table}.mem" if first else f"{table}_{taken[0].signal}.mem"
+                    self.roms.append(TableRom(file, table, tuple(e.signal for e in taken)))
+                    self._table_rom(self.roms[-1], taken)
+
+    def _table_rom(self, rom: TableRom, readers: list[LookUp]) -> None:
+        index = self.format(self.cell.tables[rom.table].index)
+        bits, depth = self.word_bits(rom.table), 1 << index.bits
+        words = ", ".join(f"s_{e.signal}_word" for e in reversed(readers))
+        addresses = ", ".join(self._values[e.index].name for e in reversed(readers))
+        if len(readers) == 2:
+            self.lines += [
+                f'  rom_dual #(.WIDTH({bits}), .DEPTH({depth}), .FILE("{rom.file}")) u_table_{readers[0].signal} (',
+                f"      .clk_i, .addresses_i({{{addresses}}}), .data_o({{{words}}}));",
+            ]
+        else:
+            rows = self.widths.table_rows.get(rom.table, index.bits)
+            self.lines += [
+                f"  rom #(.WIDTH({bits}), .DEPTH({depth}), .ROW_BITS({rows}), "
+                f'.FILE("{rom.file}")) u_table_{readers[0].signal} (',
+                f"      .clk_i, .address_i({addresses}), .data_o({words}));",
+            ]
+
+    @property
+    def dsp(self) -> int:
+        """DSP48E1 of the pipeline: its products, but for those so small that Yosys makes them of LUTs."""
+        return sum(a + b >= DSP_MIN_PRODUCT_BITS for a, b in self.products)
+
+
+def _difference(products: list[Term]) -> tuple[str, str, str] | None:
+    """(a, b, d) where two products are a b - a d."""
+    if len(products) != 2 or products[0].sign == products[1].sign:
+        return None
+    plus, minus = sorted(products, key=lambda term: -term.sign)
+    for factor in plus.factors:
+        if factor in minus.factors:
+            return factor, _other(plus, factor), _other(minus, factor)
+    return None
+
+
+def _other(term: Term, factor: str) -> str:
+    a, b = term.factors
+    return b if a == factor else a
