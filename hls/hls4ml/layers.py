@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The layers of an hls4ml graph that hold our LSTM and its output layer.
+"""The layers of an hls4ml graph for our LSTM and its output layer.
 
-They are classes of their own, not hls4ml's LSTM and Dense: every signal has its type, and passes and
-kernels written for the stock layers don't apply to them.
+They are separate classes, not hls4ml's LSTM and Dense: every signal has its own type, and passes and kernels
+written for the stock layers don't apply to them.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ from zynq_lstm.models.description.spec import GATES, DenseFormats, LstmFormats, 
 from zynq_lstm.models.errors import UserError
 from zynq_lstm.models.fixed import FixedFormat, Overflow, Raw, Rounding, signed_bits
 
-#: As a fixed-point type the input port saturates: a negative number given to ``predict`` is a code too.
+#: Type of the input port. It saturates, so that a negative number given to ``predict`` is a code, too.
 INPUT_FORMAT = FixedFormat(CODE_BITS + 1, CODE_BITS + 1, False, Rounding.AP_TRN, Overflow.AP_SAT)
 
 BACKENDS = ("Vitis", "OpenRTL")
-STRATEGIES = ("latency", "resource")  # the first is hls4ml's default; both mean our one kernel
+STRATEGIES = ("latency", "resource")  # the first is hls4ml's default; both select our only kernel
 LAYER_OPTIONS = ("Precision", "ReuseFactor", "Strategy", "Trace")
 
 _TYPES = [TypeAttribute(name, configurable=False) for name in LstmFormats.signal_fields()]
 
 
 class _FixedLayer(Layer):
-    """What both layers share: types from the trained formats, and refusal of what would change them."""
+    """Base of both layers: gives them the types of the trained formats and refuses options against these."""
 
     formats_class: type[Any]
 
@@ -47,12 +47,12 @@ class _FixedLayer(Layer):
 
     @property
     def formats(self) -> Any:
-        """:class:`LstmFormats` or :class:`DenseFormats`."""
+        """The layer's :class:`LstmFormats` or :class:`DenseFormats`."""
         return formats_from_dict(self.formats_class, self.get_attr("formats"), f"layer {self.name}")
 
     @property
     def format_names(self) -> tuple[str, ...]:
-        """Fields of the formats that are types (the others name functions)."""
+        """Names of the formats' fields that are types; the others name functions."""
         values = vars(self.formats).items()
         return tuple(name for name, value in values if isinstance(value, FixedFormat))
 
@@ -101,7 +101,7 @@ class _FixedLayer(Layer):
         self.check_precision(config.get_layer_config(self).get("Precision"))
 
     def check_precision(self, given: Any) -> None:
-        """Refuse a precision that is not the trained one; ``auto`` is."""
+        """Refuse a precision that differs from the trained one; ``auto`` means the trained one."""
         trained = {name: self.get_attr("formats")[name] for name in self.format_names}
         trained["result"] = trained["h" if "h" in trained else "logits"]
         if given is not None and not isinstance(given, dict):
@@ -126,7 +126,7 @@ class _FixedLayer(Layer):
             self.set_attr(f"{name}_t", named)
 
     def add_weight(self, name: str, raw: Raw, fmt: FixedFormat) -> None:
-        """A weight array or table; values are written as decimals with every fraction bit."""
+        """Add a weight array or table; its values are written as decimals with every fraction bit."""
         self.add_weights_variable(
             name=name,
             var_name=name + "{index}",
@@ -136,7 +136,7 @@ class _FixedLayer(Layer):
         )
 
     def set_accumulator(self, bounds: tuple[int, int], frac: int) -> None:
-        """The narrowest accumulator for proven bounds of every partial sum."""
+        """Set the type of the narrowest accumulator for proven bounds of every partial sum."""
         width = signed_bits(*bounds)
         accum = NamedType(f"layer{self.index}_accum_t", FixedPrecisionType(width, width - frac))
         self.set_attr("accum_t", accum)
@@ -144,10 +144,10 @@ class _FixedLayer(Layer):
     def set_lanes(self, inner: int, also: int, columns: int) -> None:
         """Spread products of ``inner`` rows by ``columns`` over the cycles that the reuse factor allows.
 
-        :mod:`zynq_lstm.hls.hls4ml.reuse` says how. OpenRTL has an array of its own, whatever these are.
+        :mod:`zynq_lstm.hls.hls4ml.reuse` describes how. OpenRTL has its own array and ignores the result.
 
         Raises:
-            UserError: if the reuse factor is not possible, naming those that are.
+            UserError: if the reuse factor is not possible; the message names the possible ones.
         """
         product = Product(inner, also, columns)
         reuse = self.model.config.get_reuse_factor(self)
@@ -162,13 +162,13 @@ class _FixedLayer(Layer):
         self.set_attr("columns", -(-columns // lanes) * lanes)
 
     def padded(self, array: Raw) -> Raw:
-        """Columns filled up with zeros to a whole number of groups."""
+        """Return ``array`` with its columns padded with zeros to a whole number of groups."""
         missing = self.get_attr("columns") - array.shape[-1]
         return np.pad(array, [(0, 0)] * (array.ndim - 1) + [(0, missing)])
 
 
 class FixedLSTM(_FixedLayer):
-    """An LSTM layer; the first of a graph reads character codes, the others the h of the one below."""
+    """An LSTM layer; the first in a graph reads character codes, the others read h of the layer below."""
 
     formats_class = LstmFormats
 
@@ -247,7 +247,7 @@ LAYERS = (FixedLSTM, FixedDense)
 
 
 def precision(fmt: FixedFormat) -> FixedPrecisionType:
-    """hls4ml's type for a format."""
+    """Return hls4ml's type for a format."""
     return FixedPrecisionType(
         fmt.bits,
         fmt.integer,
@@ -258,6 +258,6 @@ def precision(fmt: FixedFormat) -> FixedPrecisionType:
 
 
 def _type_of(name: str) -> str:
-    """The field with the format that an array or table has."""
+    """Return the name of the field with the format of an array or table."""
     table = LstmFormats.tables.get(name)
     return table.value if table else name

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reads our Keras layers for hls4ml (its Keras 3 front end).
+"""Handlers that read our Keras layers for hls4ml (its Keras 3 front end).
 
-hls4ml keys its handlers by the layer class' full name, so nothing of Keras is imported here and no other
-class is touched.
+hls4ml looks its handlers up by the full name of the layer's class, so this module does not import Keras and
+affects no other class.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from hls4ml.converters.keras_v3._base import KerasV3LayerHandler
 from zynq_lstm.models.description.spec import GATES, formats_to_dict
 from zynq_lstm.models.errors import UserError
 
-# Options of Keras' recurrent layers that change what is computed, and what they must be.
+# Options of Keras' recurrent layers that change the result, and the values that they must have.
 RECURRENT_OPTIONS = {"go_backwards": False, "return_state": False, "time_major": False}
 
-#: What hls4ml's module needs that an installation may lack.
+#: Packages that hls4ml's profiling needs and that an installation may lack.
 PROFILING = ("matplotlib", "pandas", "seaborn")
 
 Node = dict[str, Any]  # a layer as hls4ml's graph takes it
@@ -46,7 +46,7 @@ class QuantizedDenseHandler(KerasV3LayerHandler):
 
 
 def _name_weights_for_profiling() -> None:
-    """Tell hls4ml's profiling of Keras models, if it is there, that our LSTM has three weight arrays."""
+    """Tell hls4ml's profiling of Keras models, if it is installed, that our LSTM has three weight arrays."""
     if all(importlib.util.find_spec(name) for name in PROFILING):
         from hls4ml.model.profiling import keras_process_layer_map
 
@@ -54,7 +54,7 @@ def _name_weights_for_profiling() -> None:
 
 
 def _layer(layer: Any, class_name: str, in_tensors: Sequence[Any], out_tensors: Sequence[Any]) -> Node:
-    """What both layers have: names, shapes, formats and raw integers."""
+    """Return the attributes that both layers have: names, shapes, formats and raw integers."""
     if len(in_tensors) != 1 or len(out_tensors) != 1:
         raise UserError(
             f"layer {layer.name}: must have one input and one output, has {len(in_tensors)} and "
