@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Resource use and speed of an engine before any tool has run, and the best array according to them.
+"""Estimate an engine's resource use and speed before any tool has run, and choose the best array.
 
-Cycles a character are exact, from the schedule that the RTL runs. So are DSP48E1s and block RAMs, from the
+Cycles per character are exact, from the schedule that the RTL runs. So are DSP48E1s and block RAMs, from the
 shapes that the RTL is generated with (:mod:`zynq_lstm.hls.engine.memory`). Tests compare them with simulation
 and synthesis. LUTs are approximate (:mod:`zynq_lstm.hls.engine.luts`); only synthesis counts flip-flops. The
 estimate depends on the network's shape and formats only, not on its weights.
@@ -27,7 +27,7 @@ from zynq_lstm.models.fixed import signed_bits
 from zynq_lstm.models.integers import choice
 from zynq_lstm.models.integers.limits import require
 
-#: Least bits of both factors together for a DSP48E1; Yosys makes smaller products from LUTs.
+#: Width of the smallest product that gets a DSP48E1; Yosys makes smaller ones from LUTs.
 DSP_MIN_PRODUCT_BITS = 9
 #: DSP48E1s for temperature times noise, added to the logit: one for each logit of a word.
 CHOICE_DSP = choice.WORD_LOGITS
@@ -54,7 +54,7 @@ class Estimate:
     lut_about: int
     weight_bits: int  # total of all weights and biases
     fits: bool
-    binds: tuple[str, ...]  # of lut, dsp and bram36, those that a faster engine, or this one, exceeds
+    binds: tuple[str, ...]  # those of lut, dsp and bram36 that this engine exceeds, or a faster one would
 
     @property
     def mac_lanes(self) -> int:
@@ -117,7 +117,7 @@ def needs(spec: NetworkSpec, array: Array) -> Mapping[str, float]:
 
 
 def exceeded(spec: NetworkSpec, array: Array, part: str) -> tuple[str, ...]:
-    """Return those of lut, dsp and bram36 of which a design uses more than the part has."""
+    """Return the resources (lut, dsp, bram36) of which a design uses more than the part has."""
     return parts()[part].exceeded(needs(spec, array))
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Changes that make a network fit a part for which no engine fits."""
+"""Changes that help when no engine for a network fits a part."""
 
 from __future__ import annotations
 

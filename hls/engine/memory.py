@@ -22,7 +22,10 @@ MAX_ROW_BITS = 14
 
 
 def halves(width: int, address_bits: int, ports: int = 1) -> int:
-    """Count the RAMB18E1s (a RAMB36E1 is two) of ``2**address_bits`` words with ``ports`` read ports."""
+    """Count the RAMB18E1s of a memory with ``2**address_bits`` words and ``ports`` read ports.
+
+    A RAMB36E1 counts as two.
+    """
     if width < 1 or not 0 <= address_bits <= MAX_ROW_BITS or ports not in (1, 2):
         raise ValueError(f"no block RAM of {width} bits, {address_bits} address bits and {ports} ports")
     bits = max(address_bits, 9 if ports == 1 else 10)

@@ -115,7 +115,7 @@ def _schedule(design: Design) -> str:
 
 
 def _weights(design: Design) -> dict[str, str]:
-    """Return one memory a segment, or two (for products in DSPs and in LUTs), with a word for each step.
+    """Return the weight memories: for each segment one or two (DSPs, LUTs), with a word for each step.
 
     A word is ordered by chain, then by input, then by factor. With two products a DSP, the upper factor is
     stored minus one where the lower one is negative, so that the RTL need not subtract.

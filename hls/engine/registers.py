@@ -57,7 +57,7 @@ class Field:
         name: unique in its register.
         position: position of the lowest bit.
         width: width in bits.
-        access: software's access.
+        access: access that software has.
         text: description.
         source: source of the value.
         reset: value after a reset; None if it depends on the design.
@@ -132,7 +132,7 @@ class Register:
         return range(self.address, self.address + WORD_BYTES * self.words, WORD_BYTES)
 
     def field(self, name: str) -> Field:
-        """Return the field with a name.
+        """Return the field called ``name``.
 
         Raises:
             KeyError: if there is none; the message names the register's fields.
@@ -407,7 +407,7 @@ def unpack(register: str, word: int) -> dict[str, int]:
 
 
 def verilog_header() -> str:
-    """Return the RTL's include file: word addresses, and position and width of fields of less than a word."""
+    """Return the RTL's include file: word addresses, and position and width of fields below 32 bits."""
     lines = [
         "// SPDX-License-Identifier: Apache-2.0",
         "// Generated from hls/engine/registers.py.",

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The schedule of one character on the multiply-accumulate array, and its exact timing.
 
-The array computes all matrix products: one job for every group of output units, with one step a cycle. Few
-of a character's jobs need results that are new, so that the order of the jobs can hide the latencies:
+The array computes all matrix products: one job for every group of output units, with one step per cycle.
+Few of a character's jobs need new results, so that the order of the jobs can hide the latencies:
 
 * W of layer k > 0 needs this character's h of the layer below;
 * the output layer needs the last layer's h;
@@ -98,12 +98,12 @@ class Array:
 
     @property
     def depth(self) -> int:
-        """Inputs a cycle."""
+        """Inputs per cycle."""
         return self.dsp_depth + self.lut_depth
 
     @property
     def lanes(self) -> int:
-        """Multiply-accumulates a cycle."""
+        """Multiply-accumulates per cycle."""
         return self.group_units * self.sums * self.depth
 
     @property
@@ -113,12 +113,12 @@ class Array:
 
     @property
     def unit_chains(self) -> int:
-        """Chains of DSP48E1s for each unit; each chain has its own word in the weight memory."""
+        """Number of DSP48E1 chains for each unit; each chain has its own word in the weight memory."""
         return self.sums // self.pack
 
     @property
     def parts(self) -> int:
-        """Jobs that complete a group's sums."""
+        """Number of jobs that complete a group's sums."""
         return len(GATES) // self.sums
 
     @property
@@ -187,7 +187,7 @@ class Schedule:
     def timing(self, mode: str) -> Timing:
         """Return the exact steady-state timing in mode ``generate`` or ``score``.
 
-        Inputs, and room for the output, are always available.
+        It assumes that inputs, and room for the output, are always available.
         """
         return _simulate(self, mode)
 
@@ -317,7 +317,7 @@ def _first_out(start: int, job: Job, array: Array) -> int:
 
 
 def _simulate(s: Schedule, mode: str) -> Timing:
-    """Run characters through the engine's timing until they come at equal distances."""
+    """Simulate the engine's timing, character by character, until it is in steady state."""
     if mode not in MODES:
         raise ValueError(f"mode must be {' or '.join(MODES)}, got {mode!r}")
     array = s.array

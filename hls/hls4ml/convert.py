@@ -120,14 +120,17 @@ def compile_model(hls_model: Any) -> None:
 
 
 def library(hls_model: Any) -> tuple[Path, str]:
-    """Return the library that :func:`compile_model` built for Vitis, and its top function for doubles."""
+    """Return the library built by :func:`compile_model` for Vitis, and its top function for doubles."""
     name = hls_model.config.get_project_name()
     (path,) = Path(hls_model.config.get_output_dir()).glob(f"firmware/{name}-*.so")
     return path, f"{name}_double"
 
 
 def _check_layers(model: Any) -> None:
-    """Refuse layers that hls4ml would convert wrongly: Keras' or QKeras' recurrent ones, wrappers of ours."""
+    """Refuse layers that hls4ml would convert wrongly.
+
+    These are the recurrent layers of Keras and QKeras, and wrappers around our layers.
+    """
     for layer in model.layers:
         inner = getattr(layer, "forward_layer", getattr(layer, "layer", None))
         for one in (layer, inner):

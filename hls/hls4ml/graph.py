@@ -22,7 +22,7 @@ RESET = 1 << CODE_BITS
 
 
 def not_compiled() -> UserError:
-    """Return the error for a graph that is to run but was only converted."""
+    """Return the error for running a graph that was only converted."""
     return UserError("the model is not compiled yet; call hls.convert.compile_model(model) first")
 
 

@@ -32,7 +32,7 @@ _TYPES = [TypeAttribute(name, configurable=False) for name in LstmFormats.signal
 
 
 class _FixedLayer(Layer):
-    """Base of both layers: gives them the types of the trained formats and refuses options against these."""
+    """Base of both layers: takes types from the trained formats; refuses options that would change them."""
 
     formats_class: type[Any]
 
@@ -136,7 +136,7 @@ class _FixedLayer(Layer):
         )
 
     def set_accumulator(self, bounds: tuple[int, int], frac: int) -> None:
-        """Set the type of the narrowest accumulator for proven bounds of every partial sum."""
+        """Set the narrowest accumulator type for proven bounds of every partial sum."""
         width = signed_bits(*bounds)
         accum = NamedType(f"layer{self.index}_accum_t", FixedPrecisionType(width, width - frac))
         self.set_attr("accum_t", accum)

@@ -65,7 +65,7 @@ module character_control #(
   logic x_valid_q, x_first_q, x_score_q, x_sample_q, x_last_q;
   logic [CREDIT_BITS-1:0] credits_q;
   logic credit_left_q, beat_last_q;  // credits_q != 0, and the last beat is next: in their own registers
-  // LENGTH is not 0; one character is left. A cycle late, but characters are many cycles apart.
+  // LENGTH is not 0; at most one character is left. A cycle late, but characters are many cycles apart.
   logic length_set_q, left_one_q;
   logic ready_q;  // a cycle later than possible
   logic [1:0] in_flight_q;

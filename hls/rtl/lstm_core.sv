@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The network: takes one character after the other, and returns its logits. It has the sequencer, multiply-accumulate
+// The network: takes one character after the other, and returns its logits. Contains sequencer, multiply-accumulate
 // array, gates, hidden states and output layer; lstm_engine.sv instantiates it.
 module lstm_core #(
     `include "lstm_core_parameters.svh"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reads numbers from Vivado's and Vitis HLS' reports. A value out of its place is an error, never a guess.
+"""Reads numbers from Vivado's and Vitis HLS' reports. A misplaced value is an error, never a guess.
 
 Layouts: AMD UG906 (utilization, timing summary, power) and UG1399 (C synthesis, C/RTL co-simulation).
 """
@@ -89,7 +89,7 @@ def timing(path: Path) -> Timing:
 
 
 def power(path: Path) -> dict[str, float]:
-    """Read watts of ``report_power``: total, dynamic, static. Vivado estimates them for assumed activity."""
+    """Read watts from ``report_power``: total, dynamic, static; Vivado's estimate for an assumed activity."""
     rows: dict[str, str] = {}
     for line in _lines(path):
         cells = [cell.strip() for cell in line.strip().strip("|").split("|")]

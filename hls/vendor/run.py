@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Runs Vivado and Vitis HLS, as programs of this machine."""
+"""Runs Vivado and Vitis HLS, if they are installed on this machine."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 from zynq_lstm.models import processes
 from zynq_lstm.models.errors import UserError, first_error
 
-#: A line that reports an error; a command that only mentions errors does not match.
+#: A line that reports an error; a line that only mentions errors does not match.
 ERROR_LINE = re.compile(r"^(CRITICAL )?ERROR\b|^@E ")
 
 #: Programs that start each tool, with their options before the script. The first installed one is used.

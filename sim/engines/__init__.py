@@ -60,7 +60,7 @@ class Engine(ABC):
 
     @abstractmethod
     def trace(self, codes: Codes, piece: int = PIECE) -> Iterator[dict[str, Raw]]:
-        """Yield every signal for ``codes`` from a zero state, as raw integers, ``piece`` characters a time.
+        """Yield every raw signal for ``codes`` from a zero state, in pieces of ``piece`` characters.
 
         Raises:
             CheckError: if the engine itself finds a difference; after the last piece that could be read.
@@ -79,7 +79,7 @@ class Engine(ABC):
         return next(self.trace(codes, len(codes)))
 
     def seconds(self, codes: Codes) -> dict[str, float]:
-        """Return the time to compute ``codes``, by the name of the clock; wall-clock time has the name ''."""
+        """Return the seconds to compute ``codes``, by the clock's name; the wall clock has the name ''."""
         started = time.perf_counter()
         self.logits(codes)
         return {"": time.perf_counter() - started}
@@ -110,7 +110,7 @@ def offered(verb: str) -> tuple[str, ...]:
 
 
 def frozen(checkpoint: Checkpoint, *names: str) -> IntegerNetwork:
-    """Return a quantized network as integers, checked for engines before anything heavy is imported.
+    """Return a quantized network as integers; check that engines support it, before heavy imports.
 
     Args:
         names: names of the engines.

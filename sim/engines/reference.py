@@ -21,7 +21,7 @@ class ReferenceEngine(Engine):
     limits = ("reference",)
 
     def build(self) -> None:
-        """There is nothing to build."""
+        """Do nothing: there is nothing to build."""
 
     def trace(self, codes: Codes, piece: int = PIECE) -> Iterator[dict[str, Raw]]:
         from zynq_lstm.models.integers.reference import Reference

@@ -39,7 +39,7 @@ class OpenRTLWriter(Writer):
 
 
 def folder(model: Any) -> Path:
-    """Return the folder of a model's files: the RTL project in ``rtl``, simulation, synthesis beside it."""
+    """Return a model's folder: the RTL project is in ``rtl``, simulation and synthesis are beside it."""
     return Path(model.config.get_output_dir())
 
 
@@ -89,9 +89,10 @@ class OpenRTLBackend(FPGABackend):
         parity: bool = False,
         **unknown: Any,
     ) -> dict[str, Any]:
-        """Take options of ``convert_from_keras_model``: part, most DSPs and lanes of the array, and parity.
+        """Return the configuration for options of ``convert_from_keras_model``.
 
-        Without limits, the array is the fastest that fits the part.
+        They are the part, the most DSPs and lanes of the array, and parity. Without limits, the array is the
+        fastest that fits the part.
         """
         part_name(part)
         for name, limit in (("dsp", dsp), ("lanes", lanes)):
@@ -115,7 +116,7 @@ class OpenRTLBackend(FPGABackend):
         self.writer.write_hls(model)
 
     def compile(self, model: Any) -> None:
-        """Build the simulation. hls4ml loads the returned path as a library: None is the running program."""
+        """Build the simulation. hls4ml loads the returned path as a library; None is the running program."""
         built = engine(model)
         built.build()
         model.engine = built

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Registers this package with hls4ml.
 
-hls4ml calls :func:`register` while it is being imported (entry point ``hls4ml.backends``). Our entries are
-added to hls4ml's registries, none is replaced, and neither TensorFlow nor Keras is imported.
+hls4ml calls :func:`register` while it is being imported (entry point ``hls4ml.backends``). It only
+adds our entries to hls4ml's registries, replaces none, and imports neither TensorFlow nor Keras.
 """
 
 from __future__ import annotations

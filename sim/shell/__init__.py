@@ -69,7 +69,7 @@ class PortMap:
 
     @classmethod
     def load(cls, path: Path) -> PortMap:
-        """Read a port map from a TOML file with these names as keys.
+        """Read a port map from a TOML file whose keys are these names.
 
         Raises:
             UserError: naming the file and the error in it.
