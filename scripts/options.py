@@ -23,7 +23,7 @@ from zynq_lstm.models.texts.corpus import (
     read_text,
     shuffled_windows,
 )
-from zynq_lstm.models.training.options import LIMITS
+from zynq_lstm.models.training.options import HYPERPARAMETERS
 from zynq_lstm.scripts.files import Folder, Reads, Writes, figures
 
 if TYPE_CHECKING:
@@ -85,10 +85,17 @@ class Number(click.FloatRange):
         return number
 
 
-def limits(name: str) -> click.ParamType[Any]:
-    """The type of an option of training: a number within :data:`zynq_lstm.models.training.options.LIMITS`."""
-    low, high = LIMITS[name]
-    return click.IntRange(int(low), int(high)) if isinstance(low, int) else Number(low, high)
+def hyperparameter(name: str, **changes: Any) -> Callable[[Command], Command]:
+    """An option of training, from ``HYPERPARAMETERS``, with some of click's settings changed."""
+    option = HYPERPARAMETERS[name]
+    low, high = option.low, option.high
+    kind = click.IntRange(int(low), int(high)) if isinstance(low, int) else Number(low, high)
+    settings = {"type": kind, "default": option.default, "help": option.meaning} | changes
+    return click.option(f"--{name.replace('_', '-')}", show_default=True, **settings)
+
+
+#: All options of training.
+hyperparameters = _together(*map(hyperparameter, HYPERPARAMETERS))
 
 
 def known_part(_ctx: click.Context, _param: click.Parameter, value: str | None) -> str | None:

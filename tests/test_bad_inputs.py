@@ -165,7 +165,11 @@ FILES |= {
     "netlist of something else": (content(b'{"modules": {}}'), Netlist, "no module 'zynq_lstm'"),
     "case without its files": (lambda path: path.mkdir(), Case.load, "no such file"),
     "record that is cut": (lambda path: _record(path, b"{"), _read_record, "not JSON, or truncated"),
-    "record of another kind": (lambda path: _record(path, b'{"kind": "x"}'), _read_record, "is no record of"),
+    "record of another kind": (
+        lambda path: _record(path, b'{"kind": "x"}'),
+        _read_record,
+        "is not a record of",
+    ),
 }
 
 

@@ -175,4 +175,4 @@ def test_refuses_a_project_of_another_network(
 ) -> None:
     (tmp_path / "other").mkdir()
     assert main(["compare", "keras", "rtl", *arguments, "--rtl-project", str(tmp_path / "other")]) == 2
-    assert "no RTL project; 'zynq-lstm convert --backend OpenRTL' writes one" in capsys.readouterr().err
+    assert "not an RTL project; 'zynq-lstm convert --backend OpenRTL' writes one" in capsys.readouterr().err

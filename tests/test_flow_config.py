@@ -9,7 +9,7 @@ import click
 import pytest
 
 from zynq_lstm.models.errors import UserError
-from zynq_lstm.models.training.options import LIMITS
+from zynq_lstm.models.training.options import HYPERPARAMETERS
 from zynq_lstm.scripts.flow.config import Config, Training, effective, sections
 from zynq_lstm.scripts.flow.keys import legal
 from zynq_lstm.scripts.flow.load import (
@@ -163,7 +163,7 @@ def test_every_example_and_default_is_legal(tmp_path: Path) -> None:
 def test_training_has_the_verb_s_options_and_defaults() -> None:
     defaults = {p.name: p.default for p in train.command.params if isinstance(p, click.Option)}
     ours = set(Training.model_fields) - {"checkpoint", "float_checkpoint"}
-    assert set(LIMITS) - {"final_learning_rate", "warm_up"} <= ours <= set(defaults)
+    assert set(HYPERPARAMETERS) <= ours <= set(defaults)
     assert {name: Training.model_fields[name].default for name in ours} == {n: defaults[n] for n in ours}
 
 

@@ -1,36 +1,60 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How to train: the options, their defaults and what is legal. Needs no TensorFlow."""
+"""Training options: their defaults and legal values. This module needs no TensorFlow."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Any
 
 from zynq_lstm.models.errors import UserError
 
-#: The least and the largest legal value of each option.
-LIMITS: Mapping[str, tuple[float, float]] = MappingProxyType(
+
+@dataclass(frozen=True)
+class Hyperparameter:
+    """A training option: its meaning, its default, and its smallest and largest legal value."""
+
+    meaning: str
+    default: float
+    low: float
+    high: float
+
+
+#: The options that a user may choose, by name: that of the verb's option and the configuration file's key.
+HYPERPARAMETERS: Mapping[str, Hyperparameter] = MappingProxyType(
     {
-        "epochs": (0.0, 10_000.0),
-        "batch": (1, 4096),
-        "steps": (1, 4096),
-        "learning_rate": (0.0, 10.0),
-        "final_learning_rate": (0.0, 10.0),
-        "warm_up": (0, 1_000_000),
-        "clip": (1e-6, 1e6),
-        "dropout": (0.0, 0.9),
-        "distill": (0.0, 1.0),
-        "seed": (0, 2**31 - 1),
+        "epochs": Hyperparameter("Epochs of the base, the first float network.", 12.0, 0.0, 10_000.0),
+        "further_epochs": Hyperparameter(
+            "Epochs after the base, of the float and of the quantized network.", 4.0, 0.0, 10_000.0
+        ),
+        # A batch of 128 is 10 % faster, but halves the updates per epoch, which costs more; steps likewise.
+        "batch": Hyperparameter("Parallel streams of text.", 64, 1, 4096),
+        "steps": Hyperparameter("Characters between truncations of the gradient.", 64, 1, 4096),
+        "learning_rate": Hyperparameter("Highest learning rate of the base.", 1e-2, 0.0, 10.0),
+        "further_learning_rate": Hyperparameter("Highest learning rate after the base.", 5e-3, 0.0, 10.0),
+        # 4.5 M characters and 0.3 M weights: the network underfits.
+        "dropout": Hyperparameter("Share of values dropped between layers.", 0.0, 0.0, 0.9),
+        "clip": Hyperparameter("Largest global norm of the gradient.", 1.0, 1e-6, 1e6),
+        "distill": Hyperparameter(
+            "Share of the float network's probabilities in the target of the quantized one.", 0.5, 0.0, 1.0
+        ),
+        "seed": Hyperparameter("Seed of initial weights, order of the text, and dropout.", 1, 0, 2**31 - 1),
     }
 )
+#: Smallest and largest legal value of the options that a user does not choose.
+_OTHERS = {"final_learning_rate": (0.0, 10.0), "warm_up": (0, 1_000_000)}
+
+
+def _default(name: str) -> Any:
+    return HYPERPARAMETERS[name].default
 
 
 def require_length(length: int, batch: int, steps: int) -> None:
     """Refuse a training text that is shorter than one batch of sequences.
 
     Raises:
-        UserError: naming the length that is needed.
+        UserError: the text is too short; names the length that is needed.
     """
     needed = batch * (steps + 1)
     if length < needed:
@@ -43,21 +67,22 @@ def require_length(length: int, batch: int, steps: int) -> None:
 
 @dataclass(frozen=True)
 class TrainingOptions:
-    """How to train; every field is part of what makes a run reproducible."""
+    """Training options; all of them are needed to reproduce a run."""
 
-    epochs: float = 12.0
-    batch: int = 64  # B: half as many updates an epoch at 128 cost more than its 10 % speed gained
-    steps: int = 64  # T: likewise
-    learning_rate: float = 1e-2  # the highest value of the schedule
+    epochs: float = _default("epochs")
+    batch: int = _default("batch")  # B
+    steps: int = _default("steps")  # T
+    learning_rate: float = _default("learning_rate")  # the highest value of the schedule
     final_learning_rate: float = 1e-5
     warm_up: int = 200  # updates
-    clip: float = 1.0  # global norm of the gradient
-    dropout: float = 0.0  # 4.5 M characters and 0.3 M weights: the network underfits
+    clip: float = _default("clip")  # global norm of the gradient
+    dropout: float = _default("dropout")
     distill: float = 0.0  # share of the teacher's prediction in the target; the rest is the text
-    seed: int = 1
+    seed: int = _default("seed")
 
     def __post_init__(self) -> None:
-        for name, (low, high) in LIMITS.items():
-            value = getattr(self, name)
+        legal = {name: (option.low, option.high) for name, option in HYPERPARAMETERS.items()} | _OTHERS
+        for name, value in vars(self).items():
+            low, high = legal[name]
             if not low <= value <= high:
                 raise UserError(f"{name} is {value}; it must be from {low} to {high}")

@@ -158,7 +158,7 @@ def _built(work: Work, spec: NetworkSpec) -> list[tuple[str, str]]:
                     f"{spec.vocabulary} characters"),
         ("formats", spec.preset),
         ("weights", f"{made['weight_bits'] / 1000:,.0f} kbit"),
-        ("multiply-accumulates a character", f"{spec.macs_per_character():,}"),
+        ("multiply-accumulates per character", f"{spec.macs_per_character():,}"),
         ("part", work.figures("estimate")["part"]),
         ("corpus", f"{corpus['name']}, {corpus['characters']:,} characters"),
         *([("rare characters", rare)] if rare else []),

@@ -15,7 +15,7 @@ from zynq_lstm.models.evaluation.shipped_records import load_record
 from zynq_lstm.models.store import write_json
 from zynq_lstm.models.texts.corpus import load_corpus
 from zynq_lstm.scripts.files import PICTURE, Reads, Verb, Writes
-from zynq_lstm.scripts.options import corpus_options, json_option, limits, reading_options
+from zynq_lstm.scripts.options import corpus_options, hyperparameter, json_option, reading_options
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -41,14 +41,8 @@ SHOWN_DISTANCES = (1, 10, 30, 100)
 )
 @corpus_options
 @reading_options
-@click.option("--epochs", type=limits("epochs"), default=0.5, show_default=True)
-@click.option(
-    "--learning-rate",
-    type=limits("learning_rate"),
-    default=5e-3,
-    show_default=True,
-    help="Highest learning rate, for every cell.",
-)
+@hyperparameter("epochs", default=0.5, help="Epochs of every cell.")
+@hyperparameter("learning_rate", default=5e-3, help="Highest learning rate, for every cell.")
 @click.option("--layers", type=click.IntRange(1, MAX_LAYERS), default=2, show_default=True)
 @click.option(
     "--units",
@@ -57,7 +51,7 @@ SHOWN_DISTANCES = (1, 10, 30, 100)
     show_default=True,
     help="Units of the LSTM whose number of parameters every cell gets.",
 )
-@click.option("--batch", type=limits("batch"), default=64, show_default=True)
+@hyperparameter("batch")
 @click.option("--seed", type=click.IntRange(0), default=1, show_default=True)
 @click.option("--record", type=Reads(), help="Record to print; the shipped one if not given.")
 @json_option("Write the record there.", record="cells")

@@ -13,11 +13,8 @@ from click.core import ParameterSource
 from zynq_lstm.models.description.spec import DEFAULT_PRESET, MAX_LAYERS, MAX_UNITS, PRESETS, network_spec
 from zynq_lstm.models.evaluation.bpc import require_text
 from zynq_lstm.models.texts.corpus import CORPORA, HELD_OUT, load_corpus
-from zynq_lstm.models.training.options import TrainingOptions, require_length
+from zynq_lstm.models.training.options import require_length
 from zynq_lstm.models.training.recipe import (
-    DISTILL,
-    FURTHER_EPOCHS,
-    FURTHER_LEARNING_RATE,
     STARTS,
     float_network,
     require_new,
@@ -36,7 +33,7 @@ from zynq_lstm.scripts.files import (
     require_apart,
     require_output,
 )
-from zynq_lstm.scripts.options import Number, limits, reading_options, text_file_option
+from zynq_lstm.scripts.options import Number, hyperparameters, reading_options, text_file_option
 from zynq_lstm.scripts.training import Terminal
 
 STAGES = ("base", "float", "quantized")
@@ -78,70 +75,7 @@ STAGES = ("base", "float", "quantized")
 @click.option(
     "--units", type=click.IntRange(1, MAX_UNITS), default=128, show_default=True, help="Units of each layer."
 )
-@click.option(
-    "--epochs",
-    type=limits("epochs"),
-    default=TrainingOptions.epochs,
-    show_default=True,
-    help="Epochs of the base network.",
-)
-@click.option(
-    "--further-epochs",
-    type=limits("epochs"),
-    default=FURTHER_EPOCHS,
-    show_default=True,
-    help="Epochs after the base, of the float and of the quantized network.",
-)
-@click.option(
-    "--batch",
-    type=limits("batch"),
-    default=TrainingOptions.batch,
-    show_default=True,
-    help="Number of parallel streams.",
-)
-@click.option(
-    "--steps",
-    type=limits("steps"),
-    default=TrainingOptions.steps,
-    show_default=True,
-    help="Characters between truncations.",
-)
-@click.option(
-    "--learning-rate",
-    type=limits("learning_rate"),
-    default=TrainingOptions.learning_rate,
-    show_default=True,
-    help="Highest learning rate of the base network.",
-)
-@click.option(
-    "--further-learning-rate",
-    type=limits("learning_rate"),
-    default=FURTHER_LEARNING_RATE,
-    show_default=True,
-    help="Highest learning rate after the base network.",
-)
-@click.option(
-    "--distill",
-    type=limits("distill"),
-    default=DISTILL,
-    show_default=True,
-    help="Share of the teacher's probabilities in the target.",
-)
-@click.option(
-    "--dropout",
-    type=limits("dropout"),
-    default=TrainingOptions.dropout,
-    show_default=True,
-    help="Share of values dropped between layers.",
-)
-@click.option(
-    "--clip",
-    type=limits("clip"),
-    default=TrainingOptions.clip,
-    show_default=True,
-    help="Largest global norm of the gradient.",
-)
-@click.option("--seed", type=limits("seed"), default=TrainingOptions.seed, show_default=True)
+@hyperparameters
 @click.option(
     "--run-dir",
     type=Folder(holds_inputs=True),
