@@ -117,7 +117,7 @@ def _schedule(design: Design) -> str:
 def _weights(design: Design) -> dict[str, str]:
     """Return the weight memories: for each segment one or two (DSPs, LUTs), with a word for each step.
 
-    A word is ordered by chain, then by input, then by factor. With two products a DSP, the upper factor is
+    A word is ordered by chain, then by input, then by factor. With two products per DSP, the upper factor is
     stored minus one where the lower one is negative, so that the RTL need not subtract.
     """
     array = design.array
@@ -223,7 +223,7 @@ def _by_beat(units: Raw, lanes: int) -> Raw:
 
 
 def memory(fields: NDArray[np.int64], bits: int) -> str:
-    """Return hexadecimal words for $readmemh, one a line: ``bits``-bit fields, the first in the low bits."""
+    """Return hex words for $readmemh, one per line: ``bits``-bit fields, the first in the low bits."""
     width = fields.shape[1] * bits
     values = (fields[..., np.newaxis] >> np.arange(bits)) & 1
     bytes_ = np.packbits(values.reshape(len(fields), width).astype(np.uint8), axis=1, bitorder="little")

@@ -44,10 +44,10 @@ class Array:
 
     Args:
         group_units: units (of four sums each) computed in parallel.
-        dsp_depth: inputs a cycle that are multiplied in a chain of DSP48E1s.
+        dsp_depth: inputs per cycle that are multiplied in a chain of DSP48E1s.
         pack: products in one DSP48E1, 1 or 2.
         segment_units: units that share registers for control and activations.
-        lut_depth: further inputs a cycle that are multiplied in LUTs.
+        lut_depth: further inputs per cycle that are multiplied in LUTs.
         gate_lanes: gate pipelines, i.e. units that leave the array together and get their gates in parallel.
         sums: how many of each unit's four sums are computed in parallel; fewer than 4 only for a single unit
             and without products in LUTs.
@@ -220,7 +220,7 @@ def schedule(spec: NetworkSpec, array: Array) -> Schedule:
 
 
 def _jobs(spec: NetworkSpec, array: Array) -> list[tuple[Job, ...]]:
-    """Return the matrix products in order of urgency, each a tuple of jobs, ``array.parts`` a group."""
+    """Return the matrix products in order of urgency, each a tuple of jobs, ``array.parts`` per group."""
     units = [layer.units for layer in spec.layers]
     last = len(units) - 1
 
@@ -229,7 +229,7 @@ def _jobs(spec: NetworkSpec, array: Array) -> list[tuple[Job, ...]]:
         jobs = []
         for first in range(0, items, array.group_units):
             count = min(array.group_units, items - first)
-            # The output layer takes one word a cycle.
+            # The output layer takes one word per cycle.
             beats = count if destination is Destination.OUTPUT else -(-count // array.gate_lanes)
             for part in range(array.parts):
                 whole = part == array.parts - 1

@@ -39,7 +39,7 @@ def convert(
     project.
 
     Args:
-        model: model that takes one character code a call, shape (batch, 1).
+        model: model that takes one character code per call, shape (batch, 1).
         output_dir: folder of the project.
         backend: ``Vitis`` for HLS C++, ``OpenRTL`` for SystemVerilog.
         reuse_factor: Vitis only: clock cycles for each matrix product, the same for every layer; by

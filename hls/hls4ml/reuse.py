@@ -16,7 +16,7 @@ class Product:
     """The matrix products of a layer, which are all computed alike.
 
     Args:
-        inner: rows of the matrix that every layer has, and its cycles at one row of all columns a cycle.
+        inner: rows of the matrix that every layer has, and its cycles at one row of all columns per cycle.
         also: rows of the other matrix; equal to ``inner`` if there is none.
         columns: columns of both matrices.
     """
@@ -26,7 +26,7 @@ class Product:
     columns: int
 
     def spread(self, reuse: object) -> tuple[int, int] | None:
-        """Return rows a cycle, and groups of columns, for a reuse factor; None if it is not possible.
+        """Return rows per cycle, and groups of columns, for a reuse factor; None if it is not possible.
 
         With fewer cycles than rows, a cycle takes several rows and all columns; with more, one row and a
         group of columns. hls4ml's default of 1 means the fewest possible cycles.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Chooses the next character: the largest logit + T * noise, or the lowest code if several are equal. T = 0 gives the
-// likeliest character, T > 0 a draw from softmax(logits / T) (the Gumbel-max rule). Four logits a cycle.
+// likeliest character, T > 0 a draw from softmax(logits / T) (the Gumbel-max rule). Four logits per cycle.
 // Latency: 5 from a word of sums (valid_i) to its logits, 9 from the last word of sums to the character.
 module character_choice #(
     parameter int VOCABULARY = 90,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Computes the new state from sums, one unit a cycle:
+// Computes the new state from sums, one unit per cycle:
 //   z = round(U part + x part + b), gates by table, c = round(f c + i g), h = round(o tanh(c)).
 // docs/numerics.md is the contract. The sums of h(t-1).U wait in a memory here; the x part (one row of W
 // for the first layer, finished sums of W.h for the others) comes with the unit.

@@ -2,9 +2,9 @@
 // A quantized character-level LSTM network: character codes in, logits or characters out.
 //
 //   s_axis   8-bit character codes; TLAST ends a sequence
-//   m_axis   score: each character's logits, four a beat from code 0 on; positions after the vocabulary
+//   m_axis   score: each character's logits, four per beat from code 0 on; positions after the vocabulary
 //            hold the lowest value; TLAST with the last beat of a sequence.
-//            generate: one sampled code a beat, in the low bits; TLAST with the last one.
+//            generate: one sampled code per beat, in the low bits; TLAST with the last one.
 //   s_axil   registers (hls/engine/registers.py)
 //
 // This module is the shell: streams, registers, choice of the character and output buffer. Module lstm_core within it

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // A small read-only memory in LUTs, where a block RAM would be mostly empty. Read in the same cycle.
-// Content: one hexadecimal word a line of FILE, from address 0.
+// Content: one hexadecimal word per line of FILE, from address 0.
 module lut_rom #(
     parameter int WIDTH = 8,
     parameter int DEPTH = 64,

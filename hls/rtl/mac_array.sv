@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The multiply-accumulate array: GROUP_UNITS units of four sums, in segments. Each segment passes control and
 // activations on to the next through a register, so that no net reaches all multipliers.
-// After a job's last step the sums leave with the job's tag, in the order of units: DRAIN units a beat, or
-// one unit a beat if single_i was set. With SUMS < 4 there is one unit, whose sums are complete after 4 / SUMS
+// After a job's last step the sums leave with the job's tag, in the order of units: DRAIN units per beat, or
+// one unit per beat if single_i was set. With SUMS < 4 there is one unit, whose sums are complete after 4 / SUMS
 // jobs; in the beats of the jobs before, no flag is set that gives the sums a destination.
 //
 // Latency from the control bundle with last_i to the first beat: DSP_DEPTH + SEGMENTS + ARRAY_LATENCY, and
@@ -40,7 +40,7 @@ module mac_array #(
     input  logic                             last_i,
     input  logic [TAG_BITS-1:0]              tag_i,     // with last_i
     input  logic [FLAGS-1:0]                 flags_i,   // with last_i
-    input  logic                             single_i,  // with last_i: one unit a beat
+    input  logic                             single_i,  // with last_i: one unit per beat
     input  logic [COUNT_BITS-1:0]            count_i,   // with last_i: beats, less one
     // activations of the bundle, cycle 2
     input  logic [DEPTH*ACTIVATION_BITS-1:0] activations_i,

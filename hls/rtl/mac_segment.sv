@@ -9,7 +9,7 @@
 // With SUMS < 4 there is one unit, and a job makes SUMS of its four sums, in their order: the shift
 // register gathers them over 4 / SUMS jobs.
 //
-// Of the DEPTH inputs a cycle, the first DSP_DEPTH are multiplied in DSP48E1s, the rest in LUTs, which
+// Of the DEPTH inputs per cycle, the first DSP_DEPTH are multiplied in DSP48E1s, the rest in LUTs, which
 // suits narrow weights. The sum of the LUT products enters the chain as the first DSP48E1's addend, which costs
 // no further adder; the DSP48E1s start SKEW cycles later.
 //

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Runs the schedule: a pass through the job memory for each character, a job for each group of sums, one step a
+// Runs the schedule: a pass through the job memory for each character, a job for each group of sums, one step per
 // cycle, without a gap between jobs unless a job must wait
 //   for the hidden state that it reads (counted per layer, modulo 4, against the passes begun), or
 //   for room in the output buffer, at the first job of the output layer.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Computes logits from the output layer's sums, four a cycle: logit = round(h.W + b). Latency 5, throughput 1.
+// Computes logits from the output layer's sums, four per cycle: logit = round(h.W + b). Latency 5, throughput 1.
 module output_layer #(
     parameter int VOCABULARY = 90,
     parameter int SUM_BITS = 24,

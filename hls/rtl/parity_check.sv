@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Reports a word with an odd number of ones in any of its COUNT parts: a bit has flipped since the word was written
-// with even parity. There are at most three levels of LUTs a cycle, including those after a folded memory (rom.sv).
+// with even parity. There are at most three levels of LUTs per cycle, including those after a folded memory (rom.sv).
 // Latency 3, throughput 1.
 module parity_check #(
     parameter int COUNT = 18,

@@ -5,7 +5,7 @@
 // Block RAMs have power-of-two depths. A deep memory is therefore folded: each of 2^ROW_BITS rows holds FOLDS
 // words side by side. Word w is word w >> ROW_BITS of row w mod 2^ROW_BITS, and is selected after the
 // registers. hls/engine/memory.py chooses ROW_BITS for the fewest block RAMs.
-// Content: one hexadecimal row a line of FILE, word 0 in the low bits; hls/engine/project.py writes it.
+// Content: one hexadecimal row per line of FILE, word 0 in the low bits; hls/engine/project.py writes it.
 module rom #(
     parameter int WIDTH = 8,
     parameter int DEPTH = 1024,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Pseudo-random numbers: Marsaglia's 128-bit xorshift (Journal of Statistical Software 8(14), 2003), period
-// 2^128 - 1, four outputs of 32 bits a step. The first DISCARDED outputs of a seed are skipped.
+// 2^128 - 1, four outputs of 32 bits per step. The first DISCARDED outputs of a seed are skipped.
 //   t = x ^ (x << 11);  x, y, z = y, z, w;  w = w ^ (w >> 19) ^ t ^ (t >> 8)
 // A pipeline after it, AHEAD stages deep and moved by enable_o, holds the first word of four 18 + AHEAD cycles
 // after a seed, and the next one 2 cycles after each step_i.
