@@ -45,11 +45,11 @@ def command(
     output: Path,
     json_path: Path | None,
 ) -> None:
-    """Print characters a second of each engine, and the ratio to the reference on one stream.
+    """Print characters per second of each engine, and the ratio to the reference on one stream.
 
-    Building is not counted; for the RTL the simulation is, with its bench and the comparison of every
-    signal, without the start of Python. It runs on one core: the figure by processor time says what that core
-    does if the machine has nothing else to do.
+    Building is not counted. For the RTL, the simulation counts, with its bench and the comparison of every
+    signal, but not the start of Python. It runs on one core: the figure by processor time is for a machine
+    that is otherwise idle.
     """
     from rich.console import Console
     from rich.table import Table
@@ -75,7 +75,7 @@ def command(
 
 
 def _rates(name: str, checkpoint: Any, characters: int, repeat: int, output: Path) -> dict[str, float]:
-    """Median characters a second; for the RTL also by processor time."""
+    """Return median characters per second; for the RTL also by processor time."""
     import numpy as np
 
     network = frozen(checkpoint)
