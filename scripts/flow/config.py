@@ -229,7 +229,7 @@ class Engine(Section):
 
 
 class Verification(Section):
-    """What is simulated, compared and measured."""
+    """Simulation, comparison and measurement."""
 
     engines: list[str] = key(
         list(ENGINES),

@@ -115,7 +115,7 @@ def command(
         units=options["units"],
         layers=options["layers"],
     )
-    for part in HELD_OUT:  # what the network is evaluated on in the end
+    for part in HELD_OUT:  # the network is evaluated on these in the end
         require_text(corpus.split().part(part), f"{corpus.name}: the {part} split")
     require_length(len(corpus.split().train), options["batch"], options["steps"])
     options["command"] = _command_line()
