@@ -30,7 +30,7 @@ def test_registers_are_there_verbatim() -> None:
 
 
 def test_chart_is_the_schedule(tmp_path: Path) -> None:
-    """The files are equal if the same matplotlib drew them; other versions place texts slightly differently."""
+    """The files are equal if the same matplotlib drew them; other versions place text differently."""
     draw(chart(SPEC, schedule(SPEC, fitting_array(SPEC)), "generate"), tmp_path / "schedule.svg")
     texts = [folder.joinpath("schedule.svg").read_text("utf-8") for folder in (tmp_path, ROOT / "docs")]
     creators = [re.findall(r"Matplotlib v[\d.]+", text) for text in texts]
