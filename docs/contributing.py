@@ -11,7 +11,7 @@ QUESTIONS = {
         "models/evaluation/partial.py": "the same equations with any signal rounded",
     },
     "a rounding mode": {
-        "models/fixed.py": "`Rounding`, and what it does to an integer",
+        "models/fixed.py": "`Rounding`, and its effect on an integer",
         "hls/vitis/nnet_utils/zynq_lstm.h": "the same in C++",
         "hls/rtl/round_saturate.sv": "the same in RTL",
     },
@@ -19,7 +19,7 @@ QUESTIONS = {
         "hls/parts/": "one file for its part: LUTs, DSP48E1s, block RAMs",
     },
     "a report section": {
-        "scripts/flow/report.py": "the section and what it is made of",
+        "scripts/flow/report.py": "the section and its contents",
         "scripts/flow/pictures.py": "its picture, if it has one",
     },
     "a weight precision": {

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The two exceptions that the command line reports in one line, notes, and what raises errors in many places.
+"""The two exceptions that the command line reports in one line, notes, and helpers for error messages.
 
-Any other exception is a defect of ours.
+Any other exception is a bug in this project.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ import re
 from pathlib import Path
 
 _ERROR_LINE = re.compile(r"\b(?:error|fatal)\b", re.I)
-#: What a shell, env or make says of a program that is not there.
+#: Message of a shell, env or make about a program that is missing.
 _MISSING = re.compile(r"^\S+: .*(?:\bnot found|No such file or directory)$")
-#: Debian's package of a program.
+#: Debian package of each program.
 PACKAGES = {
     **{name: name for name in ("g++", "make", "perl", "iverilog", "gtkwave")},
     "c++": "g++",
@@ -23,7 +23,7 @@ PACKAGES = {
     "as": "binutils",
     "ld": "binutils",
 }
-_LONGEST = 300  # characters of a tool's line that are repeated
+_LONGEST = 300  # characters of a tool's line that are quoted
 
 
 class _OneLine(Exception):
@@ -32,14 +32,14 @@ class _OneLine(Exception):
 
 
 class UserError(_OneLine, ValueError):
-    """Something a person gave us is wrong. Exit code 2.
+    """The user's input is wrong. Exit code 2.
 
     The message is one line and says what is wrong, where, what is legal and what to do.
     """
 
 
 class CheckError(_OneLine):
-    """What should have been equal is not, or a test failed. Exit code 1; the message has the first place."""
+    """Results that must be equal differ, or a test failed. Exit code 1; the message names the first place."""
 
 
 #: Where notes go; the command line shows them on standard error.
@@ -47,15 +47,15 @@ NOTES = logging.getLogger("zynq_lstm.notes")
 
 
 def note(message: str) -> None:
-    """Tell a person about something that is legal, and that they may not expect."""
+    """Tell the user about something that is legal but may be unexpected."""
     NOTES.warning("%s", " ".join(message.split()))
 
 
 def require_package(name: str) -> Path:
-    """The folder of a Python package, which is not imported.
+    """Return the folder of a Python package without importing it.
 
     Raises:
-        UserError: it is not installed.
+        UserError: the package is not installed.
     """
     spec = importlib.util.find_spec(name)
     if spec is None or spec.origin is None:
@@ -64,18 +64,18 @@ def require_package(name: str) -> Path:
 
 
 def installs(program: str) -> str:
-    """The command that installs a program of :data:`PACKAGES` on Debian."""
+    """Return the command that installs a program of :data:`PACKAGES` on Debian."""
     return f"apt-get install {PACKAGES[program]}"
 
 
 def first_error(log: Path, start: int = 0, error: re.Pattern[str] = _ERROR_LINE) -> str:
-    """What a tool that failed says itself: the first line of its log with an error, or else its last line.
+    """Return a failed tool's own message: the first line of its log with an error, or else the last line.
 
-    Of a program that it has not found, also what installs it.
+    If a program was not found, the message also says how to install it.
 
     Args:
-        start: where in the log it began to write, in bytes.
-        error: what such a line has.
+        start: byte offset at which the tool began to write to the log.
+        error: pattern that matches a line with an error.
     """
     text = log.read_bytes()[start:].decode("utf-8", "replace")
     lines = [line.strip() for line in text.splitlines()]

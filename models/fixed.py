@@ -21,7 +21,7 @@ MAX_BITS = 32  # so that any product of two values, and a sum of many, fits int6
 
 
 class Rounding(Enum):
-    """What happens to the bits below the least significant one."""
+    """Treatment of the bits below the least significant one."""
 
     AP_RND = "AP_RND"  # to nearest, a tie goes up (towards plus infinity)
     AP_RND_CONV = "AP_RND_CONV"  # to nearest, a tie goes to the even neighbour
@@ -29,7 +29,7 @@ class Rounding(Enum):
 
 
 class Overflow(Enum):
-    """What happens to a value outside the format."""
+    """Treatment of a value outside the format."""
 
     AP_SAT = "AP_SAT"  # the nearest bound
     AP_SAT_SYM = "AP_SAT_SYM"  # the nearest bound, the lower one being minus the upper one
@@ -46,7 +46,7 @@ class FixedFormat:
         signed: two's complement, or unsigned.
 
     Raises:
-        ValueError: for a width outside 1 to 32, or an integer part beyond +-32 of the width.
+        ValueError: the width is outside 1 to 32, or the fraction bits are outside -32 to 32.
     """
 
     bits: int
@@ -72,7 +72,7 @@ class FixedFormat:
 
     @property
     def half(self) -> float:
-        """LSBs that are added before rounding down: 0.5 of AP_RND, 0 of AP_TRN; AP_RND_CONV has none."""
+        """LSBs added before rounding down: 0.5 for AP_RND, 0 for AP_TRN. AP_RND_CONV has no such constant."""
         return 0.5 if self.rounding is Rounding.AP_RND else 0.0
 
     @property
@@ -91,7 +91,7 @@ class FixedFormat:
 
     @property
     def short(self) -> str:
-        """The format without its modes: ``<W,I>``, unsigned ``u<W,I>``."""
+        """The format without its modes: ``<W,I>`` if signed, ``u<W,I>`` if unsigned."""
         return f"{'' if self.signed else 'u'}<{self.bits},{self.integer}>"
 
     @classmethod
@@ -101,7 +101,7 @@ class FixedFormat:
         Modes left out are AP_RND and AP_SAT (not ap_fixed's own defaults).
 
         Raises:
-            ValueError: naming the text and the legal form.
+            ValueError: the text is not a format; names the text and the legal form.
         """
         match = re.fullmatch(
             r"\s*ap_(u?)fixed\s*<\s*(\d+)\s*,\s*(-?\d+)\s*(?:,\s*(\w+)\s*)?(?:,\s*(\w+)\s*)?>\s*",
@@ -125,19 +125,19 @@ class FixedFormat:
             raise ValueError(f"{text!r}: {error}") from None
 
     def requantize(self, raw: ArrayLike, frac: int) -> Raw:
-        """Raw values with ``frac`` fraction bits -> raw values of this format (round, then overflow)."""
+        """Convert raw values with ``frac`` fraction bits to this format: round, then handle overflow."""
         return overflow(shift_round(raw, frac - self.frac, self.rounding), self)
 
     def quantize(self, value: ArrayLike) -> Raw:
-        """Real numbers -> raw values.
+        """Convert real numbers to raw values.
 
         Raises:
-            ValueError: if a value is not finite.
+            ValueError: a value is not finite.
         """
         real = np.asarray(value, np.float64)
         if not np.all(np.isfinite(real)):
             raise ValueError(f"cannot quantize to {self}: a value is not finite")
-        # Into int64's range first; both ways are exact, and what is then to be done comes out the same.
+        # First bring the values into int64's range. Both ways are exact and leave the final result the same.
         if self.overflow is Overflow.AP_WRAP:
             real = np.fmod(real, 2.0**self.integer)
         else:
@@ -153,24 +153,24 @@ class FixedFormat:
         return overflow(rounded.astype(np.int64), self)
 
     def to_real(self, raw: ArrayLike) -> NDArray[np.float64]:
-        """Raw values -> the real numbers that they stand for (exact)."""
+        """Convert raw values to the real numbers that they represent (exact)."""
         return np.asarray(raw, np.int64) * np.float64(self.lsb)
 
     def contains(self, raw: ArrayLike) -> bool:
-        """Whether every raw value is one of this format's."""
+        """Return True if every raw value is within this format's range."""
         raw = np.asarray(raw)
         return raw.size == 0 or bool(raw.min() >= self.min_raw and raw.max() <= self.max_raw)
 
 
 def shift_round(raw: ArrayLike, shift: int, rounding: Rounding) -> Raw:
-    """``raw / 2**shift`` rounded to an integer; a negative shift multiplies (exact).
+    """Round ``raw / 2**shift`` to an integer; a negative shift multiplies (exact).
 
     ``raw`` must be below 2**61 in magnitude, also after a multiplication.
     """
     raw = np.asarray(raw, np.int64)
     if shift <= 0:
         return raw << -shift
-    shift = min(shift, 62)  # everything is less than half from there on
+    shift = min(shift, 62)  # from there on, every value is less than half an LSB
     floor = raw >> shift
     if rounding is Rounding.AP_TRN:
         return floor
@@ -182,7 +182,7 @@ def shift_round(raw: ArrayLike, shift: int, rounding: Rounding) -> Raw:
 
 
 def overflow(raw: ArrayLike, fmt: FixedFormat) -> Raw:
-    """Bring integers of the right binary point into the format's range."""
+    """Bring integers that already have the format's binary point into its range."""
     raw = np.asarray(raw, np.int64)
     if fmt.overflow is not Overflow.AP_WRAP:
         return np.clip(raw, fmt.min_raw, fmt.max_raw)
@@ -191,5 +191,5 @@ def overflow(raw: ArrayLike, fmt: FixedFormat) -> Raw:
 
 
 def signed_bits(low: int, high: int) -> int:
-    """Width of the narrowest two's complement integer that holds ``low`` to ``high``."""
+    """Return the width of the narrowest two's complement integer that holds ``low`` to ``high``."""
     return 1 + max(high if high >= 0 else ~high, low if low >= 0 else ~low).bit_length()

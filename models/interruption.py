@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Ending the program at a signal, at any moment: while it computes, imports, waits or writes.
 
-Python's own way, an exception where the program happens to be, does not end it reliably: code of others
-swallows the exception, threads are waited for, and nothing happens while a library computes. Here the
-signal's handler ends the process. Programs that it has started are killed, what is registered by
-:func:`at_interruption` is done, and that is all: files are only ever replaced by whole ones, so that nothing
-needs to be unwound. If the handler can't run, because the main thread is inside a library, a thread ends the
-process after :data:`GRACE` seconds.
+Python's own way, an exception wherever the program happens to be, does not end it reliably: third-party code
+swallows the exception, Python waits for threads, and nothing happens while a library computes. Here the
+signal handler ends the process. It kills the programs that the process has started, calls the functions
+registered by :func:`at_interruption`, and does no more: files are only ever replaced by whole ones, so
+nothing needs to be unwound. If the handler can't run, because the main thread is inside a library, a thread
+ends the process after :data:`GRACE` seconds.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ from zynq_lstm.models import processes
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 CODE = 130  # exit code of an interrupted program
 GRACE = 2.0  # seconds for the main thread to end the process by itself
-#: If this is set, the program ends when its parent does: make sets it for the programs that it starts.
+#: If this variable is set, the program ends when its parent does; make sets it for the programs it starts.
 WITH_PARENT = "ZYNQ_LSTM_ENDS_WITH_PARENT"
 
-_PR_SET_PDEATHSIG = 1  # of Linux's prctl
+_PR_SET_PDEATHSIG = 1  # option of Linux's prctl
 _SHOW_CURSOR = b"\r\x1b[K\x1b[?25h"  # on a terminal, after a progress display
 
 _acts: list[Callable[[], object]] = []
@@ -37,7 +37,7 @@ _ending = threading.Lock()
 
 
 class _Streams:
-    """Copies of standard output and error, made before anything redirects them; none before that."""
+    """Copies of standard output and error, made before anything redirects them; None until then."""
 
     out: int | None = None
     error: int | None = None
@@ -45,12 +45,12 @@ class _Streams:
 
 
 def end_at_signals(name: str) -> None:
-    """From now on a signal ends this process with exit code :data:`CODE`, and says so.
+    """Make signals end this process from now on, with exit code :data:`CODE` and a message.
 
     Signals that are ignored stay ignored, as under nohup.
 
     Args:
-        name: of the program, for the last line.
+        name: name of the program, for its last line.
     """
     _Streams.out, _Streams.error = _copy(1), _copy(2)
     _Streams.installed = True
@@ -66,15 +66,15 @@ def end_at_signals(name: str) -> None:
 
         parent = os.getppid()
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-        if os.getppid() != parent:  # it ended before we asked
+        if os.getppid() != parent:  # the parent ended before the call
             _end(CODE, f"{name}: interrupted")
 
 
 @contextlib.contextmanager
 def at_interruption(act: Callable[[], object]) -> Iterator[None]:
-    """Call ``act`` if the process is interrupted within the block; the latest is called first.
+    """Call ``act`` if the process is interrupted within the block; the latest registered is called first.
 
-    It must not wait, import anything, or use what a thread may have locked, such as a console.
+    ``act`` must not wait, import anything, or use anything that a thread may have locked, such as a console.
     """
     _acts.append(act)
     try:
@@ -85,13 +85,13 @@ def at_interruption(act: Callable[[], object]) -> Iterator[None]:
 
 @contextlib.contextmanager
 def temporary_folder() -> Iterator[Path]:
-    """A folder that is removed at the block's end, or at an interruption."""
+    """Make a folder that is removed at the end of the block, or at an interruption."""
     with tempfile.TemporaryDirectory() as name, at_interruption(lambda: shutil.rmtree(name, True)):
         yield Path(name)
 
 
 def say(text: str, error: bool = False) -> None:
-    """Write a line, from an act: past all buffers, and not at all where that would wait."""
+    """Write a line from within an ``act``: bypass all buffers, and write nothing if that would block."""
     descriptor = _Streams.error if error else _Streams.out
     if descriptor is None:
         return
@@ -101,7 +101,7 @@ def say(text: str, error: bool = False) -> None:
 
 
 def end(code: int, said: str) -> None:
-    """End the process now, from any thread, with a last line; nothing if it is not a program of its own."""
+    """End the process now, from any thread, with a last line; do nothing without :func:`end_at_signals`."""
     if _Streams.installed:
         _end(code, said)
 
@@ -114,7 +114,7 @@ def _copy(descriptor: int) -> int | None:
 
 
 def _impatient(pipe: int, said: str) -> None:
-    """End the process when a signal has come and the main thread has not done so."""
+    """End the process if a signal has come and the main thread has not ended it."""
     while not set(os.read(pipe, 64)) & set(SIGNALS):
         pass
     for act in (lambda: _end(CODE, said), lambda: os._exit(CODE)):
@@ -124,7 +124,7 @@ def _impatient(pipe: int, said: str) -> None:
 
 def _end(code: int, said: str) -> None:
     if not _ending.acquire(blocking=False):
-        return  # it is ending
+        return  # the process is ending already
     with contextlib.suppress(Exception):
         processes.end_all()
     if _Streams.out is not None and os.isatty(_Streams.out):

@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Starting other programs, so that none of them goes on running after this process, however it ends.
+"""Start other programs so that none of them keeps running after this process, however it ends.
 
-Every program has a mark in its environment, which the programs that it starts inherit: make's compilers
-have the mark of make. Before the first program, a watcher is started. It is a small process that holds one
-end of a pipe; the other end is this process's alone. When this process has ended, be it by SIGKILL, the
-watcher finds the pipe closed, and kills every process that still has a mark.
+Every program has a mark in its environment, which the programs that it starts inherit: the compilers that
+make starts have make's mark. Before the first program, a watcher is started. It is a small process that holds
+one end of a pipe; only this process holds the other end. When this process has ended, even by SIGKILL, the
+watcher finds the pipe closed and kills every process that still has a mark.
 
-:func:`run` starts a program, :func:`marked` is for code of others that starts programs, :func:`pool` and
-:func:`beside` are for work in other processes and in another thread. This file is also the watcher's program,
-and therefore imports nothing of the project's.
+:func:`run` starts a program, and :func:`marked` is for third-party code that starts programs. :func:`pool` is
+for work in other processes, and :func:`beside` for work in another thread. This file is also the watcher's
+program, and therefore imports nothing from the project.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ T = TypeVar("T")
 
 VARIABLE = "ZYNQ_LSTM_PROGRAM"
 _PROC = Path("/proc")
-_ROUNDS = 500  # of killing: what can't be killed, waiting for a disk, isn't waited for without end
+_ROUNDS = 500  # most rounds of killing, since a process that waits for a disk may be impossible to kill
 
 
 class Stopped(RuntimeError):
@@ -41,19 +41,19 @@ class Stopped(RuntimeError):
 
 @dataclass(frozen=True)
 class _Watcher:
-    """The watcher of a process, which a fork of that process does not share."""
+    """The watcher of a process; a fork of that process does not share it."""
 
-    owner: int
-    token: str  # begins every mark
-    process: int
+    owner: int  # id of the process that is watched
+    token: str  # the beginning of every mark
+    process: int  # id of the watcher
     pipe: int  # open for as long as the owner lives
 
 
 _lock = threading.RLock()
 _watcher: _Watcher | None = None
 _numbers = itertools.count()
-_threads: dict[str, int] = {}  # what is running now: mark -> thread that started it
-_stopped: set[int] = set()  # threads that may start nothing more
+_threads: dict[str, int] = {}  # programs running now: mark -> thread that started them
+_stopped: set[int] = set()  # threads that may start no more programs
 
 
 def run(
@@ -66,15 +66,15 @@ def run(
 ) -> subprocess.CompletedProcess[str]:
     """Run a program to its end. It has no standard input and no terminal.
 
-    If an exception ends the wait, the program and all that it has started are killed.
+    If an exception ends the wait, the program and all programs that it has started are killed.
 
     Args:
-        output: an open file for its standard output and error; if None, the result has both as text.
-        timeout: seconds.
+        output: an open file for the program's standard output and error. If None, both are in the result.
+        timeout: limit in seconds.
 
     Raises:
-        OSError: it can't be started.
-        subprocess.TimeoutExpired: it took longer.
+        OSError: the program can't be started.
+        subprocess.TimeoutExpired: the program took longer than ``timeout``.
     """
     with _mark() as mark:
         process = subprocess.Popen(
@@ -86,7 +86,7 @@ def run(
             stderr=subprocess.PIPE if output is None else subprocess.STDOUT,
             text=True,
             errors="replace",
-            start_new_session=True,  # ctrl-C in the terminal is for this process, which ends its programs
+            start_new_session=True,  # ctrl-C in a terminal reaches only this process, which ends its programs
         )
         try:
             out, err = process.communicate(timeout=timeout)
@@ -99,7 +99,7 @@ def run(
 
 @contextlib.contextmanager
 def marked() -> Iterator[None]:
-    """Mark the programs that code of others starts inside the block; an exception kills them."""
+    """Mark the programs that third-party code starts inside the block; an exception kills them."""
     with _mark() as mark:
         before = os.environ.get(VARIABLE)
         os.environ[VARIABLE] = mark
@@ -116,7 +116,7 @@ def marked() -> Iterator[None]:
 def pool(
     workers: int, prepare: Callable[..., object] | None = None, arguments: tuple[Any, ...] = ()
 ) -> Iterator[ProcessPoolExecutor]:
-    """Worker processes; an exception kills them, and whatever they have started.
+    """Start worker processes; an exception kills them and all programs that they have started.
 
     Args:
         prepare: called first in each worker, with ``arguments``.
@@ -146,12 +146,12 @@ def _begin_worker(prepare: Callable[..., object] | None, arguments: tuple[Any, .
 def beside(
     work: Callable[[], T], failed: Callable[[BaseException], object] = lambda _: None
 ) -> Iterator[Future[T]]:
-    """Do some work in a thread of its own while the block runs; its end is waited for.
+    """Do some work in a thread of its own while the block runs, then wait for its end.
 
     An exception in the block stops the work: its programs are killed, and it can start no more.
 
     Args:
-        failed: called with the work's exception, in its thread, at once.
+        failed: called at once with the work's exception, in the work's thread.
     """
     future: Future[T] = Future()
 
@@ -165,7 +165,7 @@ def beside(
         else:
             future.set_result(result)
 
-    thread = threading.Thread(target=body, daemon=True)  # the interpreter's end never waits for it
+    thread = threading.Thread(target=body, daemon=True)  # the interpreter never waits for it at its end
     thread.start()
     try:
         yield future
@@ -188,14 +188,14 @@ def _stop(thread: threading.Thread) -> None:
 
 
 def end_started_by(thread: int) -> None:
-    """Kill the programs that a thread waits for."""
+    """Kill the programs that a thread has started and waits for."""
     for mark, owner in list(_threads.items()):
         if owner == thread:
             _kill(mark)
 
 
 def end_all() -> None:
-    """Kill all programs of this process: those with a mark, and all that descend from it."""
+    """Kill all programs of this process: those with its marks, and all its descendants."""
     watcher = _watcher
     if watcher is not None and watcher.owner == os.getpid():
         _kill(watcher.token)
@@ -208,7 +208,7 @@ def end_all() -> None:
 
 @contextlib.contextmanager
 def _mark() -> Iterator[str]:
-    """A mark for programs; an exception in the block kills those that have it."""
+    """Make a mark for programs; an exception in the block kills the programs that have it."""
     thread = threading.get_ident()
     with _lock:
         mark = f"{_watched()}{next(_numbers)}."
@@ -225,7 +225,7 @@ def _mark() -> Iterator[str]:
 
 
 def _watched() -> str:
-    """Begin to watch this process, if that has not begun; what its marks begin with."""
+    """Start this process's watcher if there is none yet, and return the token that begins all its marks."""
     global _watcher
     if _watcher is None or _watcher.owner != os.getpid():
         token = f"{os.getpid()}-{secrets.token_hex(8)}:"
@@ -233,7 +233,7 @@ def _watched() -> str:
         try:
             process = subprocess.Popen(
                 [sys.executable, "-I", "-S", __file__, str(read), token],
-                env={},  # no mark: it must outlive what it watches, and what watches that
+                env={},  # no mark: no other watcher may kill this one, which must outlive its process
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
@@ -243,13 +243,13 @@ def _watched() -> str:
             )
         finally:
             os.close(read)
-        process.returncode = 0  # nobody waits for it: it ends after us
+        process.returncode = 0  # no one waits for the watcher, which ends after this process
         _watcher = _Watcher(os.getpid(), token, process.pid, write)
     return _watcher.token
 
 
 def _kill(mark: str) -> None:
-    """Kill every process whose mark begins so, until there is none."""
+    """Kill every process whose mark begins with ``mark``, until there is none."""
     for _ in range(_ROUNDS):
         found = _with_mark(mark)
         if not found:
@@ -276,12 +276,12 @@ def _with_mark(mark: str) -> set[int]:
 
 
 def _descendants(ancestor: int) -> set[int]:
-    """All processes below one that have not ended."""
+    """Return all descendants of a process that have not ended."""
     children: dict[int, list[int]] = {}
     for process in _processes():
         with contextlib.suppress(OSError):
             stat = (_PROC / str(process) / "stat").read_text("utf-8", "replace")
-            state, parent, *_ = stat.rpartition(")")[2].split()  # a name may hold blanks and brackets
+            state, parent, *_ = stat.rpartition(")")[2].split()  # a name may contain blanks and parentheses
             if state != "Z":
                 children.setdefault(int(parent), []).append(process)
     found: set[int] = set()
@@ -302,7 +302,7 @@ def _processes() -> list[int]:
 def _watch(pipe: int, token: str) -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
-    os.read(pipe, 1)  # returns at its end: the process that held the other end is gone
+    os.read(pipe, 1)  # returns at end of file: the process that held the other end is gone
     _kill(token)
 
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One kind of file for checkpoints and networks: safetensors with a JSON header of ours.
+"""One kind of file for checkpoints and networks: safetensors with a JSON header of our own.
 
-safetensors holds raw arrays behind a JSON index: nothing in it is executed on loading, and memory is
-bounded by the file's size. What we add: a format version, a SHA-256 over all content, atomic writing.
+A safetensors file holds raw arrays after a JSON index: loading it executes nothing, and memory is bounded by
+the file's size. This module adds a format version, a SHA-256 over all content, and atomic writing.
 """
 
 from __future__ import annotations
@@ -32,21 +32,21 @@ T = TypeVar("T")
 Tensors = Mapping[str, NDArray[Any]]
 
 FORMAT_VERSION = "1"
-MAX_BYTES = 1 << 30  # of a file; the largest network has some 10 MB
-MAX_NAME = 200  # bytes of a file's name that its temporary file repeats; Linux allows 255
+MAX_BYTES = 1 << 30  # size of a file; the largest network has some 10 MB
+MAX_NAME = 200  # bytes of a file's name that its temporary file's name repeats; Linux allows 255 in all
 FULL_BYTES = 1 << 20  # a disk with less left counts as full
 LOCK_FILE = ".zynq-lstm.lock"  # in a folder that a verb has filled
 FLOW_LOCK = ".lock"  # in a folder that a flow has filled
 
-_claimed: dict[Path, int] = {}  # folders of this process, and the open files that hold their locks
+_claimed: dict[Path, int] = {}  # folders that this process has claimed -> open files that hold their locks
 
 
 @contextlib.contextmanager
 def atomic_path(path: Path | str) -> Iterator[Path]:
-    """A temporary file beside ``path`` that replaces it when the block ends well, and vanishes if not.
+    """Make a temporary file beside ``path`` that replaces it if the block succeeds, and is removed if not.
 
     Raises:
-        OSError: naming ``path``, which a full disk's own error and one about the temporary file don't.
+        OSError: writing failed; names ``path``, even if the disk is full or the temporary file is at fault.
     """
     path = Path(path)
     try:
@@ -59,12 +59,12 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
 
 
 def _is_part(name: object, path: Path) -> bool:
-    """Whether that is a temporary file of :func:`_part`."""
+    """Return True if ``name`` is a temporary file that :func:`_part` makes for ``path``."""
     return isinstance(name, str) and Path(name).name.startswith(_part_prefix(path))
 
 
 def _part_prefix(path: Path) -> str:
-    """How the name of a temporary file begins; shorter than a name that is as long as a name may be."""
+    """Return the beginning of a temporary file's name; it leaves room below the longest legal name."""
     return f".{os.fsencode(path.name)[:MAX_NAME].decode('utf-8', 'ignore')}."
 
 
@@ -89,18 +89,18 @@ def _part(path: Path) -> Iterator[Path]:
 
 
 def claim(folder: Path) -> None:
-    """Keep other processes out of a build folder, made if it isn't there, until this one ends.
+    """Keep other processes out of a build folder until this process ends; make the folder if need be.
 
-    Two runs would write over each other's files. A folder may be claimed again by the process that has it.
+    Two runs would overwrite each other's files. The process that holds a folder may claim it again.
 
     Raises:
-        UserError: if another process has it.
+        UserError: another process holds the folder.
     """
     folder = folder.resolve()
     if folder in _claimed:
         if (folder / LOCK_FILE).exists():
             return
-        os.close(_claimed.pop(folder))  # it was removed since
+        os.close(_claimed.pop(folder))  # the lock file was removed since
     folder.mkdir(parents=True, exist_ok=True)
     handle = os.open(folder / LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
     try:
@@ -117,7 +117,7 @@ def claim(folder: Path) -> None:
 
 
 def if_full(folder: Path) -> str:
-    """What to add to the message that a tool failed in ``folder``, if it may be for want of space there."""
+    """Return what to add to a message about a failure in ``folder``: that the disk is full, or nothing."""
     return "; the disk is full" if shutil.disk_usage(folder).free < FULL_BYTES else ""
 
 
@@ -128,7 +128,7 @@ def write_text(path: Path | str, text: str) -> None:
 
 
 def as_json(data: object) -> str:
-    """Figures or a record as text, for people to read, too."""
+    """Return figures or a record as JSON text that people can read, too."""
     return json.dumps(data, indent=1, ensure_ascii=False) + "\n"
 
 
@@ -138,27 +138,27 @@ def write_json(path: Path | str, data: object) -> None:
 
 
 def read_record(path: Path, kind: str, name: str) -> dict[str, Any]:
-    """A record that :func:`write_json` wrote.
+    """Read a record that :func:`write_json` wrote.
 
     Args:
-        kind: what it says that it is.
-        name: the same for people, in an error.
+        kind: value of its key ``kind``.
+        name: name of that kind in an error message.
 
     Raises:
         UserError: the file holds something else.
-        FileNotFoundError: there is none.
+        FileNotFoundError: there is no such file.
     """
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError):
         raise UserError(f"{path}: not JSON, or truncated") from None
     if not isinstance(record, dict) or record.get("kind") != kind:
-        raise UserError(f"{path}: is no record of {name}")
+        raise UserError(f"{path}: is not a record of {name}")
     return record
 
 
 def content_hash(tensors: Tensors, metadata: Mapping[str, Any]) -> str:
-    """SHA-256 over names, dtypes, shapes and bytes of all arrays, and the metadata as canonical JSON."""
+    """Compute the SHA-256 of names, dtypes, shapes and bytes of all arrays, and of the canonical metadata."""
     digest = hashlib.sha256(_canonical(metadata).encode())
     for name in sorted(tensors):
         array = np.asarray(tensors[name], order="C")
@@ -168,7 +168,7 @@ def content_hash(tensors: Tensors, metadata: Mapping[str, Any]) -> str:
 
 
 def save_tensors(path: Path | str, tensors: Tensors, metadata: Mapping[str, Any]) -> str:
-    """Write arrays and JSON metadata to one file, atomically; returns the content hash."""
+    """Write arrays and JSON metadata to one file, atomically; return the content hash."""
     arrays = {name: np.asarray(array, order="C") for name, array in tensors.items()}
     sha256 = content_hash(arrays, metadata)
     header = {"version": FORMAT_VERSION, "sha256": sha256, "metadata": _canonical(metadata)}
@@ -178,7 +178,7 @@ def save_tensors(path: Path | str, tensors: Tensors, metadata: Mapping[str, Any]
 
 
 def header(path: Path) -> dict[str, Any]:
-    """The metadata of a file that :func:`save_tensors` wrote, without its arrays; empty of any other file."""
+    """Read the metadata of a :func:`save_tensors` file, but not its arrays; empty for any other file."""
     try:
         with path.open("rb") as file:
             size = int.from_bytes(file.read(8), "little")
@@ -193,7 +193,7 @@ def load_tensors(path: Path | str) -> tuple[dict[str, NDArray[Any]], dict[str, A
     """Read a file that :func:`save_tensors` wrote.
 
     Raises:
-        UserError: if the file is missing, truncated, altered, or of another kind or version.
+        UserError: the file is missing, truncated, altered, or of another kind or version.
     """
     path = Path(path)
     blob = _read(path)
@@ -206,9 +206,7 @@ def load_tensors(path: Path | str) -> tuple[dict[str, NDArray[Any]], dict[str, A
         if not isinstance(metadata, dict):
             raise TypeError("metadata is not an object")
     except (SafetensorError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
-        raise UserError(
-            f"{path}: not a zynq-lstm file, or truncated; make it again or fetch it again"
-        ) from None
+        raise UserError(f"{path}: not a zynq-lstm file, or truncated; make or fetch it again") from None
     if version != FORMAT_VERSION:
         raise UserError(f"{path}: file version {version!r}, this zynq-lstm reads version {FORMAT_VERSION!r}")
     if content_hash(tensors, metadata) != sha256:
@@ -217,7 +215,7 @@ def load_tensors(path: Path | str) -> tuple[dict[str, NDArray[Any]], dict[str, A
 
 
 def _read(path: Path) -> bytes:
-    """A file's content; what is no file, or too large to be one of ours, is refused unread."""
+    """Read a file's content; refuse, unread, a path that is not a file, or a file too large to be ours."""
     try:
         status = path.stat()
     except FileNotFoundError:
@@ -237,10 +235,10 @@ def _read(path: Path) -> bytes:
 
 
 def typed(metadata: Mapping[str, Any], key: str, kind: type[T]) -> T:
-    """A value of the header.
+    """Return a value of the header.
 
     Raises:
-        UserError: if it is missing or of another type.
+        UserError: the value is missing or of another type.
     """
     if key not in metadata:
         raise UserError(f"key {key!r} is missing in its header")
@@ -251,7 +249,7 @@ def typed(metadata: Mapping[str, Any], key: str, kind: type[T]) -> T:
 
 
 def _ordered(blob: bytes) -> bytes:
-    """The same file with its header's keys in order, which safetensors leaves to chance."""
+    """Return the same file with its header's keys sorted; safetensors writes them in random order."""
     size = int.from_bytes(blob[:8], "little")
     header = _canonical(json.loads(blob[8 : 8 + size])).encode()
     header += b" " * (-len(header) % 8)

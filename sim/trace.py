@@ -27,18 +27,18 @@ Trace = Mapping[str, Raw]
 
 @dataclass(frozen=True)
 class Mismatch:
-    """The first place at which two traces differ, in the order in which a network computes."""
+    """First value at which two traces differ, in the order in which the network computes."""
 
     character: int
     signal: str
     layer: int | None  # None: the output layer
-    unit: int  # for logits, the code
+    unit: int  # unit of the layer; for logits, the code
     expected: int
     actual: int
     format: FixedFormat
 
     def pick(self, network: IntegerNetwork, trace: Trace) -> int:
-        """The value of a trace at this place."""
+        """Return a trace's value at this place."""
         if self.layer is None:
             return int(trace["logits"][self.character, self.unit])
         signal, _, gate = self.signal.partition("_")
@@ -56,7 +56,7 @@ class Mismatch:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Result of :func:`compare`. ``values`` counts what was compared; zero values are no success."""
+    """Result of :func:`compare`. ``values`` counts the values compared; zero values are not a success."""
 
     characters: int
     values: int
@@ -68,7 +68,7 @@ class Comparison:
         return self.mismatches == 0 and self.values > 0
 
     def __add__(self, later: Comparison) -> Comparison:
-        """Of two stretches of one trace."""
+        """Combine the results for two successive stretches of one trace."""
         return Comparison(
             self.characters + later.characters,
             self.values + later.values,
@@ -81,22 +81,22 @@ class Comparison:
 
 
 def signal_order(network: IntegerNetwork) -> list[str]:
-    """Names of all signals in the order in which they are computed for a character."""
+    """Return the names of all signals, in the order in which they are computed for a character."""
     layers = range(len(network.spec.layers))
     return [f"layers.{k}.{name}" for k in layers for name in LAYER_SIGNALS] + ["logits"]
 
 
 def compare(network: IntegerNetwork, expected: Trace, actual: Trace, start: int = 0) -> Comparison:
-    """Compare every value of every signal of every character; no tolerance.
+    """Compare every value of every signal of every character, with no tolerance.
 
     Args:
         network: for the signals' names, order and formats.
         expected: trace of the engine that is right by definition.
         actual: trace of the engine under test.
-        start: number of the traces' first character, for the name of the first mismatch.
+        start: number of the traces' first character, so that the first mismatch names the right one.
 
     Raises:
-        UserError: if a signal is missing in either, or the lengths differ: silence is not agreement.
+        UserError: if a signal is missing from either trace, or the shapes differ: silence is not agreement.
     """
     order = signal_order(network)
     values = mismatches = 0
@@ -137,13 +137,13 @@ def _describe(network: IntegerNetwork, expected: Trace, actual: Trace, character
 
 
 def trace_files(run_dir: Path, gate_lanes: int) -> dict[str, Path]:
-    """Plusargs of the RTL's trace monitors, one for each gate pipeline and one for the logits."""
+    """Return the plusargs of the RTL's trace monitors: one per gate pipeline and one for the logits."""
     units = {f"trace_units_{lane}": run_dir / f"units_{lane}.hex" for lane in range(gate_lanes)}
     return units | {"trace_logits": run_dir / "logits.hex"}
 
 
 def read_rtl_trace(network: IntegerNetwork, run_dir: Path, gate_lanes: int = 1) -> dict[str, Raw]:
-    """Read all that the RTL's trace monitors wrote.
+    """Read everything that the RTL's trace monitors wrote.
 
     Raises:
         UserError: if a file is missing or empty, ends within a character, or holds undefined bits.
@@ -155,15 +155,15 @@ def read_rtl_trace(network: IntegerNetwork, run_dir: Path, gate_lanes: int = 1) 
 
 
 class RtlTraceReader:
-    """Reads what the RTL's trace monitors write, also while they write it.
+    """Reads the files of the RTL's trace monitors, even while they are being written.
 
     Args:
-        network: what the RTL computes.
+        network: the network that the RTL computes.
         run_dir: folder of the files.
         gate_lanes: number of gate pipelines.
-        discard: empty the files as they are read, so that a run of any length needs little disk. The
-            monitors append; nothing is lost as long as they don't write at the same moment, which the
-            bench, being in the simulator's own process, can rule out.
+        discard: empty the files as they are read, so that a run of any length needs little disk space. The
+            monitors append. Nothing is lost unless they write at the same moment, which cannot happen: the
+            bench runs in the simulator's own process.
     """
 
     def __init__(
@@ -173,15 +173,15 @@ class RtlTraceReader:
         *units, logits = trace_files(run_dir, gate_lanes).values()
         self._unit_files = [_WordFile(path, 1 + len(UNIT_SIGNALS), discard) for path in units]
         self._logits_file = _WordFile(logits, WORD_LOGITS, discard)
-        # The last beat of a layer is filled up with units that do nothing.
+        # The last beat of a layer is padded with unused units.
         self._sizes = [-(-layer.units // gate_lanes) * gate_lanes for layer in network.spec.layers]
-        self._beats = -(-network.spec.vocabulary // WORD_LOGITS)  # of a character
-        # Read, but of a character that is not complete yet.
+        self._beats = -(-network.spec.vocabulary // WORD_LOGITS)  # per character
+        # Lines read, but for characters that are not complete yet.
         self._units = np.empty((0, 1 + len(UNIT_SIGNALS)), np.int16)
         self._logits = np.empty((0, WORD_LOGITS), np.int16)
 
     def read(self) -> dict[str, Raw]:
-        """Every signal of the characters that have become complete since the last call, maybe none.
+        """Return every signal of the characters completed since the last call, possibly none.
 
         Raises:
             UserError: if a file is missing, cut off within a line, or holds undefined bits.
@@ -192,8 +192,8 @@ class RtlTraceReader:
         if len(count) > sum(self._sizes):
             raise UserError(f"{self._unit_files[0].path}: there is no unit {len(count) - 1}")
         characters = min(int(count.min()), len(logits) // self._beats)
-        # Units of all layers are numbered through. Each unit's lines come in the order of characters, but
-        # layers of neighbouring characters may overlap in time.
+        # Units are numbered across all layers. Each unit's lines come in character order, but layers of
+        # neighbouring characters may overlap in time.
         order = np.argsort(lines[:, 0], kind="stable")
         nth = np.arange(len(lines)) - np.repeat(np.cumsum(count) - count, count)
         whole = lines[order[nth < characters]].astype(np.int64)
@@ -213,22 +213,22 @@ class RtlTraceReader:
         return trace
 
     def finish(self) -> None:
-        """There must be nothing left over, and there must have been something.
+        """Check that no data is left over, and that there was some.
 
         Raises:
-            UserError: naming the file that ends too early.
+            UserError: if not; it names the file that ends too early.
         """
         for file in (*self._unit_files, self._logits_file):
             file.finish()
         units_path, logits_path = self._unit_files[0].path, self._logits_file.path
         if len(self._logits) % self._beats:
-            raise UserError(f"{logits_path}: {len(self._logits)} beats are no whole number of characters")
+            raise UserError(f"{logits_path}: {len(self._logits)} beats are not a whole number of characters")
         count = np.bincount(self._units[:, 0], minlength=sum(self._sizes))
         if np.ptp(count):
-            raise UserError(f"{units_path}: units do not come equally often")
+            raise UserError(f"{units_path}: units have different numbers of lines")
         if len(self._units) or len(self._logits):
             path = logits_path if len(self._units) else units_path
-            raise UserError(f"{path}: ends characters before the other files do")
+            raise UserError(f"{path}: ends at an earlier character than the other files")
 
 
 class _WordFile:
@@ -239,10 +239,10 @@ class _WordFile:
         self._columns = columns
         self._discard = discard
         self._offset = self._lines = 0
-        self._rest = b""  # of a line that is not complete yet
+        self._rest = b""  # start of a line that is not complete yet
 
     def read(self) -> NDArray[np.int16]:
-        """The lines that have become complete since the last call, (lines, columns)."""
+        """Return the lines completed since the last call, (lines, columns)."""
         try:
             with self.path.open("rb+") as file:
                 file.seek(self._offset)
@@ -267,11 +267,9 @@ class _WordFile:
         return np.frombuffer(words, ">i2").reshape(-1, self._columns).astype(np.int16)
 
     def finish(self) -> None:
-        """The file must not end within a line, nor be empty."""
+        """Check that the file is not empty and does not end within a line."""
         if self._rest or not self._lines:
             raise self._cut_off()
 
     def _cut_off(self) -> UserError:
-        return UserError(
-            f"{self.path}: a line has not the {self._columns} words that it must have; the file is cut off"
-        )
+        return UserError(f"{self.path}: a line does not have {self._columns} words; the file is cut off")

@@ -35,7 +35,7 @@ settings.load_profile("zynq_lstm")
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--records", type=Path, help="folder to write records of nightly figures to")
-    parser.addoption("--shuffle", action="store_true", help="files, and tests in them, in an order of chance")
+    parser.addoption("--shuffle", action="store_true", help="files, and tests in them, in random order")
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -13,10 +13,10 @@ import pytest
 
 ICARUS = "Icarus Verilog, the optional second simulator, is not installed (Debian: iverilog)"
 TCL = "no Tcl interpreter, which AMD's tools have (Debian: tcl)"
-ROOT = "root may write anywhere"
-NAME_SPACES = "no user name spaces here, which a full disk is tried in"
+ROOT = "root can write everywhere"
+NAME_SPACES = "user namespaces, which the full-disk test needs, are not available"
 PYTHON_3_10 = "cocotb-coverage, which counts coverage, needs Python 3.11"
-NO_GIT = "not a git work tree, whose files are looked at"
+NO_GIT = "not a git work tree; the test reads its list of files"
 
 #: Reason -> where it applies.
 LEGAL = {

@@ -62,7 +62,7 @@ class Design:
             )
         if self.array.pack == 2 and not packable(self.network.spec):
             raise UserError(
-                f"two products a DSP need symmetric weights (AP_SAT_SYM) and h of at most {PACKED_BITS} "
+                f"two products per DSP need symmetric weights (AP_SAT_SYM) and h of at most {PACKED_BITS} "
                 "bits; use pack=1"
             )
         largest = ((1 << (self.weight_bits - 1)) - 1) << (self.formats.h.bits - 1)

@@ -167,7 +167,7 @@ _MAP, _DESIGN, _SOFTWARE, _HARDWARE = Source
 _COUNT = {"source": _HARDWARE, "counts": Counts.SATURATES}
 
 REGISTERS = (
-    Register("ID", 0x00, "tells this engine from others", _value(_RO, '"ZLST"', source=_MAP, reset=ID)),
+    Register("ID", 0x00, "identifies this engine", _value(_RO, '"ZLST"', source=_MAP, reset=ID)),
     Register(
         "VERSION",
         0x04,
@@ -205,7 +205,7 @@ REGISTERS = (
                 2,
                 1,
                 _WO,
-                "all that counts cycles, characters and errors starts again from 0",
+                "restarts all counters of cycles, characters and errors from 0",
                 _SOFTWARE,
                 pulse=True,
                 clears=COUNTERS,
@@ -217,7 +217,7 @@ REGISTERS = (
         0x0C,
         "state of the engine",
         (
-            Field("BUSY", 0, 1, _RO, "a character is being worked on, or output waits to be taken"),
+            Field("BUSY", 0, 1, _RO, "a character is being processed, or output waits to be taken"),
             Field("GENERATING", 1, 1, _RO, "characters are being generated; s_axis waits"),
             Field("OPEN", 2, 1, _RO, "a sequence has begun, and its TLAST has not come"),
         ),
@@ -256,7 +256,7 @@ REGISTERS = (
                 3,
                 1,
                 _W1C,
-                "a word of weight memory was read with a bit flipped",
+                "a word of weight memory was read with a flipped bit",
                 parity=True,
             ),
         ),
@@ -280,7 +280,7 @@ REGISTERS = (
         "CYCLES_HIGH",
         0x28,
         "clock cycles in which BUSY was set, upper half",
-        _value(_RO, "as it was when CYCLES_LOW was read", counts=Counts.WRAPS),
+        _value(_RO, "value when CYCLES_LOW was read", counts=Counts.WRAPS),
     ),
     Register(
         "SHAPE",
@@ -297,9 +297,9 @@ REGISTERS = (
         0x30,
         "shape of the multiply-accumulate array",
         (
-            _constant("DEPTH", 0, 8, "inputs a cycle (chain depth)"),
-            _constant("PACK", 8, 8, "products a DSP"),
-            _constant("LANES", 16, 16, "multiply-accumulates a cycle"),
+            _constant("DEPTH", 0, 8, "inputs per cycle (chain depth)"),
+            _constant("PACK", 8, 8, "products per DSP"),
+            _constant("LANES", 16, 16, "multiply-accumulates per cycle"),
         ),
     ),
     Register(
@@ -360,7 +360,7 @@ REGISTERS = (
                 0,
                 16,
                 _RO,
-                "cycles in which a word with a bit flipped was read",
+                "cycles in which a word with a flipped bit was read",
                 counts=Counts.SATURATES,
             ),
         ),

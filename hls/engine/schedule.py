@@ -79,7 +79,9 @@ class Array:
         if self.segments > 99:  # numbered in two digits
             raise UserError(f"array: segment_units must make at most 99 segments, got {self.segment_units}")
         if self.pack == 2 and self.dsp_depth > 4:
-            raise UserError(f"array: dsp_depth must be 1 to 4 with two products a DSP, got {self.dsp_depth}")
+            raise UserError(
+                f"array: dsp_depth must be 1 to 4 with two products per DSP, got {self.dsp_depth}"
+            )
         if self.sums not in (1, 2, 4):
             raise UserError(f"array: sums must be 1, 2 or 4, got {self.sums!r}")
         if self.sums < len(GATES) and (self.group_units > 1 or self.lut_depth):
@@ -88,7 +90,7 @@ class Array:
                 f"with {self.group_units} and lut_depth {self.lut_depth}"
             )
         if self.sums < self.pack:
-            raise UserError("array: sums must be 2 or 4 with two products a DSP, got 1")
+            raise UserError("array: sums must be 2 or 4 with two products per DSP, got 1")
         for name in ("depth", "group_units", "segment_units"):
             if getattr(self, name) % self.gate_lanes:
                 raise UserError(

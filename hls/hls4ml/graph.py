@@ -23,7 +23,9 @@ RESET = 1 << CODE_BITS
 
 def not_compiled() -> UserError:
     """What running a graph that was only converted is answered with."""
-    return UserError("the model is not compiled yet; call hls.convert.compile_model(model) first")
+    return UserError(
+        "the model is not compiled yet; call zynq_lstm.hls.hls4ml.convert.compile_model(model) first"
+    )
 
 
 def chain(node: Any) -> list[Any]:

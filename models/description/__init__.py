@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a network is before it has weights (shape, presets, formats of signals), and its checkpoint file."""
+"""The description of a network: its shape, presets and formats of signals, and its checkpoint file."""

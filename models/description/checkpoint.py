@@ -33,20 +33,20 @@ FLOAT, QUANTIZED = "float network", "quantized network"
 
 
 def require_finite(what: str, array: NDArray[Any]) -> None:
-    """Refuse an array with a value that is not finite, as a diverged training leaves it.
+    """Refuse an array with a value that is not finite, such as diverged training leaves.
 
     Args:
-        what: the array, for the message.
+        what: name of the array, for the message.
 
     Raises:
-        UserError: with the first such value, its position, and how many there are.
+        UserError: a value is not finite; gives the first one, its position, and their number.
     """
     bad = np.argwhere(~np.isfinite(array))
     if len(bad):
         at = tuple(map(int, bad[0]))
         raise UserError(
             f"{what} holds {len(bad)} of {array.size} values that are not finite, the first {array[at]} at "
-            f"[{', '.join(map(str, at))}]; train again, or load the weights of before"
+            f"[{', '.join(map(str, at))}]; train again, or load earlier weights"
         )
 
 
@@ -57,13 +57,13 @@ class Checkpoint:
     Args:
         vocabulary: the characters in code order.
         weights: float32 arrays by the names of :meth:`NetworkSpec.weight_formats`.
-        spec: formats of a quantized network; ``None`` for a float one.
-        corpus: name, characters, vocabulary size and SHA-256 of what it was trained on, and ``folded`` if
+        spec: shape and formats of a quantized network; ``None`` for a float one.
+        corpus: name, characters, vocabulary size and SHA-256 of the training text's corpus, and ``folded`` if
             rare characters were folded (:class:`zynq_lstm.models.texts.corpus.Corpus`).
-        record: how it was trained; informative.
+        record: how it was trained; for information only.
 
     Raises:
-        UserError: naming the array and what is wrong with it.
+        UserError: an array or the folding is illegal; names the array and what is wrong with it.
     """
 
     vocabulary: str
@@ -105,7 +105,7 @@ class Checkpoint:
 
     @property
     def rest(self) -> str:
-        """The symbol of the vocabulary that stands for all characters outside it; empty if there is none."""
+        """The symbol of the vocabulary that represents all characters outside it; empty if there is none."""
         folded = self.corpus.get("folded")
         return str(folded["symbol"]) if folded else ""
 
@@ -114,7 +114,7 @@ class Checkpoint:
         """Shape and formats.
 
         Raises:
-            UserError: it is a float network's checkpoint.
+            UserError: the checkpoint is of a float network.
         """
         if self.spec is None:
             raise UserError("the checkpoint is of a float network; quantize it first")
@@ -122,11 +122,11 @@ class Checkpoint:
 
     @property
     def sha256(self) -> str:
-        """Hash of the weights, whatever is told about them."""
+        """Hash of the weights alone, without the metadata."""
         return content_hash(self.weights, {})
 
     def save(self, path: Path | str) -> str:
-        """Write one file, atomically; returns its content hash."""
+        """Write one file, atomically; return its content hash."""
         metadata: dict[str, Any] = {
             "kind": QUANTIZED if self.spec else FLOAT,
             "vocabulary": self.vocabulary,
@@ -139,10 +139,10 @@ class Checkpoint:
 
     @classmethod
     def load(cls, path: Path | str) -> Checkpoint:
-        """Read what :meth:`save` wrote.
+        """Read a file that :meth:`save` wrote.
 
         Raises:
-            UserError: naming the file, if it is missing, truncated, altered, or holds something else.
+            UserError: the file is missing, truncated, altered, or holds something else; names the file.
         """
         tensors, metadata = load_tensors(path)
         kind = metadata.get("kind")
@@ -163,25 +163,28 @@ class Checkpoint:
 def preset_spec(
     source: Checkpoint, preset: str, formats: Mapping[str, FixedFormat] = MappingProxyType({})
 ) -> NetworkSpec:
-    """A preset for a float network's shape, binary points of weights fitted.
+    """Return a preset for a float network's shape, with the binary points fitted to its weights.
 
     Args:
-        formats: instead of the preset's; see :func:`zynq_lstm.models.description.spec.with_formats`.
+        formats: replace the preset's; see :func:`zynq_lstm.models.description.spec.with_formats`.
     """
     spec = network_spec(preset, vocabulary=len(source.vocabulary), units=source.units, layers=source.layers)
     return fit_weight_formats(with_formats(spec, formats), source.weights)
 
 
 def shipped_files() -> list[Path]:
-    """All checkpoints that come with the package."""
+    """Return the paths of all checkpoints that come with the package."""
     return sorted(SHIPPED.glob("*.safetensors"))
 
 
 def shipped(name: str, corpus: str = "shakespeare") -> Path:
-    """Path of a checkpoint that comes with the package: ``float``, or a preset.
+    """Return the path of a checkpoint that comes with the package.
+
+    Args:
+        name: ``float`` or a preset.
 
     Raises:
-        UserError: there is no such one; names those there are.
+        UserError: there is no such checkpoint; names those that exist.
     """
     path = SHIPPED / f"{corpus}-{name}.safetensors"
     if not path.is_file():
@@ -191,10 +194,10 @@ def shipped(name: str, corpus: str = "shakespeare") -> Path:
 
 
 def load_float(path: Path | None = None) -> Checkpoint:
-    """A float network: the shipped one if there is no path.
+    """Load a float network: the shipped one if no path is given.
 
     Raises:
-        UserError: naming the file, if it holds a quantized one or nothing of ours.
+        UserError: the file holds a quantized network or is not a zynq-lstm file; names the file.
     """
     path = path or shipped("float")
     checkpoint = Checkpoint.load(path)
@@ -204,7 +207,7 @@ def load_float(path: Path | None = None) -> Checkpoint:
 
 
 def load_quantized(path: Path | None = None) -> Checkpoint:
-    """A quantized network; otherwise as :func:`load_float`."""
+    """Load a quantized network; otherwise like :func:`load_float`."""
     path = path or shipped(DEFAULT_PRESET)
     checkpoint = Checkpoint.load(path)
     if checkpoint.spec is None:

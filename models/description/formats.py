@@ -23,18 +23,18 @@ from zynq_lstm.models.fixed import FixedFormat, Overflow, Raw
 #: It is Keras' order, where g is called c.
 GATES = ("i", "f", "g", "o")
 
-MAX_TABLE_BITS = 14  # an activation table of more entries than 2**14 fills no sensible block RAM
+MAX_TABLE_BITS = 14  # an activation table of more than 2**14 entries needs more block RAM than is sensible
 
 Function = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 
 
 def sigmoid(x: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The logistic function in a form that cannot overflow."""
+    """Compute the logistic function in a form that cannot overflow."""
     return 0.5 * (1.0 + np.tanh(0.5 * x))
 
 
-#: What an activation table may hold. The hard ones are those of Keras 3 (``hard_sigmoid``, ``hard_tanh``),
-#: and of Keras 2 and QKeras, whose ``hard_sigmoid`` are other functions.
+#: The functions that an activation table may hold. The hard ones are those of Keras 3 (``hard_sigmoid``,
+#: ``hard_tanh``), and those of Keras 2 and QKeras, whose ``hard_sigmoid`` are different functions.
 FUNCTIONS: Mapping[str, Function] = MappingProxyType(
     {
         "sigmoid": sigmoid,
@@ -49,27 +49,27 @@ FUNCTIONS: Mapping[str, Function] = MappingProxyType(
 
 @dataclass(frozen=True)
 class Table:
-    """An activation table: ``value`` in its format by every raw ``index``; both are fields of the formats."""
+    """An activation table: a ``value`` for every raw ``index``. The attributes name fields of the formats."""
 
     index: str
     value: str
-    function: str  # likewise: the field that names the function
+    function: str  # the field that holds the function's name
 
 
 class CellFormats:
-    """What all cells have: formats by field name, tables, and the shapes of their weights.
+    """Base class for the formats of a cell: formats by field name, tables, and the shapes of the weights.
 
-    A subclass is a frozen dataclass whose fields are formats, and the names of functions, of one layer.
+    A subclass is a frozen dataclass. Its fields are the formats of one layer, and the names of its functions.
     """
 
     cell: ClassVar[str]
     #: Column block k of W, U and b (each ``units`` wide) belongs to gates[k].
     gates: ClassVar[tuple[str, ...]]
-    #: What a trace holds, in the order in which it is computed.
+    #: The signals in a trace, in the order in which they are computed.
     signals: ClassVar[tuple[str, ...]]
     weights: ClassVar[tuple[str, ...]] = ("W", "U", "b")
     tables: ClassVar[Mapping[str, Table]]
-    has_c: ClassVar[bool]  # a state beside h
+    has_c: ClassVar[bool]  # True if the cell has a state c besides h
 
     def __post_init__(self) -> None:
         for table in self.tables.values():
@@ -85,38 +85,38 @@ class CellFormats:
 
     @classmethod
     def format_names(cls) -> tuple[str, ...]:
-        """The fields that are formats."""
+        """Return the names of the fields that are formats."""
         return tuple(f.name for f in dataclasses.fields(cls) if f.type != "str")  # type: ignore[arg-type]
 
     @classmethod
     def signal_fields(cls) -> tuple[str, ...]:
-        """Those of them that are of signals, not of weights."""
+        """Return the names of the fields that are formats of signals, not of weights."""
         return tuple(name for name in cls.format_names() if name not in cls.weights)
 
     def format(self, name: str) -> FixedFormat:
-        """Of the field ``name``."""
+        """Return the format in the field ``name``."""
         fmt = getattr(self, name)
         assert isinstance(fmt, FixedFormat)
         return fmt
 
     def signal_format(self, signal: str) -> FixedFormat:
-        """Of a signal of :attr:`signals`; gates share one."""
+        """Return the format of a signal of :attr:`signals`; gates may share one."""
         return self.format(self.signal_field(signal))
 
     @classmethod
     def signal_field(cls, signal: str) -> str:
-        """The field with the signal's format."""
+        """Return the name of the field with the signal's format."""
         return signal if signal in cls.format_names() else "gate"
 
     def table(self, name: str) -> Raw:
-        """The table ``name``; see :func:`activation_table`."""
+        """Compute the table ``name``; see :func:`activation_table`."""
         table = self.tables[name]
         function = FUNCTIONS[getattr(self, table.function)]
         return activation_table(function, self.format(table.index), self.format(table.value))
 
     @classmethod
     def weight_shapes(cls, inputs: int, units: int) -> dict[str, tuple[int, ...]]:
-        """Shape of every weight array of a layer."""
+        """Return the shape of every weight array of a layer."""
         columns = len(cls.gates) * units
         return {"W": (inputs, columns), "U": (units, columns), "b": (columns,)}
 
@@ -157,9 +157,9 @@ UNIT_SIGNALS = (*(f"z_{gate}" for gate in GATES), *LstmFormats.signals[1:])
 
 @dataclass(frozen=True)
 class GruFormats(CellFormats):
-    """Formats of one GRU layer (Cho et al. 2014, with the reset gate behind the product, as in cuDNN).
+    """Formats of one GRU layer (Cho et al. 2014, with the reset gate applied after the product, as in cuDNN).
 
-    The state is kept wider than what the products see of it: c is the state, h is c rounded.
+    The state is kept wider than the products see it: c is the state, h is c rounded.
     """
 
     W: FixedFormat  # kernel (inputs, 3 units)
@@ -221,10 +221,10 @@ class DenseFormats:
 
 
 def activation_table(function: Function, index: FixedFormat, result: FixedFormat) -> Raw:
-    """``result.quantize(function(value))`` for every value of ``index``.
+    """Compute ``result.quantize(function(value))`` for every value of ``index``; shape (2**index.bits,).
 
     Entry k belongs to the raw value whose two's complement bits read as the unsigned number k,
-    as a memory would be addressed; shape (2**index.bits,). Use :func:`table_address`.
+    which is how a memory is addressed. :func:`table_address` gives the entry of a raw value.
     """
     address = np.arange(1 << index.bits, dtype=np.int64)
     raw = np.where(address > index.max_raw, address - (1 << index.bits), address)
@@ -232,15 +232,15 @@ def activation_table(function: Function, index: FixedFormat, result: FixedFormat
 
 
 def table_address(raw: NDArray[Any], index: FixedFormat) -> NDArray[Any]:
-    """Where the raw value of format ``index`` stands in an activation table."""
+    """Return the address of a raw value of format ``index`` in an activation table."""
     return raw & ((1 << index.bits) - 1)
 
 
 def cell_formats_type(cell: str) -> type[CellFormats]:
-    """The type of a cell's formats.
+    """Return the type of a cell's formats.
 
     Raises:
-        UserError: naming the legal cells.
+        UserError: the cell is unknown; names the legal ones.
     """
     if cell not in CELLS:
         raise UserError(f"unknown cell {cell!r}; legal are {', '.join(CELLS)}")
@@ -248,7 +248,7 @@ def cell_formats_type(cell: str) -> type[CellFormats]:
 
 
 def formats_from_dict(cls: type[Any], data: Any, where: str) -> Any:
-    """Read formats of a cell or :class:`DenseFormats` from text by field name."""
+    """Read the formats of a cell, or :class:`DenseFormats`, from texts by field name."""
     fields = dataclasses.fields(cls)
     given = tuple(f.name for f in fields if f.default is dataclasses.MISSING)
     functions = tuple(f.name for f in fields if f.name not in given)
@@ -263,7 +263,7 @@ def formats_from_dict(cls: type[Any], data: Any, where: str) -> Any:
 
 
 def formats_to_dict(formats: CellFormats | DenseFormats) -> dict[str, str]:
-    """What :func:`formats_from_dict` reads; functions only where they aren't the default."""
+    """Return the formats as :func:`formats_from_dict` reads them; functions only if not the default."""
     fields = dataclasses.fields(formats)  # type: ignore[arg-type]
     return {f.name: str(getattr(formats, f.name)) for f in fields if getattr(formats, f.name) != f.default}
 
@@ -271,10 +271,10 @@ def formats_to_dict(formats: CellFormats | DenseFormats) -> dict[str, str]:
 def checked_object(
     data: Any, where: str, keys: tuple[str, ...], optional: tuple[str, ...] = ()
 ) -> dict[str, Any]:
-    """``data`` if it is a dictionary of exactly these keys.
+    """Return ``data`` if it is a dictionary with all of ``keys`` and no others but ``optional``.
 
     Raises:
-        UserError: naming what is wrong and what is legal.
+        UserError: it is something else; names the fault and the legal keys.
     """
     legal = (*keys, *optional)
     if not isinstance(data, dict):
@@ -289,5 +289,5 @@ def checked_object(
 
 
 def symmetric(fmt: FixedFormat) -> bool:
-    """Whether the format has no value without a negative (what packed multipliers need)."""
+    """Return True if the negative of every value is in the format too, as packed multipliers need."""
     return fmt.overflow is Overflow.AP_SAT_SYM

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The one description of a network: its shape, and presets of the formats of every signal in it.
 
-The formats themselves are in :mod:`zynq_lstm.models.description.formats`, whose names this module hands on.
+The formats themselves are in :mod:`zynq_lstm.models.description.formats`, whose names this module re-exports.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ __all__ = [
 
 MAX_LAYERS, MAX_UNITS = 4, 512
 MAX_VOCABULARY = 256  # codes travel as one byte through the model, the HLS C++ and the AXI4-Stream
-MAX_SUM_BITS = 62  # of any sum of products with these formats, so that int64 holds it
+MAX_SUM_BITS = 62  # width of any sum of products with these formats, so that int64 holds it
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ class Layer:
     """One recurrent layer; the type of its formats is its cell."""
 
     units: int
-    formats: Any  # of the types in CELLS; LstmFormats wherever there is hardware
+    formats: Any  # of a type in CELLS; LstmFormats wherever there is hardware
 
     @property
     def cell(self) -> str:
@@ -89,10 +89,10 @@ class NetworkSpec:
     """Shape and formats of a character-level recurrent network.
 
     Raises:
-        UserError: naming the field, its value and what is legal.
+        UserError: a field is illegal; names the field, its value and what is legal.
     """
 
-    preset: str  # where the formats came from; informative
+    preset: str  # where the formats came from; selects FULL_RANGE, otherwise for information only
     vocabulary: int
     layers: tuple[Layer, ...]
     output: DenseFormats
@@ -105,8 +105,8 @@ class NetworkSpec:
         self._check_sums()
 
     def _check_sums(self) -> None:
-        """Refuse formats so wide that a sum might leave int64, whatever the weights."""
-        # where: width, fraction bits and number of the terms of each kind
+        """Refuse formats so wide that a sum might overflow int64 for some weights."""
+        # the sum -> for each kind of term: width, fraction bits and number of the terms
         sums: dict[str, tuple[tuple[int, int, int], ...]] = {}
         for index, layer in enumerate(self.layers):
             fmt, below = layer.formats, self.layers[index - 1].formats.h.bits if index else 0
@@ -135,30 +135,30 @@ class NetworkSpec:
                 )
 
     def inputs(self, index: int) -> int:
-        """Width of layer ``index``'s input: the one-hot vocabulary, or the units below."""
+        """Return the width of layer ``index``'s input: the one-hot vocabulary, or the units below."""
         return self.layers[index - 1].units if index else self.vocabulary
 
     def input_frac(self, index: int) -> int:
-        """Fraction bits of layer ``index``'s input; a one-hot input is the integer 1."""
+        """Return the fraction bits of layer ``index``'s input; a one-hot input is the integer 1."""
         return self.layers[index - 1].formats.h.frac if index else 0
 
     def accumulator_frac(self, index: int) -> int:
-        """Fraction bits at which layer ``index`` sums x.W + h.U + b without loss."""
+        """Return the fraction bits at which layer ``index`` sums x.W + h.U + b without loss."""
         fmt = self.layers[index].formats
         return max(fmt.W.frac + self.input_frac(index), fmt.U.frac + fmt.h.frac, fmt.b.frac)
 
     def output_accumulator_frac(self) -> int:
-        """Fraction bits at which the output layer sums h.W + b without loss."""
+        """Return the fraction bits at which the output layer sums h.W + b without loss."""
         return max(self.output.W.frac + self.layers[-1].formats.h.frac, self.output.b.frac)
 
     def macs_per_character(self) -> int:
-        """Multiply-accumulates for one character; the first layer's one-hot product is a look-up."""
+        """Count the multiply-accumulates of one character; the first layer's one-hot product is a look-up."""
         shapes = self.weight_shapes()
         matrices = [name for name in shapes if name.endswith((".W", ".U")) and name != "layers.0.W"]
         return sum(math.prod(shapes[name]) for name in matrices)
 
     def weight_formats(self) -> dict[str, FixedFormat]:
-        """Format of every weight array by the name that it has in every file and dictionary."""
+        """Return the format of every weight array by the name that it has in every file and dictionary."""
         named = {
             f"layers.{k}.{name}": getattr(layer.formats, name)
             for k, layer in enumerate(self.layers)
@@ -167,7 +167,7 @@ class NetworkSpec:
         return named | {"output.W": self.output.W, "output.b": self.output.b}
 
     def weight_shapes(self) -> dict[str, tuple[int, ...]]:
-        """Shape of every weight array, by the same names."""
+        """Return the shape of every weight array by the names of :meth:`weight_formats`."""
         shapes: dict[str, tuple[int, ...]] = {}
         for k, layer in enumerate(self.layers):
             for name, shape in layer.formats.weight_shapes(self.inputs(k), layer.units).items():
@@ -177,7 +177,7 @@ class NetworkSpec:
         return shapes
 
     def with_weight_formats(self, formats: Mapping[str, FixedFormat]) -> NetworkSpec:
-        """The same spec with other formats for the named weight arrays."""
+        """Return the same spec with other formats for the named weight arrays."""
         unknown = set(formats) - set(self.weight_formats())
         if unknown:
             raise UserError(
@@ -203,12 +203,12 @@ class NetworkSpec:
         return dataclasses.replace(self, layers=layers, output=output)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON data; :meth:`from_dict` reads it back."""
+        """Return plain JSON data; :meth:`from_dict` reads it back."""
         return {
             "preset": self.preset,
             "vocabulary": self.vocabulary,
             "layers": [
-                # An LSTM doesn't say so: files from before there were other cells keep their hashes.
+                # An LSTM has no key "cell": files written before there were other cells keep their hashes.
                 ({} if x.cell == "lstm" else {"cell": x.cell})
                 | {"units": x.units, "formats": formats_to_dict(x.formats)}
                 for x in self.layers
@@ -221,7 +221,7 @@ class NetworkSpec:
         """Check and read plain data.
 
         Raises:
-            UserError: naming an unknown or missing key, a wrong type or an illegal value.
+            UserError: names an unknown or missing key, a wrong type or an illegal value.
         """
         data = checked_object(data, "spec", ("preset", "vocabulary", "layers", "output"))
         if not isinstance(data["preset"], str):
@@ -253,10 +253,10 @@ _ACTIVATIONS_8 = {
     "h": "ap_fixed<8,1>",
 }
 _Q8_8 = "ap_fixed<16,8>"
-_Q4_8 = "ap_fixed<12,4>"  # Q8.8 clipped to +-8, where both tables have long been flat
+_Q4_8 = "ap_fixed<12,4>"  # Q8.8 clipped to +-8, where both tables have already become flat
 
 #: Formats by preset. Weights are symmetric (never -2**(bits-1)), which the packed multipliers need;
-#: the binary point of W and U is a starting point, :func:`fit_weight_formats` moves it.
+#: the binary point of W and U is a starting point, which :func:`fit_weight_formats` moves.
 PRESETS: Mapping[str, tuple[LstmFormats, DenseFormats]] = {
     name: (
         LstmFormats(**cast(Any, _formats({"W": weights, "U": weights, **rest}))),
@@ -278,7 +278,7 @@ PRESETS: Mapping[str, tuple[LstmFormats, DenseFormats]] = {
             _ACTIVATIONS_8,
         ),
         (
-            "w2a8",  # two bits and no -2: what is multiplied is -1, 0 or 1 times a power of two
+            "w2a8",  # two bits without -2: every weight is -1, 0 or 1 times a power of two
             "ap_fixed<2,1,AP_RND_CONV,AP_SAT_SYM>",
             "ap_fixed<2,1,AP_RND_CONV,AP_SAT_SYM>",
             "ap_fixed<16,6>",
@@ -296,8 +296,8 @@ PRESETS: Mapping[str, tuple[LstmFormats, DenseFormats]] = {
     )
 }
 
-#: Where a preset's first kernel has another format. It is a look-up of rows: nothing is multiplied by it, and
-#: its width costs block RAM only.
+#: Format of a preset's first kernel where it differs. The kernel is a look-up of rows: nothing is multiplied
+#: by it, and its width costs block RAM only.
 FIRST_KERNEL: Mapping[str, FixedFormat] = {"w2a8": PRESETS["w8a8"][0].W}
 
 DEFAULT_PRESET = "w8a8"
@@ -308,10 +308,10 @@ FULL_RANGE = frozenset({"q8.8"})  # presets whose binary points are their defini
 def network_spec(
     preset: str = DEFAULT_PRESET, *, vocabulary: int, units: int = 128, layers: int = 2, cell: str = "lstm"
 ) -> NetworkSpec:
-    """A spec of ``layers`` equally large layers with a preset's formats.
+    """Return a spec of ``layers`` equally large layers with a preset's formats.
 
     Raises:
-        UserError: for an unknown preset or cell (naming the legal ones) or an illegal shape.
+        UserError: the preset or cell is unknown (names the legal ones), or the shape is illegal.
     """
     if preset not in PRESETS:
         raise UserError(f"unknown preset {preset!r}; legal are {', '.join(PRESETS)}")
@@ -322,10 +322,10 @@ def network_spec(
 
 
 def with_formats(spec: NetworkSpec, formats: Mapping[str, FixedFormat]) -> NetworkSpec:
-    """The same spec with other formats by field name, in all layers; W and b also in the output layer.
+    """Return the same spec with other formats by field name in all layers; W and b also in the output layer.
 
     Raises:
-        UserError: for a name that neither has, naming the legal ones.
+        UserError: neither kind of layer has a field of that name; names the legal ones.
     """
     legal = dict.fromkeys(f.name for f in dataclasses.fields(DenseFormats))
     legal = dict.fromkeys(spec.layers[0].formats.format_names()) | legal
@@ -342,9 +342,9 @@ def with_formats(spec: NetworkSpec, formats: Mapping[str, FixedFormat]) -> Netwo
 
 
 def _formats_of_cell(lstm: LstmFormats, cell: str) -> CellFormats:
-    """A preset's formats for another cell: those of the LSTM's signals that play the same part."""
+    """Return a preset's formats for another cell: those of the LSTM's signals with the same role."""
     cls: Any = cell_formats_type(cell)
-    # A GRU's state never leaves what its candidate can be.
+    # A GRU's state never leaves the range of its candidate.
     same = {"rb": lstm.b, "p": lstm.z, "n": lstm.g} | (
         {"c": dataclasses.replace(lstm.c, integer=lstm.g.integer)} if cls is GruFormats else {}
     )
@@ -352,10 +352,10 @@ def _formats_of_cell(lstm: LstmFormats, cell: str) -> CellFormats:
 
 
 def require_lstm(spec: NetworkSpec, what: str) -> None:
-    """Refuse cells for which there is no ``what``.
+    """Refuse a network with a cell other than an LSTM, for which there is no ``what``.
 
     Raises:
-        UserError: naming the layer.
+        UserError: a layer has another cell; names the layer.
     """
     for k, layer in enumerate(spec.layers):
         if layer.cell != "lstm":
@@ -366,7 +366,7 @@ def require_lstm(spec: NetworkSpec, what: str) -> None:
 
 
 def fit_weight_formats(spec: NetworkSpec, weights: Mapping[str, NDArray[Any]]) -> NetworkSpec:
-    """Move the binary point of every W and U to where rounding these weights errs least (squared).
+    """Move the binary point of every W and U to where rounding these weights has the least squared error.
 
     The presets of :data:`FULL_RANGE` keep their binary points.
 

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Bits per character (BPC): how well a network predicts a text.
 
-The text is one stream. The state is zero before its first character and is carried through to the
-last one; the characters from the second on are what is predicted. Every figure that the project
-prints is computed here from logits, so engines with equal logits have equal figures.
+The text is one stream. The state is zero before the first character and is carried through to the
+last one; the characters from the second on are predicted. Every BPC that the project prints is
+computed here from logits, so engines with equal logits have equal figures.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from zynq_lstm.models.integers.network import IntegerNetwork
 
 METRIC = "bits per character, one stream, state carried through from zero"
 
-CHUNK = 2048  # steps that one call of the compiled function takes
+CHUNK = 2048  # most steps in one call of the compiled function
 
-#: Streams of :func:`evaluate_partial`, and how many characters each reads before those that count.
+#: Streams of :func:`evaluate_partial`, and the characters that each reads before those that count.
 STREAMS, WARM_UP = 32, 1024
 METRIC_PARTIAL = (
     f"bits per character, {STREAMS} streams, each started {WARM_UP} characters before its part "
@@ -34,7 +34,7 @@ METRIC_PARTIAL = (
 
 
 def bits_of(logits: NDArray[np.float64], targets: NDArray[np.integer]) -> NDArray[np.float64]:
-    """-log2 softmax(logits)[target] for each row: (N, V), (N,) -> (N,)."""
+    """Compute -log2 softmax(logits)[target] for each row: (N, V), (N,) -> (N,)."""
     logits = np.asarray(logits, np.float64)
     shifted = logits - logits.max(axis=1, keepdims=True)
     total = np.log(np.exp(shifted).sum(axis=1))
@@ -43,11 +43,11 @@ def bits_of(logits: NDArray[np.float64], targets: NDArray[np.integer]) -> NDArra
 
 
 def bits_per_character(logits: NDArray[np.float64], targets: NDArray[np.integer]) -> float:
-    """Mean of :func:`bits_of`; the sum is exact, so the order and any cut make no difference.
+    """Compute the mean of :func:`bits_of`; the sum is exact, so the order and any split make no difference.
 
     Args:
         logits: real values (not raw integers), (N, V).
-        targets: the character that came next, (N,).
+        targets: codes of the characters that came next, (N,).
     """
     if len(logits) != len(targets) or not len(targets):
         raise ValueError(f"{len(logits)} rows of logits for {len(targets)} targets")
@@ -59,7 +59,7 @@ def bits_per_character(logits: NDArray[np.float64], targets: NDArray[np.integer]
 
 
 def bits_of_streams(logits: NDArray[np.float64], codes: NDArray[np.integer]) -> float:
-    """:func:`bits_per_character` of streams whose last character is only predicted: (S, T, V), (S, T + 1)."""
+    """Compute the BPC of streams whose last character is only predicted: (S, T, V), (S, T + 1)."""
     return bits_per_character(logits.reshape(-1, logits.shape[2]), codes[:, 1:].reshape(-1))
 
 
@@ -73,7 +73,7 @@ def require_text(codes: NDArray[np.integer], what: str) -> None:
 
 
 def keras_logits(model: Any, codes: NDArray[np.integer]) -> Iterable[NDArray[np.float64]]:
-    """Logits after each character, state carried from zero, in chunks: (N, S) -> (n, S, V) each.
+    """Yield the logits after each character, in chunks, from a zero state on: (N, S) -> (n, S, V) each.
 
     Args:
         model: a float or quantized Keras model of ours.
@@ -90,7 +90,7 @@ def keras_logits(model: Any, codes: NDArray[np.integer]) -> Iterable[NDArray[np.
     states: Any = zero_state(model, streams)
     for start in range(0, length, chunk):
         part = codes[start : start + chunk]
-        # Every call has the same shape, so that one compilation serves; what pads the last is cut.
+        # Every call has the same shape, so that one compilation serves; the last one's padding is cut off.
         padded = np.zeros((chunk, streams), np.int32)
         padded[: len(part)] = part
         logits, states = run(tf.constant(padded), states)
@@ -98,14 +98,14 @@ def keras_logits(model: Any, codes: NDArray[np.integer]) -> Iterable[NDArray[np.
 
 
 def evaluate_keras(model: Any, codes: NDArray[np.integer], what: str = "the text") -> float:
-    """BPC of a float or quantized Keras model over a text as one stream."""
+    """Compute the BPC of a float or quantized Keras model over a text as one stream."""
     require_text(codes, what)
     parts = [chunk[:, 0] for chunk in keras_logits(model, codes[:-1])]
     return bits_per_character(np.concatenate(parts), codes[1:])
 
 
 def evaluate_reference(network: IntegerNetwork, codes: NDArray[np.integer], what: str = "the text") -> float:
-    """BPC of the hardware over a text as one stream: the reference's logits, exactly."""
+    """Compute the exact BPC of the hardware over a text as one stream, from the reference's logits."""
     from zynq_lstm.models.integers.reference import Reference
 
     require_text(codes, what)
@@ -114,21 +114,21 @@ def evaluate_reference(network: IntegerNetwork, codes: NDArray[np.integer], what
 
 
 def streams_of(codes: NDArray[np.integer], streams: int = 64) -> NDArray[np.integer]:
-    """The text cut into equal streams, for a quick estimate: (N,) -> (S, N // S)."""
+    """Cut the text into equal streams, for a quick estimate: (N,) -> (S, N // S)."""
     streams = max(1, min(streams, len(codes) // 256))
     length = len(codes) // streams
     return np.asarray(codes)[: streams * length].reshape(streams, length)
 
 
 def estimate_keras(model: Any, codes: NDArray[np.integer], streams: int = 64) -> float:
-    """A quick estimate of the BPC: the text cut into streams that each start from zero."""
+    """Estimate the BPC quickly: the text is cut into streams that each start from zero."""
     cut = streams_of(codes, streams)
     logits = np.concatenate(list(keras_logits(model, cut[:, :-1].T)))  # (N, S, V)
     return bits_of_streams(logits.transpose(1, 0, 2), cut)
 
 
 def estimate_reference(network: IntegerNetwork, codes: NDArray[np.integer], streams: int = 64) -> float:
-    """The same estimate for the hardware."""
+    """Estimate the hardware's BPC as :func:`estimate_keras` does."""
     from zynq_lstm.models.integers.reference import Reference
 
     cut = streams_of(codes, streams)
@@ -139,7 +139,7 @@ def estimate_reference(network: IntegerNetwork, codes: NDArray[np.integer], stre
 def evaluate_partial(
     network: PartlyQuantized, codes: NDArray[np.integer], states: list[LayerStates], streams: int = STREAMS
 ) -> float:
-    """BPC of a partly quantized network: the mean of :func:`bits_partial`, the sum exact."""
+    """Compute the BPC of a partly quantized network: the mean of :func:`bits_partial`, with an exact sum."""
     bits = bits_partial(network, codes, states, streams)
     return math.fsum(bits.tolist()) / len(bits)
 
@@ -147,14 +147,14 @@ def evaluate_partial(
 def bits_partial(
     network: PartlyQuantized, codes: NDArray[np.integer], states: list[LayerStates], streams: int = STREAMS
 ) -> NDArray[np.float64]:
-    """Bits of each character of a text but the first, in its order: (N,) -> (N - 1,).
+    """Compute the bits of each character of a text except the first, in text order: (N,) -> (N - 1,).
 
-    Nearly as of one stream but ten times as fast. A stream must not start from zero: there are places in a
-    text from where a network needs thousands of characters to find its way.
+    The result is nearly that of one stream, and ten times as fast to compute. A stream must not start from
+    zero: from some places in a text, a network needs thousands of characters to recover.
 
     Args:
-        network: partly quantized.
-        states: of :func:`float_states`, for the same text and as many streams.
+        network: the partly quantized network.
+        states: result of :func:`float_states` for the same text and number of streams.
     """
     predicted, warm_up, length = _cut(codes, streams)
     starts = length * np.arange(streams)[:, None]
@@ -174,9 +174,9 @@ def bits_partial(
 def float_states(
     network: PartlyQuantized, codes: NDArray[np.integer], streams: int = STREAMS
 ) -> list[LayerStates]:
-    """h and c of each layer, (S, H), where the streams of :func:`evaluate_partial` start.
+    """Compute h and c of each layer, (S, H), where the streams of :func:`evaluate_partial` start.
 
-    The network reads the whole text as one stream.
+    The network reads the text as one stream, up to the start of the last of these streams.
     """
     _, _, length = _cut(codes, streams)
     network.state = network.zero_state(1)
@@ -192,7 +192,7 @@ def float_states(
 
 
 def _cut(codes: NDArray[np.integer], streams: int) -> tuple[int, int, int]:
-    """Characters predicted, characters that each stream reads before its part, and length of a part."""
+    """Return the characters predicted, those that each stream reads before its part, and a part's length."""
     predicted = len(codes) - 1
     if predicted < 2 * streams:
         raise UserError(f"the text has {len(codes)} characters; {2 * streams + 1} are needed")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Recurrent cells side by side: each trained equally long, at equally many parameters."""
+"""Recurrent cells side by side: each is trained equally long and has about as many parameters."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from zynq_lstm.models.texts.corpus import HELD_OUT, Corpus, windows
 from zynq_lstm.models.training import bptt
 from zynq_lstm.models.training.options import TrainingOptions
 
-BIN = 20  # updates that the record of gradient norms holds together
-DISTANCE = 100  # characters back that gradients are followed, after as many that only lead to a state
-STREAMS = 64  # over which gradient norms are averaged, and which formats are calibrated on
+BIN = 20  # updates in one entry of the record of gradient norms
+DISTANCE = 100  # characters back that gradients are followed, after as many that only build up a state
+STREAMS = 64  # streams for averaging gradients by distance, and for calibrating formats
 
 
 def measure(
@@ -34,13 +34,13 @@ def measure(
     """Train and evaluate one cell.
 
     Args:
-        cell: of ``zynq_lstm.models.keras.cells.FLOAT_CELLS``.
-        budget: parameters that the network is to have, as nearly as equal layers can.
+        cell: a key of ``zynq_lstm.models.keras.cells.FLOAT_CELLS``.
+        budget: number of parameters that the network should have, as nearly as equal layers allow.
 
     Returns:
-        Figures as plain data: size, BPC, minutes; where the cell has a quantized form, BPC after rounding
-        with calibrated formats; the gradient by distance before and after training; the norm of the gradient
-        and how often it was clipped, for each :data:`BIN` updates.
+        Figures as plain data: size, BPC and minutes; if the cell has a quantized form, the BPC after rounding
+        with calibrated formats; the gradient by distance before and after training; and for each :data:`BIN`
+        updates the norm of the gradient and how often it was clipped.
     """
     split, vocabulary = corpus.split(), len(corpus.vocabulary)
     units = cells.units_for(cell, layers, vocabulary, budget)
@@ -74,7 +74,7 @@ def measure(
 
 
 def _rounded(cell: str, corpus: Corpus, weights: dict[str, Any], units: int, layers: int) -> dict[str, Any]:
-    """BPC of the integers, with no training after rounding."""
+    """Compute the BPC with all formats rounded, without training after the rounding."""
     split = corpus.split()
     spec = network_spec(vocabulary=len(corpus.vocabulary), units=units, layers=layers, cell=cell)
     spec = calibrate(spec, weights, windows(split.train, 256, STREAMS))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A network with one format at a time changed, and what that costs."""
+"""Variations of a network with one format changed at a time, and the cost of each."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from zynq_lstm.models.evaluation.bpc import estimate_reference
 from zynq_lstm.models.fixed import FixedFormat
 from zynq_lstm.models.integers.freeze import freeze
 
-# Fields of LstmFormats (W, U and b together as 'weights' and 'b'), and what to try for each.
+# Fields of LstmFormats ('weights' are all matrices, 'b' all biases), and formats or widths to try for each.
 VARIATIONS: dict[str, tuple[str, ...]] = {
     "gate": ("ap_ufixed<6,0>", "ap_ufixed<7,0>", "ap_ufixed<9,1>", "ap_ufixed<10,0>"),
     "g": ("ap_fixed<6,1>", "ap_fixed<10,1>"),
@@ -46,12 +46,12 @@ VARIATIONS: dict[str, tuple[str, ...]] = {
 
 
 def bits(source: Checkpoint, spec: NetworkSpec, codes: NDArray[Any]) -> float:
-    """Bits per character of a float network that is rounded to ``spec``, by the reference, in streams."""
+    """Estimate the BPC of a float network that is rounded to ``spec``, with the reference, in streams."""
     return estimate_reference(freeze(dataclasses.replace(source, spec=spec)), codes)
 
 
 def variations(base: NetworkSpec, source: Checkpoint) -> Iterator[tuple[str, str, NetworkSpec]]:
-    """Every variation as (signal, format, spec)."""
+    """Yield every variation as (signal, format, spec)."""
     for signal, formats in VARIATIONS.items():
         for text in formats:
             if signal in ("weights", "b"):
@@ -61,7 +61,7 @@ def variations(base: NetworkSpec, source: Checkpoint) -> Iterator[tuple[str, str
 
 
 def _narrow_weights(base: NetworkSpec, source: Checkpoint, kind: str, bits: int) -> NetworkSpec:
-    """Matrices (fitted again) or biases (same integer bits) of another width."""
+    """Return the spec with another width for matrices (fitted again) or biases (same integer bits)."""
     changed = {
         name: dataclasses.replace(fmt, bits=bits)
         for name, fmt in base.weight_formats().items()

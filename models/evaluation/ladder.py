@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What quantization costs step by step, from the float network to the integers, without any training."""
+"""The cost of quantization step by step, from the float network to the integers, without any training."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from zynq_lstm.models.evaluation.noise import METHOD, noise_bound
 from zynq_lstm.models.evaluation.partial import GROUPS, PartlyQuantized, format_names, in_groups
 from zynq_lstm.models.texts.corpus import HELD_OUT, Corpus
 
-#: Rungs of the ladder between float and trained: what is rounded.
+#: Rungs of the ladder between float and trained, by the group of formats that is rounded.
 STEPS = (*GROUPS, "all")
-FLOAT_BITS = 32  # of a weight that isn't quantized
+FLOAT_BITS = 32  # width of a weight that isn't quantized
 
 Bits = Mapping[str, Any]
 """Bits per character by part of the corpus; ``noise``: bounds of the distance from float, by part."""
 
 
 def rounded_names(spec: NetworkSpec, step: str) -> set[str]:
-    """Names of the formats that a rung of :data:`STEPS` rounds to."""
+    """Return the names of the formats that a rung of :data:`STEPS` rounds to."""
     return set(format_names(spec)) if step == "all" else in_groups(spec, [step])
 
 
 def weight_bits(spec: NetworkSpec, step: str) -> int:
-    """Size of the network's weights with this rung's formats; ``float`` and others have none."""
+    """Compute the size of the weights, in bits, with this rung's formats; ``float`` and others have none."""
     rounded = rounded_names(spec, step) if step in STEPS else set()
     formats = spec.weight_formats()
     return sum(
@@ -48,15 +48,15 @@ def measure(
     progress: Callable[[str], None] = lambda _: None,
     characters: int | None = None,
 ) -> dict[str, Any]:
-    """The ladder's record: bits per character of every rung of these presets.
+    """Measure the ladder's record: the bits per character of every rung of these presets.
 
     Args:
         source: a float network.
-        progress: called with what is measured next.
-        characters: only the first so many of each part.
+        progress: called with the name of the next measurement.
+        characters: number of characters at the beginning of each part to read; all if None.
 
     Raises:
-        UserError: the network is quantized already, or its vocabulary isn't the corpus'.
+        UserError: the network is quantized already, or its vocabulary does not match the corpus.
     """
     if source.spec is not None:
         raise UserError("the ladder begins at a float network; this one is quantized")
@@ -69,7 +69,7 @@ def measure(
     known: dict[Any, Bits] = {}
 
     def bits(spec: NetworkSpec, rounded: set[str]) -> Bits:
-        # Presets share formats: the same rounding is measured once.
+        # Presets share formats: the same rounding is measured only once.
         formats = format_names(spec)
         key = frozenset((name, formats[name]) for name in rounded)
         if key not in known:
@@ -103,14 +103,14 @@ def measure(
 
 
 def rows(record: Mapping[str, Any], source: Checkpoint, trained: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The ladder as rows: preset, step, BPC, BPC above float, its noise, and the weights' size in bits.
+    """Return the ladder as rows: preset, step, BPC, BPC above float, its noise, and size of weights in bits.
 
     The noise is a bound of :mod:`zynq_lstm.models.evaluation.noise`, None where it was not measured.
 
     Args:
-        record: of :func:`measure`.
+        record: result of :func:`measure`.
         source: the float network that it was measured with.
-        trained: what ``figures training`` has of the corpus, by network: figures of the metric proper.
+        trained: figures of ``figures training`` for the corpus, by network; they use the metric proper.
 
     Raises:
         UserError: the record is of another network.

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How far a mean over a text would move if the text were another one of the same kind: a block bootstrap.
+"""A block bootstrap: how far a mean over a text would move with another text of the same kind.
 
-Neighbouring characters are not independent: a passage that is hard to predict is hard throughout. So not
-characters are drawn anew but blocks of neighbours (H. R. Kuensch, The jackknife and the bootstrap for general
-stationary observations, Annals of Statistics 17, 1989), from a text that is closed to a circle, so that each
-character is in as many blocks as any other (D. N. Politis and J. P. Romano, A circular block-resampling
-procedure for stationary data, 1992).
+Neighbouring characters are not independent: a passage that is hard to predict is hard throughout. So the
+bootstrap does not resample characters but blocks of neighbours (H. R. Kuensch, The jackknife and the
+bootstrap for general stationary observations, Annals of Statistics 17, 1989). The text is closed to a circle,
+so that each character is in as many blocks as any other (D. N. Politis and J. P. Romano, A circular
+block-resampling procedure for stationary data, 1992).
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike
 
-#: Characters of a block: longer than nearly all that the networks here remember.
+#: Characters of a block: more than the networks here remember in nearly all cases.
 BLOCK = 1024
-#: Blocks that a text is cut into at least; with fewer their spread is not known well.
+#: Least number of blocks in a text; with fewer, their spread is not known well.
 FEWEST_BLOCKS = 20
 #: Standard errors on each side of a mean that hold 95 % of a normal distribution.
 WIDTH = 1.96
@@ -26,23 +26,23 @@ METHOD = f"95 %, circular block bootstrap over the text, blocks of {BLOCK:,} cha
 
 
 def block_length(count: int) -> int:
-    """Characters of a block in a text of ``count``: :data:`BLOCK`, or fewer in a short text."""
+    """Return the characters of a block in a text of ``count``: :data:`BLOCK`, or fewer in a short text."""
     return max(1, min(BLOCK, count // FEWEST_BLOCKS))
 
 
 def standard_error(values: ArrayLike, block: int | None = None) -> float:
-    """Standard error of the mean of values that depend on their neighbours, (N,).
+    """Compute the standard error of the mean of values that depend on their neighbours, (N,).
 
-    The mean of a resampled text is that of N / block means of blocks, drawn independently from the N blocks
-    of the circle. Its variance is therefore the variance of the block means divided by N / block: what
-    infinitely many draws would give, so no random numbers are needed.
+    The mean of a resampled text is the mean of N / block block means, drawn independently from the N blocks
+    of the circle. Its variance is therefore the variance of the block means divided by N / block. Infinitely
+    many draws would give just this, so no random numbers are needed.
 
     Args:
-        values: one a character, in the order of the text; of a comparison, their differences.
-        block: characters of a block; :func:`block_length` of N if not given.
+        values: one value per character, in text order; for a comparison, the differences.
+        block: length of a block in characters; :func:`block_length` of N if not given.
 
     Raises:
-        ValueError: fewer than two values, or a block that is not from 1 to N.
+        ValueError: fewer than two values, or a block length outside 1 to N.
     """
     array = np.asarray(values, np.float64)
     count = len(array)
@@ -57,5 +57,5 @@ def standard_error(values: ArrayLike, block: int | None = None) -> float:
 
 
 def noise_bound(values: ArrayLike, block: int | None = None) -> float:
-    """Half the width of the interval around the mean that :data:`METHOD` describes."""
+    """Compute half the width of the interval around the mean that :data:`METHOD` describes."""
     return WIDTH * standard_error(values, block)

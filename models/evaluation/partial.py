@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The network in floating point with any of its signals rounded: between the float network and the integers.
 
-With no signal rounded this is the float network; with all of them it is the reference, to the last integer
-(tests compare). In between it says what each format alone costs. Everything is float64, in which both
-ends are exact enough: the sums of the integers stay below 2**53.
+With no signal rounded this is the float network. With all of them rounded it equals the reference in every
+integer (tests compare them). In between it shows the cost of each format alone. Everything is float64, which
+is exact enough at both ends: the sums of the integers stay below 2**53.
 
 Shapes: S streams, T steps, H units, V characters.
 """
@@ -25,7 +25,7 @@ Reals = NDArray[np.float64]
 LayerStates = tuple[Reals, Reals]
 """h and c of one layer, each (S, H)."""
 
-#: Groups of formats that are a step of quantization each, by field name.
+#: Groups of formats by field name; each group is one step of quantization.
 GROUPS: Mapping[str, tuple[str, ...]] = {
     "weights": ("W", "U", "b", "rb"),
     "tables": ("z", "gate", "g", "n", "ct", "tc"),
@@ -35,7 +35,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
 
 
 def format_names(spec: NetworkSpec) -> dict[str, FixedFormat]:
-    """Every format of a network: ``layers.K.FIELD``, ``output.W``, ``output.b``, ``output.logits``."""
+    """Return every format of a network: ``layers.K.FIELD``, ``output.W``, ``output.b``, ``output.logits``."""
     named = {
         f"layers.{k}.{name}": layer.formats.format(name)
         for k, layer in enumerate(spec.layers)
@@ -45,7 +45,7 @@ def format_names(spec: NetworkSpec) -> dict[str, FixedFormat]:
 
 
 def in_groups(spec: NetworkSpec, groups: Collection[str]) -> set[str]:
-    """Names of the formats that belong to these :data:`GROUPS`."""
+    """Return the names of the formats that belong to these :data:`GROUPS`."""
     fields = {field for group in groups for field in GROUPS[group]}
     return {name for name in format_names(spec) if name.rpartition(".")[2] in fields}
 
@@ -54,12 +54,12 @@ class PartlyQuantized:
     """Runs a network with some of its signals rounded.
 
     Args:
-        spec: shape, functions, and the formats of what is rounded.
+        spec: shape, functions, and formats.
         weights: float arrays by the names of :meth:`NetworkSpec.weight_formats`.
-        rounded: names of :func:`format_names`; what is not named stays real.
+        rounded: the formats to round to, by the names of :func:`format_names`; all other values stay real.
 
     Raises:
-        UserError: naming a format that the spec doesn't have.
+        UserError: the spec doesn't have one of these formats; names it.
     """
 
     def __init__(
@@ -71,24 +71,24 @@ class PartlyQuantized:
                 raise UserError(f"unknown format {name!r}; legal are {', '.join(formats)}")
         self.spec = spec
         self.formats = {name: formats[name] for name in rounded}
-        self.state: list[LayerStates] = []  # where the last run ended
+        self.state: list[LayerStates] = []  # the state at the end of the last run
         self.weights = {
             name: self.rounded(name, np.asarray(weights[name], np.float64)) for name in spec.weight_formats()
         }
 
     def rounded(self, name: str, values: Reals) -> Reals:
-        """``values`` in the format ``name``, if that is one of those to be rounded to."""
+        """Round ``values`` to the format ``name``, if that is one of the formats to round to."""
         fmt = self.formats.get(name)
         return values if fmt is None else fmt.to_real(fmt.quantize(values))
 
     def run(
         self, codes: NDArray[np.integer], trace: dict[str, Reals] | None = None, carry: bool = False
     ) -> Reals:
-        """Logits after every character: (S, T) -> (S, T, V).
+        """Compute the logits after every character: (S, T) -> (S, T, V).
 
         Args:
-            trace: if given, filled with every signal as real numbers, named as the reference's.
-            carry: start from :attr:`state`, where the last run ended, and not from zero.
+            trace: if given, filled with every signal as real numbers, under the reference's names.
+            carry: start from :attr:`state`, the end of the last run, and not from zero.
         """
         codes = np.atleast_2d(codes)
         if not (carry and self.state):
@@ -110,12 +110,12 @@ class PartlyQuantized:
         return logits
 
     def zero_state(self, streams: int) -> list[LayerStates]:
-        """The state before the first character."""
+        """Return the state before the first character."""
         zeros = [np.zeros((streams, layer.units)) for layer in self.spec.layers]
         return [(h, h) for h in zeros]
 
     def _steps(self, k: int, sums: Reals, kept: dict[str, list[Reals]] | None) -> Iterator[Reals]:
-        """h of each step of layer k: x.W + b of all steps (S, T, N) -> (S, H)."""
+        """Yield h of each step of layer k: x.W + b of all steps (S, T, N) -> (S, H)."""
         layer = self.spec.layers[k]
         step = _STEPS[type(layer.formats)]
         h, c = self.state[k]

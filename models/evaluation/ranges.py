@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Formats from data: how the signals of a network use their formats, and which binary points fit better.
 
-A calibrated format keeps its width; what moves is the binary point, to where rounding errs least. Signals
-share a format over all layers, as they do in the hardware; weight arrays have one each.
+A calibrated format keeps its width; only the binary point moves, to where rounding has the least error.
+All layers share the format of a signal, as they do in the hardware; each weight array has its own.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ from zynq_lstm.models.fixed import MAX_BITS, FixedFormat
 
 Reals = NDArray[np.float64]
 
-SAMPLE = 200_000  # values of a signal that a format is judged by
+SAMPLE = 200_000  # about as many values of a signal decide on its format
 
-#: Signals whose range follows from data; the others' follows from their function.
+#: Signals whose range follows from data; the range of the others follows from their function.
 FITTED = ("z", "p", "c", "ct", "logits")
 
 
@@ -42,18 +42,18 @@ FITTED = ("z", "p", "c", "ct", "logits")
 class Usage:
     """How a signal or weight array uses its format, on one text."""
 
-    name: str  # layers.K.SIGNAL, logits, or a weight array's
+    name: str  # layers.K.SIGNAL, logits, or the name of a weight array
     format: FixedFormat
     low: float  # range of the float network's values
     high: float
-    saturated: int  # values of the quantized network on the format's bounds
-    values: int
-    rounding: float  # root mean square of the rounding of the float network's values
-    drift: float  # the same of the difference between the quantized network's values and the float one's
+    saturated: int  # number of the quantized network's values on the format's bounds
+    values: int  # number of values
+    rounding: float  # root mean square of the error of rounding the float network's values
+    drift: float  # root mean square of the difference between the quantized and the float network's values
     suggestion: FixedFormat  # the format itself, if no binary point is better
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON data."""
+        """Return JSON data."""
         return dataclasses.asdict(self) | {"format": str(self.format), "suggestion": str(self.suggestion)}
 
 
@@ -63,12 +63,12 @@ def calibrate(
     codes: NDArray[np.integer],
     fixed: Collection[str] = (),
 ) -> NetworkSpec:
-    """The spec with binary points fitted to float weights and to what they do on a text.
+    """Return the spec with binary points fitted to float weights and to the signals on a text.
 
     Args:
         weights: float arrays by the names of :meth:`NetworkSpec.weight_formats`.
         codes: the text, (S, T) streams that each start from zero.
-        fixed: what keeps its format: names of weight arrays, and fields of the signals' formats.
+        fixed: names of weight arrays, and fields of signals' formats, that keep their format.
 
     The presets of :data:`FULL_RANGE` stay as they are.
     """
@@ -103,10 +103,10 @@ def calibrate_by_loss(
     codes: NDArray[np.integer],
     progress: Callable[[str], None] = lambda _: None,
 ) -> NetworkSpec:
-    """The spec with binary points moved, one format at a time, as long as the text is predicted better.
+    """Return the spec with binary points moved, one format at a time, as long as the BPC of the text falls.
 
-    Slower than :func:`calibrate`, a run over the text a step, and better: the squared error of a cell state
-    counts what the tanh behind it doesn't see. Signals keep one format over all layers.
+    This is slower than :func:`calibrate`, as each step is a run over the text, but better: the squared error
+    of a cell state counts errors that the tanh after it doesn't see. All layers keep one format per signal.
 
     Args:
         codes: the text, (S, T + 1) streams that each start from zero.
@@ -131,13 +131,17 @@ def calibrate_by_loss(
 
 
 def calibrated(source: Checkpoint, spec: NetworkSpec) -> Checkpoint:
-    """A float network with the formats of ``spec``, which were fitted to it."""
+    """Return a float network with the formats of ``spec``, which were fitted to it."""
     record = {"calibrated": spec.preset, "from": source.sha256}
     return Checkpoint(source.vocabulary, source.weights, spec, source.corpus, record)
 
 
 def _moved(spec: NetworkSpec, name: str, step: int) -> NetworkSpec | None:
-    """The spec with so many integer bits more for a weight array, a field of all layers, or the logits."""
+    """Return the spec with ``step`` more integer bits for ``name``, or None if that makes no sensible format.
+
+    Args:
+        name: a weight array, a field of all layers, or ``logits``.
+    """
     formats = spec.weight_formats()
     if name in formats:
         fmt = dataclasses.replace(formats[name], integer=formats[name].integer + step)
@@ -152,7 +156,7 @@ def _sensible(fmt: FixedFormat) -> bool:
 
 
 def usage(spec: NetworkSpec, weights: Mapping[str, NDArray[Any]], codes: NDArray[np.integer]) -> list[Usage]:
-    """How every weight array and signal of a network uses its format on a text, (S, T)."""
+    """Measure how every weight array and signal of a network uses its format on a text, (S, T)."""
     real: dict[str, Reals] = {}
     rounded: dict[str, Reals] = {}
     PartlyQuantized(spec, weights).run(codes, real)
@@ -172,10 +176,12 @@ def usage(spec: NetworkSpec, weights: Mapping[str, NDArray[Any]], codes: NDArray
 
 
 def best_format(fmt: FixedFormat, values: Sequence[Reals], functions: Sequence[Function] = ()) -> FixedFormat:
-    """The binary point at which rounding ``values`` errs least (squared); the format's own if none is better.
+    """Return ``fmt`` with the binary point that rounds ``values`` with the least squared error.
+
+    The format's own binary point is kept if none is better.
 
     Args:
-        functions: where given, it is their values that are compared, for the index of a table.
+        functions: for the index of tables: the functions whose values are compared instead of the index.
     """
     sample = np.concatenate([_thinned(array.reshape(-1)) for array in values])
     wanted = [function(sample) for function in functions] or [sample]
@@ -190,7 +196,7 @@ def best_format(fmt: FixedFormat, values: Sequence[Reals], functions: Sequence[F
 
 
 def functions_behind(formats: Any, field: str) -> list[Function]:
-    """The functions whose tables a signal indexes."""
+    """Return the functions whose tables a signal indexes."""
     return [FUNCTIONS[getattr(formats, t.function)] for t in formats.tables.values() if t.index == field]
 
 
@@ -204,7 +210,7 @@ def _signals(spec: NetworkSpec) -> Iterator[tuple[str, FixedFormat, list[Functio
 
 def _usage(name: str, fmt: FixedFormat, real: Reals, rounded: Reals, better: FixedFormat) -> Usage:
     low, high = fmt.to_real([fmt.min_raw, fmt.max_raw])
-    # The lowest value of an unsigned format is 0, which is no saturation.
+    # The lowest value of an unsigned format is 0, which does not count as saturated.
     outside = (rounded >= high) | ((rounded <= low) & fmt.signed)
     return Usage(
         name,
@@ -220,7 +226,7 @@ def _usage(name: str, fmt: FixedFormat, real: Reals, rounded: Reals, better: Fix
 
 
 def _wide_enough(fmt: FixedFormat, largest: float) -> FixedFormat:
-    """``fmt``, or with as many integer bits more as ``largest`` needs."""
+    """Return ``fmt`` with as many more integer bits as ``largest`` needs, if any."""
     while largest > fmt.to_real(fmt.max_raw) and fmt.frac > 0:
         fmt = dataclasses.replace(fmt, integer=fmt.integer + 1)
     return fmt

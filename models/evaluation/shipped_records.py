@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The records that are shipped: of how networks were trained, and of long measurements."""
+"""The shipped records: of the training of networks, and of long measurements."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ FOLDER = Path(models.__file__).parent
 
 
 def training_records() -> list[dict[str, Any]]:
-    """How the shipped networks, and some that aren't, were trained."""
+    """Read the training records of the shipped networks, and of some that aren't shipped."""
     found = sorted((FOLDER / "checkpoints").glob("*.json"))
     return [read_training_record(path) for path in found]
 
 
 def read_training_record(path: Path) -> dict[str, Any]:
-    """What ``zynq-lstm train`` wrote beside a network."""
+    """Read the record that ``zynq-lstm train`` wrote beside a network."""
     record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return record
 
 
 def training_figures(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """BPC and minutes by corpus and network, and the minutes of ``zynq-lstm train`` with its defaults."""
+    """Return BPC and minutes by corpus and network, and the minutes of ``zynq-lstm train`` by default."""
     figures: dict[str, Any] = {}
     by_corpus: dict[str, dict[str, Mapping[str, Any]]] = {}
     for record in records:
@@ -54,13 +54,13 @@ def training_figures(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def part_figures(row: Mapping[str, Any], part: str) -> tuple[str, str]:
-    """BPC of a network on a part of the text, and how far above float, as text."""
+    """Return a network's BPC on a part of the text, and the difference from float, both as text."""
     above = row.get(f"delta_{part}_bpc")
     return f"{row[f'{part}_bpc']:.4f}", "" if above is None else f"{above:+.4f}"
 
 
 def results_table(figures: Mapping[str, Any]) -> str:
-    """:func:`training_figures` as Markdown."""
+    """Return the result of :func:`training_figures` as a Markdown table."""
     lines = [
         "| corpus | network | validation BPC | above float | test BPC | above float |",
         "|---|---|---|---|---|---|",
@@ -73,7 +73,7 @@ def results_table(figures: Mapping[str, Any]) -> str:
 
 
 def _length(record: Mapping[str, Any]) -> tuple[Any, ...] | None:
-    """How long a network was trained: beside which base, how many updates in all, of how many characters."""
+    """Return the length of a network's training: hash of its base, updates in all, batch and steps."""
     if not record:
         return None
     base, options = record["base"], record["options"]
@@ -84,10 +84,10 @@ def _length(record: Mapping[str, Any]) -> tuple[Any, ...] | None:
 
 
 def load_record(kind: str, path: Path | None = None) -> dict[str, Any]:
-    """A measurement's record: the shipped one, or one that the verb ``kind`` wrote to ``path``.
+    """Load a measurement's record: the shipped one, or one that the verb ``kind`` wrote to ``path``.
 
     Raises:
-        UserError: the file is missing, or holds something else.
+        UserError: the file is missing or holds something else.
     """
     path = path or FOLDER / "measured" / f"{kind}.json"
     try:

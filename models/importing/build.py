@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Builds Keras' model of a chain of layers with a file's weights, and runs it."""
+"""Build Keras' model of a chain of layers with a file's weights, and run it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from zynq_lstm.models.keras.quiet import import_qkeras, quiet_stderr
 
 
 def build_keras(file: KerasFile, chain: Chain) -> Any:
-    """Keras' model of a chain, with the file's weights."""
+    """Build Keras' model of a chain, with the file's weights."""
     import_qkeras()  # makes its layers known to Keras
     import keras
 
@@ -32,26 +32,26 @@ def build_keras(file: KerasFile, chain: Chain) -> Any:
                 if hard and file.keras2 and layer.kind == "LSTM":
                     theirs.cell.recurrent_activation = keras2_hard_sigmoid
             computed(model, inputs(chain, np.zeros((1, 1), np.int64)))  # quantizers raise when they are used
-    except Exception as error:  # Keras raises what its layers happen to raise
+    except Exception as error:  # Keras raises whatever its layers happen to raise
         raise UserError(f"{file.path}: Keras can't build or run it: {_shortened(error)}") from None
     return model
 
 
 def keras_layer(model: Any, chain: Chain, layer: FileLayer) -> Any:
-    """A layer of the chain in the model that Keras built. QKeras' recurrent layers lose their names there."""
+    """Return a layer of the chain from Keras' model, by place; QKeras' recurrent layers lose their names."""
     layers = [one for one in model.layers if type(one).__name__ != "InputLayer"]
     return layers[chain.layers.index(layer)]
 
 
 def keras2_hard_sigmoid(x: Any) -> Any:
-    """The hard sigmoid of Keras 2; that of Keras 3 has another slope."""
+    """Compute the hard sigmoid of Keras 2; that of Keras 3 has a different slope."""
     import keras
 
     return keras.ops.clip(x * 0.2 + 0.5, 0.0, 1.0)
 
 
 def without_softmax(chain: Chain) -> Chain:
-    """The same chain with logits as its output."""
+    """Return the same chain with logits as its output."""
 
     def changed(layer: FileLayer) -> FileLayer:
         kind = "Activation" if layer.kind == "Softmax" else layer.kind
@@ -65,14 +65,14 @@ def without_softmax(chain: Chain) -> Chain:
 
 
 def inputs(chain: Chain, codes: NDArray[np.integer]) -> NDArray[Any]:
-    """The input of a model for codes (S, T): the codes themselves, or one-hot vectors."""
+    """Return the input of a model for codes (S, T): the codes themselves, or one-hot vectors."""
     if chain.embedding:
         return codes.astype(np.int32)
     return np.eye(chain.vocabulary, dtype=np.float32)[codes]
 
 
 def computed(layer: Any, x: NDArray[Any]) -> Reals:
-    """The output of Keras, computed on the processor: products of a GPU may be less exact than float32."""
+    """Compute the output of Keras on the processor: a GPU's products may be less exact than float32."""
     import tensorflow as tf
 
     with tf.device("/CPU:0"):

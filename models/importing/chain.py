@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A Keras model as a chain of layers, and the checks that it is one that has hardware."""
+"""A Keras model as a chain of layers, and the checks that there is hardware for the chain."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ class FileLayer:
     """A layer of the chain.
 
     Args:
-        kind: class; of the layer in a TimeDistributed that one's.
-        name: as in the file; a TimeDistributed's own.
-        settings: those of :attr:`Kind.kept` and :attr:`Kind.called`, ready for Keras.
-        dtype: its policy's name.
-        sources: for each of its uses, the layers that it reads.
-        wrapped: name of the layer in a TimeDistributed; empty if there is none.
+        kind: the layer's class; for a TimeDistributed, the class of the layer in it.
+        name: name in the file; for a TimeDistributed, its own name.
+        settings: the settings of :attr:`Kind.kept` and :attr:`Kind.called`, ready for Keras.
+        dtype: name of the layer's policy.
+        sources: for each use of the layer, the layers that it reads.
+        wrapped: name of the layer in a TimeDistributed; empty for other layers.
     """
 
     kind: str
@@ -39,7 +39,7 @@ class FileLayer:
         return "softmax" in (self.kind.lower(), self.settings.get("activation"))
 
     def config(self) -> dict[str, Any]:
-        """The configuration that Keras 3 builds the layer from."""
+        """Return the configuration from which Keras 3 builds the layer."""
         inner = {"name": self.wrapped or self.name, "dtype": "float32", **self.settings}
         own = keras_object(self.kind, inner)
         if self.wrapped:
@@ -52,11 +52,11 @@ class Chain:
     """A model that is a chain of layers.
 
     Args:
-        layers: in order, without the input.
+        layers: the layers in order, without the input.
         input_name: name of the input layer.
-        window: characters that the model takes at once; None for any number.
-        outputs: names of the layers that the model's outputs are of.
-        sequential: whether the file says so; otherwise it has a graph.
+        window: number of characters that the model takes at once; None for any number.
+        outputs: the layers whose outputs are the model's, each as ``NAME#USE``.
+        sequential: True if the file holds a Sequential model; otherwise it holds a graph.
     """
 
     layers: tuple[FileLayer, ...]
@@ -66,7 +66,7 @@ class Chain:
     sequential: bool
 
     def of(self, *kinds: str) -> list[FileLayer]:
-        """The layers of these classes."""
+        """Return the layers of these classes."""
         return [layer for layer in self.layers if layer.kind in kinds]
 
     @property
@@ -96,14 +96,14 @@ class Chain:
 
     @property
     def softmax(self) -> FileLayer | None:
-        """The layer with a softmax."""
+        """The layer with a softmax; None if there is none."""
         return next((layer for layer in self.layers if layer.has_softmax), None)
 
     def config(self) -> dict[str, Any]:
-        """The configuration that Keras 3 builds the model from.
+        """Return the configuration from which Keras 3 builds the model.
 
-        It has the file's own graph, for any number of characters. All is float32. Nothing of what only
-        training needs is in it.
+        It has the file's own graph, for any number of characters. All layers are float32. Settings that only
+        training needs are left out.
         """
         shape = [None, None] if self.embedding else [None, None, self.vocabulary]
         kind = "int32" if self.embedding else "float32"
@@ -123,7 +123,7 @@ class Chain:
 
 
 def keras_object(kind: str, config: Mapping[str, Any]) -> dict[str, Any]:
-    """An object in the form that Keras 3 writes."""
+    """Return an object in the form that Keras 3 writes."""
     if kind in QUANTIZERS:
         module, registered = "qkeras.quantizers", f"qkeras>{kind}"
     elif kind in ("QLSTM", "QDense"):
@@ -139,16 +139,16 @@ def _tensor(name: str, use: int) -> dict[str, Any]:
 
 
 def _use(source: str) -> tuple[str, int]:
-    """Layer and number of its use, from how :mod:`zynq_lstm.models.importing.config` writes it."""
+    """Split ``NAME#USE``, which :mod:`zynq_lstm.models.importing.config` writes, into layer and use."""
     name, _, use = source.rpartition("#")
     return name, int(use)
 
 
 def check_chain(path: Path, chain: Chain, inputs: Sequence[FileLayer]) -> None:
-    """Refuse any graph but a chain: each layer used once, on the output of the one before.
+    """Refuse any graph but a chain, in which each layer is used once, on the output of the layer before.
 
     Raises:
-        UserError: naming the layer.
+        UserError: the graph is not a chain; names the layer.
     """
     if len(inputs) != 1 or len(chain.outputs) != 1:
         raise UserError(
@@ -158,7 +158,7 @@ def check_chain(path: Path, chain: Chain, inputs: Sequence[FileLayer]) -> None:
     names = [inputs[0].name, *(layer.name for layer in chain.layers)]
     for name in names:
         if names.count(name) > 1:
-            raise UserError(f"{path}: layer {name!r} is there twice; each layer once is legal")
+            raise UserError(f"{path}: layer {name!r} occurs twice; each layer may occur once")
     for before, layer in zip(names, chain.layers, strict=False):
         label = f"{path}: layer {layer.name!r}"
         if len(layer.sources) != 1:
@@ -178,7 +178,7 @@ def check_chain(path: Path, chain: Chain, inputs: Sequence[FileLayer]) -> None:
 
 
 def check_order(path: Path, chain: Chain) -> None:
-    """Refuse layers in a place where they have no hardware."""
+    """Refuse layers in a place for which there is no hardware."""
     recurrent = dense = softmax = None
     for k, layer in enumerate(chain.layers):
         kind, label = layer.kind, f"{path}: layer {layer.name!r}"
@@ -225,7 +225,7 @@ def check_order(path: Path, chain: Chain) -> None:
 
 
 def check_sizes(path: Path, chain: Chain, shape: Sequence[int | None]) -> None:
-    """Refuse an input that isn't text."""
+    """Refuse an input that isn't text, and a vocabulary of an illegal size."""
     dense, first = chain.dense, chain.embedding or chain.recurrent[0]
     wanted = 2 if chain.embedding else 3
     if len(shape) != wanted:

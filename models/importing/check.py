@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The last step of every import: our equations, with the model's own rounding, against Keras' values.
+"""The last step of every import: compare our equations, with the model's own rounding, to Keras' values.
 
 Keras computes in float32, this module in float64. A difference in the last bit becomes a whole step where a
 signal is rounded, and a recurrence may amplify it without bound. So each step starts from Keras' own h and
-inputs, and each signal is an interval: all values that a float32 computation can give, in whatever order it
-adds. The functions and the quantizers are monotone, so the ends of an interval go through them. Keras' value
-must be in the interval: in each layer, unit and step, and at the model's own output. An interval is a few
-millionths wide where nothing is rounded; near a tie it holds both neighbours.
+inputs, and each signal is an interval: all values that a float32 computation can give, in any order of its
+additions. The functions and the quantizers are monotone, so it is enough to apply them to the ends of an
+interval. Keras' value must be in the interval in each layer, unit and step, and at the model's own output. An
+interval is a few millionths wide where nothing is rounded; near a tie it holds both neighbours.
 
-Bounds: the error of a sum of n products is at most n 2**-24 times the sum of the products' sizes (Higham,
-"Accuracy and Stability of Numerical Algorithms", 3.1); twice that is allowed. 2**-20 is allowed for the error
-of a function.
+Bounds: the error of a sum of n products is at most n 2**-24 times the sum of the products' magnitudes
+(Higham, "Accuracy and Stability of Numerical Algorithms", 3.1); twice that is allowed. The error allowed for
+a function is 2**-20.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ from zynq_lstm.models.importing.build import computed, keras_layer
 from zynq_lstm.models.importing.importer import Imported
 from zynq_lstm.models.importing.quantizers import Quantizer, Reals
 
-UNIT = 2.0**-24  # rounding of float32, relative
+UNIT = 2.0**-24  # relative rounding error of float32
 FUNCTION_ERROR = 2.0**-20
-TINY = 2.0**-100  # what a processor that takes the smallest numbers for zero may lose
+TINY = 2.0**-100  # allowed loss on a processor that takes the smallest numbers for zero
 WINDOWS, STEPS = 64, 8
 SEED = 7
 
@@ -46,37 +46,37 @@ class Interval(NamedTuple):
         return Interval(np.minimum.reduce(corners), np.maximum.reduce(corners)).wider(UNIT)
 
     def plus(self, other: Interval) -> Interval:
-        """The sum."""
+        """Return the sum."""
         return Interval(self.low + other.low, self.high + other.high).wider(UNIT)
 
     def wider(self, relative: float, absolute: float = 0.0) -> Interval:
-        """With errors of this size."""
+        """Return the interval widened by twice the relative error, and by the absolute one."""
         error = 2 * relative * np.maximum(np.abs(self.low), np.abs(self.high)) + absolute
         return Interval(self.low - error, self.high + error)
 
     def through(self, function: Callable[[Reals], Reals]) -> Interval:
-        """What a monotone function makes of it."""
+        """Return the image of the interval under a monotone function."""
         return Interval(function(self.low), function(self.high))
 
     def rounded(self, quantizer: Quantizer | None) -> Interval:
-        """Through a quantizer, if there is one; its own arithmetic is float32."""
+        """Return the interval after a quantizer, if there is one; its own arithmetic is float32."""
         return self.through(quantizer).wider(UNIT) if quantizer else self
 
     def first_outside(self, values: Reals) -> tuple[int, ...] | None:
-        """Index of the first of ``values`` that isn't in it; a NaN is in none."""
+        """Return the index of the first of ``values`` outside the interval; a NaN is always outside."""
         outside = np.argwhere(~((self.low <= values) & (values <= self.high)))
         return tuple(map(int, outside[0])) if len(outside) else None
 
 
 @dataclass(frozen=True)
 class Observed:
-    """What Keras computes for some codes.
+    """Keras' results for some codes.
 
     Args:
-        codes: (S, T).
-        h: of every LSTM layer, (S, T, H).
-        logits: (S, T or none, V).
-        probabilities: likewise; None for a model without softmax.
+        codes: the codes, (S, T).
+        h: h of every LSTM layer, (S, T, H).
+        logits: the logits, (S, T, V), or (S, V) of a model that answers only after the last character.
+        probabilities: the probabilities, shaped likewise; None for a model without softmax.
     """
 
     codes: NDArray[np.integer]
@@ -86,18 +86,18 @@ class Observed:
 
 
 def check_import(imported: Imported) -> None:
-    """Compare every step of every layer, and the model's output, with what Keras computes.
+    """Compare every step of every layer, and the model's output, with Keras' results.
 
     Raises:
-        CheckError: with the layer, the place, and both values.
+        CheckError: a value differs; gives the layer, the place, Keras' value and our interval.
     """
     compare(imported, observe(imported))
 
 
 def observe(imported: Imported) -> Observed:
-    """What Keras computes for codes drawn with a fixed seed.
+    """Run Keras on codes drawn with a fixed seed.
 
-    Each character of the vocabulary is the last of a window at least once.
+    Each character of the vocabulary is the last one of a window at least once.
 
     Raises:
         UserError: the model's own signals are not finite.
@@ -122,10 +122,10 @@ def observe(imported: Imported) -> Observed:
 
 
 def compare(imported: Imported, observed: Observed) -> None:
-    """Hold Keras' values against our equations, layer by layer and at the output.
+    """Compare Keras' values with our equations, layer by layer and at the output.
 
     Raises:
-        CheckError: with the layer, the place, and both values.
+        CheckError: a value differs; gives the layer, the place, Keras' value and our interval.
     """
     below: Reals | None = None
     for k, layer in enumerate(imported.chain.recurrent):
@@ -159,7 +159,7 @@ def _require(imported: Imported, where: str, what: str, allowed: Interval, value
 
 
 def _sequence(layer: Any, x: NDArray[Any]) -> Reals:
-    """h of every step of a Keras layer, whatever the layer returns itself: (S, T, M) -> (S, T, H)."""
+    """Compute h of every step of a Keras layer, even if the layer itself returns only the last."""
     returned, layer.return_sequences = layer.return_sequences, True
     try:
         return computed(layer, x)
@@ -168,7 +168,7 @@ def _sequence(layer: Any, x: NDArray[Any]) -> Reals:
 
 
 def _product(x: Reals, W: NDArray[Any], b: NDArray[Any] | None = None) -> Interval:
-    """What float32 may give for x @ W + b."""
+    """Return the interval of x @ W + b in float32."""
     x, W = x.astype(np.float64), W.astype(np.float64)
     value, size = x @ W, np.abs(x) @ np.abs(W)
     if b is not None:
@@ -178,7 +178,7 @@ def _product(x: Reals, W: NDArray[Any], b: NDArray[Any] | None = None) -> Interv
 
 
 def _first_sums(imported: Imported, codes: NDArray[np.integer]) -> Interval:
-    """The first layer's x @ W: a row of W, which is exact, or of the product with the embedding."""
+    """Return the first layer's x @ W: a row of W, which is exact, or of the product with the embedding."""
     rows = imported.weights["layers.0.W"].astype(np.float64)[codes]
     error = 0.0
     if imported.sizes is not None:
@@ -189,7 +189,7 @@ def _first_sums(imported: Imported, codes: NDArray[np.integer]) -> Interval:
 
 
 def _layer(imported: Imported, k: int, inputs: Interval, h: Reals) -> Interval:
-    """What h of every step of layer k may be, (S, T, H), given Keras' h of the step before."""
+    """Return the interval of h in every step of layer k, (S, T, H), given Keras' h of the step before."""
     formats, rounds = imported.spec.layers[k].formats, imported.rounds[k]
     U, b = imported.weights[f"layers.{k}.U"], imported.weights[f"layers.{k}.b"]
     sigmoid, tanh = FUNCTIONS[formats.sigmoid], FUNCTIONS[formats.tanh]
@@ -222,7 +222,7 @@ def _layer(imported: Imported, k: int, inputs: Interval, h: Reals) -> Interval:
 
 
 def _softmax(logits: Interval) -> Interval:
-    """What float32 may give for the probabilities."""
+    """Return the interval of the probabilities in float32."""
     middle = (logits.low + logits.high) / 2
     error = float((logits.high - logits.low).max())
     shares = np.exp(middle - middle.max(axis=-1, keepdims=True))

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reads the configuration of somebody else's Keras model.
+"""Read the configuration of a third party's Keras model.
 
-A configuration is data. Each class, function and setting in it must be one of
-:mod:`zynq_lstm.models.importing.kinds`. From what is known a new configuration is made
+A configuration is data. Each class, function and setting in it must be listed in
+:mod:`zynq_lstm.models.importing.kinds`. A new configuration is made of the known ones
 (:meth:`zynq_lstm.models.importing.chain.Chain.config`), so that Keras never sees anything else. The files of
-Keras 2 and Keras 3 write the same model in different ways; both become the same configuration.
+Keras 2 and Keras 3 describe the same model in different ways; both become the same configuration.
 """
 
 from __future__ import annotations
@@ -39,14 +39,14 @@ from zynq_lstm.models.importing.kinds import (
 
 
 def read_chain(path: Path, config: Any) -> Chain:
-    """The chain of layers that a model's configuration describes.
+    """Read the chain of layers that a model's configuration describes.
 
     Args:
-        path: of the file, for messages.
-        config: as Keras 2 or Keras 3 writes it.
+        path: path of the file, for messages.
+        config: configuration as Keras 2 or Keras 3 writes it.
 
     Raises:
-        UserError: naming the layer, and what is legal.
+        UserError: the model is not supported; names the layer, and what is legal.
     """
     kind = config.get("class_name") if isinstance(config, dict) else None
     inner = config.get("config") if isinstance(config, dict) else None
@@ -61,7 +61,7 @@ def read_chain(path: Path, config: Any) -> Chain:
     for entry in entries:
         if not isinstance(entry, dict) or not isinstance(entry.get("config"), dict):
             raise UserError(f"{path}: not a Keras model: a layer without a configuration")
-    for entry in entries:  # first, because a mask brings layers that nobody has written
+    for entry in entries:  # first, because a mask adds layers that the model's author did not write
         if entry["config"].get("mask_zero"):
             _check_fixed(path, _label(entry), "Embedding", entry["config"])
     sequential = kind == "Sequential"
@@ -87,7 +87,7 @@ def read_chain(path: Path, config: Any) -> Chain:
 
 
 def _with_input(path: Path, config: Mapping[str, Any], entries: list[Any]) -> list[Any]:
-    """The layers of a Sequential with its input first, which files keep in different places."""
+    """Return the layers of a Sequential with its input first, which files keep in different places."""
     if not entries or entries[0].get("class_name") == "InputLayer":
         return entries
     inner = config["config"] if isinstance(config["config"], dict) else {}
@@ -110,7 +110,7 @@ def _label(entry: Mapping[str, Any]) -> str:
 
 
 def _kind(entry: Mapping[str, Any]) -> str:
-    """The class; files in HDF5 write QKeras' with its package."""
+    """Return the class name; HDF5 files write QKeras' classes with their package."""
     kind = entry.get("class_name")
     return str(kind).removeprefix("qkeras>")
 
@@ -125,7 +125,7 @@ def _layer(path: Path, entry: Mapping[str, Any], sequential: bool, before: Any) 
     _plain_names(path, label, entry, kind)
     name = config.get("name", entry.get("name"))
     if not isinstance(name, str) or not name or "#" in name or "/" in name:
-        raise UserError(f"{path}: {label}: its name must be a text without # and /")
+        raise UserError(f"{path}: {label}: its name must be text without # or /")
     source: Iterable[tuple[str, ...]]
     if sequential:
         source = [] if before is None else [(str(before["config"].get("name", before.get("name"))) + "#0",)]
@@ -147,7 +147,7 @@ def _layer(path: Path, entry: Mapping[str, Any], sequential: bool, before: Any) 
 
 
 def _settings(path: Path, label: str, kind: str, config: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings that change what a layer computes; refuses any that isn't known."""
+    """Return the settings that change the result of a layer; refuse any that isn't known."""
     known = KINDS[kind]
     _check_fixed(path, label, kind, config)
     called = known.called or {}
@@ -160,7 +160,7 @@ def _settings(path: Path, label: str, kind: str, config: Mapping[str, Any]) -> d
         elif key in known.kept:
             settings[key] = value
         elif not (key in (*EVERY, *known.ignored) or key in (known.fixed or {}) or key.endswith(TRAINING)):
-            raise UserError(f"{path}: {label}: the setting {key}={value!r} of {kind} isn't taken in")
+            raise UserError(f"{path}: {label}: the setting {key}={value!r} of {kind} isn't supported")
     _check_settings(path, label, kind, settings)
     return settings
 
@@ -174,7 +174,7 @@ def _check_fixed(path: Path, label: str, kind: str, config: Mapping[str, Any]) -
 
 
 def _check_settings(path: Path, label: str, kind: str, settings: dict[str, Any]) -> None:
-    """Types and ranges of the settings that are numbers; what old files leave out gets its default."""
+    """Check the types and ranges of settings, and add the defaults that old files leave out."""
     whole = {"LSTM": ("units",), "Dense": ("units",), "Embedding": ("input_dim", "output_dim")}
     for key in whole.get(kind.removeprefix("Q"), ()):
         value = settings.get(key)
@@ -202,12 +202,12 @@ def _check_settings(path: Path, label: str, kind: str, settings: dict[str, Any])
 def _called(
     path: Path, label: str, key: str, value: Any, functions: Sequence[str], quantizers: Sequence[str]
 ) -> Any:
-    """A function or quantizer, rebuilt of what is known about it."""
+    """Return a function or quantizer, rebuilt from its known settings."""
     legal = f"legal are {', '.join([*functions, *quantizers])}"
     if value is None:
         if key.endswith("_quantizer"):
             return None
-        value = "linear"  # what Keras takes None for
+        value = "linear"  # Keras' meaning of None
     if isinstance(value, str):
         if value not in functions:
             raise UserError(f"{path}: {label} has {key}={value!r}; {legal}")
@@ -217,7 +217,7 @@ def _called(
     kind, config = _kind(value), value.get("config")
     _plain_names(path, label, value, kind)
     if kind not in quantizers:
-        raise UserError(f"{path}: {label} has {key} of class {kind}, which isn't taken in; {legal}")
+        raise UserError(f"{path}: {label} has {key} of class {kind}, which isn't supported; {legal}")
     if not isinstance(config, dict):
         raise UserError(f"{path}: {label}: {key} has no configuration")
     for name, setting in config.items():
@@ -235,7 +235,7 @@ def _called(
 
 
 def _plain_names(path: Path, label: str, value: Mapping[str, Any], kind: Any) -> None:
-    """A class must be what it says: Keras goes by the registered name first, then by the module."""
+    """Refuse a class under another name: Keras goes by the registered name first, then by the module."""
     registered, module = value.get("registered_name"), value.get("module")
     if registered not in (None, kind, f"qkeras>{kind}"):
         raise UserError(f"{path}: {label} says {kind}, but is registered as {registered!r}")
@@ -244,7 +244,7 @@ def _plain_names(path: Path, label: str, value: Mapping[str, Any], kind: Any) ->
 
 
 def _dtype(path: Path, label: str, dtype: Any) -> str:
-    """Name of a layer's policy; its weights are read as float32."""
+    """Return the name of a layer's policy; its weights are read as float32."""
     if isinstance(dtype, dict):
         inner = dtype.get("config")
         dtype = inner.get("name") if isinstance(inner, dict) else dtype.get("class_name")
@@ -256,7 +256,7 @@ def _dtype(path: Path, label: str, dtype: Any) -> str:
 
 
 def _references(value: Any) -> Iterator[tuple[str, int, int]]:
-    """All (layer, use, tensor) in a structure of lists and objects."""
+    """Yield every (layer, use, tensor) in a structure of lists and objects."""
     if isinstance(value, dict):
         if value.get("class_name") == "__keras_tensor__" and isinstance(value.get("config"), dict):
             yield from _references(value["config"].get("keras_history"))
@@ -273,7 +273,7 @@ def _references(value: Any) -> Iterator[tuple[str, int, int]]:
 
 
 def _keywords(node: Any) -> Iterator[tuple[str, Any]]:
-    """Keyword arguments of a layer's use: Keras 3 keeps them beside the others, Keras 2 after each."""
+    """Yield the keywords of a layer's use: Keras 3 keeps them beside its inputs, Keras 2 after each input."""
     if isinstance(node, dict) and isinstance(node.get("kwargs"), dict):
         yield from node["kwargs"].items()
     elif isinstance(node, list):
@@ -285,15 +285,15 @@ def _keywords(node: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _sources(path: Path, label: str, nodes: Any) -> Iterator[tuple[str, ...]]:
-    """For each use of a layer, the layers that it reads, as ``NAME#USE``."""
+    """Yield for each use of a layer the layers that it reads, as ``NAME#USE``."""
     for node in nodes if isinstance(nodes, list) else []:
         for key, value in _keywords(node):
             if value is not None and value is not False:
                 what = value if isinstance(value, bool | int | float | str) else "another layer's output"
-                raise UserError(f"{path}: {label} is called with {key}={what}; its input alone is legal")
+                raise UserError(f"{path}: {label} is called with {key}={what}; only its input is legal")
         found = []
         for name, use, tensor in _references(node):
             if tensor:
-                raise UserError(f"{path}: {label} reads a state of layer {name!r}; its output alone is legal")
+                raise UserError(f"{path}: {label} reads a state of layer {name!r}; only its output is legal")
             found.append(f"{name}#{use}")
         yield tuple(found)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How far an imported model's network is from the model that it was made of."""
+"""The deviation of an imported model's network from the model that it was made from."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ from zynq_lstm.models.integers.reference import Reference
 
 @dataclass(frozen=True)
 class Deviation:
-    """How far a network is from the model that it was made of, on one text."""
+    """Deviation of a network from the model that it was made from, on one text."""
 
-    what: str  # a format field, or what the row is of
+    what: str  # a format field, or the name of another row
     theirs: str
     ours: str
     bits_per_character: float
-    largest: float  # difference of a logit
-    mean: float  # absolute difference of a logit
+    largest: float  # largest absolute difference of a logit
+    mean: float  # mean absolute difference of a logit
 
 
 def deviations(imported: Imported, network: IntegerNetwork, windows: NDArray[np.integer]) -> list[Deviation]:
-    """Their model; the same by our equations; each format of ours alone; the integer network.
+    """Compare with their model: rows for itself, our equations, each of our formats, and the integer network.
 
     Args:
         imported: their model and its weights.
-        network: made of them.
-        windows: text as (S, T + 1); each window starts from a zero state, T characters are read.
+        network: the network made from them.
+        windows: text as (S, T + 1); each window starts from a zero state, and T characters are read.
     """
     spec, codes = network.spec, windows[:, :-1]
     theirs = imported.logits(codes)
@@ -60,5 +60,5 @@ def deviations(imported: Imported, network: IntegerNetwork, windows: NDArray[np.
 
 
 def _field(name: str) -> str:
-    """W of a recurrent layer and of the output layer are told apart."""
+    """Return the field of a recurrent layer's format; empty for the output layer, whose W and b differ."""
     return "" if name.startswith("output.") else name.rpartition(".")[2]

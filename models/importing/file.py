@@ -2,10 +2,10 @@
 """Files of Keras models: the chain of layers and the weights in them, read without Keras.
 
 Nothing in a file is run. A configuration is read as JSON and checked by
-:mod:`zynq_lstm.models.importing.config`. Weights are read from HDF5, where the layer's name or place says;
-each array must have its shape and be finite.
+:mod:`zynq_lstm.models.importing.config`. Weights are read from HDF5, where they are found by the layer's name
+or place. Each array must have the right shape and be finite.
 
-Read are the ``.keras`` files of Keras 2 and 3, HDF5 files of ``model.save('name.h5')``, and the JSON of
+Supported are the ``.keras`` files of Keras 2 and 3, HDF5 files of ``model.save('name.h5')``, and the JSON of
 ``model.to_json()`` with a file of weights.
 """
 
@@ -32,8 +32,8 @@ from zynq_lstm.models.importing.kinds import DENSE, RECURRENT
 from zynq_lstm.models.store import MAX_BYTES
 
 MAX_CONFIG_BYTES = 1 << 24
-ZIP, HDF5 = b"PK", b"\x89HDF\r\n\x1a\n"  # how the files begin
-#: Folders of layers in the weights of a ``.keras`` file, by age.
+ZIP, HDF5 = b"PK", b"\x89HDF\r\n\x1a\n"  # the first bytes of the files
+#: Names of the folder of layers in the weights of a ``.keras`` file, the newer one first.
 LAYERS = ("layers", "_layer_checkpoint_dependencies")
 LEGAL = (
     "legal are a .keras file, the .h5 file of model.save('name.h5'), and the .json of model.to_json() with "
@@ -47,14 +47,14 @@ AS_H5 = (
 
 @dataclass(frozen=True)
 class KerasFile:
-    """A model as its file says it.
+    """A model as its file describes it.
 
     Args:
-        path: of the model.
+        path: path of the model.
         chain: its layers.
         weights: float32 arrays by layer and role: ``kernel``, ``recurrent_kernel``, ``bias``, ``embeddings``.
-        keras2: whether Keras 2 wrote it, whose ``hard_sigmoid`` is another function.
-        notes: what a person should know.
+        keras2: True if Keras 2 wrote the file; its ``hard_sigmoid`` is a different function.
+        notes: notes for the user.
     """
 
     path: Path
@@ -65,13 +65,13 @@ class KerasFile:
 
 
 def read_file(path: Path, weights: Path | None = None) -> KerasFile:
-    """Read a model's file, and check all that can be known without Keras.
+    """Read a model's file, and check everything that can be checked without Keras.
 
     Args:
-        weights: file of the weights, for a configuration alone.
+        weights: file of the weights, if ``path`` holds only a configuration.
 
     Raises:
-        UserError: naming the file, and the layer or array; and what is legal.
+        UserError: the model can't be read; names the file, the layer or array, and what is legal.
     """
     import h5py
 
@@ -103,14 +103,14 @@ def read_file(path: Path, weights: Path | None = None) -> KerasFile:
         raise UserError(f"{path}: can't be read, or is damaged: {error}; {LEGAL}") from None
     policies = {layer.name: layer.dtype for layer in chain.layers if layer.dtype != "float32"}
     notes = [
-        f"layer {name!r} computes in {policy}; its weights are taken as float32, and all is computed in that"
+        f"layer {name!r} computes in {policy}; its weights and all its values are taken as float32"
         for name, policy in policies.items()
     ]
     return KerasFile(path, chain, arrays, keras2, tuple(notes))
 
 
 def _begin(path: Path) -> bytes:
-    """The first bytes of a file; what is none of ours by kind is refused."""
+    """Read the first bytes of a file; refuse a folder, a missing file, and one that is too large."""
     if path.is_dir():
         if (path / "keras_metadata.pb").exists():
             raise UserError(f"{path}: is a SavedModel of Keras 2: {AS_H5}")
@@ -140,7 +140,7 @@ def _parsed(path: Path, text: str | bytes) -> Any:
 
 
 def _archive(path: Path) -> tuple[Any, Any, bytes]:
-    """Configuration, version of Keras, and weights of a ``.keras`` file."""
+    """Read configuration, version of Keras, and weights of a ``.keras`` file."""
 
     def read(name: str, most: int) -> bytes:
         if name not in archive.namelist():
@@ -158,21 +158,21 @@ def _archive(path: Path) -> tuple[Any, Any, bytes]:
 
 
 def _saved_in_hdf5(path: Path) -> tuple[Any, Any]:
-    """Configuration of a file of ``model.save('name.h5')``, and the version of Keras."""
+    """Read the configuration in a file of ``model.save('name.h5')``, and the version of Keras."""
     import h5py
 
     with h5py.File(path, "r") as file:
         config, version = (_text(file.attrs.get(key)) for key in ("model_config", "keras_version"))
     if config is None:
         raise UserError(
-            f"{path}: holds weights and no model; give the model's configuration, open('name.json', 'w')."
+            f"{path}: holds weights but no model; give the model's configuration, open('name.json', 'w')."
             f"write(model.to_json()), and this file with --weights"
         )
     return _parsed(path, config), version
 
 
 def _json_alone(path: Path) -> tuple[Any, Any]:
-    """Configuration of ``model.to_json()``, and the version of Keras."""
+    """Read the configuration that ``model.to_json()`` writes, and the version of Keras."""
     if path.stat().st_size > MAX_CONFIG_BYTES:
         raise UserError(f"{path}: not a model's file; {LEGAL}")
     try:
@@ -187,14 +187,14 @@ def _text(value: Any) -> str | None:
 
 
 def _is_keras2(version: Any, config: Any) -> bool:
-    """By the version of Keras; without one by a key that Keras 3 writes otherwise."""
+    """Return True for Keras 2, by its version or, without one, by a key that Keras 3 writes differently."""
     if isinstance(version, str) and version[:1].isdigit():
         return int(re.split(r"\D", version)[0]) < 3
     return "batch_input_shape" in json.dumps(config)
 
 
 def _shapes(chain: Chain, layer: FileLayer) -> dict[str, tuple[int, ...]]:
-    """Shape of each array of a layer, in the order in which Keras keeps them."""
+    """Return the shape of each array of a layer, in the order in which Keras keeps them."""
     settings = layer.settings
     if layer.kind == "Embedding":
         return {"embeddings": (settings["input_dim"], settings["output_dim"])}
@@ -209,7 +209,7 @@ def _shapes(chain: Chain, layer: FileLayer) -> dict[str, tuple[int, ...]]:
 
 
 def _width_below(chain: Chain, layer: FileLayer) -> int:
-    """Columns of what a layer reads."""
+    """Return the number of columns of a layer's input."""
     width = chain.vocabulary  # one-hot
     for other in chain.layers:
         if other is layer:
@@ -219,7 +219,7 @@ def _width_below(chain: Chain, layer: FileLayer) -> int:
 
 
 def _weights(path: Path, file: Any, chain: Chain, layer: FileLayer) -> dict[str, NDArray[np.float32]]:
-    """The arrays of a layer by role."""
+    """Read the arrays of a layer by role."""
     shapes = _shapes(chain, layer)
     found = dict(_by_place(path, file, chain, layer, tuple(shapes)) or _by_name(path, file, layer))
     arrays = {}
@@ -242,7 +242,7 @@ def _weights(path: Path, file: Any, chain: Chain, layer: FileLayer) -> dict[str,
 
 
 def _dataset(path: Path, group: Any, name: str) -> Any:
-    """What a name in an HDF5 file stands for, if the file itself holds it."""
+    """Return the array of a name in an HDF5 file; refuse a name that the file itself does not hold."""
     import h5py
 
     for part in name.strip("/").split("/"):
@@ -256,7 +256,7 @@ def _dataset(path: Path, group: Any, name: str) -> Any:
 
 
 def _by_name(path: Path, file: Any, layer: FileLayer) -> Iterator[tuple[str, Any]]:
-    """The arrays of a layer in a file that keeps them by its name, as ``.h5`` files do."""
+    """Yield the arrays of a layer in a file that keeps them by the layer's name, as ``.h5`` files do."""
     groups = file.get("model_weights", file)
     if layer.name not in groups:
         return
@@ -273,7 +273,7 @@ def _by_name(path: Path, file: Any, layer: FileLayer) -> Iterator[tuple[str, Any
 def _by_place(
     path: Path, file: Any, chain: Chain, layer: FileLayer, roles: tuple[str, ...]
 ) -> Iterator[tuple[str, Any]] | None:
-    """The arrays of a layer in a file that numbers the layers of a class, as ``.keras`` files do."""
+    """Return the arrays of a layer in a file that numbers the layers of a class, as ``.keras`` files do."""
     root = next((name for name in LAYERS if name in file), None)
     if root is None:
         return None
@@ -302,7 +302,7 @@ def _by_place(
 
 
 def _snake(kind: str) -> str:
-    """A class name as Keras writes it in small letters."""
+    """Return a class name in snake case, as Keras writes it."""
     name = re.sub(r"\W+", "", kind)
     name = re.sub("(.)([A-Z][a-z]+)", r"\1_\2", name)
     return re.sub("([a-z])([A-Z])", r"\1_\2", name).lower()

@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Character models that others trained: stock Keras LSTM and stock QKeras QLSTM.
+"""Import of character models that others trained: stock Keras LSTM and stock QKeras QLSTM.
 
-Nothing in a file is run: :mod:`zynq_lstm.models.importing.file` reads and checks it; only then Keras builds
-the model, from a configuration that is made of what was read.
+Nothing in a file is run: :mod:`zynq_lstm.models.importing.file` reads and checks it. Only then does Keras
+build the model, from a new configuration made of the settings that were read.
 
-What is taken in: one-hot input (B, T, V), or codes (B, T) into an Embedding; one to four LSTM or QLSTM
-layers; Dense or QDense, with or without softmax, alone or in TimeDistributed.
-Dropout is nothing at inference.
+Supported are one-hot input (B, T, V), or codes (B, T) into an Embedding; one to four LSTM or QLSTM layers;
+and Dense or QDense, with or without softmax, alone or in TimeDistributed. Dropout has no effect at inference.
 """
 
 from __future__ import annotations
@@ -40,18 +39,18 @@ from zynq_lstm.models.importing.quantizers import (
 )
 
 UNQUANTIZED = "not quantized"
-MAX_SIGNAL_BITS = 16  # of a signal, the sign included
-STREAMS = 64  # that Keras computes at once
+MAX_SIGNAL_BITS = 16  # most bits of a signal, including the sign
+STREAMS = 64  # windows that Keras computes at once
 
 
 @dataclass(frozen=True)
 class Rounds:
-    """How one layer of their model rounds its signals; None where it doesn't.
+    """The rounding of signals in one layer of their model; None where there is no rounding.
 
     Args:
-        gate: i, f and o, after their function.
-        tanh: g and tanh(c), after their function.
-        state: h and c where the next step reads them.
+        gate: rounding of i, f and o, after their function.
+        tanh: rounding of g and tanh(c), after their function.
+        state: rounding of h and c where the next step reads them.
     """
 
     gate: Quantizer | None = None
@@ -61,19 +60,19 @@ class Rounds:
 
 @dataclass(frozen=True)
 class Imported:
-    """A model of somebody else's.
+    """A model that was trained elsewhere.
 
     Args:
-        file: as it was read.
-        model: theirs, as Keras builds it of the file's own graph.
+        file: the file as it was read.
+        model: their model, as Keras builds it from the file's own graph.
         without_softmax: the same, or one of the same graph and weights with logits as its output.
-        spec: formats that their quantizers set; the rest is a preset's.
-        weights: what their quantizers make of their weights, by our names.
+        spec: formats that their quantizers set; all others are a preset's.
+        weights: their weights after their quantizers, by our names.
         sizes: |embedding| @ |first kernel|, which bounds the error of their product; None without embedding.
-        rounds: for each layer, how it rounds its signals.
+        rounds: the rounding of signals in each layer.
         fixed: names of weight arrays, and fields of signals' formats, that their quantizers set.
-        theirs: what they have for each format field, in their words.
-        notes: what a person should know.
+        theirs: their quantizer for each format field, in their notation.
+        notes: notes for the user.
     """
 
     file: KerasFile
@@ -93,11 +92,11 @@ class Imported:
         return self.file.chain
 
     def inputs(self, codes: NDArray[np.integer]) -> NDArray[Any]:
-        """The input of their model for codes (S, T)."""
+        """Return the input of their model for codes (S, T)."""
         return inputs(self.chain, codes)
 
     def logits(self, codes: NDArray[np.integer]) -> Reals:
-        """Their model's logits for windows that each start from zero: (S, T) -> (S, T or 1, V)."""
+        """Compute their model's logits for windows that each start from zero: (S, T) -> (S, T or 1, V)."""
         parts = [codes[start : start + STREAMS] for start in range(0, len(codes), STREAMS)]
         logits = np.concatenate([computed(self.without_softmax, self.inputs(part)) for part in parts])
         return logits[:, None] if self.chain.last_only else logits
@@ -109,14 +108,14 @@ class Imported:
 
 
 def import_model(source: KerasFile | Path | str, preset: str) -> Imported:
-    """Build a model that was read, and check that our equations compute what it does.
+    """Build a model that was read, and check that our equations give the same results.
 
     Args:
-        source: what :func:`zynq_lstm.models.importing.file.read_file` read, or the file's path.
-        preset: widths of what their model leaves unquantized.
+        source: result of :func:`zynq_lstm.models.importing.file.read_file`, or the file's path.
+        preset: preset whose formats are used for all values that their model leaves unquantized.
 
     Raises:
-        UserError: naming the layer, and what is legal.
+        UserError: the model is not supported; names the layer, and what is legal.
         CheckError: our equations are not the model's.
     """
     from zynq_lstm.models.importing.check import check_import
@@ -129,14 +128,14 @@ def import_model(source: KerasFile | Path | str, preset: str) -> Imported:
 
 @dataclass
 class _Reader:
-    """Takes a model apart."""
+    """Reads weights, formats and rounding from Keras' model."""
 
     file: KerasFile
     preset: str
     notes: list[str] = field(default_factory=list)
     fixed: set[str] = field(default_factory=set)
     formats: dict[str, FixedFormat] = field(default_factory=dict)  # of weight arrays
-    #: What each layer has for a format field, by field and then by the layer's name.
+    #: The quantizer that each layer has for a format field, by field and then by the layer's name.
     said: dict[str, dict[str, str]] = field(default_factory=dict)
     #: For each layer, the fields of signals whose formats its quantizers set.
     quantized: list[frozenset[str]] = field(default_factory=list)
@@ -180,7 +179,7 @@ class _Reader:
         )
 
     def signals(self, layer: FileLayer, cell: Any, formats: LstmFormats) -> tuple[LstmFormats, Rounds]:
-        """A layer's functions and the formats that its quantizers set, and how it rounds its signals."""
+        """Read a layer's functions, the formats that its quantizers set, and the rounding of its signals."""
         chosen: dict[str, Any] = {}
         rounding: dict[str, Quantizer | None] = {}
         for role, ours, fields in (
@@ -215,10 +214,10 @@ class _Reader:
         bits: int,
         integer: int | None = None,
     ) -> FixedFormat:
-        """The format of a signal, in the width of a quantizer.
+        """Return the format of a signal in the width of a quantizer.
 
         Raises:
-            UserError: it is wider than any signal may be.
+            UserError: the quantizer is wider than the signal may be.
         """
         ready = formats.format(name)
         most = MAX_SIGNAL_BITS - (not ready.signed)
@@ -233,11 +232,11 @@ class _Reader:
         self.said.setdefault(name, {})[layer.name] = what
 
     def shared(self, layers: Sequence[LstmFormats]) -> list[LstmFormats]:
-        """The layers' formats, with one for all where some layers round a signal and others don't.
+        """Return the layers' formats, with a common format where some layers round a signal and others don't.
 
-        It holds the values of both: those of the quantizer, and those of the preset. Only c may leave the
-        preset's range; the functions keep the other signals in it. Formats of quantizers that differ from
-        each other stay as they are.
+        A common format holds the values of both the quantizer and the preset. Only c may leave the preset's
+        range; the functions keep the other signals within it. If quantizers' formats differ from each other,
+        they stay as they are.
         """
         found = list(layers)
         for name in sorted(set().union(*self.quantized)):
@@ -273,7 +272,7 @@ class _Reader:
             f"layers.{k}.{name}": self.array(layer, f"layers.{k}.{name}", *pair)
             for name, pair in arrays.items()
         }
-        # Keras' gate order i, f, c, o is ours, i, f, g, o.
+        # Keras' gate order i, f, c, o is the same as ours: i, f, g, o.
         return {f"layers.{k}.b": np.zeros(cell.kernel.shape[1], np.float32)} | found
 
     def dense_weights(self, layer: FileLayer, theirs: Any) -> dict[str, NDArray[np.float32]]:
@@ -285,7 +284,7 @@ class _Reader:
         return {"output.W": W, "output.b": self.array(layer, "output.b", theirs.bias, bias)}
 
     def array(self, layer: FileLayer, name: str, variable: Any, quantizer: Any) -> NDArray[np.float32]:
-        """A weight array as its quantizer makes it; notes the format if it has one."""
+        """Return a weight array after its quantizer, and record the format if the quantizer has one."""
         latent = np.asarray(variable, np.float32)
         key = name if name.startswith("output.") else name.rpartition(".")[2]
         self.say(key, layer, name_of(quantizer) if quantizer is not None else UNQUANTIZED)
@@ -311,7 +310,7 @@ class _Reader:
         return values
 
     def fold(self, embedding: FileLayer, vectors: Reals, W: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Embedding @ W: a row look-up of a product's rows is the product of the looked-up rows."""
+        """Return embedding @ W: looking up a row of the product equals multiplying the looked-up row by W."""
         self.fixed.discard("layers.0.W")
         if self.formats.pop("layers.0.W", None):
             self.notes.append(
@@ -325,6 +324,6 @@ class _Reader:
 
 
 def _by_layer(said: Mapping[str, str]) -> str:
-    """A text about each layer; a single one if all are the same."""
+    """Return the texts with their layers; a single text if all are the same."""
     different = set(said.values())
     return different.pop() if len(different) == 1 else ", ".join(f"{a}: {b}" for a, b in said.items())

@@ -11,7 +11,7 @@ from zynq_lstm.models.description.spec import MAX_LAYERS
 
 RECURRENT = ("LSTM", "QLSTM")
 DENSE = ("Dense", "QDense")
-#: Layers that do nothing at inference, and the setting without which Keras doesn't build them.
+#: Layers that have no effect at inference, and the setting that Keras needs to build them.
 NOTHING: Mapping[str, str] = {
     "Dropout": "rate",
     "SpatialDropout1D": "rate",
@@ -24,7 +24,7 @@ LEGAL = (
     "one after the other"
 )
 
-#: The way out for a model with too many characters.
+#: Advice for a model with too many characters.
 FEWER = (
     "train it on a text with the rare characters replaced by one ('zynq-lstm corpus --fold-rare' writes it)"
 )
@@ -49,10 +49,10 @@ class Kind:
     """The settings of a class of layers.
 
     Args:
-        kept: change what the layer computes; taken over.
-        called: of these, what names a function or a quantizer: legal functions, and legal quantizers.
-        fixed: must have this value, if they are there at all.
-        ignored: matter to training or speed only.
+        kept: settings that change the layer's result, and are copied.
+        called: settings that name a function or a quantizer: the legal functions, and the legal quantizers.
+        fixed: settings that must have this value if they are present.
+        ignored: settings that matter only for training or speed.
     """
 
     kept: tuple[str, ...] = ()
@@ -74,7 +74,8 @@ EVERY = (
     "input_length",
     "lora_alpha",
 )
-TRAINING = ("_initializer", "_regularizer", "_constraint", "_range")  # ends of names
+#: Ends of the names of settings that only training needs.
+TRAINING = ("_initializer", "_regularizer", "_constraint", "_range")
 _LSTM = Kind(
     ("units", "use_bias", "return_sequences"),
     {"activation": (TANHS, TANH_QUANTIZERS), "recurrent_activation": (GATES, GATE_QUANTIZERS)},
@@ -122,17 +123,20 @@ KINDS: Mapping[str, Kind] = {
 }
 #: Why a setting of :attr:`Kind.fixed` is refused.
 REASONS: Mapping[str, str] = {
-    "mask_zero": "the hardware skips no character",
+    "mask_zero": "the hardware cannot skip characters",
     "go_backwards": "text is read forwards",
     "return_state": "the hardware keeps its state",
     "time_major": "the first axis is the batch",
 }
-#: Classes for which a user may hope, and why there is nothing.
+#: Classes that a user may expect to work, and why they don't.
 HOPELESS: Mapping[str, str] = {
     **dict.fromkeys(("GRU", "QGRU", "SimpleRNN", "QSimpleRNN"), "there is no hardware for it"),
     **dict.fromkeys(("Bidirectional", "QBidirectional"), "text is read forwards only"),
-    **dict.fromkeys(("Sequential", "Functional", "Model"), "a model in a model; add its layers themselves"),
-    "Masking": "the hardware skips no character",
+    **dict.fromkeys(
+        ("Sequential", "Functional", "Model"),
+        "models may not be nested; add the inner model's layers directly",
+    ),
+    "Masking": "the hardware cannot skip characters",
     "CuDNNLSTM": "load it in Keras 2 into the same model made of LSTM layers, and save that",
 }
 DTYPES = (

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The activations and quantizers of somebody else's layers: their functions, roundings and formats."""
+"""The activations and quantizers of a third party's layers: their functions, roundings and formats."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 
 from zynq_lstm.models.fixed import MAX_BITS, FixedFormat, Overflow, Rounding
 
-MAX_EXACT_BITS = 16  # of a weight format that is to hold another quantizer's values exactly
+MAX_EXACT_BITS = 16  # most bits of a weight format that is to hold another quantizer's values exactly
 
 Reals = NDArray[np.float64]
 Quantizer = Callable[[Reals], Reals]
 
 
 def rounding_of(given: Any) -> Quantizer:
-    """The rounding of ``quantized_tanh`` and ``quantized_sigmoid``: half to even, and clipped."""
+    """Return the rounding of ``quantized_tanh`` or ``quantized_sigmoid``: half to even, and clipped."""
     step = 2.0 ** -(int(given.bits) - (type(given).__name__ == "quantized_tanh"))
     low = -1.0 if type(given).__name__ == "quantized_tanh" else 0.0
     low += step * bool(given.symmetric)
@@ -30,7 +30,7 @@ def rounding_of(given: Any) -> Quantizer:
 
 
 def on_reals(quantizer: Any) -> Quantizer:
-    """A quantizer of theirs, which works in float32."""
+    """Return one of their quantizers, which works in float32, as a function on float64."""
 
     def rounded(x: Reals) -> Reals:
         return np.asarray(quantizer(np.asarray(x, np.float32)), np.float64)
@@ -39,7 +39,10 @@ def on_reals(quantizer: Any) -> Quantizer:
 
 
 def fixed_format(quantizer: Any) -> FixedFormat | None:
-    """The symmetric format of a ``quantized_bits`` without a scale; QKeras doesn't count the sign bit."""
+    """Return the symmetric format of a ``quantized_bits`` without a scale; None for any other quantizer.
+
+    QKeras doesn't count the sign bit among the integer bits.
+    """
     if type(quantizer).__name__ != "quantized_bits" or quantizer.alpha not in (None, 1, 1.0):
         return None
     if not quantizer.keep_negative or not 2 <= quantizer.bits <= MAX_BITS:
@@ -53,7 +56,7 @@ def fixed_format(quantizer: Any) -> FixedFormat | None:
 
 
 def exact_format(values: NDArray[np.float32]) -> FixedFormat | None:
-    """The narrowest symmetric format that holds ``values`` exactly, if there is one."""
+    """Return the narrowest symmetric format that holds ``values`` exactly, if there is one."""
     largest = float(np.abs(values).max())
     integer = 1 + int(np.floor(np.log2(largest))) + 1 if largest else 1
     for bits in range(2, MAX_EXACT_BITS + 1):
@@ -64,7 +67,7 @@ def exact_format(values: NDArray[np.float32]) -> FixedFormat | None:
 
 
 def function_of(given: Any) -> tuple[str, int]:
-    """The name of an activation in :data:`.FUNCTIONS`, and its bits; 0 if it is not rounded."""
+    """Return the name of an activation in :data:`.FUNCTIONS`, and its bits; 0 if it is not rounded."""
     kind = type(given).__name__
     if kind == "quantized_tanh":
         return ("tanh" if given.use_real_tanh else "hard_tanh"), int(given.bits)
@@ -77,5 +80,5 @@ def function_of(given: Any) -> tuple[str, int]:
 
 
 def name_of(given: Any) -> str:
-    """A quantizer in the form that QKeras writes, or the name of a function."""
+    """Return a quantizer in QKeras' notation, or the name of a function."""
     return str(getattr(given, "__name__", given))

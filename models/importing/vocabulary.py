@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The vocabulary of somebody else's network: its characters in the order of their codes, from a file."""
+"""The vocabulary of a third party's network: its characters in the order of their codes, from a file."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from zynq_lstm.models.errors import UserError, note
 from zynq_lstm.models.importing.kinds import FEWER
 from zynq_lstm.models.texts.corpus import read_text
 
-PRIVATE = 0xE000  # the first of Unicode's characters that no text has
+PRIVATE = 0xE000  # the first of Unicode's private characters, which no text has
 
 
 def check_vocabulary(vocabulary: str, source: str) -> None:
-    """Refuse too many characters for a network, too few, or one with two codes.
+    """Refuse too many or too few characters for a network, or a character with two codes.
 
     Raises:
-        UserError: naming ``source``.
+        UserError: the vocabulary is illegal; names ``source``.
     """
     if not 2 <= len(vocabulary) <= MAX_VOCABULARY:
         raise UserError(
@@ -35,17 +35,17 @@ def check_vocabulary(vocabulary: str, source: str) -> None:
 
 
 def read_vocabulary(path: Path, as_is: bool = False) -> tuple[str, str | None]:
-    """The characters in code order, and the text if they come from one.
+    """Read the characters in code order, and the text if they come from one.
 
-    A letter of a JSON list that is written in several characters gets the one that Unicode has for it. Any
-    other entry that is no single character (``[UNK]``, say) stands for none that a text may hold: it gets one
-    of Unicode's private ones. Both is noted.
+    A letter of a JSON list that is written as several characters becomes the single one that Unicode has for
+    it. Any other entry that is not a single character (such as ``[UNK]``) represents no character of a text:
+    it becomes one of Unicode's private characters. Both changes are noted.
 
     Args:
-        as_is: a text's carriage returns and byte order mark are characters, too.
+        as_is: count a text's carriage returns and byte order mark as characters, too.
 
     Raises:
-        UserError: naming the file and what is wrong with it.
+        UserError: the file can't be used; names it and what is wrong with it.
     """
     if path.suffix != ".json":
         text = read_text(path, as_is=as_is)
@@ -79,12 +79,12 @@ def read_vocabulary(path: Path, as_is: bool = False) -> tuple[str, str | None]:
         characters.append(name)
     if none:
         told = ", ".join(map(repr, none[:8])) + (" and more" if len(none) > 8 else "")
-        note(f"{path}: {len(none)} entries stand for no character of a text: {told}")
+        note(f"{path}: {len(none)} entries represent no character of a text: {told}")
     return "".join(characters), None
 
 
 def other_reading(path: Path, wanted: int) -> str:
-    """A way of reading a text that gives as many characters as the model has, as advice; empty if none."""
+    """Advise on a way of reading the text that gives as many characters as the model has; empty if none."""
     if path.suffix == ".json":
         return ""
     as_is = read_text(path, as_is=True)

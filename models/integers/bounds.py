@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What floats must hold so that a network's arithmetic is exact in them: the proof behind every engine here.
+"""The integers that a float type must hold for exact arithmetic: the proof that the float engines rely on.
 
-A float type with p bits of mantissa holds every integer up to 2**p. If nothing that a layer multiplies, adds
-or rounds exceeds that, in units of the finest binary point that takes part, the order does not matter and
-the result is the integer arithmetic's.
+A float type with p bits of mantissa holds every integer up to 2**p. If no value that a layer multiplies, adds
+or rounds exceeds that, in units of the finest binary point involved, the order does not matter and the
+result equals that of integer arithmetic.
 """
 
 from __future__ import annotations
@@ -15,27 +15,27 @@ from zynq_lstm.models.errors import UserError
 from zynq_lstm.models.fixed import FixedFormat
 from zynq_lstm.models.integers.network import IntegerNetwork, h_range
 
-#: Bits of mantissa, by name of the type.
+#: Bits of mantissa by type name.
 EXACT_BITS = {"float32": 24, "float64": 53}
 
 
 def layer_bound(network: IntegerNetwork, index: int, *, margin: int = 1, offset: int = 0) -> int:
-    """Largest integer that any product, sum or rounding of a layer meets.
+    """Return the largest integer in any product, sum or rounding of a layer.
 
     Args:
         margin: factor by which weights may still grow.
-        offset: raw z that is added to the sum before it is rounded.
+        offset: raw z that is added to the sum before the sum is rounded.
     """
     return _layer_bound(network.spec, index, margin * extent(network.accumulator_range(index)), offset)
 
 
 def worst_layer_bound(spec: NetworkSpec, index: int) -> int:
-    """The same with the worst weights that the formats hold, and the reference's own offset."""
+    """Return :func:`layer_bound` for the worst weights that the formats hold, with the reference's offset."""
     return _layer_bound(spec, index, worst_sums(spec, index), -spec.layers[index].formats.z.min_raw)
 
 
 def worst_sums(spec: NetworkSpec, index: int) -> int:
-    """Largest magnitude of a partial sum of x.W + h.U + b, with the worst weights that the formats hold."""
+    """Return the largest magnitude of a partial sum of x.W + h.U + b, for the formats' worst weights."""
     layer, frac = spec.layers[index], spec.accumulator_frac(index)
     fmt = layer.formats
     if index:
@@ -51,7 +51,7 @@ def worst_sums(spec: NetworkSpec, index: int) -> int:
 
 
 def _layer_bound(spec: NetworkSpec, index: int, sums: int, offset: int) -> int:
-    """:func:`layer_bound` for sums up to ``sums``."""
+    """Return :func:`layer_bound` for sums up to ``sums``."""
     fmt = spec.layers[index].formats
     frac = spec.accumulator_frac(index)
     sums += offset << max(0, frac - fmt.z.frac)
@@ -73,13 +73,13 @@ def _layer_bound(spec: NetworkSpec, index: int, sums: int, offset: int) -> int:
 
 
 def _gru_bound(fmt: GruFormats, sums: int, frac: int) -> int:
-    """Of a GRU, given a bound of x.W + h.U + b at ``frac`` fraction bits for all its columns."""
+    """Return the bound of a GRU, given that of x.W + h.U + b at ``frac`` fraction bits for all columns."""
     # The candidate's sums: h.U + rb is rounded to p; then x.W + b + r p. ``sums`` covers their matrices.
     finest = max(frac, fmt.rb.frac, fmt.gate.frac + fmt.p.frac)
     sums <<= finest - frac
     recurrent = sums + (magnitude(fmt.rb) << (finest - fmt.rb.frac))
     candidate = sums + (magnitude(fmt.gate) * magnitude(fmt.p) << (finest - fmt.gate.frac - fmt.p.frac))
-    # u c + (1 - u) n, in units in which 1 - u is whole, too.
+    # u c + (1 - u) n, in units in which 1 - u is an integer, too.
     gate_frac = max(fmt.gate.frac, 0)
     low, high = (raw << (gate_frac - fmt.gate.frac) for raw in (fmt.gate.min_raw, fmt.gate.max_raw))
     one = 1 << gate_frac
@@ -97,12 +97,12 @@ def _gru_bound(fmt: GruFormats, sums: int, frac: int) -> int:
 
 
 def output_bound(network: IntegerNetwork, *, margin: int = 1) -> int:
-    """The same for the output layer."""
+    """Return the largest integer in any product, sum or rounding of the output layer."""
     return _output_bound(network.spec, margin * extent(network.output_accumulator_range()))
 
 
 def worst_output_bound(spec: NetworkSpec) -> int:
-    """The same with the worst weights that the formats hold."""
+    """Return :func:`output_bound` for the worst weights that the formats hold."""
     out, last, frac = spec.output, spec.layers[-1], spec.output_accumulator_frac()
     products = last.units * extent(h_range(last.formats)) * magnitude(out.W)
     sums = products << (frac - out.W.frac - last.formats.h.frac)
@@ -114,10 +114,10 @@ def _output_bound(spec: NetworkSpec, sums: int) -> int:
 
 
 def exact_float(bound: int) -> type[np.float32] | type[np.float64]:
-    """The cheapest float type in which every integer up to ``bound`` in magnitude is exact.
+    """Return the cheapest float type in which every integer up to ``bound`` in magnitude is exact.
 
     Raises:
-        UserError: if none is.
+        UserError: there is no such type.
     """
     if bound <= 1 << EXACT_BITS["float32"]:
         return np.float32
@@ -127,7 +127,7 @@ def exact_float(bound: int) -> type[np.float32] | type[np.float64]:
 
 
 def magnitude(fmt: FixedFormat) -> int:
-    """Largest raw value without its sign."""
+    """Return the largest magnitude of a raw value."""
     return extent((fmt.min_raw, fmt.max_raw))
 
 
@@ -136,6 +136,6 @@ def extent(bounds: tuple[int, int]) -> int:
 
 
 def _rounded(bound: int, frac: int, result: FixedFormat) -> int:
-    """Largest integer met when values up to ``bound`` are rounded to ``result``: half is added."""
+    """Return the largest integer met when values up to ``bound`` are rounded to ``result``: half is added."""
     shift = frac - result.frac
     return bound + (1 << (shift - 1)) if shift > 0 else bound << -shift

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The choice of the next character in integers, as every engine makes it (``docs/numerics.md``, Sampling).
 
-Temperature sampling by the Gumbel-max rule: with g(v) independent Gumbel noise, the code v with the largest
+Temperature sampling uses the Gumbel-max rule: with independent Gumbel noise g(v), the code v with the largest
 ``logit(v) + T g(v)`` is a draw from softmax(logits / T). The noise comes from a table that a seeded
 pseudo-random generator addresses, so that a seed gives the same text on every engine.
 """
@@ -20,20 +20,20 @@ from zynq_lstm.models.description.spec import NetworkSpec
 from zynq_lstm.models.errors import UserError
 from zynq_lstm.models.fixed import FixedFormat, Overflow, Raw, Rounding
 
-#: The register TEMPERATURE; 0 is greedy.
+#: Format of the register TEMPERATURE; 0 is greedy.
 TEMPERATURE = FixedFormat(12, 4, signed=False)
-#: Gumbel noise.
+#: Format of Gumbel noise.
 NOISE = FixedFormat(16, 6, signed=True, rounding=Rounding.AP_RND, overflow=Overflow.AP_SAT)
 
-#: Logits in a word of output, as everywhere in the hardware; the generator goes on by as many numbers.
+#: Logits in a word of output, everywhere in the hardware; the generator advances by as many numbers per word.
 WORD_LOGITS = 4
-#: State before a seed, Marsaglia's own; the seed is added (xor) to the first word.
+#: State before seeding, Marsaglia's own; the seed is added (xor) to the first word.
 INITIAL_STATE = (123456789, 362436069, 521288629, 88675123)
-DISCARDED = 64  # outputs after seeding, until every bit of the seed has reached every bit of the state
+DISCARDED = 64  # first outputs, dropped until every bit of the seed has reached every bit of the state
 
-OCTAVE_BITS = 24  # of a random word: their leading zeros are the octave
-CELL_BITS = 8  # of a random word: the cell within the octave
-OCTAVES = 8  # in the table; those behind are the last one, moved up by a multiple of ln 2
+OCTAVE_BITS = 24  # upper bits of a random word; the number of their leading zeros is the octave
+CELL_BITS = 8  # lower bits of a random word: the cell within the octave
+OCTAVES = 8  # octaves in the table; later ones are the last one, moved up by a multiple of ln 2
 
 _MASK = 0xFFFFFFFF
 
@@ -45,7 +45,7 @@ class Xorshift128:
     11, 8 and 19. It is a linear feedback shift register of four 32-bit words, made for few exclusive ORs.
 
     Args:
-        seed: 0 to 2**32 - 1; the state can't become 0, whatever it is.
+        seed: 0 to 2**32 - 1; no seed makes the state 0.
     """
 
     def __init__(self, seed: int) -> None:
@@ -65,15 +65,15 @@ class Xorshift128:
 
 
 class Sampler:
-    """Chooses characters; its generator advances by the words of logits of every character chosen.
+    """Chooses characters; its generator advances by whole words of logits for every character chosen.
 
     Args:
-        spec: for the logits' format and the vocabulary.
-        temperature_raw: in the format :data:`TEMPERATURE`; 0 takes the largest logit.
+        spec: gives the logits' format and the size of the vocabulary.
+        temperature_raw: raw temperature in the format :data:`TEMPERATURE`; 0 takes the largest logit.
         seed: 0 to 2**32 - 1.
 
     Raises:
-        UserError: for a temperature or a seed out of range.
+        UserError: the temperature or the seed is out of range.
     """
 
     def __init__(self, spec: NetworkSpec, temperature_raw: int = 0, seed: int = 0) -> None:
@@ -90,33 +90,36 @@ class Sampler:
         self._temperature_raw = check_temperature(raw)
 
     def reseed(self, seed: int) -> None:
-        """Start the sequence of a seed."""
+        """Start the random sequence of a seed."""
         self._random = Xorshift128(seed)
 
     def noise(self) -> Raw:
-        """Raw noise for one character, (vocabulary,); the generator goes on by whole words of four."""
+        """Draw raw noise for one character, (vocabulary,); the generator advances by whole words of four."""
         vocabulary = self.spec.vocabulary
         words = list(islice(self._random, -(-vocabulary // WORD_LOGITS) * WORD_LOGITS))
         return noise(np.array(words[:vocabulary], np.int64))
 
     def choose(self, logits: NDArray[Any]) -> int:
-        """The next character's code for raw logits (vocabulary,): the best score, the lowest among equals."""
+        """Choose the next character's code from raw logits, (vocabulary,).
+
+        The code with the best score wins, the lowest code among equals.
+        """
         if logits.shape != (self.spec.vocabulary,):
             raise ValueError(f"logits must be of shape {(self.spec.vocabulary,)}, got {logits.shape}")
         return int(np.argmax(scores(logits, self.noise(), self.temperature_raw, self.spec.output.logits)))
 
 
 def scores(logits: Raw, noise_raw: Raw, temperature_raw: int | Raw, fmt: FixedFormat) -> Raw:
-    """logit + T noise, exact, at the finer of the two binary points."""
+    """Compute logit + T noise exactly, at the finer of the two binary points."""
     logit_shift, noise_shift = score_shifts(fmt)
     return (np.asarray(logits, np.int64) << logit_shift) + (temperature_raw * noise_raw << noise_shift)
 
 
 def score_shifts(fmt: FixedFormat) -> tuple[int, int]:
-    """Left shifts that align logits of a format, and T noise.
+    """Return the left shifts that align logits of a format, and T noise.
 
     Raises:
-        UserError: if a score would not fit int64.
+        UserError: a score would not fit int64.
     """
     frac = TEMPERATURE.frac + NOISE.frac
     if max(fmt.bits, TEMPERATURE.bits + NOISE.bits) + abs(frac - fmt.frac) > 60:
@@ -125,7 +128,7 @@ def score_shifts(fmt: FixedFormat) -> tuple[int, int]:
 
 
 def noise(words: Raw) -> Raw:
-    """Raw Gumbel noise for random words of 32 bits."""
+    """Look up raw Gumbel noise for random words of 32 bits."""
     top = words >> (32 - OCTAVE_BITS)
     octave = OCTAVE_BITS - np.frexp(top.astype(np.float64))[1]  # leading zeros; frexp is exact here
     cell = words & ((1 << CELL_BITS) - 1)
@@ -134,9 +137,10 @@ def noise(words: Raw) -> Raw:
 
 @lru_cache(maxsize=1)
 def noise_table() -> Raw:
-    """Noise -ln(-ln(1 - v)) at the middle v of every cell, by octave and cell, (OCTAVES 2**CELL_BITS,).
+    """Return the noise -ln(-ln(1 - v)) at the middle v of every cell, by octave and cell.
 
-    v is the probability of more noise: octave n holds v from 2**-(n+1) to 2**-n in equal cells.
+    The shape is (OCTAVES 2**CELL_BITS,). v is the probability of larger noise: octave n holds v from
+    2**-(n+1) to 2**-n in equal cells.
     """
     cells = 1 << CELL_BITS
     octave, cell = np.divmod(np.arange(OCTAVES * cells), cells)
@@ -148,7 +152,10 @@ def noise_table() -> Raw:
 
 @lru_cache(maxsize=1)
 def noise_tail() -> Raw:
-    """What is added to the table's last octave, by octave, (OCTAVE_BITS + 1,): half of v, ln 2 more noise."""
+    """Return what is added to the table's noise, by octave, (OCTAVE_BITS + 1,).
+
+    It is ln 2 for each octave after the table's last one, as each halves v.
+    """
     behind = np.maximum(np.arange(OCTAVE_BITS + 1) - (OCTAVES - 1), 0)
     tail = NOISE.quantize(behind * math.log(2))
     tail.flags.writeable = False
@@ -156,15 +163,16 @@ def noise_tail() -> Raw:
 
 
 def noise_bounds() -> tuple[int, int]:
-    """Smallest and largest raw noise there is."""
+    """Return the smallest and the largest possible raw noise."""
     table, tail = noise_table(), noise_tail()
     return int(table.min()), int((table[-(1 << CELL_BITS) :].max() + tail[-1]).max())
 
 
 def probabilities(logits: Raw, temperature_raw: int, fmt: FixedFormat) -> NDArray[np.float64]:
-    """How likely each code is drawn, were the generator's bits independent and fair: all but its bias.
+    """Compute each code's probability of being drawn, if the generator's bits were independent and fair.
 
-    Exact up to float64: sums over every noise that the table can give, ties to the lowest code included.
+    Only the generator's own bias is left out. The result is exact up to float64: it sums over every noise
+    that the table can give, including ties, which go to the lowest code.
     """
     octave = np.arange(OCTAVE_BITS + 1)
     share = 2.0 ** -np.minimum(octave + 1.0, OCTAVE_BITS)
@@ -189,10 +197,10 @@ def probabilities(logits: Raw, temperature_raw: int, fmt: FixedFormat) -> NDArra
 
 
 def temperature_to_raw(temperature: float) -> int:
-    """The nearest raw temperature.
+    """Return the nearest raw temperature.
 
     Raises:
-        UserError: if it is negative, not a number, or too large for the register.
+        UserError: the temperature is negative, not a number, or too large for the register.
     """
     if not 0 <= temperature <= TEMPERATURE.max_raw * TEMPERATURE.lsb:  # false for nan, too
         raise UserError(
@@ -202,10 +210,10 @@ def temperature_to_raw(temperature: float) -> int:
 
 
 def check_temperature(raw: int) -> int:
-    """A raw temperature that fits the register.
+    """Return a raw temperature that fits the register.
 
     Raises:
-        UserError: if it does not.
+        UserError: it does not fit.
     """
     if not 0 <= raw <= TEMPERATURE.max_raw:
         raise UserError(f"the raw temperature must be 0 to {TEMPERATURE.max_raw}, got {raw}")
@@ -213,10 +221,10 @@ def check_temperature(raw: int) -> int:
 
 
 def check_seed(seed: int) -> int:
-    """A seed that fits the register.
+    """Return a seed that fits the register.
 
     Raises:
-        UserError: if it does not.
+        UserError: it does not fit.
     """
     if not 0 <= seed <= _MASK:
         raise UserError(f"the seed must be 0 to {_MASK}, got {seed}")

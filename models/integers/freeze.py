@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From trained weights to the frozen integer network. Needs no TensorFlow."""
+"""From trained weights to the frozen integer network. This module needs no TensorFlow."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from zynq_lstm.models.integers.network import IntegerNetwork
 
 
 def freeze_weights(spec: NetworkSpec, weights: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[np.int64]]:
-    """Raw weights: what QKeras' quantizers give in the quantized model, to the last bit."""
+    """Return raw weights, bit for bit equal to those of QKeras' quantizers in the quantized model."""
     return {name: fmt.quantize(weights[name]) for name, fmt in spec.weight_formats().items()}
 
 
 def freeze(checkpoint: Checkpoint) -> IntegerNetwork:
-    """The integer network of a quantized checkpoint.
+    """Return the integer network of a quantized checkpoint.
 
-    :func:`zynq_lstm.models.keras.quantized.freeze_model` gives that of a Keras model.
+    :func:`zynq_lstm.models.keras.quantized.freeze_model` returns that of a Keras model.
 
     Raises:
         UserError: the checkpoint is of a float network.
@@ -33,17 +33,17 @@ def freeze(checkpoint: Checkpoint) -> IntegerNetwork:
 
 
 def thaw(network: IntegerNetwork) -> Checkpoint:
-    """A quantized checkpoint that freezes to this network."""
+    """Return a quantized checkpoint that freezes to this network."""
     formats = network.spec.weight_formats()
     weights = {name: fmt.to_real(network.arrays[name]).astype(np.float32) for name, fmt in formats.items()}
     return Checkpoint(network.vocabulary, weights, network.spec)
 
 
 def arithmetic_bounds(network: IntegerNetwork, margin: int = 1) -> dict[str, int]:
-    """What a float type must hold for each Keras layer to be exact, by the layer's name.
+    """Return, for each Keras layer by name, the largest integer that its float type must hold to be exact.
 
     Args:
-        network: whose weights bound the accumulators; all else is bounded by the formats.
+        network: its weights bound the accumulators; its formats bound all other values.
         margin: factor by which weights may still grow.
     """
     layers = {f"lstm{k + 1}": layer_bound(network, k, margin=margin) for k in range(len(network.spec.layers))}

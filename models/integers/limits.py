@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The limits of each engine: which networks it can be built for, and by name why not.
+"""The limits of each engine: which networks it can be built for, and the reasons why not.
 
-The only place that knows them. A network that :class:`zynq_lstm.models.description.spec.NetworkSpec` accepts
-either works in an engine or is refused by it with a sentence from here; ``tests/hls/test_limits.py`` holds
-that with networks drawn at random.
+No other module defines these limits. A network that :class:`zynq_lstm.models.description.spec.NetworkSpec`
+accepts either works in an engine or is refused by it with a sentence from here; ``tests/hls/test_limits.py``
+checks this with random networks.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from zynq_lstm.models.integers.bounds import (
 )
 from zynq_lstm.models.integers.network import MAX_SUM, IntegerNetwork
 
-#: The engines, and their names in messages. Each is compared with the reference and so has the reference's
-#: limits; the HLS C++ is made from the Keras model and so has the Keras model's.
+#: The engines, and their names in messages. Each is compared with the reference, so the reference's limits
+#: apply to all; the HLS C++ is made from the Keras model, so the Keras model's limits apply to it, too.
 ENGINES = MappingProxyType(
     {
         "keras": "the quantized Keras model",
@@ -36,33 +36,33 @@ ENGINES = MappingProxyType(
     }
 )
 
-#: Signals whose formats all layers share in the RTL, since one gate pipeline serves them.
+#: Signals whose formats all layers share in the RTL, since one gate pipeline serves all layers.
 SHARED_SIGNALS = LstmFormats.signal_fields()
-#: Functions of the tables, which they share for the same reason.
+#: Functions of the tables, which all layers share for the same reason.
 SHARED_FUNCTIONS = tuple(dict.fromkeys(table.function for table in LstmFormats.tables.values()))
-#: Of what is kept or handed on as float32: its mantissa, and the sign.
+#: Most bits of a value that is kept or passed on as float32: its mantissa, and the sign.
 FLOAT32_BITS = EXACT_BITS["float32"] + 1
-SIGNAL_BITS = 16  # of the RTL's signals, signed: what m_axis and the trace have room for
-#: Of weights that the RTL multiplies in its array: nine pairs of bits are one too many for the adders.
+SIGNAL_BITS = 16  # most bits of the RTL's signals, signed: the room in m_axis and the trace
+#: Most bits of weights that the RTL multiplies in its array; a ninth pair of bits is too much for the adders.
 WEIGHT_BITS = 16
 
 
 def reasons(engine: str, spec: NetworkSpec, network: IntegerNetwork | None = None) -> tuple[str, ...]:
-    """Why an engine can't be built for a network; empty if it can.
+    """Return the reasons why an engine can't be built for a network; empty if it can.
 
     Args:
         engine: a key of :data:`ENGINES`.
-        network: the network itself, whose weights bound its sums; the worst that the formats hold if not
-            given.
+        network: the network itself, whose weights bound its sums; if not given, the worst weights that the
+            formats hold bound them.
     """
     return tuple(_LIMITS[engine](spec, network))
 
 
 def require(engine: str, spec: NetworkSpec, network: IntegerNetwork | None = None) -> None:
-    """Refuse a network that an engine can't be built for; arguments as of :func:`reasons`.
+    """Refuse a network that an engine can't be built for; the arguments are those of :func:`reasons`.
 
     Raises:
-        UserError: with the first of the reasons, and how many more there are.
+        UserError: gives the first of the reasons, and the number of others.
     """
     found = reasons(engine, spec, network)
     if found:
@@ -70,13 +70,13 @@ def require(engine: str, spec: NetworkSpec, network: IntegerNetwork | None = Non
 
 
 def notes(spec: NetworkSpec) -> list[str]:
-    """A sentence for each engine that can't be built for a network."""
+    """Return a sentence for each engine that can't be built for a network."""
     found = {name: reasons(name, spec) for name in ENGINES}
     return [f"not for {ENGINES[name]}: {summary(why)}" for name, why in found.items() if why]
 
 
 def summary(found: tuple[str, ...]) -> str:
-    """The first of some reasons, and how many more there are."""
+    """Return the first of some reasons, and the number of others."""
     more = len(found) - 1
     return found[0] + (f" (and {more} more such reason{'s' * (more > 1)})" if more else "")
 
@@ -98,11 +98,11 @@ def _reference(spec: NetworkSpec, network: IntegerNetwork | None) -> Iterator[st
 
 
 def _bounds(spec: NetworkSpec, network: IntegerNetwork | None) -> Iterator[tuple[str, int, int]]:
-    """What is summed, multiplied or rounded, the largest integer met there, and the largest possible."""
+    """Yield each place of sums, products and roundings, the largest integer there, and the largest legal."""
     exact = 1 << EXACT_BITS["float64"]
     for k, layer in enumerate(spec.layers):
         where = f"layers[{k}]: a sum or product"
-        if network:  # whose own sums it has refused itself
+        if network:  # IntegerNetwork itself has already refused sums that are too large
             yield where, layer_bound(network, k, offset=-layer.formats.z.min_raw), exact
         else:
             yield f"layers[{k}]: x.W + h.U + b", worst_sums(spec, k), MAX_SUM - 1
@@ -118,14 +118,14 @@ def _keras(spec: NetworkSpec, network: IntegerNetwork | None) -> Iterator[str]:
             yield f"{name}: {fault}"
     for where, fmt in rounded_signals(spec):
         if where.endswith((" h", " logits")) and fmt.bits + (not fmt.signed) > FLOAT32_BITS:
-            yield f"{where}: Keras hands it on as float32, which holds {FLOAT32_BITS} bits, signed; got {fmt}"
+            yield f"{where}: Keras passes it as float32, which holds {FLOAT32_BITS} bits, signed; got {fmt}"
 
 
 def _hls(spec: NetworkSpec, network: IntegerNetwork | None) -> Iterator[str]:
     yield from _keras(spec, network)
     for where, fmt in rounded_signals(spec):
         if fmt.signed and fmt.bits == 1 and fmt.overflow is Overflow.AP_SAT_SYM:
-            yield f"{where}: holds nothing but 0, and the ap types make that -1; use AP_SAT, got {fmt}"
+            yield f"{where}: can hold only 0, and the ap types make that -1; use AP_SAT, got {fmt}"
 
 
 def _rtl(spec: NetworkSpec, network: IntegerNetwork | None) -> Iterator[str]:
@@ -169,19 +169,19 @@ _LIMITS = MappingProxyType({"reference": _reference, "keras": _keras, "hls": _hl
 
 
 def in_array(name: str) -> bool:
-    """Whether the RTL's array multiplies a weight array: not the look-up of layer 0, not biases."""
+    """Return True if the RTL's array multiplies a weight array: not layer 0's look-up, and not biases."""
     return name != "layers.0.W" and not name.endswith("b")
 
 
 def signal_fault(fmt: FixedFormat) -> str | None:
-    """Why no engine rounds a signal to a format."""
+    """Say why no engine rounds a signal to a format; None if they all do."""
     if fmt.rounding is Rounding.AP_RND_CONV or fmt.overflow is Overflow.AP_WRAP:
         return f"signals must round by AP_RND or AP_TRN and saturate, got {fmt}"
     return None
 
 
 def weight_fault(fmt: FixedFormat) -> str | None:
-    """Why QKeras has no quantizer for a weight's format."""
+    """Say why QKeras has no quantizer for a weight's format; None if it has one."""
     if not fmt.signed or fmt.rounding is not Rounding.AP_RND_CONV or fmt.overflow is not Overflow.AP_SAT_SYM:
         return f"a weight format must be signed with AP_RND_CONV and AP_SAT_SYM, got {fmt}"
     if fmt.bits < 2:
@@ -201,7 +201,7 @@ def _cells(spec: NetworkSpec, what: str) -> Iterator[str]:
 
 
 def rounded_signals(spec: NetworkSpec) -> Iterator[tuple[str, FixedFormat]]:
-    """Where signals are rounded, and to which format; those that come from tables are not."""
+    """Yield each rounded signal's name in messages, and its format; signals from tables are not rounded."""
     for k, layer in enumerate(spec.layers):
         fmt = layer.formats
         of_tables = {table.value for table in fmt.tables.values()}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The frozen integer network: what the reference, the HLS C++ and the RTL are all made from."""
+"""The frozen integer network, from which the reference, the HLS C++ and the RTL are all made."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from zynq_lstm.models.fixed import FixedFormat, Raw
 from zynq_lstm.models.store import content_hash, load_tensors, save_tensors, typed
 
 KIND = "integer network"
-MAX_SUM = 1 << 52  # beyond every sum, so that float64 holds it, and half of its last bit, exactly
+MAX_SUM = 1 << 52  # above every sum, so that float64 holds the sum, and half of its last bit, exactly
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,16 +28,16 @@ class IntegerNetwork:
 
     Args:
         spec: shape and formats.
-        vocabulary: the characters by code, ``spec.vocabulary`` different ones.
+        vocabulary: the ``spec.vocabulary`` different characters, in code order.
         arrays: raw values by name. For an LSTM ``layers.K.W`` (inputs, 4 units), ``layers.K.U`` (units, 4
             units), ``layers.K.b`` (4 units,), columns in blocks of
             :data:`zynq_lstm.models.description.spec.GATES`; ``layers.K.sigmoid``, ``layers.K.tanh``
-            (2**z.bits,), ``layers.K.tanh_c`` (2**ct.bits,); for other cells what their
-            :class:`zynq_lstm.models.description.spec.CellFormats` says; ``output.W`` (units, vocabulary),
-            ``output.b`` (vocabulary,).
+            (2**z.bits,), ``layers.K.tanh_c`` (2**ct.bits,). For other cells,
+            :class:`zynq_lstm.models.description.spec.CellFormats` gives names and shapes. For all cells,
+            ``output.W`` (units, vocabulary) and ``output.b`` (vocabulary,).
 
     Raises:
-        UserError: naming the array and what is wrong with it.
+        UserError: the vocabulary or an array is illegal; names the array and what is wrong with it.
     """
 
     spec: NetworkSpec
@@ -50,7 +50,7 @@ class IntegerNetwork:
                 f"vocabulary has {len(self.vocabulary)} characters, the spec says {self.spec.vocabulary}"
             )
         if len(set(self.vocabulary)) != len(self.vocabulary):
-            raise UserError("vocabulary holds a character twice")
+            raise UserError("vocabulary contains a character twice")
         expected = _expected_arrays(self.spec)
         for name in [*expected, *self.arrays]:
             if name not in self.arrays:
@@ -83,7 +83,7 @@ class IntegerNetwork:
     def from_weights(
         cls, spec: NetworkSpec, vocabulary: str, weights: Mapping[str, NDArray[Any]]
     ) -> IntegerNetwork:
-        """Add the activation tables, which the formats define, to raw weights."""
+        """Make a network of raw weights, and of the activation tables that the formats define."""
         tables = {
             f"layers.{k}.{name}": layer.formats.table(name)
             for k, layer in enumerate(spec.layers)
@@ -92,21 +92,24 @@ class IntegerNetwork:
         return cls(spec, vocabulary, {**weights, **tables})
 
     def layer(self, index: int) -> dict[str, Raw]:
-        """The arrays of one layer by short name: W, U, b, ... and tables."""
+        """Return the arrays of one layer by short name: W, U, b, ... and tables."""
         prefix = f"layers.{index}."
         return {name.removeprefix(prefix): a for name, a in self.arrays.items() if name.startswith(prefix)}
 
     def h_range(self, index: int) -> tuple[int, int]:
-        """Smallest and largest raw h that layer ``index`` can produce; holds 0. An LSTM's from its tables."""
+        """Return the smallest and the largest raw h of layer ``index``; the range includes 0.
+
+        That of an LSTM follows from its tables.
+        """
         layer, fmt = self.layer(index), self.spec.layers[index].formats
         tables = [layer[name] for name in ("sigmoid", "tanh_c")] if isinstance(fmt, LstmFormats) else ()
         return _h_range(fmt, *tables)
 
     def accumulator_range(self, index: int) -> tuple[int, int]:
-        """Proven bounds of every partial sum of layer ``index``'s x.W + h.U + b, in any order.
+        """Return proven bounds of every partial sum of layer ``index``'s x.W + h.U + b, in any order.
 
-        Raw values at ``spec.accumulator_frac(index)``. Each term's own range is taken to hold 0, so that
-        the bounds cover every subset of the terms and not only the final sum.
+        The bounds are raw values at ``spec.accumulator_frac(index)``. Each term's own range is extended to
+        include 0, so that the bounds cover every subset of the terms and not only the final sum.
         """
         layer, fmt = self.layer(index), self.spec.layers[index].formats
         frac = self.spec.accumulator_frac(index)
@@ -122,7 +125,7 @@ class IntegerNetwork:
         return int(low.min()), int(high.max())
 
     def output_accumulator_range(self) -> tuple[int, int]:
-        """The same for the output layer's h.W + b, at ``spec.output_accumulator_frac()``."""
+        """Return the same bounds for the output layer's h.W + b, at ``spec.output_accumulator_frac()``."""
         last, out = len(self.spec.layers) - 1, self.spec.output
         frac = self.spec.output_accumulator_frac()
         shift = frac - out.W.frac - self.spec.layers[last].formats.h.frac
@@ -137,20 +140,20 @@ class IntegerNetwork:
 
     @cached_property
     def identity(self) -> str:
-        """SHA-256 of what is computed, without the vocabulary: the hash in the RTL's registers."""
+        """SHA-256 of the computation, without vocabulary and preset name: the hash in the RTL's registers."""
         spec = self.spec.to_dict() | {"preset": ""}
         return hashlib.sha256(content_hash(self._narrow(), spec).encode()).hexdigest()
 
     def save(self, path: Path | str) -> str:
-        """Write one file, atomically; returns its content hash."""
+        """Write one file, atomically; return its content hash."""
         return save_tensors(path, *self._content())
 
     @classmethod
     def load(cls, path: Path | str) -> IntegerNetwork:
-        """Read what :meth:`save` wrote.
+        """Read a file that :meth:`save` wrote.
 
         Raises:
-            UserError: naming the file, if it is missing, truncated, altered, or holds something else.
+            UserError: the file is missing, truncated, altered, or holds something else; names the file.
         """
         tensors, metadata = load_tensors(path)
         if metadata.get("kind") != KIND:
@@ -172,13 +175,13 @@ class IntegerNetwork:
         }
 
     def _narrow(self) -> dict[str, NDArray[Any]]:
-        """The arrays in the smallest integer type that holds their format."""
+        """Return the arrays in the smallest integer type that holds their format."""
         expected = _expected_arrays(self.spec)
         return {name: a.astype(_dtype(expected[name][1])) for name, a in self.arrays.items()}
 
 
 def _expected_arrays(spec: NetworkSpec) -> dict[str, tuple[tuple[int, ...], FixedFormat]]:
-    """Shape and format of every array of a network with this spec."""
+    """Return shape and format of every array of a network with this spec."""
     shapes, formats = spec.weight_shapes(), spec.weight_formats()
     expected = {name: (shapes[name], formats[name]) for name in shapes}
     for k, layer in enumerate(spec.layers):
@@ -190,13 +193,13 @@ def _expected_arrays(spec: NetworkSpec) -> dict[str, tuple[tuple[int, ...], Fixe
 
 @lru_cache(256)
 def h_range(fmt: CellFormats) -> tuple[int, int]:
-    """:meth:`IntegerNetwork.h_range` of any network with these formats."""
+    """Return :meth:`IntegerNetwork.h_range` for any network with these formats."""
     tables = [fmt.table(name) for name in ("sigmoid", "tanh_c")] if isinstance(fmt, LstmFormats) else ()
     return _h_range(fmt, *tables)
 
 
 def _h_range(fmt: CellFormats, *tables: Raw) -> tuple[int, int]:
-    """Smallest and largest raw h, or 0; an LSTM's from its tables of the output gate and of tanh(c)."""
+    """Return the range of raw h, including 0; an LSTM's from its tables of the output gate and of tanh(c)."""
     if not isinstance(fmt, LstmFormats):
         return min(0, fmt.format("h").min_raw), fmt.format("h").max_raw
     sigmoid, tanh_c = tables
@@ -206,7 +209,10 @@ def _h_range(fmt: CellFormats, *tables: Raw) -> tuple[int, int]:
 
 
 def product_range(weights: Raw, low: int, high: int, shift: int = 0) -> tuple[Raw, Raw]:
-    """Per column, bounds of any subset sum of weights[k] * h[k] << shift with h in low..high (holding 0)."""
+    """Return for each column the bounds of any subset sum of ``weights[k] * h[k] << shift``.
+
+    Each h[k] is in low..high, which must include 0.
+    """
     ends = np.stack([weights * low, weights * high])
     return ends.min(axis=0).sum(axis=0) << shift, ends.max(axis=0).sum(axis=0) << shift
 

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Bit-accurate NumPy reference of an IntegerNetwork: the model that every engine is compared with.
 
-All values are integers held in floats: float32 where the network's own proven bounds stay below 2**24,
-float64 below 2**53. Every intermediate is then exact and matrix products may run in BLAS in any order.
-The arithmetic is that of ``docs/numerics.md``.
+All values are integers held in floats: float32 where the network's own proven bounds stay within 2**24, and
+float64 within 2**53. Every intermediate value is then exact, and BLAS may compute matrix products in any
+order. The arithmetic is that of ``docs/numerics.md``.
 """
 
 from __future__ import annotations
@@ -28,20 +28,20 @@ from zynq_lstm.models.integers.network import IntegerNetwork
 
 Floats = NDArray[Any]
 
-#: Signals of an LSTM layer, in the order in which they are computed. z has 4 units columns, in GATES order.
+#: Signals of an LSTM layer, in the order in which they are computed. z has 4 * units columns, in GATES order.
 LAYER_SIGNALS = LstmFormats.signals
 
 SIGMOID_FIRST = ("i", "f", "o", "g")
 
-STRETCH = 8192  # characters, over all streams of a block
-WORKERS = os.cpu_count() or 1  # blocks of streams that run at once; each is single-threaded
+STRETCH = 8192  # characters computed at a time, over all streams of a block
+WORKERS = os.cpu_count() or 1  # most blocks of streams that run at once; each is single-threaded
 
 
 @dataclass(frozen=True)
 class State:
-    """Raw h and c of every layer, each (streams, units); what carries from character to character.
+    """Raw h and c of every layer, each (streams, units); they carry over from character to character.
 
-    The c of a cell without one is (streams, 0).
+    For a cell without c, the array is (streams, 0).
     """
 
     h: tuple[Raw, ...]
@@ -52,11 +52,11 @@ class Reference:
     """Runs a network over streams of character codes.
 
     Args:
-        network: what to run.
+        network: the network to run.
         streams: number of independent streams, each with its own state.
 
     Raises:
-        UserError: for a network beyond the reference's :mod:`zynq_lstm.models.integers.limits`.
+        UserError: the network exceeds the reference's :mod:`zynq_lstm.models.integers.limits`.
     """
 
     def __init__(self, network: IntegerNetwork, streams: int = 1) -> None:
@@ -81,7 +81,7 @@ class Reference:
         )
 
     def _widths(self, name: str) -> list[int]:
-        """Columns of the state's h or c, for each layer."""
+        """Return the number of columns of the state's h or c, for each layer."""
         return [x.units if name == "h" or x.formats.has_c else 0 for x in self.network.spec.layers]
 
     @property
@@ -112,18 +112,18 @@ class Reference:
         )
 
     def run(self, codes: NDArray[Any] | Sequence[int], trace: dict[str, Raw] | None = None) -> Raw:
-        """Consume characters, carry the state on, return raw logits.
+        """Read characters, carry the state on, and return raw logits.
 
         Args:
             codes: character codes, (time,) for one stream or (streams, time).
-            trace: if given, filled with every signal: ``layers.K.S`` for S in the cell's signals and
-                ``logits``, each shaped as ``codes`` with the signal's width behind.
+            trace: if given, filled with every signal: ``layers.K.S`` for each S of the cell's signals, and
+                ``logits``. Each has the shape of ``codes`` followed by the signal's width.
 
         Returns:
             Raw logits in the spec's format, shape ``codes.shape + (vocabulary,)``.
 
         Raises:
-            UserError: if a code is outside the vocabulary or the shape does not fit the streams.
+            UserError: a code is outside the vocabulary, or the shape does not fit the streams.
         """
         codes = np.asarray(codes)
         if codes.dtype.kind not in "iu" and codes.size:
@@ -159,7 +159,7 @@ class Reference:
         return whole("logits")
 
     def _run(self, steps: NDArray[np.intp], block: NDArray[np.intp], traced: bool) -> _Result:
-        """All steps (time, streams) of a block of the streams, in stretches that bound the memory."""
+        """Run all steps (time, streams) of a block of the streams, in stretches that bound the memory."""
         stretch = max(1, STRETCH // len(block))
         h, c = ([a[block] for a in arrays] for arrays in (self._state.h, self._state.c))
         spec = self.network.spec
@@ -186,25 +186,25 @@ class Reference:
 
 @dataclass(frozen=True)
 class _Result:
-    """What a block of streams gave: signals (streams, time, width), and the state behind them."""
+    """Results of a block of streams: signals (streams, time, width), and the state after them."""
 
     signals: dict[str, Raw]
     state: State
 
 
 def _one_blas_thread() -> Any:
-    """These products are too small to share between threads: waiting costs more than it saves."""
+    """Limit BLAS to one thread: these products are too small to share; waiting costs more than it saves."""
     return _thread_pools().limit(limits=1, user_api="blas")
 
 
 @lru_cache(maxsize=1)
 def _thread_pools() -> ThreadpoolController:
-    """Found once, since that takes longer than a character."""
+    """Find the thread pools only once, since that takes longer than a character."""
     return ThreadpoolController()
 
 
 def check_codes(codes: NDArray[Any], vocabulary: int) -> None:
-    """Refuse codes outside 0..vocabulary-1, naming the first one and its place."""
+    """Refuse codes outside 0..vocabulary-1; the error names the first one and its step."""
     wrong = np.argwhere((codes < 0) | (codes >= vocabulary))
     if len(wrong):
         at = tuple(wrong[0])
@@ -216,8 +216,8 @@ def check_codes(codes: NDArray[Any], vocabulary: int) -> None:
 class _Layer:
     """One recurrent layer; arrays are (time, streams, columns).
 
-    Weights and tables are scaled by powers of two, which is exact, such that what is to be rounded has
-    its binary point where the float's is: a rounding is then ``floor(x + 0.5)``.
+    Weights and tables are scaled by powers of two, which is exact, so that each value to be rounded is in
+    LSBs of the result. Rounding is then ``floor(x + half)`` with the format's ``half``.
     """
 
     def __init__(self, network: IntegerNetwork, index: int) -> None:
@@ -227,24 +227,24 @@ class _Layer:
         self.one_hot = index == 0
         bound = layer_bound(network, index, offset=-fmt.z.min_raw)
         self.dtype = exact_float(bound)
-        # In LSBs of z; z indexes the tables, whose first entry is that of the lowest raw z.
+        # All are in LSBs of z. z indexes the tables, whose first entry belongs to the lowest raw z.
         self.W = self.scaled("W", fmt.W.frac + spec.input_frac(index), fmt.z)
         self.U = self.scaled("U", fmt.U.frac + fmt.h.frac, fmt.z)
         self.b = self.scaled("b", fmt.b.frac, fmt.z) + self.dtype(fmt.z.half - fmt.z.min_raw)
 
     def scaled(self, name: str, frac: int, result: FixedFormat) -> Floats:
-        """An array with ``frac`` fraction bits, in LSBs of ``result``."""
+        """Return an array with ``frac`` fraction bits, in LSBs of ``result``."""
         return (self.arrays[name] * 2.0 ** (result.frac - frac)).astype(self.dtype)
 
     def table(self, name: str, index: FixedFormat, shift: int) -> Floats:
-        """A table from the lowest index to the highest, its values times 2**shift."""
+        """Return a table from the lowest index to the highest, its values times 2**shift."""
         used = np.roll(self.arrays[name], -index.min_raw)[: index.max_raw - index.min_raw + 1]
         return (used * 2.0**shift).astype(self.dtype)
 
     def run(
         self, x: Floats, h: Raw, c: Raw, signals: dict[str, list[Floats]] | None
     ) -> tuple[Floats, Floats]:
-        """All steps of this layer: h of every step, and the last c."""
+        """Run all steps of this layer; return h of every step, and the last c."""
         inputs = self.W[x] if self.one_hot else x.astype(self.dtype) @ self.W
         inputs += self.b
         hidden = np.empty((*x.shape[:2], self.units), self.dtype)
@@ -262,7 +262,7 @@ class _Layer:
     def step(
         self, sums: Floats, inputs: Floats, c: Floats
     ) -> tuple[Floats, Floats, Callable[[], dict[str, Floats]]]:
-        """One step: h(t-1).U, x.W + b and c(t-1) -> h, c, and what gives raw signals if they are wanted."""
+        """Compute one step: h(t-1).U, x.W + b and c(t-1) -> h, c, and a function that returns raw signals."""
         raise NotImplementedError
 
 
@@ -270,7 +270,7 @@ class LstmLayer(_Layer):
     def __init__(self, network: IntegerNetwork, index: int) -> None:
         super().__init__(network, index)
         fmt, units = self.fmt, self.units
-        # The sigmoid gates side by side, so that one look-up serves them: i, f, o, then g.
+        # The sigmoid gates are side by side, so that one look-up serves them: i, f, o, then g.
         columns = np.concatenate([np.arange(units) + GATES.index(x) * units for x in SIGMOID_FIRST])
         self.columns = np.argsort(columns)
         self.W, self.U, self.b = (array[..., columns] for array in (self.W, self.U, self.b))
@@ -284,7 +284,7 @@ class LstmLayer(_Layer):
     ) -> tuple[Floats, Floats, Callable[[], dict[str, Floats]]]:
         fmt, units = self.fmt, self.units
         sums += inputs
-        # Truncation is floor here: what is below 0 is clipped to 0, the saturated z, all the same.
+        # Truncation acts as floor here: values below 0 are clipped to 0, the saturated z, in any case.
         z = sums.astype(np.intp)
         sigmoids = self.sigmoid.take(z[:, : 3 * units], mode="clip")
         g = self.tanh.take(z[:, 3 * units :], mode="clip")
@@ -400,7 +400,7 @@ class _Output:
 
 
 def _round_to(values: Floats, fmt: FixedFormat) -> None:
-    """Round values in LSBs of ``fmt`` to it, in place."""
+    """Round values in LSBs of ``fmt`` to that format, in place."""
     values += values.dtype.type(fmt.half)
     np.floor(values, out=values)
     np.maximum(values, values.dtype.type(fmt.min_raw), out=values)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Text from the NumPy reference: prime, then choose character by character, as the hardware in *generate*."""
+"""Text from the NumPy reference: prime, then choose each character, as the hardware does in *generate*."""
 
 from __future__ import annotations
 
@@ -23,14 +23,15 @@ def generate(
     temperature_raw: int = 0,
     seed: int = 0,
 ) -> Raw:
-    """Codes (length,) that follow ``prime`` (at least one code), from a zero state.
+    """Generate the codes (length,) that follow ``prime`` (at least one code), from a zero state.
 
     Args:
-        temperature_raw: in the format :data:`zynq_lstm.models.integers.choice.TEMPERATURE`; 0 takes the
-        likeliest character. seed: of the draw, 0 to 2**32 - 1.
+        temperature_raw: raw temperature in the format :data:`zynq_lstm.models.integers.choice.TEMPERATURE`;
+            0 takes the likeliest character.
+        seed: seed of the draw, 0 to 2**32 - 1.
 
     Raises:
-        UserError: nothing to start from, a code outside the vocabulary, or a value out of range.
+        UserError: ``prime`` is empty, a code is outside the vocabulary, or a value is out of range.
     """
     return np.array(list(stream(network, prime, length, temperature_raw, seed)), np.int64)
 
@@ -42,7 +43,7 @@ def stream(
     temperature_raw: int = 0,
     seed: int = 0,
 ) -> Iterator[int]:
-    """The same, one by one as they come; wrong arguments are refused at once."""
+    """Generate the same codes one by one; illegal arguments are refused at once."""
     check_lengths(len(prime), length)
     sampler = Sampler(network.spec, temperature_raw, seed)
     reference = Reference(network)
@@ -59,10 +60,10 @@ def _stream(reference: Reference, sampler: Sampler, logits: Raw, length: int) ->
 
 
 def check_arguments(prime_length: int, length: int, temperature_raw: int, seed: int) -> None:
-    """Refuse what no engine can generate.
+    """Refuse arguments with which no engine can generate.
 
     Raises:
-        UserError: naming the argument and its value.
+        UserError: an argument is illegal; names it and its value.
     """
     check_lengths(prime_length, length)
     check_temperature(temperature_raw)
@@ -70,10 +71,10 @@ def check_arguments(prime_length: int, length: int, temperature_raw: int, seed: 
 
 
 def check_lengths(prime_length: int, length: int) -> None:
-    """Refuse nothing to start from, and to write less than nothing.
+    """Refuse an empty priming text, and a negative length.
 
     Raises:
-        UserError: naming the argument and its value.
+        UserError: one of them is illegal; names it.
     """
     if prime_length == 0:
         raise UserError("the priming text is empty; give at least one character")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The recurrent cells that the field knows, in floating point, for comparison with the LSTM.
+"""Well-known recurrent cells in floating point, for comparison with the LSTM.
 
 Shapes: T steps, B streams, H units, V characters.
 """
@@ -38,8 +38,8 @@ class Cell:
     gates: tuple[str, ...]
     step: Step
     keeps: str | None  # the gate whose bias starts at 1, so that the state is kept
-    has_c: bool  # a state beside h
-    more: Mapping[str, int]  # further weights by name: so many values a unit
+    has_c: bool  # True if there is a state c besides h
+    more: Mapping[str, int]  # further weights: name -> number of values per unit
 
 
 def _rnn(x: Any, hU: Any, h: Any, c: Any, more: Weights) -> State:
@@ -76,8 +76,8 @@ def _coupled(x: Any, hU: Any, h: Any, c: Any, more: Weights) -> State:
     return tf.sigmoid(o) * tf.tanh(c), c
 
 
-#: Elman 1990; Cho et al. 2014 (reset gate behind the product, as in cuDNN); Gers, Schmidhuber and Cummins
-#: 2000; Gers and Schmidhuber 2000; Greff et al. 2017 (CIFG: i = 1 - f).
+#: The cells of Elman 1990; Cho et al. 2014 (reset gate after the product, as in cuDNN); Gers, Schmidhuber and
+#: Cummins 2000; Gers and Schmidhuber 2000; Greff et al. 2017 (CIFG: i = 1 - f).
 FLOAT_CELLS: Mapping[str, Cell] = {
     "rnn": Cell(("h",), _rnn, None, False, {}),
     "gru": Cell(("u", "r", "n"), _gru, "u", False, {"rb": 1}),
@@ -98,7 +98,7 @@ class FloatCells(Recurrent):
         self.keeps = FLOAT_CELLS[cell].keeps
 
     def build(self, input_shape: Any) -> None:
-        """Create W (input_size, G H), U (H, G H), b (G H) and what else the cell has."""
+        """Create W (input_size, G H), U (H, G H), b (G H) and the cell's further weights."""
         super().build(input_shape)
         self.more = {
             name: self.add_weight(shape=(values * self.units,), initializer="zeros", name=name)
@@ -106,13 +106,13 @@ class FloatCells(Recurrent):
         }
 
     def step(self, inputs: Any, state: State) -> State:
-        """One step: x.W + b (B, G H) and the state before -> the state after."""
+        """Compute one step: x.W + b (B, G H) and the state before -> the state after."""
         h, c = state
         more = {name: tf.convert_to_tensor(weight) for name, weight in self.more.items()}
         return FLOAT_CELLS[self.cell].step(inputs, tf.matmul(h, self.recurrent_kernel), h, c, more)
 
     def scan(self, x: Any, state: State) -> tuple[Any, State]:
-        """h of every step and the state after the last: (T, B) or (T, B, M) -> (T, B, H)."""
+        """Compute h of every step and the state after the last: (T, B) or (T, B, M) -> (T, B, H)."""
         inputs = self.inputs(x)
         steps, streams, _ = inputs.shape
 
@@ -125,12 +125,12 @@ class FloatCells(Recurrent):
         return hidden.stack(), (tf.stop_gradient(h), tf.stop_gradient(c))
 
     def get_config(self) -> dict[str, Any]:
-        """What :meth:`from_config` needs."""
+        """Return the settings that :meth:`from_config` needs."""
         return {**super().get_config(), "cell": self.cell}
 
 
 def build_cells(cell: str, layers: int, units: int, vocabulary: int) -> keras.Model:
-    """A float model of a cell: codes (1, 1) int32 -> logits; for longer input ``float_lstm.forward``."""
+    """Build a float model of a cell: codes (1, 1) int32 -> logits; longer input goes through ``forward``."""
     x = codes = keras.Input((1,), batch_size=1, dtype="int32", name="codes")
     for k in range(layers):
         x = FloatCells(cell, units, units if k else vocabulary, one_hot=not k, name=f"{cell}{k + 1}")(x)
@@ -138,7 +138,7 @@ def build_cells(cell: str, layers: int, units: int, vocabulary: int) -> keras.Mo
 
 
 def shapes(cell: str, layers: int, units: int, vocabulary: int) -> dict[str, tuple[int, ...]]:
-    """Shape of every weight array."""
+    """Return the shape of every weight array."""
     width = len(FLOAT_CELLS[cell].gates) * units
     found: dict[str, tuple[int, ...]] = {}
     for k in range(layers):
@@ -149,32 +149,33 @@ def shapes(cell: str, layers: int, units: int, vocabulary: int) -> dict[str, tup
 
 
 def parameters(cell: str, layers: int, units: int, vocabulary: int) -> int:
-    """Number of weights."""
+    """Return the number of weights."""
     return sum(map(math.prod, shapes(cell, layers, units, vocabulary).values()))
 
 
 def macs_per_character(cell: str, layers: int, units: int, vocabulary: int) -> int:
-    """Multiply-accumulates into sums: weights but for biases and the first kernel, which is a look-up."""
+    """Count multiply-accumulates: all weights but biases and the first kernel, which is a look-up."""
     found = shapes(cell, layers, units, vocabulary)
     return sum(math.prod(s) for name, s in found.items() if not name.endswith("b") and name != "layers.0.W")
 
 
 def units_for(cell: str, layers: int, vocabulary: int, budget: int) -> int:
-    """Units of each layer with which a network of a cell has nearest to ``budget`` parameters."""
+    """Return the units per layer with which a network of a cell comes nearest to ``budget`` parameters."""
     return min(range(1, 1025), key=lambda units: abs(parameters(cell, layers, units, vocabulary) - budget))
 
 
 def gradient_by_distance(model: keras.Model, codes: Any, distance: int) -> list[float]:
-    """Norm of the gradient of one character's loss with respect to the state so many steps before.
+    """Compute the norm of the gradient of one character's loss with respect to each earlier state.
 
-    The state is h and c of all layers together, what the next step starts from. Entry d - 1 belongs to d
-    steps before the character whose prediction is scored; the norm's geometric mean over streams.
+    A state is h and c of all layers together, from which the next step starts. Entry d - 1 belongs to the
+    state d steps before the character whose prediction is scored: the norm's geometric mean over streams.
 
     Args:
-        codes: the text, (T + 1, B) with T > distance; the state is zero before it.
+        codes: the text, (T + 1, B) with T > distance; the state before it is zero.
+        distance: number of states, counted back from the scored character.
     """
     layers = recurrent_layers(model)
-    states: list[list[Any]] = []  # by step: the arrays that the step starts from
+    states: list[list[Any]] = []  # for each step, the arrays that it starts from
     with tf.GradientTape() as tape:
         x = tf.constant(codes[:-1], tf.int32)
         steps = x.shape[0]
@@ -184,7 +185,7 @@ def gradient_by_distance(model: keras.Model, codes: Any, distance: int) -> list[
             state = layer.zero_state(x.shape[1])
             hidden = []
             for t in range(steps):
-                # Copies: the layer above gets h by another way, which isn't through the state.
+                # Copies, because the layer above gets h by another path, which isn't through the state.
                 state = tuple(tf.identity(value) for value in state)
                 tape.watch(state)
                 carried[t] += state if FLOAT_CELLS[layer.cell].has_c else state[:1]

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The float network: LSTM layers and a dense output layer over one-hot characters.
 
-The layers compute what ``keras.layers.LSTM`` computes (gate order i, f, g, o; Keras calls g 'c'),
-three to five times as fast on a CPU: the input products of all steps are one matrix product (a row
-look-up for one-hot input), each step is one product ``h @ U`` for the four gates, and the gradient
-is written out by hand so that the weights' gradients are one product over all steps as well.
+The layers compute the same as ``keras.layers.LSTM`` (gate order i, f, g, o; Keras calls g 'c'), three to
+five times as fast on a CPU. The input products of all steps are one matrix product (a row look-up for
+one-hot input). Each step is one product ``h @ U`` for the four gates. The gradient is written out by
+hand, so that the weights' gradients are one product over all steps as well.
 
 Shapes: T steps, B streams, H units, V characters.
 """
@@ -32,7 +32,7 @@ PACKAGE = "zynq_lstm"
 
 @tf.custom_gradient
 def select_rows(kernel: Any, codes: Any) -> Any:
-    """``one_hot(codes) @ kernel`` as a row look-up: (V, N), (T, B) -> (T, B, N)."""
+    """Compute ``one_hot(codes) @ kernel`` as a row look-up: (V, N), (T, B) -> (T, B, N)."""
 
     def gradient(upstream: Any) -> tuple[Any, None]:
         # A matrix product, because scatter-add sums in an order that depends on timing.
@@ -44,19 +44,19 @@ def select_rows(kernel: Any, codes: Any) -> Any:
 
 
 def project(x: Any, kernel: Any) -> Any:
-    """``x @ kernel`` over the last axis as one matrix product: (T, B, M), (M, N) -> (T, B, N)."""
+    """Compute ``x @ kernel`` over the last axis as one matrix product: (T, B, M), (M, N) -> (T, B, N)."""
     steps, streams = x.shape[0], x.shape[1]
     flat = tf.matmul(tf.reshape(x, (-1, x.shape[2])), kernel)
     return tf.reshape(flat, (steps, streams, kernel.shape[1]))
 
 
 def outer_sum(x: Any, y: Any) -> Any:
-    """Sum of the outer products over steps and streams: (T, B, M), (T, B, N) -> (M, N)."""
+    """Sum the outer products over steps and streams: (T, B, M), (T, B, N) -> (M, N)."""
     return tf.matmul(tf.reshape(x, (-1, x.shape[2])), tf.reshape(y, (-1, y.shape[2])), transpose_a=True)
 
 
 class StepSignals(NamedTuple):
-    """What the gradient through one step needs."""
+    """The signals that the gradient through one step needs."""
 
     gates: Any  # i, f, g, o, (B, 4H)
     gate_slopes: Any  # the derivative of each with respect to its z, (B, 4H)
@@ -67,16 +67,16 @@ class StepSignals(NamedTuple):
 
 
 def backward_scan(dh_out: Any, recurrent_kernel: Any, signals: Callable[[Any], StepSignals]) -> Any:
-    """The gradient with respect to the pre-activations z, back through T steps.
+    """Compute the gradient with respect to the pre-activations z, back through T steps.
 
     Args:
         dh_out: gradient with respect to each step's h from above, (T, B, H).
         recurrent_kernel: U, (H, 4H).
-        signals: of a step. Called inside the loop: what is worked out from one step's arrays is
-            worked out where they are in the cache, and not for all steps through memory.
+        signals: function that returns the signals of a step. It is called inside the loop, so that it
+            works on one step's arrays while they are in the cache, and not on all steps through memory.
 
     Returns:
-        (T, B, 4H).
+        The gradient, (T, B, 4H).
     """
     steps, streams, units = dh_out.shape
 
@@ -98,18 +98,18 @@ def backward_scan(dh_out: Any, recurrent_kernel: Any, signals: Callable[[Any], S
 
 
 def gate_scale(units: int, dtype: Any) -> NDArray[Any]:
-    """1 for g and 1/2 for i, f, o: ``tanh(scale z) scale + 1 - scale`` is every gate's function, (4H,)."""
+    """Return 1 for g and 1/2 for i, f, o, (4H,): every gate is then ``tanh(scale z) scale + 1 - scale``."""
     return np.repeat([1.0 if gate == "g" else 0.5 for gate in GATES], units).astype(dtype)
 
 
 def step_array(steps: int, shape: tuple[int, ...], dtype: Any) -> Any:
-    """Room for one tensor of this shape a step."""
+    """Make room for one tensor of this shape per step."""
     return tf.TensorArray(dtype, steps, element_shape=shape)
 
 
 @tf.custom_gradient
 def lstm_scan(inputs: Any, recurrent_kernel: Any, h0: Any, c0: Any) -> Any:
-    """The recurrence over T steps.
+    """Run the recurrence over T steps.
 
     Args:
         inputs: x.W + b of every step, (T, B, 4H).
@@ -117,8 +117,8 @@ def lstm_scan(inputs: Any, recurrent_kernel: Any, h0: Any, c0: Any) -> Any:
         h0, c0: the state before the first step, (B, H).
 
     Returns:
-        h of every step (T, B, H), and h and c after the last one. The gradient stops at h0 and c0:
-        back-propagation is truncated there.
+        h of every step (T, B, H), and h and c after the last step. The gradient stops at h0 and c0,
+        where back-propagation is truncated.
     """
     steps, streams, width = inputs.shape
     units = width // 4
@@ -158,7 +158,7 @@ def lstm_scan(inputs: Any, recurrent_kernel: Any, h0: Any, c0: Any) -> Any:
 
 
 class Recurrent(keras.layers.Layer):
-    """A recurrent layer of G gates that returns h of every step; subclasses have its equations in ``scan``.
+    """A recurrent layer of G gates that returns h of every step; subclasses have the equations in ``scan``.
 
     Args:
         units: H.
@@ -185,31 +185,31 @@ class Recurrent(keras.layers.Layer):
         self.bias = self.add_weight(shape=(width,), initializer="zeros", name="bias")
 
     def inputs(self, x: Any) -> Any:
-        """x.W + b of every step: (T, B) or (T, B, M) -> (T, B, G H)."""
+        """Compute x.W + b of every step: (T, B) or (T, B, M) -> (T, B, G H)."""
         product = select_rows if self.one_hot else lambda kernel, value: project(value, kernel)
         return product(tf.convert_to_tensor(self.kernel), x) + self.bias
 
     def scan(self, x: Any, state: State) -> tuple[Any, State]:
-        """h of every step and the state after the last: (T, B) or (T, B, M) -> (T, B, H)."""
+        """Compute h of every step and the state after the last: (T, B) or (T, B, M) -> (T, B, H)."""
         raise NotImplementedError
 
     def zero_state(self, streams: Any) -> State:
-        """The state before the first character."""
+        """Return the state before the first character."""
         zeros = tf.zeros((streams, self.units), self.compute_dtype)
         return zeros, zeros
 
     def call(self, inputs: Any) -> Any:
-        """h of every step from a zero state, batch first: (B, T) or (B, T, M) -> (B, T, H)."""
+        """Compute h of every step from a zero state, batch first: (B, T) or (B, T, M) -> (B, T, H)."""
         x = tf.transpose(inputs, (1, 0) if self.one_hot else (1, 0, 2))
         hidden, _ = self.scan(x, self.zero_state(tf.shape(x)[1]))
         return tf.transpose(hidden, (1, 0, 2))
 
     def compute_output_shape(self, input_shape: Any) -> tuple[Any, ...]:
-        """(B, T, H)."""
+        """Return (B, T, H)."""
         return (input_shape[0], input_shape[1], self.units)
 
     def get_config(self) -> dict[str, Any]:
-        """What :meth:`from_config` needs."""
+        """Return the settings that :meth:`from_config` needs."""
         return {
             **super().get_config(),
             "units": self.units,
@@ -220,13 +220,13 @@ class Recurrent(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
 class FloatLSTM(Recurrent):
-    """The LSTM, its gradient written out by hand."""
+    """The LSTM, with a gradient written out by hand."""
 
     gates = GATES
     keeps = "f"
 
     def scan(self, x: Any, state: State) -> tuple[Any, State]:
-        """h of every step and the state after the last: (T, B) or (T, B, M) -> (T, B, H)."""
+        """Compute h of every step and the state after the last: (T, B) or (T, B, M) -> (T, B, H)."""
         hidden, h, c = lstm_scan(self.inputs(x), tf.convert_to_tensor(self.recurrent_kernel), *state)
         return hidden, (h, c)
 
@@ -234,14 +234,14 @@ class FloatLSTM(Recurrent):
 def build_float(
     layers: int, units: int, vocabulary: int, time_steps: int = 1, batch: int | None = 1
 ) -> keras.Model:
-    """A float model: codes (B, T) int32 -> logits (B, T, V).
+    """Build a float model: codes (B, T) int32 -> logits (B, T, V).
 
     Args:
-        layers: LSTM layers.
-        units: H, the same for each.
-        vocabulary: V, characters.
-        time_steps, batch: the shape that calling the Keras model itself takes; training and
-            evaluation go through :func:`forward`, which takes any.
+        layers: number of LSTM layers.
+        units: H, the same for each layer.
+        vocabulary: V, the number of characters.
+        time_steps, batch: the input shape of the Keras model itself; training and evaluation go
+            through :func:`forward`, which takes any shape.
     """
     x = codes = keras.Input((time_steps,), batch_size=batch, dtype="int32", name="codes")
     for index in range(layers):
@@ -258,7 +258,7 @@ def load_weights(model: keras.Model, weights: Mapping[str, Any]) -> None:
 
 
 def read_weights(model: keras.Model) -> dict[str, Any]:
-    """The model's weights as float32 arrays, by the same names; what a cell has more by its own name."""
+    """Read the model's weights as float32 arrays by the same names; a cell's further weights by theirs."""
     arrays = {}
     for index, layer in enumerate(recurrent_layers(model)):
         names = ("W", "U", "b", *getattr(layer, "more", ()))
@@ -270,19 +270,19 @@ def read_weights(model: keras.Model) -> dict[str, Any]:
 
 
 def float_model(checkpoint: Checkpoint) -> keras.Model:
-    """The float model with a checkpoint's weights (of a quantized one: before quantization)."""
+    """Build the float model with a checkpoint's weights (for a quantized one, those before quantization)."""
     model = build_float(checkpoint.layers, checkpoint.units, len(checkpoint.vocabulary))
     load_weights(model, checkpoint.weights)
     return model
 
 
 def recurrent_layers(model: keras.Model) -> list[Any]:
-    """The model's LSTM layers, first to last."""
+    """Return the model's recurrent layers, first to last."""
     return [layer for layer in model.layers if hasattr(layer, "scan")]
 
 
 def zero_state(model: keras.Model, streams: int) -> list[State]:
-    """The state before the first character, for each layer."""
+    """Return the state before the first character, for each layer."""
     return [layer.zero_state(streams) for layer in recurrent_layers(model)]
 
 
@@ -293,17 +293,17 @@ def forward(
     dropout: float = 0.0,
     seed: Any = None,
 ) -> tuple[Any, list[State]]:
-    """Logits of every step and the states after the last, for a float or a quantized model.
+    """Compute logits of every step and the states after the last, for a float or a quantized model.
 
     Args:
         model: from :func:`build_float` or ``zynq_lstm.models.keras.quantized.build_quantized``.
         codes: (T, B) int32.
         states: h and c for each layer.
         dropout: share of each layer's h that is dropped on its way up (never in the recurrence).
-        seed: two int32; each (seed, layer) gives its own mask, so a repeated step is the same step.
+        seed: two int32; each (seed, layer) has a mask of its own, so repeating a step gives the same result.
 
     Returns:
-        logits (T, B, V), states.
+        The logits, (T, B, V), and the states.
     """
     x = codes
     after = []

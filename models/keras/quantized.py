@@ -2,14 +2,14 @@
 """The quantized network: Keras layers whose forward pass is the hardware's arithmetic.
 
 The layers derive from QKeras' and use its quantizers for weights. The recurrence is our own,
-because QLSTM leaves out what hardware must do: it has one type for h and c, computes its
-activations in float and rounds nothing in between. Here every signal has the format that the spec
-says, activations are look-ups in the very tables that the hardware holds, and every product and
-sum in between is exact (``docs/numerics.md``).
+because QLSTM does not model the hardware: it has one type for h and c, computes its activations in
+float and rounds nothing in between. Here every signal has the format that the spec gives it,
+activations are look-ups in the very tables that the hardware holds, and every product and sum in
+between is exact (``docs/numerics.md``).
 
 Signals are real numbers on their format's grid. Exactness: a sum is exact in a float type if every
-partial sum, counted in units of the finest binary point involved, stays below 2**24 (float32) or
-2**53 (float64). :func:`check_exact` proves that from the actual weights.
+partial sum, counted in units of the finest binary point involved, is at most 2**24 (float32) or
+2**53 (float64). :func:`check_exact` proves this from the actual weights.
 
 Gradients are straight-through: rounding passes them, saturation stops them, a table look-up has
 the derivative of the real sigmoid or tanh at the rounded pre-activation.
@@ -72,7 +72,7 @@ class QuantizedLSTM(QLSTM):
     Args:
         units: H.
         input_size: rows of the kernel W: the vocabulary's size, or the units of the layer below.
-        formats: of every signal and weight.
+        formats: formats of every signal and weight.
         one_hot: the input is character codes (B, T) instead of h (B, T, input_size).
         arithmetic: float type of the sums, ``float32`` or ``float64``.
     """
@@ -125,41 +125,41 @@ class QuantizedLSTM(QLSTM):
         self.built = True
 
     def zero_state(self, streams: Any) -> State:
-        """The state before the first character."""
+        """Return the state before the first character."""
         zeros = tf.zeros((streams, self.units), self.arithmetic)
         return zeros, zeros
 
     def sums(self, x: Any) -> tuple[Any, Any]:
-        """x.W + b of every step (T, B, 4H), and the quantized U."""
+        """Compute x.W + b of every step (T, B, 4H), and the quantized U."""
         kernel, recurrent_kernel, bias = self.cell.quantized_weights()
         if self.one_hot:
             return select_rows(kernel, x) + bias, recurrent_kernel
         return project(tf.cast(x, self.arithmetic), kernel) + bias, recurrent_kernel
 
     def scan(self, x: Any, state: State) -> tuple[Any, State]:
-        """h of every step and the state after the last: (T, B) or (T, B, M) -> (T, B, H)."""
+        """Compute h of every step and the state after the last: (T, B) or (T, B, M) -> (T, B, H)."""
         hidden, h, c = self.cell.differentiable_scan(*self.sums(x), *state)
         return hidden, (h, c)
 
     def call(self, sequences: Any, training: bool = False) -> Any:
-        """h of every step from a zero state, batch first: (B, T) or (B, T, M) -> (B, T, H)."""
+        """Compute h of every step from a zero state, batch first: (B, T) or (B, T, M) -> (B, T, H)."""
         x = tf.transpose(sequences, (1, 0) if self.one_hot else (1, 0, 2))
         hidden, _ = self.scan(x, self.zero_state(tf.shape(x)[1]))
         return tf.cast(tf.transpose(hidden, (1, 0, 2)), self.compute_dtype)
 
     def compute_output_shape(self, input_shape: Any, *_: Any) -> tuple[Any, ...]:
-        """(B, T, H)."""
+        """Return (B, T, H)."""
         return (input_shape[0], input_shape[1], self.units)
 
     def integer_weights(self) -> dict[str, NDArray[np.int64]]:
-        """Raw W, U and b."""
+        """Return raw W, U and b."""
         return {
             name: raw_weights(value, getattr(self.formats, name))
             for name, value in zip("WUb", self.cell.quantized_weights(), strict=True)
         }
 
     def get_config(self) -> dict[str, Any]:
-        """What :meth:`from_config` needs."""
+        """Return the settings that :meth:`from_config` needs."""
         return {
             "name": self.name,
             "trainable": self.trainable,
@@ -182,7 +182,7 @@ class QuantizedDense(QDense):
 
     Args:
         units: V.
-        formats: of W, b and the logits.
+        formats: formats of W, b and the logits.
         arithmetic: float type of the sums, ``float32`` or ``float64``.
     """
 
@@ -201,7 +201,7 @@ class QuantizedDense(QDense):
         self.logits_quantizer = fixed(formats.logits)
 
     def quantized_weights(self) -> tuple[Any, Any]:
-        """W and b on their formats' grids, in the arithmetic's float type."""
+        """Return W and b on their formats' grids, in the arithmetic's float type."""
         return tuple(
             tf.cast(quantize_weight(quantizer, fmt, weight), self.arithmetic)
             for quantizer, fmt, weight in (
@@ -211,20 +211,20 @@ class QuantizedDense(QDense):
         )
 
     def call(self, inputs: Any, training: bool = False) -> Any:
-        """(..., H) -> (..., V)."""
+        """Compute the logits: (..., H) -> (..., V)."""
         kernel, bias = self.quantized_weights()
         logits = project(tf.cast(inputs, self.arithmetic), kernel) + bias
         return tf.cast(self.logits_quantizer(logits), self.compute_dtype)
 
     def integer_weights(self) -> dict[str, NDArray[np.int64]]:
-        """Raw W and b."""
+        """Return raw W and b."""
         return {
             name: raw_weights(value, getattr(self.formats, name))
             for name, value in zip("Wb", self.quantized_weights(), strict=True)
         }
 
     def get_config(self) -> dict[str, Any]:
-        """What :meth:`from_config` needs."""
+        """Return the settings that :meth:`from_config` needs."""
         return {
             "name": self.name,
             "trainable": self.trainable,
@@ -245,12 +245,12 @@ def build_quantized(
     batch: int | None = None,
     arithmetic: Mapping[str, str] | None = None,
 ) -> keras.Model:
-    """A quantized model with zero weights: codes (B, T) int32 -> logits (B, T, V).
+    """Build a quantized model with zero weights: codes (B, T) int32 -> logits (B, T, V).
 
     Args:
         spec: shape and formats.
-        time_steps, batch: the shape that calling the Keras model itself takes.
-        arithmetic: float type of each layer's sums by layer name; float64 where not given.
+        time_steps, batch: the input shape of the Keras model itself.
+        arithmetic: float type of each layer's sums by layer name; float64 if not given.
     """
     require_lstm(spec, "quantized Keras model")
     chosen = dict(arithmetic or {})
@@ -274,23 +274,23 @@ def quantize(
     preset: str = DEFAULT_PRESET,
     formats: Mapping[str, FixedFormat] = MappingProxyType({}),
 ) -> Checkpoint:
-    """A float checkpoint's weights with a preset's formats, binary points fitted to the weights.
+    """Return a float checkpoint's weights with a preset's formats, and binary points fitted to the weights.
 
     Args:
-        formats: instead of the preset's; see :func:`zynq_lstm.models.description.spec.with_formats`.
+        formats: replace the preset's; see :func:`zynq_lstm.models.description.spec.with_formats`.
     """
     return dataclasses.replace(checkpoint, spec=preset_spec(checkpoint, preset, formats), record={})
 
 
 def quantized_model(checkpoint: Checkpoint, time_steps: int = 1, batch: int | None = None) -> keras.Model:
-    """The model with a quantized checkpoint's weights.
+    """Build the model with a quantized checkpoint's weights.
 
-    Sums run in float32 where the weights leave a factor of two below what is exact in it, which is
-    the room that further training has, and else in float64.
+    Sums run in float32 if the weights may still double without leaving its exact range, which gives
+    further training some room, and otherwise in float64.
 
     Raises:
-        UserError: the checkpoint is of a float network, or beyond the Keras model's
-        :mod:`zynq_lstm.models.integers.limits`.
+        UserError: the checkpoint is of a float network, or exceeds the Keras model's
+            :mod:`zynq_lstm.models.integers.limits`.
     """
     network = freeze(checkpoint)
     require("keras", network.spec, network)
@@ -305,14 +305,14 @@ def quantized_model(checkpoint: Checkpoint, time_steps: int = 1, batch: int | No
 
 
 def spec_of_model(model: keras.Model, preset: str = "") -> NetworkSpec:
-    """Shape and formats of a quantized model."""
+    """Return the shape and formats of a quantized model."""
     dense = model.get_layer("logits")
     layers = tuple(Layer(layer.units, layer.formats) for layer in recurrent_layers(model))
     return NetworkSpec(preset, dense.units, layers, dense.formats)
 
 
 def integer_weights(model: keras.Model) -> dict[str, NDArray[np.int64]]:
-    """Raw weights of a quantized model by the names ``layers.K.W``, ``output.b`` and so on."""
+    """Return the raw weights of a quantized model by the names ``layers.K.W``, ``output.b`` and so on."""
     arrays: dict[str, NDArray[np.int64]] = {}
     for index, layer in enumerate(recurrent_layers(model)):
         arrays |= {f"layers.{index}.{n}": a for n, a in layer.integer_weights().items()}
@@ -321,13 +321,13 @@ def integer_weights(model: keras.Model) -> dict[str, NDArray[np.int64]]:
 
 
 def freeze_model(model: keras.Model, vocabulary: str) -> IntegerNetwork:
-    """The integer network of a quantized model.
+    """Return the integer network of a quantized model.
 
     Args:
         vocabulary: the characters in code order.
 
     Raises:
-        UserError: if sums are not exact, naming the layer, the bound and the float type.
+        UserError: sums are not exact; names the layer, the bound and the float type.
     """
     network = IntegerNetwork.from_weights(spec_of_model(model), vocabulary, integer_weights(model))
     for name, bound in arithmetic_bounds(network).items():
@@ -344,7 +344,7 @@ def check_exact(model: keras.Model) -> None:
     """Prove from the model's weights that its sums are exact.
 
     Raises:
-        UserError: as :func:`freeze_model`.
+        UserError: sums are not exact; as in :func:`freeze_model`.
     """
     freeze_model(model, "".join(map(chr, range(spec_of_model(model).vocabulary))))  # any characters
 
@@ -352,7 +352,7 @@ def check_exact(model: keras.Model) -> None:
 def trace(
     model: keras.Model, codes: NDArray[np.integer], state: RawState | None = None
 ) -> dict[str, NDArray[np.int64]]:
-    """Every signal as raw integers, named and shaped as the reference's trace.
+    """Compute every signal as raw integers, named and shaped as in the reference's trace.
 
     Args:
         model: a quantized model.

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The arithmetic of one time step of a quantized LSTM layer, and its gradient.
 
-What :mod:`zynq_lstm.models.keras.quantized` says of exactness and gradients holds here. Shapes: T steps, B
-streams, H units.
+:mod:`zynq_lstm.models.keras.quantized` describes exactness and gradients.
+
+Shapes: T steps, B streams, H units.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ import_qkeras()
 import keras  # noqa: E402  (after TensorFlow's messages are out of the way)
 from qkeras.qrecurrent import QLSTMCell  # noqa: E402
 
-#: What :meth:`QuantizedLSTMCell.step` returns; "gates" are i, f, g, o side by side.
+#: The signals that :meth:`QuantizedLSTMCell.step` returns; "gates" are i, f, g, o side by side.
 SIGNALS = ("z", "gates", "c", "ct", "tc", "h")
 
 
@@ -41,7 +42,7 @@ class QuantizedLSTMCell(QLSTMCell):
 
     Args:
         units: H.
-        formats: of every signal and weight.
+        formats: formats of every signal and weight.
         arithmetic: float type of the sums, ``float32`` or ``float64``.
     """
 
@@ -69,7 +70,7 @@ class QuantizedLSTMCell(QLSTMCell):
             fixed(getattr(formats, name)) for name in ("z", "c", "ct", "h")
         )
         # Real values by address; address 0 is the lowest index, so that a raw index needs only an
-        # offset. The tanh table stands behind the sigmoid table: one look-up for all four gates.
+        # offset. The tanh table follows the sigmoid table, so that one look-up serves all four gates.
         sigmoid = formats.gate.to_real(np.roll(formats.table("sigmoid"), -formats.z.min_raw))
         tanh = formats.g.to_real(np.roll(formats.table("tanh"), -formats.z.min_raw))
         self._gate_table = np.concatenate([sigmoid, tanh]).astype(arithmetic)
@@ -81,7 +82,7 @@ class QuantizedLSTMCell(QLSTMCell):
         )
 
     def quantized_weights(self) -> tuple[Any, Any, Any]:
-        """W, U, b on their formats' grids, in the arithmetic's float type."""
+        """Return W, U, b on their formats' grids, in the arithmetic's float type."""
         return tuple(
             tf.cast(quantize_weight(quantizer, fmt, weight), self.arithmetic)
             for quantizer, fmt, weight in (
@@ -92,10 +93,10 @@ class QuantizedLSTMCell(QLSTMCell):
         )
 
     def step(self, a: Any, c: Any) -> tuple[Any, ...]:
-        """What follows the sum ``a = x.W + h(t-1).U + b``: (B, 4H), (B, H) -> all signals.
+        """Compute all signals from the sum ``a = x.W + h(t-1).U + b`` and c(t-1): (B, 4H), (B, H).
 
         Returns:
-            raw z (B, 4H), the four gates (B, 4H), c, raw ct, tc and h (B, H); reals unless raw.
+            Raw z (B, 4H), the four gates (B, 4H), c, raw ct, tc and h (B, H). All but z and ct are reals.
         """
         z = self.q_z.raw(a)
         gates = tf.gather(self._gate_table, tf.cast(z, tf.int32) + self._gate_offset)
@@ -107,7 +108,7 @@ class QuantizedLSTMCell(QLSTMCell):
         return z, gates, c, ct, tc, h
 
     def call(self, inputs: Any, states: Any, training: bool = False) -> tuple[Any, list[Any]]:
-        """One step for ``keras.layers.RNN``; for inference, the gradient doesn't go through it."""
+        """Compute one step for ``keras.layers.RNN``; for inference only, as no gradient passes through it."""
         kernel, recurrent, bias = self.quantized_weights()
         h, c = (tf.cast(s, self.arithmetic) for s in states)
         a = tf.matmul(tf.cast(inputs, self.arithmetic), kernel) + tf.matmul(h, recurrent) + bias
@@ -117,13 +118,13 @@ class QuantizedLSTMCell(QLSTMCell):
     def recurrence(
         self, inputs: Any, recurrent_kernel: Any, h0: Any, c0: Any, keep: Sequence[str] = SIGNALS
     ) -> dict[str, Any]:
-        """Signals of T steps, each (T, B, width); ``c`` and ``h`` start with those before.
+        """Compute signals of T steps, each (T, B, width); ``c`` and ``h`` (T + 1, B, H) begin with c0 and h0.
 
         Args:
             inputs: x.W + b, (T, B, 4H).
             recurrent_kernel: quantized U.
-            h0, c0: (B, H).
-            keep: which; each takes its time.
+            h0, c0: the state before the first step, (B, H).
+            keep: names of the signals to keep, with c and h among them; each one costs time.
         """
         steps, streams, width = inputs.shape
         kinds = {name: width if name in ("z", "gates") else width // 4 for name in keep}
@@ -152,7 +153,7 @@ class QuantizedLSTMCell(QLSTMCell):
         return {name: array.stack() for name, array in zip(kinds, ended[3:], strict=True)}
 
     def differentiable_scan(self, inputs: Any, recurrent_kernel: Any, h0: Any, c0: Any) -> Any:
-        """h of every step, and h and c after the last; gradients stop at h0 and c0."""
+        """Compute h of every step, and h and c after the last; gradients stop at h0 and c0."""
 
         @tf.custom_gradient
         def scan(inputs: Any, recurrent_kernel: Any) -> Any:
@@ -167,10 +168,11 @@ class QuantizedLSTMCell(QLSTMCell):
         return scan(inputs, recurrent_kernel)
 
     def _step_signals(self, kept: Mapping[str, Any], t: Any) -> StepSignals:
-        """Values and slopes of the real functions at the rounded z and ct of a step; 0 where saturated.
+        """Compute values and slopes of the real functions at a step's rounded z and ct.
 
-        The values may differ from the tables' by their rounding. In a straight-through gradient that
-        makes no difference, and working them out again takes less time than keeping them.
+        Slopes are 0 where z or ct saturates. The values may differ from the tables' by their rounding. In a
+        straight-through gradient that makes no difference, and computing them again takes less time than
+        keeping them.
         """
         fmt = self.formats
         scale = gate_scale(self.units, self.arithmetic)
@@ -188,7 +190,7 @@ class QuantizedLSTMCell(QLSTMCell):
         )
 
     def get_config(self) -> dict[str, Any]:
-        """What :meth:`from_config` needs."""
+        """Return the settings that :meth:`from_config` needs."""
         return {
             "name": self.name,
             "units": self.units,
@@ -206,5 +208,5 @@ keras.saving.register_keras_serializable(package=PACKAGE)(QuantizedLSTMCell)
 
 
 def _unsaturated(raw: Any, fmt: FixedFormat) -> Any:
-    """1 where a raw signal is inside its format's bounds, 0 on them."""
+    """Return 1 where a raw signal is strictly inside its format's bounds, 0 on them."""
     return tf.cast((raw > fmt.min_raw) & (raw < fmt.max_raw), raw.dtype)

@@ -22,14 +22,14 @@ from qkeras.quantizers import quantized_bits  # noqa: E402
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
-class fixed(BaseQuantizer):  # named as QKeras names quantizers
+class fixed(BaseQuantizer):  # lower case, as QKeras names its quantizers
     """QKeras quantizer for signals: a fixed-point format with the hardware's rounding.
 
     QKeras' own quantizers round ties to even; a hardware rounder adds half and drops bits, so ties
     go up (AP_RND).
 
     Args:
-        format: a :class:`FixedFormat` or its text, as ``ap_fixed<8,1>``.
+        format: a :class:`FixedFormat` or its text, such as ``ap_fixed<8,1>``.
     """
 
     def __init__(self, format: FixedFormat | str) -> None:
@@ -39,12 +39,12 @@ class fixed(BaseQuantizer):  # named as QKeras names quantizers
             raise UserError(fault)
 
     def raw(self, x: Any) -> Any:
-        """Raw integers as floats; no gradient."""
+        """Return raw integers as floats, without a gradient."""
         scaled = tf.floor(x * 2.0**self.format.frac + self.format.half)
         return tf.clip_by_value(scaled, float(self.format.min_raw), float(self.format.max_raw))
 
     def __call__(self, x: Any) -> Any:
-        """The nearest value of the format; the gradient passes unless it saturates."""
+        """Return ``x`` rounded to the format; the gradient passes unless the value saturates."""
         fmt = self.format
 
         @tf.custom_gradient
@@ -76,23 +76,23 @@ class fixed(BaseQuantizer):  # named as QKeras names quantizers
 
 
 def weight_quantizer(fmt: FixedFormat) -> quantized_bits:
-    """The QKeras quantizer whose values are those of a symmetric weight format.
+    """Return the QKeras quantizer whose values are those of a symmetric weight format.
 
     Raises:
-        UserError: the format isn't symmetric with ties to even, which is what QKeras does.
+        UserError: QKeras has no quantizer for the format; see :func:`weight_fault`.
     """
     if fault := weight_fault(fmt):
         raise UserError(fault)
-    # QKeras doesn't count the sign bit among the integer bits. alpha=1.0: no scale beside 2**k.
+    # QKeras doesn't count the sign bit among the integer bits. alpha=1.0: no scale besides 2**k.
     return quantized_bits(fmt.bits, fmt.integer - 1, symmetric=1, keep_negative=True, alpha=1.0)
 
 
 def quantize_weight(quantizer: quantized_bits, fmt: FixedFormat, weight: Any) -> Any:
-    """``quantizer(weight)``, exactly on the grid.
+    """Return ``quantizer(weight)``, exactly on the grid.
 
-    QKeras returns ``x + (xq - x)`` to pass the gradient, which in floating point can miss xq by a
-    rounding error: the larger, the farther x is outside the format. So x is clipped before, and the
-    result rounded to the grid after; the gradient passes both.
+    QKeras returns ``x + (xq - x)`` to pass the gradient. In floating point this can miss xq by a rounding
+    error, which grows with the distance of x from the format's range. So x is clipped before, and the
+    result is rounded to the grid after; the gradient passes both.
     """
     bound = float(fmt.to_real(fmt.max_raw))
 
@@ -108,7 +108,7 @@ def quantize_weight(quantizer: quantized_bits, fmt: FixedFormat, weight: Any) ->
 
 
 def raw_weights(value: Any, fmt: FixedFormat) -> NDArray[np.int64]:
-    """The integers of values that are on a format's grid."""
+    """Return the raw integers of values that are on a format's grid."""
     raw = np.asarray(value, np.float64) * 2.0**fmt.frac
     integers = raw.astype(np.int64)
     assert np.array_equal(integers, raw), f"a weight is off the grid of {fmt}"

@@ -2,8 +2,8 @@
 """Import TensorFlow without its start-up messages.
 
 TensorFlow, XLA and absl write to the process' standard error from C++ before Python can set up
-logging, so environment variables alone don't silence them: the file descriptor itself is turned
-away during the import.
+logging. Environment variables alone don't silence them, so the file descriptor itself is redirected
+during the import.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from types import ModuleType
 
 _ENVIRONMENT = {
     "TF_CPP_MIN_LOG_LEVEL": "3",
-    "TF_ENABLE_ONEDNN_OPTS": "0",  # oneDNN reorders sums from one machine to the next, and says so
+    "TF_ENABLE_ONEDNN_OPTS": "0",  # oneDNN orders sums differently on each machine, and prints a note on that
     "KERAS_BACKEND": "tensorflow",
     # A recurrent step's products are too small for threads to share: they wait for each other.
     "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false",
@@ -29,12 +29,12 @@ _ENVIRONMENT = {
 
 @contextlib.contextmanager
 def quiet_stderr() -> Iterator[None]:
-    """Keep what the block writes to file descriptor 2, and show it only if the block fails."""
+    """Capture what the block writes to file descriptor 2, and show it only if the block fails."""
     sys.stderr.flush()
     with tempfile.TemporaryFile() as kept:
         try:
             saved = os.dup(2)
-        except OSError:  # no standard error at all: nothing to keep quiet
+        except OSError:  # there is no standard error to silence
             yield
             return
         os.dup2(kept.fileno(), 2)
@@ -53,7 +53,7 @@ def quiet_stderr() -> Iterator[None]:
 
 
 def import_tensorflow() -> ModuleType:
-    """The ``tensorflow`` module; what it says while it starts is dropped.
+    """Import and return the ``tensorflow`` module without its start-up messages.
 
     Environment variables that the user has set are left as they are. Keras is imported with it.
     """
@@ -70,7 +70,7 @@ def import_tensorflow() -> ModuleType:
 
 
 def import_qkeras() -> ModuleType:
-    """The ``qkeras`` module, imported as quietly."""
+    """Import and return the ``qkeras`` module, just as quietly."""
     import_tensorflow()
     if "qkeras" not in sys.modules:
         with quiet_stderr(), warnings.catch_warnings():

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Text from a float or a quantized Keras model, one character after the other.
 
-A quantized model chooses as the hardware does (:mod:`zynq_lstm.models.integers.choice`): the same text as
-every integer engine.
+A quantized model chooses characters as the hardware does (:mod:`zynq_lstm.models.integers.choice`), so it
+writes the same text as every integer engine.
 """
 
 from __future__ import annotations
@@ -19,9 +19,10 @@ from zynq_lstm.models.integers.text import check_lengths
 
 
 def choose(logits: NDArray[np.float64], temperature: float, rng: np.random.Generator) -> int:
-    """The next character's code: the likeliest, the lowest code among equals, if temperature is 0.
+    """Choose the next character's code.
 
-    That tie rule is the hardware's; a higher temperature draws from softmax(logits / temperature).
+    Temperature 0 takes the likeliest character, and the lowest code among equals, as the hardware does. A
+    higher temperature draws from softmax(logits / temperature).
     """
     if temperature == 0:
         return int(np.argmax(logits))
@@ -38,19 +39,19 @@ def generate(
     temperature: float = 0.0,
     seed: int = 1,
 ) -> Iterator[int]:
-    """Codes of ``length`` characters that follow ``prime``.
+    """Generate the codes of ``length`` characters that follow ``prime``.
 
     Args:
         model: a float or quantized Keras model of ours.
         prime: at least one character, read from a zero state.
-        length: how many characters to write.
-        temperature: 0 for the likeliest character each time, 1 for the model's own distribution. Rounded
-            to the hardware's register for a quantized model.
-        seed: of the draw; the hardware's for a quantized model, 0 to 2**32 - 1.
+        length: number of characters to write.
+        temperature: 0 for the likeliest character each time, 1 for the model's own distribution. For a
+            quantized model it is rounded to the hardware's register.
+        seed: seed of the draw, 0 to 2**32 - 1; for a quantized model, that of the hardware's generator.
 
     Raises:
-        UserError: nothing to start from, a negative length or temperature, or what the hardware does not
-            have.
+        UserError: ``prime`` is empty, the length or temperature is negative, or the hardware does not have
+            such a temperature or seed.
     """
     check_lengths(len(prime), length)
     if not (np.isfinite(temperature) and temperature >= 0):

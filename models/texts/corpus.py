@@ -14,9 +14,9 @@ a file
 
 A corpus is one stream of characters. A character's code is its place in the vocabulary, which is
 the sorted string of the characters that occur. With ``--fold-rare N`` only the N most frequent have a
-code each, and all others share that of :data:`REST`.
+code each, and all others share the code of :data:`REST`.
 
-Reading changes a text as little as it can, and every change is said with a count
+Reading changes a text as little as possible, and every change is noted with a count
 (:func:`zynq_lstm.models.errors.note`): line ends become LF and a byte order mark is left out, unless the
 vocabulary has those characters; letters take the Unicode form that a network's vocabulary has.
 """
@@ -65,10 +65,10 @@ SPLIT_PERCENT = (90, 5, 5)
 
 REST = "\ufffd"
 """The one symbol for all rare characters of a text that was read with ``--fold-rare``."""
-MAX_KEPT = MAX_VOCABULARY - 1  # characters beside it
+MAX_KEPT = MAX_VOCABULARY - 1  # most characters besides REST
 
 PARTS = ("train", "validation", "test")
-HELD_OUT = PARTS[1:]  # what networks are evaluated on
+HELD_OUT = PARTS[1:]  # parts that networks are evaluated on
 
 
 @dataclass(frozen=True)
@@ -80,10 +80,10 @@ class Split:
     test: NDArray[np.uint8]
 
     def part(self, name: str) -> NDArray[np.uint8]:
-        """The part of that name.
+        """Return the part with that name.
 
         Raises:
-            UserError: if it is none of :data:`PARTS`.
+            UserError: the name is not one of :data:`PARTS`.
         """
         if name not in PARTS:
             raise UserError(f"unknown split {name!r}: use {', '.join(PARTS[:-1])} or {PARTS[-1]}")
@@ -96,11 +96,11 @@ class Corpus:
 
     Attributes:
         name: ``shakespeare``, ``tinyshakespeare`` or the file's name.
-        codes: one code a character, uint8, read-only; ``vocabulary[code]`` is the character.
+        codes: one code per character, uint8, read-only; ``vocabulary[code]`` is the character.
         vocabulary: the characters, in code order.
-        sha256: of the normalised text in UTF-8.
-        folded: empty, or how rare characters were folded: ``symbol`` stands for them, ``kept`` is the number
-            of other characters, ``kinds`` and ``characters`` count what was replaced.
+        sha256: hash of the normalised text in UTF-8.
+        folded: empty, or how rare characters were folded: ``symbol`` replaces them, ``kept`` is the number of
+            other characters, and ``kinds`` and ``characters`` count the replaced ones.
     """
 
     name: str
@@ -129,13 +129,13 @@ class Corpus:
         return told | ({"folded": dict(self.folded)} if self.folded else {})
 
     def with_vocabulary(self, vocabulary: str, rest: str = "") -> Corpus:
-        """The same text in the codes of another vocabulary: a trained network's.
+        """Return the same text in the codes of another vocabulary, that of a trained network.
 
         Args:
-            rest: the symbol in it that stands for all other characters, if there is one.
+            rest: the symbol in ``vocabulary`` that represents all other characters, if there is one.
 
         Raises:
-            UserError: a character that isn't in it.
+            UserError: a character isn't in ``vocabulary``.
         """
         if vocabulary == self.vocabulary:
             return self
@@ -143,7 +143,7 @@ class Corpus:
         return replace(self, codes=codes, vocabulary=vocabulary)
 
     def split(self) -> Split:
-        """Contiguous parts of :data:`SPLIT_PERCENT`."""
+        """Split the text into contiguous parts by :data:`SPLIT_PERCENT`."""
         total = len(self.codes)
         first = total * SPLIT_PERCENT[0] // 100
         second = total * (SPLIT_PERCENT[0] + SPLIT_PERCENT[1]) // 100
@@ -151,17 +151,17 @@ class Corpus:
 
 
 def windows(codes: NDArray[Any], length: int, count: int) -> NDArray[Any]:
-    """Parts of a text, evenly spread: (N,) with N >= length -> (count, length)."""
+    """Return parts of a text, evenly spread: (N,) with N >= length -> (count, length)."""
     starts = np.linspace(0, len(codes) - length, count).astype(np.int64)
     return codes[starts[:, np.newaxis] + np.arange(length)]
 
 
-WINDOWS_CHARACTERS = 64000  # of shuffled_windows, unless told otherwise
-WINDOW = 500  # characters of each of them, and one to predict
+WINDOWS_CHARACTERS = 64000  # default number of characters for shuffled_windows
+WINDOW = 500  # characters of each window, and one more to predict
 
 
 def shuffled_windows(codes: NDArray[Any], characters: int) -> NDArray[Any]:
-    """Parts of a text, evenly spread and in random order: (S, WINDOW + 1).
+    """Return parts of a text, evenly spread and in random order: (S, WINDOW + 1).
 
     Raises:
         UserError: the text is shorter than two parts.
@@ -177,13 +177,13 @@ def shuffled_windows(codes: NDArray[Any], characters: int) -> NDArray[Any]:
 
 
 def from_text(name: str, text: str, fold_rare: int | None = None) -> Corpus:
-    """A corpus with the vocabulary of ``text`` itself.
+    """Make a corpus with the vocabulary of ``text`` itself.
 
     Args:
-        fold_rare: keep so many characters, the most frequent, and read all others as :data:`REST`.
+        fold_rare: number of most frequent characters to keep; all others are read as :data:`REST`.
 
     Raises:
-        UserError: no characters, or more than 256 different ones.
+        UserError: the text is empty or has more than 256 different characters, or ``fold_rare`` is illegal.
     """
     if not text:
         raise UserError(f"{name}: the text is empty")
@@ -212,13 +212,13 @@ def from_text(name: str, text: str, fold_rare: int | None = None) -> Corpus:
 
 
 def _rare(counts: Counter[str], kept: int) -> Counter[str]:
-    """The characters that are not among the most frequent; of equally frequent ones the first are kept."""
+    """Return the characters beyond the ``kept`` most frequent; of equals, the first are kept."""
     ordered = sorted(counts.items(), key=lambda item: (item[0] == REST, -item[1], item[0]))
     return Counter(dict(ordered[kept:]))
 
 
 def _fold(name: str, text: str, counts: Counter[str], kept: int) -> tuple[str, dict[str, Any]]:
-    """The text with its rare characters replaced, and the record of that."""
+    """Return the text with its rare characters replaced, and the record of that."""
     rare = _rare(counts, kept)
     note(
         f"{name}: the most frequent {kept} characters are kept; read as {REST!r}: {total(rare)}: "
@@ -237,16 +237,16 @@ def load_corpus(
     vocabulary: str | None = None,
     rest: str = "",
 ) -> Corpus:
-    """The corpus called ``name``, or the text in ``corpus_file`` if that is given.
+    """Load the corpus called ``name``, or the text in ``corpus_file`` if that is given.
 
     Args:
         as_is: keep a file's carriage returns and byte order mark.
         fold_rare: as for :func:`from_text`.
-        vocabulary: of the network that is to read it, instead of the text's own.
+        vocabulary: vocabulary of the network that will read the text, instead of the text's own.
         rest: as for :func:`encode`.
 
     Raises:
-        UserError: unknown name, package or download missing, or a file that can't be used.
+        UserError: the name is unknown, a package or download is missing, or the file can't be used.
     """
     if corpus_file is not None:
         path = Path(corpus_file)

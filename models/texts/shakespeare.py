@@ -24,8 +24,8 @@ TINYSHAKESPEARE_URL = (
 )
 TINYSHAKESPEARE_SHA256 = "86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed"
 
-# What has no ASCII character of its own in the default corpus' set. Accented letters lose their
-# accent by Unicode decomposition; everything else that isn't named here is an error, not a guess.
+# Replacements for characters outside the default corpus' set. Accented letters lose their accent by
+# Unicode decomposition; any other character that isn't listed here is an error, not a guess.
 _NEAREST = str.maketrans(
     {
         "\u2018": "'",
@@ -58,15 +58,15 @@ _GUTENBERG_END = re.compile(r"^(\*\*\* ?)?END OF (THE|THIS) PROJECT GUTENBERG.*$
 
 
 def normalise(text: str, source: str = "text") -> str:
-    """``text`` in the default corpus' character set, with plain layout.
+    """Return ``text`` in the default corpus' character set, with plain layout.
 
     Characters: typographic and accented ones become the nearest ASCII, mark-up is dropped, and the
-    rest must be one of 78: letters, digits, space, line feed and ``!"&'(),-.:;?[]``.
+    others must be one of 78: letters, digits, space, line feed and ``!"&'(),-.:;?[]``.
     Layout: no indentation, no trailing blanks, one space between words, at most one empty line
-    together, one line feed at the end.
+    in a row, one line feed at the end.
 
     Raises:
-        UserError: a character with no place in the set.
+        UserError: a character does not belong to the set.
     """
     text = lines(text).translate(_NEAREST)
     text = "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
@@ -83,7 +83,7 @@ def normalise(text: str, source: str = "text") -> str:
 
 
 def strip_gutenberg(text: str) -> str:
-    """``text`` without Project Gutenberg's header and footer, where there are any."""
+    """Return ``text`` without Project Gutenberg's header and footer, if it has any."""
     if start := _GUTENBERG_START.search(text):
         text = text[start.end() :]
     if end := _GUTENBERG_END.search(text):
@@ -92,7 +92,7 @@ def strip_gutenberg(text: str) -> str:
 
 
 def shakespeare_text() -> str:
-    """The default corpus' normalised text.
+    """Return the default corpus' normalised text.
 
     Raises:
         UserError: the data package isn't installed, or holds another text.
@@ -121,10 +121,10 @@ def shakespeare_text() -> str:
 
 
 def tinyshakespeare_text() -> str:
-    """The benchmark text, from the cache or its public home.
+    """Return the benchmark text, from the cache or its public home.
 
     Raises:
-        UserError: it can't be downloaded, or isn't the text that its SHA-256 says.
+        UserError: the text can't be downloaded, or its SHA-256 is wrong.
     """
     from platformdirs import user_cache_path
 

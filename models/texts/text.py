@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Texts: from a file's bytes to characters, and from characters to a vocabulary's codes and back.
 
-Reading changes a text as little as it can, and every change is noted with a count.
+Reading changes a text as little as possible, and every change is noted with a count.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ BYTE_ORDER_MARK = "\ufeff"
 
 
 def encode(text: str, vocabulary: str, source: str = "text", rest: str = "") -> NDArray[np.uint8]:
-    """Codes of ``text``, one a character, uint8.
+    """Return the codes of ``text``, one per character, uint8.
 
     Letters that the vocabulary has in the other Unicode form (composed or decomposed) take that form, and
-    characters outside the vocabulary become ``rest``, if there is one. Both is noted with a count.
+    characters outside the vocabulary become ``rest``, if there is one. Both changes are noted with a count.
 
     Args:
         text: the characters to encode.
         vocabulary: the characters in code order, at most 256.
-        source: name of ``text`` in messages: the file's.
+        source: name of ``text`` in messages, such as its file.
         rest: the symbol of the vocabulary for rare characters; none if empty.
 
     Raises:
-        UserError: a character outside the vocabulary; names source, offset and character.
+        UserError: a character is outside the vocabulary; names source, offset and character.
     """
     codes, known = _places(text, vocabulary)
     if known.all():
@@ -45,7 +45,7 @@ def encode(text: str, vocabulary: str, source: str = "text", rest: str = "") -> 
     if unknown and rest:
         codes[~known] = vocabulary.index(rest)
         note(
-            f"{source}: what is not in the vocabulary is read as {rest!r}, its symbol for rare characters: "
+            f"{source}: unknown characters are read as {rest!r}, the vocabulary's symbol for rare ones: "
             f"{total(unknown)}: {listed(unknown)}"
         )
     elif unknown:
@@ -55,13 +55,13 @@ def encode(text: str, vocabulary: str, source: str = "text", rest: str = "") -> 
         raise UserError(
             f"{source}: character {_named(text[at])} at offset {at} (line {line}, column {column}) is not "
             f"in the vocabulary of {len(vocabulary)} characters; missing: {total(unknown)}: "
-            f"{listed(unknown)}. Take them out, or use a network trained with them or with --fold-rare"
+            f"{listed(unknown)}. Remove them, or use a network trained with them or with --fold-rare"
         )
     return codes
 
 
 def _places(text: str, vocabulary: str) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
-    """Code of each character, and whether the vocabulary has it."""
+    """Return the code of each character, and whether the vocabulary has it."""
     points = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
     ours = np.array([ord(c) for c in vocabulary], np.uint32)
     order = np.argsort(ours)
@@ -71,7 +71,7 @@ def _places(text: str, vocabulary: str) -> tuple[NDArray[np.uint8], NDArray[np.b
 
 
 def _in_form_of(text: str, vocabulary: str, source: str) -> str:
-    """The text with letters composed or decomposed where the vocabulary has them so only."""
+    """Return the text with letters composed or decomposed where the vocabulary has only that form."""
     have, found = set(vocabulary), set(text)
     marks = "".join(re.escape(c) for c in sorted(found) if unicodedata.combining(c))
     unknown = "".join(re.escape(c) for c in sorted(found - have))
@@ -100,56 +100,57 @@ def _in_form_of(text: str, vocabulary: str, source: str) -> str:
 
 
 def _named(character: str) -> str:
-    """A character for people, with its code point; a byte that is no UTF-8 as such."""
+    """Return a printable form of a character, with its code point; of a byte that is not UTF-8, its value."""
     if len(character) == 1 and "\udc80" <= character <= "\udcff":
         return f"byte 0x{ord(character) - 0xDC00:02X}, which is not UTF-8,"
     return f"{character!r} ({' '.join(f'U+{ord(c):04X}' for c in character)})"
 
 
 def character_name(character: str) -> str:
-    """A character for people: itself if it can be seen, else its name and number."""
+    """Return a printable form of a character: itself if it is visible, otherwise its name and number."""
     if character.isprintable() and not character.isspace() and not unicodedata.combining(character):
         return character
-    names = {"\n": "line feed", "\t": "tabulator", " ": "space"}
+    names = {"\n": "line feed", "\t": "tab", " ": "space"}
     name = names.get(character) or unicodedata.name(character, "").lower()
     number = f"U+{ord(character):04X}"
     return f"{name} ({number})" if name else number
 
 
 def total(counts: Counter[str]) -> str:
-    """The number of characters and of their kinds, in words."""
+    """Say in words how many characters there are, and of how many kinds."""
     total, kinds = counts.total(), len(counts)
     return f"{total:,} character{'s' * (total != 1)} of {kinds} kind{'s' * (kinds != 1)}"
 
 
 def listed(counts: Counter[str], most: int = 8) -> str:
-    """Characters with their counts, the rarest first."""
+    """List characters with their counts, the rarest first, at most ``most`` of them."""
     ordered = sorted(counts.items(), key=lambda item: (item[1], item[0]))
     told = ", ".join(f"{_named(c)} {count:,}" for c, count in ordered[:most])
     return told if len(ordered) <= most else f"{told} and {len(ordered) - most} more kinds"
 
 
 def decode(codes: NDArray[np.integer], vocabulary: str) -> str:
-    """The text that ``codes`` stand for."""
+    """Return the text that ``codes`` represent."""
     points = np.array([ord(c) for c in vocabulary], np.uint32)
     return points[np.asarray(codes)].tobytes().decode("utf-32-le", "surrogatepass")
 
 
 def note_rest(text: str, rest: str) -> None:
-    """Note how often the symbol for rare characters is in a text that a network wrote."""
+    """Note how often the symbol for rare characters occurs in a text that a network wrote."""
     if rest and (count := text.count(rest)):
         note(f"{rest!r} in what the network wrote stands for a rare character ({count:,})")
 
 
 def read_text(path: Path, vocabulary: str | None = None, *, as_is: bool = False) -> str:
-    """A file's text in UTF-8. A byte order mark is left out and line ends become LF, which is noted.
+    """Read a file's UTF-8 text. A byte order mark is left out and line ends become LF, which is noted.
 
     Args:
-        vocabulary: of the network that is to read it: carriage returns and the mark are kept if it has them.
-        as_is: keep both in any case.
+        vocabulary: vocabulary of the network that will read the text. If it has carriage returns or the mark,
+            these are kept.
+        as_is: keep carriage returns and the mark in any case.
 
     Raises:
-        UserError: no such file, unreadable, not UTF-8 (names the byte's offset), empty.
+        UserError: the file is missing, unreadable, not UTF-8 (names the byte's offset), or empty.
     """
     text = _decoded(path)
     have = vocabulary or ""
@@ -168,7 +169,7 @@ def read_text(path: Path, vocabulary: str | None = None, *, as_is: bool = False)
         if returns > windows_ends:
             changes.append(f"line ends CR read as LF ({returns - windows_ends:,})")
     if changes:
-        way_out = "; --as-is keeps all (corpus.as_is in a configuration)" if vocabulary is None else ""
+        way_out = "; --as-is keeps them (corpus.as_is in a configuration)" if vocabulary is None else ""
         note(f"{path}: {', '.join(changes)}{way_out}")
     if not text:
         raise UserError(f"{path}: the file is empty")
@@ -191,17 +192,17 @@ def _decoded(path: Path) -> str:
 
 
 def lines(text: str) -> str:
-    """The text with LF at line ends."""
+    """Return the text with LF at line ends."""
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def plain(path: Path) -> str:
-    """A text of the project's own: as :func:`read_text`, and nothing to say about it."""
+    """Read a text of the project's own: like :func:`read_text`, but without notes."""
     return lines(_decoded(path).removeprefix(BYTE_ORDER_MARK))
 
 
 def folding(corpus: Mapping[str, Any]) -> str:
-    """The folding of rare characters in the record of a corpus, in words; empty if there was none."""
+    """Describe in words the folding of rare characters in a corpus record; empty if there was none."""
     if not (folded := corpus.get("folded")):
         return ""
     return (

@@ -2,11 +2,11 @@
 """Truncated back-propagation through time over one long text, exactly resumable.
 
 The training text is read as B parallel streams. A step takes T characters of each, starts from the
-state that the step before left, and stops the gradient there. An epoch is one pass over the text;
-it starts from a zero state, and at another place of the (circular) text than the epoch before, so
-that the cuts between streams and chunks move.
+state that the previous step left, and stops the gradient there. An epoch is one pass over the text.
+It starts from a zero state, and at a different place in the (circular) text than the previous epoch,
+so that the cuts between streams and chunks move.
 
-Everything a step does follows from its number, the seed and the checkpoint, so a run that was
+Everything a step does follows from its number, the seed and the checkpoint. So a run that was
 killed and resumed ends with the same weights, bit for bit, as one that was not.
 """
 
@@ -33,25 +33,26 @@ from zynq_lstm.models.store import load_tensors, save_tensors
 from zynq_lstm.models.training.options import TrainingOptions, require_length
 
 CHECKPOINT_KIND = "training checkpoint"
-#: A batch's streams are worked on in this many groups, a thread each. It's a number of its own and not the
-#: machine's cores, because how sums are grouped decides how they are rounded. Half a batch also fits the
-#: cache better: two halves one after the other take 20 % less time than the whole.
+#: The streams of a batch are computed in this many groups, with a thread each. The number is fixed, and not
+#: the machine's number of cores, because the grouping of sums decides how they are rounded. Half a batch also
+#: fits the cache better: two halves one after the other take 20 % less time than the whole.
 GROUPS = 2
-#: A loss so many times that of an even guess is diverging, though still a number.
+#: Training has diverged if the loss reaches this multiple of an even guess's loss, though it is still finite.
 DIVERGED = 2.0
-#: Checkpoints wait while the loss is so many times the lowest average: the last one stays from before.
+#: No regular checkpoint is written while the loss exceeds this multiple of the lowest average: the last one
+#: then dates from before the rise.
 SUSPICIOUS = 1.3
-MEMORY = 20  # updates that the likely cause of a divergence is looked for in
+MEMORY = 20  # last updates in which the likely cause of a divergence is looked for
 ADAM_BETA1, ADAM_BETA2, ADAM_EPSILON = 0.9, 0.999, 1e-8
 
 
 class TrainingDiverged(UserError):
-    """The loss or the gradient stopped being a number, or the loss went far above that of a guess."""
+    """The loss or the gradient is no longer finite, or the loss rose far above that of a guess."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Which characters each step sees."""
+    """The characters that each step sees."""
 
     length: int  # characters of the training text
     batch: int
@@ -67,7 +68,7 @@ class Plan:
         return max(1, self.length // self.batch // self.steps)
 
     def indices(self, step: int) -> NDArray[np.int64]:
-        """Where the characters of ``step`` stand in the text, and the one after: (T + 1, B)."""
+        """Return the positions in the text of the characters of ``step``, and of the next one: (T + 1, B)."""
         epoch, chunk = divmod(step, self.steps_per_epoch)
         shift = int(np.random.default_rng((self.seed, epoch)).integers(self.length)) if epoch else 0
         starts = np.arange(self.batch) * (self.length // self.batch)
@@ -77,12 +78,12 @@ class Plan:
 
 @dataclass(frozen=True)
 class Progress:
-    """What a training run reports after each step."""
+    """The report of a training run after each step."""
 
     step: int
     total: int
-    loss: float  # nats a character, this step
-    smooth: float  # the same, averaged over the last steps
+    loss: float  # of this step, in nats per character
+    smooth: float  # the loss averaged over the last steps
     learning_rate: float
     gradient_norm: float
     characters_per_second: float
@@ -122,7 +123,7 @@ def initialise(model: Any, seed: int) -> None:
 
 
 def weight_names(model: Any) -> list[str]:
-    """Names of the model's trainable weights, in order: ``lstm1.kernel`` and so on."""
+    """Return the names of the model's trainable weights, in order: ``lstm1.kernel`` and so on."""
     return [f"{layer.name}.{weight.name}" for layer in model.layers for weight in layer.trainable_weights]
 
 
@@ -132,9 +133,9 @@ class Trainer:
     Args:
         model: from ``build_float`` (weights already set) or ``build_quantized``.
         codes: the training text.
-        options: how.
-        identity: what the checkpoint is of (network, corpus); a resumed run must have the same.
-        teacher: a trained model whose prediction is a share ``options.distill`` of the target
+        options: the training options.
+        identity: network and corpus of the run, kept in its checkpoint; a resumed run must have the same.
+        teacher: a trained model whose prediction makes up the share ``options.distill`` of the target
             (Hinton, Vinyals, Dean 2015, at temperature 1). It reads the same text as the model.
     """
 
@@ -147,7 +148,7 @@ class Trainer:
         teacher: Any = None,
     ) -> None:
         if (teacher is not None) != (options.distill > 0):
-            raise ValueError("distillation needs a teacher and a share of it")
+            raise ValueError("distillation needs a teacher and a share above 0")
         self.model = model
         self.teacher = teacher
         self.codes = codes
@@ -156,7 +157,7 @@ class Trainer:
         self.plan = Plan(len(codes), options.batch, options.steps, options.seed)
         self.total = max(1, round(options.epochs * self.plan.steps_per_epoch))
         self.step = 0
-        self.seconds = 0.0  # spent in all, over resumed runs
+        self.seconds = 0.0  # total training time, over all resumed runs
         self.names = weight_names(model)
         self.weights = [weight.value for weight in model.trainable_weights]
         self.first = [tf.Variable(tf.zeros_like(w)) for w in self.weights]
@@ -168,12 +169,12 @@ class Trainer:
         self._apply = tf.function(self._apply_eagerly, jit_compile=True)
 
     def _zero_states(self) -> list[float_lstm.State]:
-        """The model's state before the first character, then the teacher's."""
+        """Return the model's state before the first character, then the teacher's."""
         models = [self.model] if self.teacher is None else [self.model, self.teacher]
         return [state for model in models for state in float_lstm.zero_state(model, self.options.batch)]
 
     def learning_rate(self, step: int) -> float:
-        """Linear warm-up, then half a cosine down to the final rate."""
+        """Return the learning rate of a step: linear warm-up, then half a cosine down to the final rate."""
         o = self.options
         if step < o.warm_up:
             return o.learning_rate * (step + 1) / (o.warm_up + 1)
@@ -182,7 +183,7 @@ class Trainer:
         return low + (o.learning_rate - low) * 0.5 * (1 + math.cos(math.pi * done))
 
     def _gradients_eagerly(self, codes: Any, states: Any, seed: Any) -> Any:
-        """Loss, gradients and states after the step, for one group of streams."""
+        """Compute loss, gradients and states after the step, for one group of streams."""
         weights, o = self.weights, self.options
         own = len(float_lstm.recurrent_layers(self.model))
         teacher_after: list[float_lstm.State] = []
@@ -201,9 +202,9 @@ class Trainer:
         return loss, tape.gradient(objective, weights), after + teacher_after
 
     def _apply_eagerly(self, grouped: Any, rate: Any, number: Any) -> Any:
-        """Adam's update (Kingma and Ba 2015) with the groups' mean gradient; returns its norm.
+        """Apply Adam's update (Kingma and Ba 2015) with the groups' mean gradient; return its norm.
 
-        ``number`` is this update's, from 1, as float32.
+        ``number`` is the number of this update, from 1, as float32.
         """
         gradients = [tf.add_n(parts) / len(parts) for parts in zip(*grouped, strict=True)]
         norm = tf.sqrt(tf.add_n([tf.reduce_sum(tf.square(g)) for g in gradients]))
@@ -219,7 +220,7 @@ class Trainer:
 
     @contextlib.contextmanager
     def threads(self) -> Iterator[ThreadPoolExecutor]:
-        """The threads of all updates inside the block; a single update makes its own. They end with it."""
+        """Keep one set of threads for all updates inside the block; a single update makes its own."""
         if self._threads is not None:
             yield self._threads
             return
@@ -230,10 +231,10 @@ class Trainer:
                 self._threads = None
 
     def update(self, step: int, rate: float) -> tuple[float, float]:
-        """One update with the characters of ``step``: the loss in nats, and the gradient's norm.
+        """Do one update with the characters of ``step``; return the loss in nats, and the gradient's norm.
 
-        The weights, Adam's moments and the carried states change, unless loss or norm is not finite:
-        then the states don't, and :meth:`run` stops.
+        The weights, Adam's moments and the carried states change. If loss or norm is not finite, the states
+        stay as they are, and :meth:`run` stops.
         """
         codes = np.split(self.codes[self.plan.indices(step)].astype(np.int32), self.groups, axis=1)
         states = self.states
@@ -261,12 +262,12 @@ class Trainer:
         """Train from the current step to the last.
 
         Args:
-            checkpoint: where to save, every ``seconds_between`` seconds and at the end.
+            checkpoint: file to save to, every ``seconds_between`` seconds and at the end.
             report: called after each step.
-            each_epoch: called with the number of epochs done, after each.
+            each_epoch: called after each epoch, with the number of epochs done.
 
         Raises:
-            TrainingDiverged: with the step and the likely cause; the last good checkpoint stays.
+            TrainingDiverged: gives the step and the likely cause; the last good checkpoint stays.
         """
         with self.threads():
             self._run(checkpoint, seconds_between, report, each_epoch)
@@ -339,10 +340,10 @@ class Trainer:
         save_tensors(path, tensors, metadata)
 
     def restore(self, path: Path) -> None:
-        """Continue from what :meth:`save` wrote.
+        """Continue from a checkpoint that :meth:`save` wrote.
 
         Raises:
-            UserError: the file is damaged, or of a run with another network, corpus or options.
+            UserError: the file is damaged, or belongs to a run with another network, corpus or options.
         """
         tensors, metadata = load_tensors(path)
         if metadata.get("kind") != CHECKPOINT_KIND:
@@ -366,11 +367,11 @@ class Trainer:
 
 
 def _likely_cause(norms: list[float], rate: float, clip: float) -> str:
-    """Why a run diverged, as far as the gradient's norms of the last updates tell, and what to do."""
+    """Say why a run probably diverged, judging by the last updates' gradient norms, and what to do."""
     before = [norm for norm in norms[:-1] if math.isfinite(norm)]
     lower = f"use a lower --learning-rate than {rate:.2g}"
     if not before:
-        return "at the first update, so the weights that it began with, or the text, are the likely cause"
+        return "at the first update, so the initial weights or the text are the likely cause"
     usual = sorted(before)[len(before) // 2]
     if max(before[-3:]) > 4 * usual:
         return (

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How to train: the options, their defaults and what is legal. Needs no TensorFlow."""
+"""Training options: their defaults and legal values. This module needs no TensorFlow."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from zynq_lstm.models.errors import UserError
 
 @dataclass(frozen=True)
 class Hyperparameter:
-    """An option of training: its meaning, its default, and the least and the largest legal value."""
+    """A training option: its meaning, its default, and its smallest and largest legal value."""
 
     meaning: str
     default: float
@@ -21,14 +21,14 @@ class Hyperparameter:
     high: float
 
 
-#: What a person may choose, by the name of the verb's option and of the key in a configuration file.
+#: The options that a user may choose, by name: that of the verb's option and the configuration file's key.
 HYPERPARAMETERS: Mapping[str, Hyperparameter] = MappingProxyType(
     {
         "epochs": Hyperparameter("Epochs of the base, the first float network.", 12.0, 0.0, 10_000.0),
         "further_epochs": Hyperparameter(
             "Epochs after the base, of the float and of the quantized network.", 4.0, 0.0, 10_000.0
         ),
-        # Half as many updates an epoch at 128 cost more than its 10 % speed gained; steps likewise.
+        # A batch of 128 is 10 % faster, but halves the updates per epoch, which costs more; steps likewise.
         "batch": Hyperparameter("Parallel streams of text.", 64, 1, 4096),
         "steps": Hyperparameter("Characters between truncations of the gradient.", 64, 1, 4096),
         "learning_rate": Hyperparameter("Highest learning rate of the base.", 1e-2, 0.0, 10.0),
@@ -42,7 +42,7 @@ HYPERPARAMETERS: Mapping[str, Hyperparameter] = MappingProxyType(
         "seed": Hyperparameter("Seed of initial weights, order of the text, and dropout.", 1, 0, 2**31 - 1),
     }
 )
-#: Those that a person does not choose: least and largest value.
+#: Smallest and largest legal value of the options that a user does not choose.
 _OTHERS = {"final_learning_rate": (0.0, 10.0), "warm_up": (0, 1_000_000)}
 
 
@@ -54,7 +54,7 @@ def require_length(length: int, batch: int, steps: int) -> None:
     """Refuse a training text that is shorter than one batch of sequences.
 
     Raises:
-        UserError: naming the length that is needed.
+        UserError: the text is too short; names the length that is needed.
     """
     needed = batch * (steps + 1)
     if length < needed:
@@ -67,7 +67,7 @@ def require_length(length: int, batch: int, steps: int) -> None:
 
 @dataclass(frozen=True)
 class TrainingOptions:
-    """How to train; every field is part of what makes a run reproducible."""
+    """Training options; all of them are needed to reproduce a run."""
 
     epochs: float = _default("epochs")
     batch: int = _default("batch")  # B

@@ -23,28 +23,28 @@ if TYPE_CHECKING:
     from zynq_lstm.models.fixed import FixedFormat
     from zynq_lstm.models.training.bptt import Progress, Trainer
 
-STARTS = ("base", "seed")  # what the quantized network starts from
-#: Of TensorBoard's logs, in the run's folder.
+STARTS = ("base", "seed")  # legal starts of the quantized network
+#: Names of curves in TensorBoard's logs, in the run's folder.
 TRAINING_CURVE, VALIDATION_CURVE = "train/bits_per_character", "validation/bits_per_character_estimate"
 STATE = "training.safetensors"  # in a run's folder: its last checkpoint
 
 
 class Show(Protocol):
-    """Shows a person how training goes."""
+    """Shows the user the progress of training."""
 
     def say(self, text: str) -> None:
         """Show a line."""
 
     def progress(self, stage: str, trainer: Trainer) -> AbstractContextManager[Callable[[Progress], None]]:
-        """A function that is called after every update."""
+        """Return a context whose value is called after every update."""
 
 
 def train_base(corpus: Corpus, path: Path, options: Mapping[str, Any], show: Show) -> None:
     """Train a float network from the seed and write it to ``path``.
 
     Args:
-        options: those of ``zynq-lstm train`` by their names (``batch``, ``run_dir``, ``resume``, ...), and
-            ``command``: what the record says that it was made with.
+        options: the options of ``zynq-lstm train`` by name (``batch``, ``run_dir``, ``resume``, ...), and
+            ``command``, the command line that the record repeats.
     """
     from zynq_lstm.models.keras import float_lstm
     from zynq_lstm.models.training import bptt
@@ -89,7 +89,7 @@ def train_quantized(
 
     Args:
         teacher: the float network that teaches it.
-        formats: instead of the preset's; see :func:`zynq_lstm.models.description.spec.with_formats`.
+        formats: replace the preset's; see :func:`zynq_lstm.models.description.spec.with_formats`.
     """
     from zynq_lstm.models.keras import quantized
     from zynq_lstm.models.keras.float_lstm import float_model
@@ -120,10 +120,10 @@ def train_quantized(
 
 
 def finer_ternary(spec: NetworkSpec) -> NetworkSpec:
-    """Two-bit matrices with half the step, for training from the seed.
+    """Return the spec with half the step for two-bit matrices, for training from the seed.
 
-    The step that ``fit_weight_formats`` finds is for weights that were trained without rounding. A
-    network that never had such weights does better with smaller ones; docs/training.md has the figures.
+    The step that ``fit_weight_formats`` finds is for weights that were trained without rounding. A network
+    that never had such weights does better with smaller ones; docs/training.md has the figures.
     """
     return spec.with_weight_formats(
         {
@@ -134,15 +134,15 @@ def finer_ternary(spec: NetworkSpec) -> NetworkSpec:
     )
 
 
-#: Share of a matrix that must be other than zero after rounding when training starts.
+#: Share of a matrix that must be nonzero after rounding when training starts.
 ALIVE = 0.1
 
 
 def _initial_weights(like: Checkpoint, spec: NetworkSpec, seed: int) -> dict[str, Any]:
-    """What a float network of the same shape starts from, scaled up where rounding would leave nothing.
+    """Return the initial weights of a float network of this shape, scaled up where rounding would zero them.
 
-    A matrix of zeros above the first kernel passes no gradient on, and never learns. The first kernel may
-    start at zero: its gradient comes through the matrices above.
+    A matrix of zeros above the first kernel passes no gradient on, so it never learns. The first kernel may
+    start at zero, because its gradient comes through the matrices above.
     """
     import numpy as np
 
@@ -164,7 +164,7 @@ def _initial_weights(like: Checkpoint, spec: NetworkSpec, seed: int) -> dict[str
 
 
 def _further(options: Mapping[str, Any], anew: bool = False, **more: Any) -> TrainingOptions:
-    """Options of what continues from the base, or instead starts anew."""
+    """Return the training options of a stage that continues from the base or, if ``anew``, from the seed."""
     return TrainingOptions(
         epochs=options["further_epochs"] + (options["epochs"] if anew else 0),
         learning_rate=options["learning_rate" if anew else "further_learning_rate"],
@@ -174,10 +174,10 @@ def _further(options: Mapping[str, Any], anew: bool = False, **more: Any) -> Tra
 
 
 def float_network(path: Path, corpus: Corpus, stage: str) -> Checkpoint:
-    """A float network's checkpoint for this text.
+    """Load a float network's checkpoint for this text.
 
     Raises:
-        UserError: it is not there, or is another kind of network, or has another vocabulary.
+        UserError: the file is missing, holds another kind of network, or has another vocabulary.
     """
     if not path.is_file():
         raise UserError(f"{path}: no such file; run 'zynq-lstm train --stage {stage}' first")
@@ -193,10 +193,10 @@ def float_network(path: Path, corpus: Corpus, stage: str) -> Checkpoint:
 
 
 def require_new(path: Path, options: Mapping[str, Any]) -> None:
-    """Refuse to begin a stage over what another run has left, unless told to.
+    """Refuse to begin a stage in the folder of another run, unless the options allow it.
 
     Raises:
-        UserError: naming the folder and the options that tell.
+        UserError: the folder holds a run; names the folder and those options.
     """
     folder = options["run_dir"] / path.stem
     if (folder / STATE).exists() and not options["resume"] and not options["overwrite"]:
@@ -207,7 +207,7 @@ def require_new(path: Path, options: Mapping[str, Any]) -> None:
 
 
 def _told(checkpoint: Checkpoint) -> dict[str, Any]:
-    """What a record tells about a network that training began with."""
+    """Return the record's entry about a network that training began with."""
     return {
         "sha256": checkpoint.sha256,
         **{key: checkpoint.record.get(key) for key in ("stage", "command", "updates", "minutes")},
@@ -215,7 +215,7 @@ def _told(checkpoint: Checkpoint) -> dict[str, Any]:
 
 
 def _record(stage: str, trainer: Trainer, corpus: Corpus, command: str) -> dict[str, Any]:
-    """How a network came about, as far as training went."""
+    """Return the record of how a network was trained."""
     return {
         "stage": stage,
         "command": command,
@@ -241,7 +241,7 @@ def _run(
     quantized: Checkpoint | None = None,
     before: dict[str, Any] | None = None,
 ) -> None:
-    """Train one stage to its end, evaluate it, write its weights and its record."""
+    """Train one stage to its end, evaluate it, and write its weights and its record."""
     from zynq_lstm.models.evaluation.bpc import evaluate_keras
     from zynq_lstm.models.keras.float_lstm import read_weights
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How many characters a second training takes in: ours, and stock Keras' LSTM layers beside it.
+"""Training throughput in characters per second: our networks, and stock Keras' LSTM layers for comparison.
 
 Each kind of network has a process of its own, so that none runs with another's settings. They take
-turns, and figures are compared within a turn: other work on the machine then meets all alike.
+turns, and figures are compared within a turn: other work on the machine then affects all alike.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ BATCH, STEPS, VOCABULARY, UNITS, LAYERS = 64, 64, 78, 128, 2
 STOCK = {"stock, XLA": True, "stock": False}
 OURS = ("float", "quantized")
 
-_run: Callable[[int], None]  # in a worker: train so many updates
+_run: Callable[[int], None]  # in a worker: trains the given number of updates
 
 
 def measure(preset: str, rounds: int, updates: int) -> dict[str, list[float]]:
-    """Characters a second by kind of network, of each round of so many updates."""
+    """Measure characters per second by kind of network, in each round of ``updates`` updates."""
     rates: dict[str, list[float]] = {kind: [] for kind in (*STOCK, *OURS)}
     flags = os.environ.get("XLA_FLAGS")
     with ExitStack() as stack:
         try:
-            os.environ["XLA_FLAGS"] = flags or ""  # set, though to nothing: stock Keras as it comes
+            os.environ["XLA_FLAGS"] = flags or ""  # set, if only to nothing: stock Keras without our flags
             stock = {kind: _worker(stack, kind, preset) for kind in STOCK}
         finally:
             del os.environ["XLA_FLAGS"]
@@ -46,7 +46,7 @@ def measure(preset: str, rounds: int, updates: int) -> dict[str, list[float]]:
 
 
 def ratios(rates: dict[str, list[float]]) -> dict[str, float]:
-    """Median over the rounds of ours by the faster of stock Keras' in that round."""
+    """Return the median over the rounds of our rate divided by the faster stock Keras rate in that round."""
     best = [max(values) for values in zip(*(rates[kind] for kind in STOCK), strict=True)]
     return {
         kind: statistics.median(ours / stock for ours, stock in zip(rates[kind], best, strict=True))
@@ -72,7 +72,7 @@ def _timed(updates: int) -> float:
 
 
 def _stock(jit: bool) -> Callable[[int], None]:
-    """Stateful stock layers, trained by Keras' own ``train_on_batch``."""
+    """Make a training function for stateful stock layers; it uses Keras' own ``train_on_batch``."""
     import numpy as np
 
     from zynq_lstm.models.keras.quiet import import_tensorflow
@@ -100,7 +100,7 @@ def _stock(jit: bool) -> Callable[[int], None]:
 
 
 def _ours(preset: str | None) -> Callable[[int], None]:
-    """A float network, or one of these formats."""
+    """Make a training function for our float network or, with a preset, for our quantized one."""
     import numpy as np
 
     from zynq_lstm.models.description.checkpoint import Checkpoint

@@ -106,7 +106,7 @@ class Training(Section):
     )
     float_checkpoint: str | None = key(
         None,
-        "With a checkpoint: the float network to compare it with, a path; the shipped one if that is taken.",
+        "With a checkpoint: the float network to compare it with, a path; the shipped one if that is used.",
         example="float.safetensors",
     )
     epochs: float = _training("epochs")
@@ -120,7 +120,7 @@ class Training(Section):
     distill: float = _training("distill")
     quantized_from: str = key(
         recipe.STARTS[0],
-        "'seed': the quantized network starts anew instead of from the base, and trains as long as both.",
+        "'seed': the quantized network starts from the seed and trains as long as base and float together.",
         choices=recipe.STARTS,
     )
     seed: int = _training("seed")
@@ -143,7 +143,7 @@ class Training(Section):
 class Formats(Section):
     """Fixed-point formats of weights and signals; docs/numerics.md explains them."""
 
-    preset: str = key(DEFAULT_PRESET, "Where all formats come from.", choices=PRESETS)
+    preset: str = key(DEFAULT_PRESET, "Preset that gives all formats.", choices=PRESETS)
     method: str = key(
         METHODS[0],
         "'train': quantization-aware training; 'calibrate': binary points fitted to the text, no training.",
@@ -178,10 +178,10 @@ _MEANINGS = {
     "gate": "i, f, o",
     "g": "candidate",
     "c": "cell state",
-    "ct": "c as the table of tanh sees it",
+    "ct": "index of the tanh(c) table",
     "tc": "tanh(c)",
     "h": "hidden state",
-    "logits": "what the output layer gives",
+    "logits": "outputs of the output layer",
 }
 
 
@@ -189,7 +189,10 @@ def _with_signals() -> type[Formats]:
     """Return :class:`Formats` with a key for each signal."""
     example = {name: str(getattr(PRESETS[DEFAULT_PRESET][name == "logits"], name)) for name in SIGNALS}
     keys: dict[str, Any] = {
-        name: (str | None, key(None, f"Instead of the preset's: {_MEANINGS[name]}.", example=example[name]))
+        name: (
+            str | None,
+            key(None, f"Format instead of the preset's: {_MEANINGS[name]}.", example=example[name]),
+        )
         for name in SIGNALS
     }
     return create_model("Formats", __base__=Formats, __doc__=Formats.__doc__, **keys)
@@ -205,21 +208,19 @@ class Engine(Section):
     """The hardware."""
 
     part: str = key(DEFAULT_PART, "Zynq-7000 device.", near=parts())
-    clock_mhz: float = key(
-        1000 / CLOCK_PERIOD, "Clock that times are given at, and that HLS is asked for.", 1, 1000
-    )
-    lanes: int | None = key(None, "Most multiply-accumulates a cycle.", 1, example=208)
+    clock_mhz: float = key(1000 / CLOCK_PERIOD, "Clock in MHz, for times in the report and for HLS.", 1, 1000)
+    lanes: int | None = key(None, "Largest number of multiply-accumulates per cycle.", 1, example=208)
     dsp: int | None = key(
-        None, "Most DSPs that the array may take; what fits the part if not given.", 1, example=208
+        None, "Largest number of DSPs of the array; as many as fit the part if not given.", 1, example=208
     )
     reuse_factor: int | None = key(
         None,
-        "HLS: clock cycles of each matrix product; if not given, as many as let a quarter of a layer's "
-        "columns be multipliers.",
+        "HLS: clock cycles of each matrix product; if not given, as many as leave one multiplier for four "
+        "columns of a layer.",
         1,
         example=32,
     )
-    synthesis: bool = key(True, "Count LUTs, flip-flops, DSPs and block RAM with Yosys: minutes.")
+    synthesis: bool = key(True, "Count LUTs, flip-flops, DSPs and block RAM with Yosys; takes minutes.")
 
     @field_validator("part")
     @classmethod
@@ -244,14 +245,17 @@ class Verification(Section):
     )
     generate: int = key(GENERATED, "Characters that each engine then writes.", MINIMUM, 1_000_000)
     temperature: float = key(
-        0.0, "Of what they write; 0: always the likeliest.", 0, TEMPERATURE.max_raw * TEMPERATURE.lsb
+        0.0,
+        "Sampling temperature of that text; 0: always the likeliest character.",
+        0,
+        TEMPERATURE.max_raw * TEMPERATURE.lsb,
     )
-    seed: int = key(1, "Of what they write, and of the protocol tests.", 1, 2**31 - 1)
-    simulator: str = key(SIMULATORS[0], "Of the RTL.", choices=SIMULATORS)
+    seed: int = key(1, "Seed of that text and of the protocol tests.", 1, 2**31 - 1)
+    simulator: str = key(SIMULATORS[0], "Simulator of the RTL.", choices=SIMULATORS)
     protocol: bool = key(False, "Also test streams, registers and modes of the RTL: a minute or two.")
     ladder: int = key(
         40_000,
-        "Characters of each split on which it is measured what each kind of rounding costs; 0: it is not.",
+        "Characters of each split for measuring the cost of each kind of rounding; 0: skip it.",
         0,
         10_000_000,
     )
@@ -261,7 +265,9 @@ class Config(Section):
     """The configuration of one flow."""
 
     name: str | None = key(
-        None, "Of the folder build/NAME with all results; this file's name if not given.", example="my-engine"
+        None,
+        "Name of the folder build/NAME with all results; this file's name if not given.",
+        example="my-engine",
     )
     corpus: Corpus = Corpus()
     model: Model = Model()

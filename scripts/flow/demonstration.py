@@ -192,8 +192,8 @@ def _figures(summary: dict[str, Any]) -> list[str]:
     """Return lines with the RTL's cycles and resource use, and the speed of each engine."""
     rtl, taken, speed = summary["rtl"], summary["resources"], summary["speed"]
     cycles = ", ".join(f"{name} {value:.0f}" for name, value in rtl["cycles_per_character"].items())
-    lanes = f"RTL: {rtl['mac_lanes']} multiply-accumulates a cycle"
-    lines = [f"{lanes}; {cycles or 'unknown'} cycles a character"]
+    lanes = f"RTL: {rtl['mac_lanes']} multiply-accumulates per cycle"
+    lines = [f"{lanes}; {cycles or 'unknown'} cycles per character"]
     if rtl["mac_utilisation"]:
         lines[0] += f"; {100 * rtl['mac_utilisation']:.1f} % of the array in use"
     if taken:

@@ -158,7 +158,7 @@ def simulate(work: Work) -> Result:
     _save_trace(work.folder, trace, written)
     figures = engine.describe()
     cycles = ", ".join(f"{mode} {value:.0f}" for mode, value in figures["cycles_per_character"].items())
-    work.say(f"cycles a character: {cycles}")
+    work.say(f"cycles per character: {cycles}")
     return [TRACE], figures | {
         "exactness": {"rtl": row},
         "simulator": chosen.simulator,

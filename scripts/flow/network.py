@@ -41,7 +41,7 @@ def predict(work: Work) -> Result:
     one = estimate(spec, array_of(config, spec), config.engine.part)
     has = parts()[one.part]
     work.say(
-        f"{one.mac_lanes} lanes, {one.cycles_generate:,} cycles a character, "
+        f"{one.mac_lanes} lanes, {one.cycles_generate:,} cycles per character, "
         f"{one.dsp} of {has.dsp} DSP48E1, {one.bram36:g} of {has.bram36} block RAMs"
     )
     return [], one.to_dict()

@@ -53,7 +53,7 @@ def cards(found: Facts) -> list[Card]:
     ((figure, cycles), modes), *others = made.items()
     more = [f"{cycles} at {found['clock_mhz']:g} MHz"]
     more += [f"{' and '.join(names)}: {time}, {count}" for (time, count), names in others]
-    time = Card(figure, f"a character, {' and '.join(modes)}", "; ".join(more))
+    time = Card(figure, f"per character, {' and '.join(modes)}", "; ".join(more))
     last = found["bits"][-1]
     above = "" if last["above"] is None else f"{last['above']:+.4f} above float"
     bits = Card(f"{last['bpc']:.4f}", "bits per character, integers", above)
@@ -230,7 +230,7 @@ def _time(found: Facts) -> Section:
         for row in found["engine"]
     ]
     columns = (
-        *("mode", "cycles, estimated", "cycles, measured", "µs a character", "characters/s"),
+        *("mode", "cycles, estimated", "cycles, measured", "µs per character", "characters/s"),
         "measured by",
     )
     blocks: list[Block] = [

@@ -159,7 +159,7 @@ def _built(work: Work, spec: NetworkSpec) -> list[tuple[str, str]]:
                     f"{spec.vocabulary} characters"),
         ("formats", spec.preset),
         ("weights", f"{made['weight_bits'] / 1000:,.0f} kbit"),
-        ("multiply-accumulates a character", f"{spec.macs_per_character():,}"),
+        ("multiply-accumulates per character", f"{spec.macs_per_character():,}"),
         ("part", work.figures("estimate")["part"]),
         ("corpus", f"{corpus['name']}, {corpus['characters']:,} characters"),
         *([("rare characters", rare)] if rare else []),
@@ -243,7 +243,7 @@ def _ladder(found: Mapping[str, Any]) -> list[Facts]:
 def _engine(
     estimated: Mapping[str, Any], simulated: Mapping[str, Any], clock_mhz: float, simulator: str
 ) -> list[Facts]:
-    """Return cycles a character by mode, estimated and measured, and the time that they take."""
+    """Return cycles per character by mode, estimated and measured, and the time that they take."""
     rows = []
     for mode, predicted in estimated["cycles_per_character"].items():
         measured = simulated.get("cycles_per_character", {}).get(mode)
@@ -289,7 +289,7 @@ def _fits(estimated: Mapping[str, Any], synthesized: Mapping[str, Any]) -> bool:
 
 
 def _speed(work: Work) -> list[tuple[str, int]]:
-    """Return characters a second on this machine, by engine."""
+    """Return characters per second on this machine, by engine."""
     known = {"HLS C++, compiled": "hls", "RTL, simulated": "simulate"}
     return [
         (what, work.figures(stage)["characters_per_second"])

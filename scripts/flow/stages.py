@@ -47,7 +47,7 @@ STAGES = (
     ),
     Stage(
         "train",
-        "train the float networks, or take one that is there",
+        "train the float networks, or use an existing one",
         network.train_float,
         reads=("model", *(f"training.{name}" for name in _OF_FLOAT)),
         after=("corpus",),
@@ -58,7 +58,7 @@ STAGES = (
     ),
     Stage(
         "quantize",
-        "train on with rounding, or calibrate, or take a network that is there; freeze it to integers",
+        "train on with rounding, or calibrate, or use an existing network; freeze it to integers",
         network.quantize,
         reads=("model", "training", "formats"),
         after=("corpus", "train"),
@@ -113,7 +113,7 @@ STAGES = (
     ),
     Stage(
         "simulate",
-        "simulate the RTL under cocotb, every signal compared as it comes",
+        "simulate the RTL under cocotb, every signal compared while it runs",
         engines.simulate,
         reads=(*_ARRAY, *_TEXT, "verification.simulator", "verification.protocol"),
         after=("corpus", "quantize", "rtl", "reference"),

@@ -267,7 +267,8 @@ def _print(console: Any, figures: dict[str, dict[str, Any]]) -> None:
     names = [n for n in next(iter(figures.values())) if n != "cycles_per_character"]
     for mode in MODES:
         table.add_row(
-            f"cycles a character, {mode}", *(f"{f['cycles_per_character'][mode]:g}" for f in figures.values())
+            f"cycles per character, {mode}",
+            *(f"{f['cycles_per_character'][mode]:g}" for f in figures.values()),
         )
     for name in names:
         table.add_row(name.replace("_", " "), *(f"{f.get(name, ''):,}" for f in figures.values()))

@@ -153,7 +153,7 @@ def markdown() -> str:
     lines.append(
         [f"weights, kbit (float: {size['', 'float']})", *(size[preset, "all"] for preset in presets)]
     )
-    lines.append(["cycles a character", *(f"{engines[preset]['cycles']:,}" for preset in presets)])
+    lines.append(["cycles per character", *(f"{engines[preset]['cycles']:,}" for preset in presets)])
     lines.append(["block RAM", *(f"{engines[preset]['bram36']:g}" for preset in presets)])
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 

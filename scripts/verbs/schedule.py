@@ -56,7 +56,7 @@ def _print(shown: Chart) -> None:
     console = Console()
     width = max(40, console.width - 12)
     scale = shown.cycles / width
-    console.print(f"{shown.title}: {shown.cycles:,} cycles a character in steady state")
+    console.print(f"{shown.title}: {shown.cycles:,} cycles per character in steady state")
     for row in shown.rows:
         line = [" "] * width
         style = [""] * width

@@ -144,7 +144,7 @@ def command(
         task = bar.add_task("", total=len(codes) + max(0, length - 1), rate="")
 
         def show(characters: int) -> None:
-            bar.update(task, completed=characters, rate=f"{bar.tasks[0].speed or 0:,.0f} a second")
+            bar.update(task, completed=characters, rate=f"{bar.tasks[0].speed or 0:,.0f} per second")
 
         try:
             report = rtl.verify(sequences, "text", temperature_raw=raw, seed=seed, progress=show)
@@ -170,4 +170,4 @@ def command(
 
 def _cycles(sequence: dict[str, float | None]) -> str:
     cycles = sequence["cycles_per_character"]
-    return "too short to time" if cycles is None else f"{cycles:.1f} cycles a character"
+    return "too short to time" if cycles is None else f"{cycles:.1f} cycles per character"

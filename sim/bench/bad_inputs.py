@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Bad inputs to streams and registers: what must come of each is in its case; the engine must go on working.
+"""Bad inputs to streams and registers: each case checks the answer, and the engine must go on working.
 
-One cocotb test runs the cases one after another and writes what became of each; tests/test_bad_inputs.py
-reads it and counts.
+One cocotb test runs the cases one after another and writes the result of each; tests/test_bad_inputs.py reads
+and counts the results.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from zynq_lstm.sim.bench.components import BAD_INPUTS_FILE, Bench
 from zynq_lstm.sim.bench.model import Beat, EngineModel
 
 Case = Callable[[Bench], Awaitable[None]]
-CASES: dict[str, tuple[str, Case]] = {}  # name -> kind, what to do
+CASES: dict[str, tuple[str, Case]] = {}  # name -> kind, function
 WORD = 4
 ALL = b"\xff" * WORD
 
@@ -35,7 +35,7 @@ def case(kind: str) -> Callable[[Case], Case]:
 
 
 async def begin(bench: Bench, *, generate: bool = False, length: int = 0) -> None:
-    """A zero state, no errors, and a mode."""
+    """Reset the state, clear errors and counters, and set a mode."""
     await bench.write("CONTROL", bit("CONTROL", "RESET_STATE") | bit("CONTROL", "CLEAR_COUNTERS"))
     await bench.write("ERRORS", 0xFFFFFFFF)
     await bench.configure(generate=generate, length=length)
@@ -43,7 +43,7 @@ async def begin(bench: Bench, *, generate: bool = False, length: int = 0) -> Non
 
 
 def answer(bench: Bench, *sequences: list[int], generate: bool = False, length: int = 0) -> list[Beat]:
-    """The beats for sequences from a zero state."""
+    """Return the expected beats for sequences from a zero state."""
     model = EngineModel(bench.network)
     model.configure(generate=generate, auto_reset=False, length=length)
     for codes in sequences:
@@ -68,7 +68,7 @@ async def errors(bench: Bench) -> int:
 
 
 def _refuses(name: str, where: int, write: bool) -> None:
-    """A case for an access that is answered with SLVERR, flagged and counted."""
+    """Add a case for an access that is answered with SLVERR, flagged and counted."""
 
     async def refused(bench: Bench) -> None:
         if write:
@@ -93,7 +93,7 @@ for _where in (0x68, 0xFC):
 
 @case("registers")
 async def reserved_bits(bench: Bench) -> None:
-    """Of every register that may be written: they read as 0."""
+    """Reserved bits of registers that may be written read as 0."""
     await bench.write("MODE", 0xFFFFFFFC)
     await bench.write("ERRORS", 0xFFFFFFF0)
     await bench.write("CONTROL", 0xFFFFFFF8)
@@ -104,7 +104,7 @@ async def reserved_bits(bench: Bench) -> None:
 
 @case("registers")
 async def stop_while_idle(bench: Bench) -> None:
-    """Nothing to stop: what is generated next has its length."""
+    """STOP has nothing to stop: the next generation has its full length."""
     await bench.write("CONTROL", bit("CONTROL", "STOP"))
     await begin(bench, generate=True, length=3)
     bench.send([1])
@@ -113,7 +113,7 @@ async def stop_while_idle(bench: Bench) -> None:
 
 @case("registers")
 async def mode_within_a_sequence(bench: Bench) -> None:
-    """Holds from the next one on."""
+    """The mode applies from the next sequence on."""
     bench.send([1, 2, 0, 1])
     await ClockCycles(bench.dut.clk_i, 100)
     await bench.configure(generate=True, length=2)
@@ -123,7 +123,7 @@ async def mode_within_a_sequence(bench: Bench) -> None:
 
 @case("registers")
 async def length_while_generating(bench: Bench) -> None:
-    """The length was taken as the generation began."""
+    """The length was taken when the generation began; a later one does not apply."""
     await begin(bench, generate=True, length=20)
     bench.send([1])
     await RisingEdge(bench.dut.m_axis_tvalid)
@@ -133,7 +133,7 @@ async def length_while_generating(bench: Bench) -> None:
 
 @case("registers")
 async def response_not_taken(bench: Bench) -> None:
-    """It waits, and so do later requests; streams do not."""
+    """The response waits, and so do later requests; streams do not."""
     channels = bench.registers.write_if.b_channel, bench.registers.read_if.r_channel
     for channel in channels:
         channel.pause = True
@@ -152,7 +152,7 @@ async def response_not_taken(bench: Bench) -> None:
 
 @case("registers")
 async def data_long_before_its_address(bench: Bench) -> None:
-    """The write waits for it; reads go on."""
+    """The write waits for its address; reads go on."""
     bench.registers.write_if.aw_channel.pause = True
     write = cocotb.start_soon(bench.registers.write(address("SEED"), ALL))
     await ClockCycles(bench.dut.clk_i, 300)
@@ -188,7 +188,7 @@ async def bad_code_that_primes(bench: Bench) -> None:
 
 
 async def _bad_codes(bench: Bench, codes: list[int], **mode: Any) -> None:
-    """Taken as code 0, flagged, counted."""
+    """Check that bad codes are taken as code 0, flagged and counted."""
     bench.send(codes)
     assert await received(bench) == answer(bench, codes, **mode)
     assert await errors(bench) == bit("ERRORS", "BAD_CODE")
@@ -197,7 +197,7 @@ async def _bad_codes(bench: Bench, codes: list[int], **mode: Any) -> None:
 
 @case("streams")
 async def last_missing_in_score(bench: Bench) -> None:
-    """What came is answered without TLAST, and the sequence is open until one comes."""
+    """Characters are answered without TLAST, and the sequence is open until it comes."""
     await _open(bench)
     bench.send([2])
     assert await received(bench) == answer(bench, [1, 2, 2])
@@ -214,7 +214,7 @@ async def last_missing_in_generate(bench: Bench) -> None:
 
 
 async def _open(bench: Bench) -> None:
-    """Codes 1 and 2 without TLAST."""
+    """Offer codes 1 and 2 without TLAST, and check that the sequence is open."""
     await bench.offer([1, 2], last=False)
     await ClockCycles(bench.dut.clk_i, 500)
     assert await bench.read("STATUS") == bit("STATUS", "OPEN")
@@ -223,7 +223,7 @@ async def _open(bench: Bench) -> None:
 
 @case("streams")
 async def last_too_early(bench: Bench) -> None:
-    """What follows waits until the text is generated, flagged and counted, and is a sequence of its own."""
+    """Later characters wait until the text is generated, flagged and counted, and form a new sequence."""
     await begin(bench, generate=True, length=4)
     bench.send([1])
     bench.send([2, 3])
@@ -234,7 +234,7 @@ async def last_too_early(bench: Bench) -> None:
 
 @case("streams")
 async def valid_withdrawn(bench: Bench) -> None:
-    """Against the protocol: a character that is not taken yet is no character."""
+    """Against the protocol, VALID is withdrawn: a character that has not been taken does not count."""
     dut = bench.dut
     bench.send([1, 2])  # keeps TREADY low for a while
     await RisingEdge(dut.clk_i)
@@ -258,7 +258,7 @@ async def valid_withdrawn(bench: Bench) -> None:
 
 @case("streams")
 async def last_and_data_without_valid(bench: Bench) -> None:
-    """They say nothing."""
+    """TLAST and TDATA have no effect without TVALID."""
     dut = bench.dut
     dut.s_axis_tdata.value, dut.s_axis_tlast.value = 255, 1
     await ClockCycles(dut.clk_i, 300)
@@ -291,7 +291,7 @@ async def output_not_taken_while_generating(bench: Bench) -> None:
 
 @case("streams")
 async def reset_within_a_character(bench: Bench) -> None:
-    """All is forgotten: state, mode, the sequence, output that waits."""
+    """A reset discards everything: state, mode, the open sequence, and output that waits."""
     await bench.offer([1], last=False)
     await ClockCycles(bench.dut.clk_i, 30)
     bench.dut.rst_i.value = 1
@@ -303,7 +303,7 @@ async def reset_within_a_character(bench: Bench) -> None:
 
 @cocotb.test(timeout_time=100, timeout_unit="ms")
 async def bad_inputs(dut: Any) -> None:
-    """Every case, and behind each that the engine still works; a line for each of them."""
+    """Run every case, check after each that the engine still works, and write a line for each."""
     bench = Bench(dut)
     await bench.start()
     with (bench.plan.run_dir / BAD_INPUTS_FILE).open("w", encoding="ascii") as file:
@@ -319,5 +319,5 @@ async def bad_inputs(dut: Any) -> None:
             except Exception as error:
                 wrong = f"{type(error).__name__}: {error}"
             print(json.dumps({"name": name, "kind": kind, "wrong": wrong}), file=file, flush=True)
-            if wrong:  # what comes behind it would say nothing
+            if wrong:  # later results would mean nothing
                 break

@@ -34,37 +34,39 @@ from zynq_lstm.sim.bench.model import Beat, EngineModel
 from zynq_lstm.sim.trace import Comparison, RtlTraceReader, compare
 
 PERIOD_NS = 5
-STREAM_FILE = "generated.txt"  # in the run's folder: the codes as they come, one a line
-PROGRESS_FILE = "progress.txt"  # there, too: how many characters have been compared, a line from time to time
-REPORT_FILE = "report.json"  # there, too: what a test has compared
-MUTANTS_FILE = "mutants.jsonl"  # there, too: a line as a test begins on a mutant, another one if it passes
-BAD_INPUTS_FILE = "bad_inputs.jsonl"  # there, too: what became of each case of sim/bench/bad_inputs.py
-COVERAGE_FILE = "coverage.yml"  # there, too: bins and how often they were hit
-COMPARE_CYCLES = 1 << 16  # between comparisons; 128 characters of the default engine
-# The bench sets these, since nothing else could count to where they end. In axil_registers.sv:
+# Files in the run's folder:
+STREAM_FILE = "generated.txt"  # the codes as they come, one per line
+PROGRESS_FILE = "progress.txt"  # number of characters compared so far, a line from time to time
+REPORT_FILE = "report.json"  # counts of a test's comparison, and measurements
+MUTANTS_FILE = "mutants.jsonl"  # a line when a test begins on a mutant, another one if it passes
+BAD_INPUTS_FILE = "bad_inputs.jsonl"  # result of each case of sim/bench/bad_inputs.py
+COVERAGE_FILE = "coverage.yml"  # bins and their hits
+
+COMPARE_CYCLES = 1 << 16  # cycles between comparisons; 128 characters of the default engine
+# The bench sets these counters, since nothing else could count to their ends. In axil_registers.sv:
 COUNTERS = ("characters_q", "error_count_q", "cycles_low_q", "cycles_high_q")
-REFUSALS = ("writes_refused_q", "reads_refused_q", "waits_q")  # of 16 bits
-LEFT = "left_q"  # of LENGTH, in character_control.sv
-LIMIT = {"timeout_time": 20, "timeout_unit": "ms"}  # of a test on a small network
+REFUSALS = ("writes_refused_q", "reads_refused_q", "waits_q")  # 16 bits each
+LEFT = "left_q"  # characters left of LENGTH, in character_control.sv
+LIMIT = {"timeout_time": 20, "timeout_unit": "ms"}  # time limit of a test on a small network
 PLAN_VARIABLE = "ZYNQ_LSTM_BENCH"  # path of the plan, JSON; see sim/simulation/rtl.py
 
 
 def clock_cycle() -> int:
-    """The one that it is, since the simulation began."""
+    """Return the current clock cycle, counted from the start of the simulation."""
     return int(cocotb.utils.get_sim_time("ns")) // PERIOD_NS
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What the runner asks of the bench."""
+    """The runner's instructions to the bench."""
 
     network: Path
     run_dir: Path
     gate_lanes: int
-    periods: dict[str, int]  # cycles from character to character by the schedule, in each mode
-    constants: dict[str, list[dict[str, int]]]  # fields of registers that the design decides, word by word
-    parity: bool  # of the weight memory
-    traced: bool  # signals inside are recorded; a netlist only has ports
+    periods: dict[str, int]  # scheduled cycles per character in each mode
+    constants: dict[str, list[dict[str, int]]]  # register fields that the design decides, by word
+    parity: bool  # the weight memory has parity
+    traced: bool  # signals inside are recorded; a netlist has ports only
     options: dict[str, Any]
 
     @classmethod
@@ -73,15 +75,15 @@ class Plan:
         return cls(Path(data.pop("network")), Path(data.pop("run_dir")), **data)
 
     def limit_cycles(self, characters: int) -> int:
-        """Cycles after which an engine that should have finished is taken to hang."""
+        """Return the number of cycles after which an unfinished engine is taken to hang."""
         return 2 * characters * self.periods["generate"] + 100_000
 
 
 class PatientSource(AxiStreamSource):
     """cocotbext-axi's source, except that it sleeps while TREADY is low instead of looking at every edge.
 
-    A character takes the engine hundreds of cycles, in all of which the next one is offered: waking up in
-    each would be half of a simulation's time. It does not pause.
+    A character takes the engine hundreds of cycles, and the next one is offered during all of them: waking up
+    in each would take half of a simulation's time. This source does not pause.
     """
 
     async def _run(self) -> None:
@@ -121,7 +123,7 @@ class InputMonitor:
     async def _run(self) -> None:
         dut = self._dut
         while True:
-            # Sleep while nothing can be taken: a wake-up every cycle would be most of the run's time.
+            # Sleep while nothing can be taken: waking up in every cycle would take most of the run's time.
             if not dut.s_axis_tready.value:
                 await RisingEdge(dut.s_axis_tready)
             elif not dut.s_axis_tvalid.value:
@@ -133,7 +135,7 @@ class InputMonitor:
 
 
 class Bench:
-    """The engine with its buses driven and watched, and the model beside it."""
+    """The engine, drivers and monitors of its buses, and the model."""
 
     def __init__(self, dut: Any, source: type[AxiStreamSource] = AxiStreamSource) -> None:
         self.dut = dut
@@ -144,7 +146,7 @@ class Bench:
         for name in ("cocotb.zynq_lstm", "cocotbext", f"cocotb.{dut._name}"):
             logging.getLogger(name).setLevel(logging.WARNING)
         self.source = source(AxiStreamBus.from_prefix(dut, "s_axis"), dut.clk_i, dut.rst_i, byte_lanes=1)
-        # A beat as one "byte" of 64 bits: the sink reads TDATA once for each.
+        # A beat is one "byte" of 64 bits: the sink reads TDATA once per beat.
         self.sink = AxiStreamSink(AxiStreamBus.from_prefix(dut, "m_axis"), dut.clk_i, dut.rst_i, byte_lanes=1)
         self.registers = AxiLiteMaster(AxiLiteBus.from_prefix(dut, "s_axil"), dut.clk_i, dut.rst_i)
         for part in (self.source, self.sink):
@@ -165,13 +167,13 @@ class Bench:
 
     @classmethod
     async def on(cls, dut: Any) -> Bench:
-        """Of an engine that has had its clock and its reset."""
+        """Return a bench of an engine whose clock runs and which has been reset."""
         bench = cls(dut)
         await bench.start()
         return bench
 
     async def start(self) -> None:
-        """Clock and reset."""
+        """Start the clock, and reset the engine."""
         self.dut.rst_i.value = 1
         await Timer(PERIOD_NS, "ns")  # the bus models see the reset before the first edge
         cocotb.start_soon(Clock(self.dut.clk_i, PERIOD_NS, "ns", impl="gpi").start())
@@ -185,7 +187,7 @@ class Bench:
     async def restart(self, cycles: int) -> None:
         """Reset again, whatever is under way; the model and the buses forget it.
 
-        Monitors inside may have seen parts of characters: only ports can be compared then.
+        Monitors inside may have seen parts of characters, so only ports can be compared afterwards.
         """
         assert not self.plan.traced
         self.dut.rst_i.value = 1
@@ -210,7 +212,7 @@ class Bench:
         return int.from_bytes(response.data, "little")
 
     async def read_raw(self, address: int) -> tuple[AxiResp, int]:
-        """Answer and data of any address."""
+        """Return answer and data of a read at any address."""
         response = await self.registers.read(address, 4)
         return response.resp, int.from_bytes(response.data, "little")
 
@@ -223,7 +225,7 @@ class Bench:
         self.generate_mode = generate
 
     async def set_temperature(self, raw: int) -> None:
-        """For characters to come; only while none is being generated."""
+        """Set the temperature of characters to come; only while none is being generated."""
         await self.write("TEMPERATURE", raw)
         self.model.set_temperature(raw)
 
@@ -233,12 +235,12 @@ class Bench:
         self.model.reseed(seed)
 
     async def reset_state(self) -> None:
-        """State reset for the next character; only while no character is being offered."""
+        """Reset the state for the next character; only while no character is being offered."""
         await self.write("CONTROL", registers.bit("CONTROL", "RESET_STATE"))
         self.model.reset_state()
 
     async def quiet(self) -> None:
-        """Wait until what was sent has been taken and no character is under way (output may still wait)."""
+        """Wait until all that was sent is taken and no character is under way (output may still wait)."""
         for _ in range(200):
             await ClockCycles(self.dut.clk_i, 50)
             if self.source.idle() and not await self.read("STATUS") & registers.bit("STATUS", "BUSY"):
@@ -252,11 +254,11 @@ class Bench:
 
     # ---- streams
     def codes(self, length: int) -> list[int]:
-        """So many of the vocabulary, by chance."""
+        """Return ``length`` random character codes."""
         return [self.rng.randrange(self.network.spec.vocabulary) for _ in range(length)]
 
     async def offer(self, codes: list[int], last: bool) -> None:
-        """Characters without cocotbext's framing, so that a sequence can be left open."""
+        """Offer characters without cocotbext's framing, so that a sequence can be left open."""
         dut = self.dut
         for k, code in enumerate(codes):
             dut.s_axis_tdata.value = code
@@ -268,23 +270,23 @@ class Bench:
             dut.s_axis_tvalid.value = 0
 
     def send(self, codes: list[int]) -> None:
-        """Queue one sequence; TLAST with its last character."""
+        """Queue one sequence; TLAST comes with its last character."""
         self.source.send_nowait(AxiStreamFrame(bytes(codes)))
 
     async def receive(self, limit_cycles: int = 2_000_000) -> None:
-        """One frame from m_axis, kept for the check."""
+        """Receive one frame from m_axis, and keep it for the check."""
         frame = await with_timeout(self.sink.recv(), limit_cycles * PERIOD_NS, "ns")
         words = np.array(frame.tdata, "<u8")
         rows = words.reshape(-1, 1) if self.generate_mode else words.view("<i2").reshape(-1, WORD_LOGITS)
         self.beats += [(tuple(row), k == len(rows) - 1) for k, row in enumerate(rows.tolist())]
 
     def pause_randomly(self, share: float) -> None:
-        """Gaps on s_axis and back-pressure on m_axis, for about ``share`` of the cycles."""
+        """Make gaps on s_axis and back-pressure on m_axis, for about ``share`` of the cycles."""
         self.source.set_pause_generator(self.pauses(share))
         self.sink.set_pause_generator(self.pauses(share))
 
     def pauses(self, share: float, longest: int = 40) -> Iterator[bool]:
-        """For about ``share`` of the cycles, in stretches of up to ``longest``."""
+        """Yield True for about ``share`` of the cycles, in stretches of up to ``longest``."""
         rng = random.Random(self.rng.random())
         while True:
             pause = rng.random() < share
@@ -293,7 +295,7 @@ class Bench:
 
     # ---- verdict
     async def compare_while_running(self) -> None:
-        """Compare in pieces, so that memory and disk do not grow with the length of a run."""
+        """Compare in pieces, so that memory and disk use do not grow with the length of a run."""
         if not self.plan.traced:
             return  # beats are compared at the end of a sequence
         file = self.plan.run_dir / PROGRESS_FILE
@@ -304,13 +306,13 @@ class Bench:
                 print(self.compared.characters, file=progress)
 
     def compare(self, *, all_of_it: bool = False) -> None:
-        """Every signal inside of the characters finished since the last call, against the model.
+        """Compare every signal inside with the model, for the characters finished since the last call.
 
         Args:
             all_of_it: the engine is idle, so that nothing may be left over on either side.
 
         Raises:
-            AssertionError: naming the first difference.
+            AssertionError: if a value differs; it names the first one.
         """
         started = time.process_time()
         actual = self.trace.read()
@@ -329,12 +331,12 @@ class Bench:
         self.comparing += time.process_time() - started
 
     def check(self) -> Comparison:
-        """Everything that came out and, if it is recorded, every signal inside, against the model.
+        """Compare all new output and, if recorded, every signal inside with the model.
 
-        That is, what is new since the last call. Only while the engine is idle.
+        New output is that since the last call. Call this only while the engine is idle.
 
         Raises:
-            AssertionError: naming the first difference.
+            AssertionError: if a value differs; it names the first one.
         """
         # Signals first: they name the origin of a wrong answer.
         if self.plan.traced:
@@ -357,12 +359,12 @@ class Bench:
         return self.compared
 
     def report(self, result: Comparison, **more: Any) -> None:
-        """What the runner reads: counts of the comparison, and measurements."""
+        """Write the report that the runner reads: counts of the comparison, and measurements."""
         wall, processor = self.started
         seconds = {
             "seconds": time.perf_counter() - wall,
             "processor_seconds": time.process_time() - processor,
-            "comparing_seconds": self.comparing,  # of these
+            "comparing_seconds": self.comparing,  # included in these
         }
         data = {**result.summary(), **seconds, **more}
         if self.plan.options.get("keep_trace"):

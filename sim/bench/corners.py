@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """cocotb tests for the bins of the coverage plan that protocol.py leaves open.
 
-As its tests, each is a simulation of its own, for any (small) network.
+As there, each test runs in a simulation of its own, on any (small) network.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ MOST_STEPS = 40
 
 
 def _cycles(bench: Bench, periods: int = 1) -> range:
-    """Every cycle of so many characters, or as many as there is time for."""
+    """Return the cycles of ``periods`` characters: all, or at most MOST_STEPS of them, evenly spaced."""
     cycles = periods * bench.plan.periods["generate"]
     return range(0, cycles, -(-cycles // MOST_STEPS))
 
 
 @cocotb.test(**LIMIT)
 async def reset_in_every_cycle(dut: Any) -> None:
-    """rst_i at any time: registers are as at the start, and what comes next is right."""
+    """After rst_i at any time, registers are as at the start, and the next answers are right."""
     bench = await Bench.on(dut)
     bench.plan = replace(bench.plan, traced=False)  # monitors have seen parts of characters
     for k, cycles in enumerate(_cycles(bench, 2)):
@@ -42,7 +42,7 @@ async def reset_in_every_cycle(dut: Any) -> None:
         await ClockCycles(dut.clk_i, 1 + cycles)
         await bench.restart(1 + k % 3)
         for name in ("MODE", "LENGTH", "STATUS", "CHARACTERS", "CYCLES_LOW"):
-            assert await bench.read(name) == 0, f"{name} after a reset behind {cycles} cycles"
+            assert await bench.read(name) == 0, f"{name} after a reset {cycles} cycles in"
         bench.send(bench.codes(2))
         await bench.receive()
         await bench.idle()
@@ -51,7 +51,7 @@ async def reset_in_every_cycle(dut: Any) -> None:
 
 @cocotb.test(**LIMIT)
 async def pace(dut: Any) -> None:
-    """Whatever the schedule lets wait, and no more: characters come at its distances."""
+    """The engine waits as the schedule says and no longer: characters come at the scheduled distances."""
     bench = await Bench.on(dut)
     await bench.configure()
     bench.send(bench.codes(STEADY + 8))
@@ -76,7 +76,7 @@ def _distances(cycles: list[int]) -> set[int]:
 
 @cocotb.test(**LIMIT)
 async def character_in_every_cycle(dut: Any) -> None:
-    """The next character comes at any time: before, while and behind the array's other work."""
+    """The next character comes at any time: before, during and after the array's other work."""
     bench = await Bench.on(dut)
     await bench.configure()
     for cycles in _cycles(bench, 2):
@@ -90,7 +90,7 @@ async def character_in_every_cycle(dut: Any) -> None:
 
 @cocotb.test(**LIMIT)
 async def clear_state_in_every_cycle(dut: Any) -> None:
-    """RESET_STATE while characters are under way holds for the next one, not for them."""
+    """RESET_STATE while characters are under way applies to the next character, not to them."""
     bench = await Bench.on(dut)
     await bench.configure()
     for cycles in _cycles(bench):
@@ -117,7 +117,7 @@ async def clear_state_in_every_cycle(dut: Any) -> None:
 
 @cocotb.test(**LIMIT)
 async def every_transition(dut: Any) -> None:
-    """Each mode behind each, with the state kept and with automatic resets."""
+    """Each mode follows each mode, with the state kept and with automatic resets."""
     bench = await Bench.on(dut)
     for auto_reset in (False, True):
         for mode in "ssggppspgs":  # every pair of neighbours
@@ -134,7 +134,7 @@ async def every_transition(dut: Any) -> None:
 
 @cocotb.test(**LIMIT)
 async def controls_at_any_time(dut: Any) -> None:
-    """STOP does nothing unless characters are generated; counters may be cleared while they count."""
+    """STOP does nothing unless characters are being generated; counters may be cleared while they count."""
     bench = await Bench.on(dut)
     stop, clear = (registers.bit("CONTROL", name) for name in ("STOP", "CLEAR_COUNTERS"))
     await bench.write("CONTROL", 0xFFFFFFFF)  # other bits mean nothing
@@ -163,7 +163,7 @@ async def controls_at_any_time(dut: Any) -> None:
 
 @cocotb.test(**LIMIT)
 async def registers_while_busy(dut: Any) -> None:
-    """MODE and LENGTH hold from the next sequence on; SEED means nothing without a temperature."""
+    """MODE and LENGTH apply from the next sequence on; SEED has no effect without a temperature."""
     bench = await Bench.on(dut)
     await bench.configure()
     await bench.offer(bench.codes(2), False)
@@ -192,7 +192,7 @@ async def registers_while_busy(dut: Any) -> None:
 
 @cocotb.test(**LIMIT)
 async def output_buffer_full(dut: Any) -> None:
-    """Nobody takes the output, then beats are taken one by one: every level of the output buffer."""
+    """Take no output, then take beats one by one: the output buffer reaches every level."""
     bench = await Bench.on(dut)
     period = bench.plan.periods["generate"]
     for generate in (False, True):
@@ -200,7 +200,7 @@ async def output_buffer_full(dut: Any) -> None:
         bench.sink.pause = True
         bench.send(bench.codes(2 if generate else 20))
         if generate:
-            bench.send(bench.codes(3))  # waits until what is generated has ended
+            bench.send(bench.codes(3))  # waits until the generation has ended
         await ClockCycles(dut.clk_i, 20 * period)
         for _ in range(24):
             bench.sink.pause = False
@@ -216,12 +216,12 @@ async def output_buffer_full(dut: Any) -> None:
 
 @cocotb.test(**LIMIT)
 async def what_is_left_to_generate(dut: Any) -> None:
-    """What is left of LENGTH, set from outside, counts down over every borrow, and ends where it should."""
+    """The count of characters left of LENGTH, set by the bench, counts down over every borrow to its end."""
     bench = await Bench.on(dut)
     left = getattr(dut.u_engine.u_characters, LEFT)
     starts = [*(1 << bit for bit in range(31, 1, -1)), 2]
     await bench.configure(generate=True, length=0xFFFFFFFF)
-    bench.model.configure(generate=True, auto_reset=False, length=2 * len(starts) + 1)  # what will come of it
+    bench.model.configure(generate=True, auto_reset=False, length=2 * len(starts) + 1)  # the resulting length
     bench.send(bench.codes(1))
     for start in starts:
         await RisingEdge(dut.m_axis_tvalid)
@@ -237,7 +237,7 @@ async def what_is_left_to_generate(dut: Any) -> None:
 
 @cocotb.test(**LIMIT)
 async def same_code_again(dut: Any) -> None:
-    """The first two codes, so often that states reach where they end; then more than a hundred others."""
+    """Repeat each of the first two codes until states reach their ends; then take over a hundred others."""
     bench = await Bench.on(dut)
     await bench.configure()
     for codes in ([0] * 60, [1 % bench.network.spec.vocabulary] * 60, [0] * 60, bench.codes(120)):
@@ -254,7 +254,7 @@ async def same_code_again(dut: Any) -> None:
 
 @cocotb.test(**LIMIT)
 async def choices_by_a_hair(dut: Any) -> None:
-    """Scores so close that any bit of noise, temperature, product or logit decides; every octave."""
+    """Scores are so close that any bit of noise, temperature, product or logit decides; in every octave."""
     bench = await Bench.on(dut)
     await bench.configure(generate=True, auto_reset=True, length=1)
     for tie in near_ties(bench.network, bench.rng):
@@ -268,7 +268,7 @@ async def choices_by_a_hair(dut: Any) -> None:
 
 @cocotb.test(**LIMIT)
 async def error_bits(dut: Any) -> None:
-    """Bad codes in every mode; BAD_CODE goes by writing 1 only, and comes again."""
+    """Send bad codes in every mode; BAD_CODE is cleared only by writing 1, and can be set again."""
     bench = await Bench.on(dut)
     vocabulary = bench.network.spec.vocabulary
     assert vocabulary < 256
@@ -304,13 +304,13 @@ async def write_of_no_byte(dut: Any) -> None:
     await RisingEdge(dut.s_axil_bvalid)
     assert int(dut.s_axil_bresp.value) == 0
     await ClockCycles(dut.clk_i, 3)
-    bench.registers.write_if.b_channel.clear()  # nobody had asked for that answer
+    bench.registers.write_if.b_channel.clear()  # the master did not ask for that answer
     assert await bench.read("LENGTH") == 0x12345678
 
 
 @cocotb.test(**LIMIT)
 async def requests_at_once(dut: Any) -> None:
-    """Reads and writes of single bytes, offered before earlier ones are answered; AxPROT means nothing."""
+    """Offer reads and writes of single bytes before earlier ones are answered; AxPROT has no effect."""
     bench = await Bench.on(dut)
     master, everything = bench.registers, AxiProt.PRIVILEGED | AxiProt.NONSECURE | AxiProt.INSTRUCTION
     for prot in (AxiProt(0), everything, AxiProt(0)):

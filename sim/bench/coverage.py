@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Counts the bins of the coverage plan while one of the bench's tests runs, with cocotb-coverage.
 
-Ports are watched in every cycle; signals inside, too, where the design has them by name (RTL). Values are the
-model's, which the test compares with the engine's.
+Ports are watched in every cycle, and so are signals inside where the design has them by name (RTL). Values
+are the model's, which the test compares with the engine's.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ SETTLE = 3  # cycles of the first reset, after which no register is undefined
 
 @cocotb.test()
 async def covered(dut: Any) -> None:
-    """A test of another module, with its coverage counted."""
+    """Run a test of another module, and count its coverage."""
     plan = Plan.load()
     coverage = Coverage(dut, IntegerNetwork.load(plan.network))
     EngineModel.observer = coverage
@@ -66,7 +66,7 @@ class Coverage:
         cocotb.start_soon(self._run())
 
     def hit(self, point: str, name: str) -> None:
-        """Count a bin; there must be one, or coverage would be lost silently."""
+        """Count a bin, which must exist: otherwise coverage would be lost silently."""
         assert (point, name) in _BINS, f"no bin {point}: {name}"
         self._sample[point](name)
 
@@ -108,7 +108,7 @@ class Coverage:
 
     # ---- signals
     async def _run(self) -> None:
-        """Bins that are reached in a cycle, and were not in the cycle before."""
+        """Count the bins that are reached in a cycle but were not reached in the cycle before."""
         dut, edge = self._dut, RisingEdge(self._dut.clk_i)
         inside = hasattr(dut, "u_engine")
         resets = 0

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Bins of the coverage plan that signals hit: at the ports, and inside where the design has them by name.
 
-Each class looks at one part of the design, once a cycle: its ``look`` yields the bins that the cycle hits.
+Each class looks at one part of the design once per cycle: its ``look`` yields the bins that the cycle hits.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _STROBES = {0: "none", 1: "0 only", 2: "1 only", 4: "2 only", 8: "3 only", 15: "
 
 
 def _bind(scope: Any, *names: str) -> SimpleNamespace:
-    """Handles, looked up once: by name that takes longer than to read them."""
+    """Look up handles once: looking one up by name takes longer than reading it."""
     return SimpleNamespace(**{name: getattr(scope, name) for name in names})
 
 
@@ -37,7 +37,7 @@ def _length(characters: int) -> str:
 
 
 class Streams:
-    """s_axis: what needs the port only."""
+    """Bins of s_axis that need its port only."""
 
     def __init__(self, dut: Any, vocabulary: int) -> None:
         self._ports = _bind(dut, "rst_i", "s_axis_tvalid", "s_axis_tready", "s_axis_tdata", "s_axis_tlast")
@@ -61,7 +61,7 @@ class Streams:
 
 
 class Registers:
-    """s_axil: what needs the port only, and what a write meets inside."""
+    """Bins of s_axil that need its port only, and of the engine's activity at a write."""
 
     def __init__(self, dut: Any) -> None:
         self._rst_i = dut.rst_i
@@ -85,7 +85,7 @@ class Registers:
 
     def look(self) -> Iterator[Found]:
         ports = self._ports
-        # What was taken and has no response yet, oldest first; of writes with the cycle.
+        # Requests taken but not answered yet, oldest first; those of writes with their cycle.
         addresses: deque[tuple[int, int]] = deque()
         words: deque[tuple[int, int, int]] = deque()
         reads: deque[int] = deque()
@@ -148,7 +148,7 @@ class Registers:
 
 
 class Inside:
-    """Signals inside the RTL."""
+    """Bins of signals inside the RTL."""
 
     def __init__(self, dut: Any, vocabulary: int) -> None:
         engine = dut.u_engine
@@ -181,7 +181,7 @@ class Inside:
         words = -(-vocabulary // WORD_LOGITS)
         depth = 2 << max(1, (words - 1).bit_length())  # FIFO_DEPTH of lstm_engine.sv
         self._most = depth - 1  # its RESERVE is one word more than a character has
-        self._mode: int | None = None  # of the sequence before
+        self._mode: int | None = None  # mode of the previous sequence
         self._flag = False
         self._characters = 0
 
@@ -212,10 +212,10 @@ class Inside:
             phases.append(f"gates {int(core.write_layer.value)}")
         if engine.logits_valid.value or self._choice.valid_8_q.value or engine.character_valid.value:
             phases.append("choice")
-        return [phase for phase in phases if phase in PHASES]  # those of layers behind two are not planned
+        return [phase for phase in phases if phase in PHASES]  # layers after the second are not planned
 
     def _accepted(self) -> Found:
-        """A character is taken."""
+        """Return the bins of a character that is taken."""
         dut, engine = self._dut, self._engine
         if not (dut.s_axis_tvalid.value and dut.s_axis_tready.value):
             return []

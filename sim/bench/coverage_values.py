@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Bins of the coverage plan that values hit: what is rounded, looked up and summed in a trace."""
+"""Bins of the coverage plan that values hit as they are rounded, looked up and summed in a trace."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from zynq_lstm.sim.campaigns.coverage_plan import BINS
 
 
 class Values:
-    """Bins of values: what is rounded, looked up and summed, worked out anew from a trace."""
+    """Bins of values that are rounded, looked up and summed; the values are recomputed from a trace."""
 
     def __init__(self, network: IntegerNetwork) -> None:
         self._network = network
@@ -30,7 +30,7 @@ class Values:
         self._ranges["logits"] = network.output_accumulator_range()
 
     def bins(self, before: State, codes: list[int], trace: dict[str, Raw]) -> set[tuple[str, str]]:
-        """What characters from a state on have hit."""
+        """Return the bins that characters hit, computed from a state on."""
         spec, found = self._network.spec, set()
         x: Raw | None = None
         for k, layer in enumerate(spec.layers):
@@ -81,7 +81,7 @@ class Values:
                 found.add((point, f"{key}, lowest"))
             if values.max() == high:
                 found.add((point, f"{key}, highest"))
-        return found & set(BINS)  # layers behind two are not planned
+        return found & set(BINS)  # layers after the second are not planned
 
 
 def _ends(bounds: tuple[Raw, Raw]) -> tuple[int, int]:
@@ -89,7 +89,7 @@ def _ends(bounds: tuple[Raw, Raw]) -> tuple[int, int]:
 
 
 def _rounded(name: str, raw: Raw, frac: int, fmt: FixedFormat) -> set[tuple[str, str]]:
-    """Saturation, and ties in rounding."""
+    """Return the bins of saturation and of ties in rounding."""
     found, shift = set(), frac - fmt.frac
     half = 1 << shift - 1 if shift > 0 else 0
     exact = raw << -shift if shift <= 0 else raw + half * (fmt.rounding is Rounding.AP_RND) >> shift

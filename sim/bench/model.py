@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the engine must do, in terms of its ports: the NumPy reference behind the stream protocol."""
+"""A model of the engine at its ports: the NumPy reference with the stream protocol around it."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ Beat = tuple[tuple[int, ...], bool]
 
 @dataclass(frozen=True)
 class _Character:
-    """A character taken from s_axis, not computed yet."""
+    """A character that s_axis has taken and that is not computed yet."""
 
     code: int
     last: bool
     reset: bool  # h and c are zero before it
     score: bool  # its logits are sent
-    length: int  # so many characters are generated behind it
+    length: int  # number of characters generated after it
 
 
 class Observer(Protocol):
     """Sees what the model computes (for coverage)."""
 
     def computed(self, before: State, codes: list[int], trace: dict[str, Raw]) -> None:
-        """Characters from a state on, with every signal."""
+        """Characters have been computed from a state on; the trace has every signal."""
 
     def chosen(self, sampler: Sampler, logits: Raw) -> None:
         """A character is about to be chosen."""
@@ -42,15 +42,16 @@ class Observer(Protocol):
 
 @dataclass
 class EngineModel:
-    """Fed by the monitors of s_axis and s_axil; says what must come out, and every signal on the way.
+    """Computes the expected output and every signal inside.
 
-    Characters are gathered, and run through the reference when the answer is asked for.
+    The monitor of s_axis gives it the characters, and the bench the register settings. Characters are
+    gathered, and run through the reference when the answer is asked for.
     """
 
     network: IntegerNetwork
     beats: list[Beat] = field(default_factory=list)  # expected from the characters computed so far
     bad_codes: int = 0
-    characters: int = 0  # that the engine has consumed by the time that it is idle
+    characters: int = 0  # characters that the engine has consumed once it is idle
 
     observer: ClassVar[Observer | None] = None
 
@@ -62,7 +63,7 @@ class EngineModel:
         self._length = 0
         self._waiting: deque[_Character] = deque()
         self._left, self._code = 0, 0  # characters still to be chosen; the last one chosen
-        self._traces: list[dict[str, Raw]] = []  # computed, not taken
+        self._traces: list[dict[str, Raw]] = []  # computed but not taken
         self._computed = 0  # characters in them
 
     def reset_state(self) -> None:
@@ -72,7 +73,7 @@ class EngineModel:
         self._generate, self._auto_reset, self._length = generate, auto_reset, length
 
     def set_temperature(self, raw: int) -> None:
-        self._compute()  # what has come before
+        self._compute()  # earlier characters
         self._sampler.temperature_raw = raw
 
     def reseed(self, seed: int) -> None:
@@ -80,7 +81,7 @@ class EngineModel:
         self._sampler.reseed(seed)
 
     def accept(self, code: int, last: bool) -> None:
-        """A character has been taken from s_axis."""
+        """Add a character that has been taken from s_axis."""
         if code >= self.network.spec.vocabulary:
             self.bad_codes += 1
             code = 0
@@ -92,10 +93,10 @@ class EngineModel:
             _Character(code, last, self._reset_pending, not self._sequence_generates, length)
         )
         self._in_sequence, self._reset_pending = not last, False
-        self.characters += max(1, length)  # of those generated, the last is not fed back
+        self.characters += max(1, length)  # the last generated one is not fed back
 
     def take(self, characters: int) -> dict[str, Raw]:
-        """Trace of the next so many characters; of fewer, if the engine has not been given as many."""
+        """Return the trace of the next ``characters`` characters, or of fewer if no more were given."""
         while self._computed < characters and self._compute_some(characters - self._computed):
             pass
         whole = {
@@ -107,7 +108,7 @@ class EngineModel:
         return {name: values[:characters] for name, values in whole.items()}
 
     def finish(self) -> dict[str, Raw]:
-        """Trace of all characters that have not been taken."""
+        """Return the trace of all characters that have not been taken."""
         self._compute()
         return self.take(self._computed)
 
@@ -116,7 +117,7 @@ class EngineModel:
             pass
 
     def _compute_some(self, limit: int) -> int:
-        """Run at least one and at most ``limit`` of the next characters; returns how many there were."""
+        """Run at least one and at most ``limit`` of the next characters, if any; return their number."""
         codes = [self._code]
         stretch: list[_Character] = []
         if not self._left:
@@ -145,7 +146,7 @@ class EngineModel:
         return len(codes)
 
     def _stretch(self, limit: int) -> list[_Character]:
-        """Waiting characters that can run at once."""
+        """Take the waiting characters that can run at once."""
         stretch: list[_Character] = []
         while self._waiting and len(stretch) < limit:
             first = self._waiting[0]
@@ -155,7 +156,7 @@ class EngineModel:
         return stretch
 
     def _logit_beats(self, logits: Raw, last: list[bool]) -> list[Beat]:
-        """Four logits a beat; behind the vocabulary the lowest value."""
+        """Return beats of four logits, padded with the lowest value after the vocabulary."""
         lowest = self.network.spec.output.logits.min_raw
         padded = np.pad(logits, ((0, 0), (0, -logits.shape[1] % WORD_LOGITS)), constant_values=lowest)
         beats = padded.shape[1] // WORD_LOGITS

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Choices that a single bit decides: seeds and temperatures at which two codes score (nearly) the same.
 
-By chance such a choice is rare, and so are random words with many zeros in front. The generator is linear
-over GF(2): a seed that gives a certain random word is the solution of linear equations.
+With random seeds such a choice is rare, and so are random words with many leading zeros. The generator is
+linear over GF(2): a seed that gives a certain random word is the solution of linear equations.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ from zynq_lstm.models.integers.reference import Reference
 
 WORD_BITS = OCTAVE_BITS + CELL_BITS
 CELLS = 1 << CELL_BITS
-MOST_PRIMES = 16  # codes tried for the logits that are closest
-MOST_SEEDS = 20  # tried for a lane and an octave
+MOST_PRIMES = 16  # codes tried, to find the closest logits
+MOST_SEEDS = 20  # seeds tried for each lane and octave
 
 
 @dataclass(frozen=True)
 class NearTie:
-    """Behind ``prime`` from a zero state, with this seed and temperature, two codes' scores nearly meet."""
+    """After ``prime`` from a zero state, with this seed and temperature, two codes score nearly the same."""
 
     seed: int
     temperature_raw: int
@@ -46,9 +46,10 @@ class NearTie:
 
 
 def near_ties(network: IntegerNetwork, rng: random.Random) -> list[NearTie]:
-    """For random words of every octave in every lane: temperatures at which theirs wins or loses by a hair.
+    """Return near ties for random words of every octave in every lane: a word's code just wins or loses.
 
-    By less than what one LSB of the noise makes there, if a few seeds have that; by least otherwise.
+    The margin is less than the effect of one LSB of the noise, if one of a few seeds gives that; otherwise it
+    is the least that they give.
     """
     vocabulary = network.spec.vocabulary
     primes = rng.sample(range(vocabulary), min(vocabulary, MOST_PRIMES))
@@ -57,7 +58,7 @@ def near_ties(network: IntegerNetwork, rng: random.Random) -> list[NearTie]:
     for lane in range(min(WORD_LOGITS, vocabulary)):
         for octave in range(OCTAVE_BITS + 1):
             choices = [[rng.randrange(CELLS) for _ in range(MOST_SEEDS)]]
-            # The table's first entry and its last one.
+            # Also the table's first entry and its last one.
             choices += [[0]] * (octave == 0) + [[CELLS - 1]] * (octave == OCTAVES - 1)
             for cells in choices:
                 closest: dict[bool, tuple[float, NearTie]] = {}
@@ -73,7 +74,7 @@ def near_ties(network: IntegerNetwork, rng: random.Random) -> list[NearTie]:
 
 
 def seed_of(position: int, octave: int, cell: int, rng: random.Random) -> int | None:
-    """A seed whose random word at a position has so many zeros in front and a cell; None if there is none."""
+    """Return a seed whose random word at a position has an octave (leading zeros) and a cell, or None."""
     kept = min(octave + 1, OCTAVE_BITS)
     top = int(octave < OCTAVE_BITS) << OCTAVE_BITS - kept
     wanted = top << CELL_BITS | cell
@@ -98,7 +99,7 @@ def seed_of(position: int, octave: int, cell: int, rng: random.Random) -> int | 
 
 @lru_cache
 def _parities(position: int) -> tuple[int, list[int]]:
-    """The random word at a position for seed 0; and for each of its bits those of the seed that turn it."""
+    """Return the random word at a position for seed 0, and for each bit of it the seed bits that flip it."""
     constant = _word(0, position)
     turned = [_word(1 << bit, position) ^ constant for bit in range(WORD_BITS)]
     return constant, [sum((t >> bit & 1) << k for k, t in enumerate(turned)) for bit in range(WORD_BITS)]
@@ -115,11 +116,11 @@ def _parity(bits: int) -> int:
 def _around(
     network: IntegerNetwork, seed: int | None, code: int, primes: list[int], logits: Raw
 ) -> Iterator[tuple[bool, float, NearTie]]:
-    """Where ``code`` wins by least, and where it loses by least, in LSBs of its noise.
+    """Yield where ``code`` wins by the least, and where it loses by the least, in LSBs of its noise.
 
     Args:
-        seed: nothing is found without one.
-        logits: behind each of the primes, (primes, vocabulary).
+        seed: None yields nothing.
+        logits: logits after each of the primes, (primes, vocabulary).
     """
     if seed is None:
         return

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """cocotb tests of the engine's interfaces and modes on any (small) network.
 
-Each test sends through the streams, compares every beat with the model and, if it is recorded, every
-signal inside, and has a time limit. No test needs another: sim/simulation/rtl.py runs each in a simulation
-of its own, or all in one.
+Each test has a time limit. It sends through the streams, and compares every beat and, if recorded, every
+signal inside with the model. Tests are independent: sim/simulation/rtl.py runs each in a simulation of its
+own, or all in one.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from zynq_lstm.sim.bench.components import COUNTERS, LIMIT, REFUSALS, Bench, clo
 from zynq_lstm.sim.bench.register_model import BYTES, Registers
 
 WRITABLE = ("LENGTH", "SEED", "TEMPERATURE", "MODE")
-ERROR_REGISTERS = ("CONTROL", "ERRORS", "REFUSED")  # what a refused access, and clearing, changes
+ERROR_REGISTERS = ("CONTROL", "ERRORS", "REFUSED")  # changed by refused accesses and by clearing
 UNMAPPED = (0x68, 0x80, 0xFC)
 
 
 @cocotb.test(**LIMIT)
 async def register_map(dut: Any) -> None:
-    """Every field reads as the map or the design has it; illegal accesses get an error and change nothing."""
+    """Every field reads as the map or the design says; illegal accesses get an error and change nothing."""
     bench = await Bench.on(dut)
     for register in registers.REGISTERS:
         if register.parity and not bench.plan.parity:
@@ -70,7 +70,7 @@ async def register_map(dut: Any) -> None:
 
 @cocotb.test(**LIMIT)
 async def registers_at_random(dut: Any) -> None:
-    """Every address, bytes of words, two reads beside two writes, pauses on every channel."""
+    """Access every address, and parts of words: two reads beside two writes, with pauses on every channel."""
     bench = await Bench.on(dut)
     model, rng, master = Registers(bench), bench.rng, bench.registers
     write, read = master.write_if, master.read_if
@@ -82,7 +82,7 @@ async def registers_at_random(dut: Any) -> None:
             channel.set_pause_generator(bench.pauses(share, 6))
         rng.shuffle(words)
         for some in zip(words[::2], words[1::2], strict=True):
-            # Which of a write and a read at the same time comes first is not said.
+            # The order of a simultaneous write and read is not specified.
             unrelated = not counted & set(some)
             others = [4 * k for k in range(64) if 4 * k not in counted | set(some)]
             others = rng.sample([a for a in others if unrelated or model.maps(a)], 2)
@@ -105,7 +105,7 @@ async def registers_at_random(dut: Any) -> None:
 
 
 async def _write_strobed(bench: Bench, address: int, value: int, strobes: int) -> AxiResp:
-    """A write with any strobes, past the master, which must have nothing under way."""
+    """Write with any strobes, bypassing the master, which must have nothing under way."""
     interface = bench.registers.write_if
     await interface.aw_channel.send(AxiLiteAWTransaction(awaddr=address, awprot=0))
     await interface.w_channel.send(AxiLiteWTransaction(wdata=value, wstrb=strobes))
@@ -114,7 +114,7 @@ async def _write_strobed(bench: Bench, address: int, value: int, strobes: int) -
 
 @cocotb.test(**LIMIT)
 async def strobes(dut: Any) -> None:
-    """Every pattern of byte strobes, none and those with gaps included, on every register."""
+    """Write every register with every pattern of byte strobes, including none and those with gaps."""
     bench = await Bench.on(dut)
     model = Registers(bench)
     for register in registers.REGISTERS:
@@ -129,12 +129,12 @@ async def strobes(dut: Any) -> None:
 
 @cocotb.test(**LIMIT)
 async def registers_interleaved(dut: Any) -> None:
-    """Up to a dozen writes and reads under way at once, in any order, while text is scored: each answered,
-    none lost, and nothing of it changes a logit."""
+    """Up to a dozen writes and reads are under way at once, in any order, while text is scored: each is
+    answered, none is lost, and none changes a logit."""
     bench = await Bench.on(dut)
     model, rng, master = Registers(bench), bench.rng, bench.registers
     constant = [registers.address(name) for name in ("ID", "VERSION", "SHAPE", "ARRAY", "IDENTITY")]
-    held = ("LENGTH", "TEMPERATURE")  # of no influence on scoring
+    held = ("LENGTH", "TEMPERATURE")  # without influence on scoring
     written = {registers.address(name): {0} for name in held}
     await bench.configure()
     bench.send(bench.codes(12))
@@ -175,11 +175,11 @@ async def registers_interleaved(dut: Any) -> None:
 
 @cocotb.test(**LIMIT)
 async def counts_of_errors(dut: Any) -> None:
-    """REFUSED and WAITS: from zero, over every carry, at their ends, and cleared."""
+    """REFUSED and WAITS count from zero and over every carry, stay at their ends, and can be cleared."""
     bench = await Bench.on(dut)
     inside = getattr(dut, "u_engine", None)
     starts = [0]
-    if inside is not None:  # a single 0 is not the end, either
+    if inside is not None:  # a count with a single 0 is not the end, either
         starts += [(1 << bit + 1) - 1 for bit in range(16)] + [0xFFFF ^ 1 << bit for bit in range(16)]
     refused, status = registers.address("ID"), registers.address("STATUS")
     await bench.configure(generate=True, length=1)
@@ -209,7 +209,7 @@ async def counts_of_errors(dut: Any) -> None:
 
 @cocotb.test(**LIMIT)
 async def counters(dut: Any) -> None:
-    """CHARACTERS, ERROR_COUNT and CYCLES: from zero, over every carry, at their ends, and cleared."""
+    """CHARACTERS, ERROR_COUNT and CYCLES: from zero, over every carry, at their ends, and after clearing."""
     bench = await Bench.on(dut)
     await bench.configure()
     inside = getattr(dut, "u_engine", None)  # a netlist is flat, and its counters can't be set
@@ -217,9 +217,9 @@ async def counters(dut: Any) -> None:
     bad = bench.network.spec.vocabulary < 256
     busy = 0
     for bit in range(65 if inside is not None else 1):
-        start = [(1 << bit) - 1 >> low & 0xFFFFFFFF for low in (0, 32)]  # of the 64 bits of CYCLES
+        start = [(1 << bit) - 1 >> low & 0xFFFFFFFF for low in (0, 32)]  # the halves of CYCLES
         count = start[bit > 32]
-        # ERROR_COUNT also with a single 0: it must go on from there.
+        # ERROR_COUNT also starts with a single 0: it must go on from there.
         errors = count if bit <= 32 else ~(1 << bit - 33) & 0xFFFFFFFF
         if bit and inside is not None:
             for name, value in zip(COUNTERS, (count, errors, *start), strict=True):
@@ -231,13 +231,13 @@ async def counters(dut: Any) -> None:
         sent = clock_cycle()
         await bench.idle()
         cycles = await bench.read("CYCLES_LOW")
-        if inside is not None:  # the upper half has been kept with the lower one
+        if inside is not None:  # the upper half was saved with the lower one
             inside.u_registers.cycles_high_q.value = 0x5A5A5A5A
         cycles |= await bench.read("CYCLES_HIGH") << 32
         if not bit:
             busy = cycles
             # The output may wait in the buffer for some cycles when the engine is idle, and the choice of a
-            # character, which scoring makes and does not use, may end behind it.
+            # character, which scoring makes and does not use, may end after it.
             assert -6 <= busy - (sent - bench.monitor.taken[taken]) <= CHOICE_LATENCY, busy
         assert cycles == (start[1] << 32 | start[0]) + busy & 0xFFFFFFFF_FFFFFFFF, f"CYCLES {cycles:x}"
         assert await bench.read("CHARACTERS") == count + 1 & 0xFFFFFFFF
@@ -263,7 +263,7 @@ async def _score(bench: Bench, sequences: int, longest: int) -> None:
 
 @cocotb.test(**LIMIT)
 async def score_back_to_back(dut: Any) -> None:
-    """Sequences without a gap between them; the state goes on from one to the next."""
+    """Score sequences without a gap between them; the state is kept from one to the next."""
     bench = await Bench.on(dut)
     await bench.configure()
     await _score(bench, 6, 12)
@@ -271,7 +271,7 @@ async def score_back_to_back(dut: Any) -> None:
 
 @cocotb.test(**LIMIT)
 async def score_with_pauses(dut: Any) -> None:
-    """Random gaps and back-pressure, half of the time."""
+    """Score with random gaps and back-pressure, half of the time."""
     bench = await Bench.on(dut)
     bench.pause_randomly(0.5)
     await bench.configure()
@@ -280,7 +280,7 @@ async def score_with_pauses(dut: Any) -> None:
 
 @cocotb.test(**LIMIT)
 async def score_with_long_stall(dut: Any) -> None:
-    """Nobody takes the output until it has filled up; nothing is lost, and BUSY until the last is taken."""
+    """Take no output until it has filled up; nothing is lost, and BUSY stays until the last beat is taken."""
     bench = await Bench.on(dut)
     await bench.configure()
     for length in (1, 24):
@@ -296,7 +296,7 @@ async def score_with_long_stall(dut: Any) -> None:
 
 @cocotb.test(**LIMIT)
 async def state_reset(dut: Any) -> None:
-    """Reset between sequences, inside one, and automatically at each."""
+    """Reset the state between sequences, inside one, and automatically at the start of each."""
     bench = await Bench.on(dut)
     await bench.configure()
     for _ in range(2):
@@ -348,7 +348,7 @@ async def bad_codes(dut: Any) -> None:
 
 @cocotb.test(**LIMIT)
 async def generate_closed_loop(dut: Any) -> None:
-    """Prime, then generate; twice, with other lengths, under back-pressure; then score again."""
+    """Prime, then generate; twice more with other lengths and back-pressure; then prime only, and score."""
     bench = await Bench.on(dut)
     for length, prime in ((1, 3), (9, 1), (5, 6)):
         await bench.configure(generate=True, length=length)
@@ -368,8 +368,8 @@ async def generate_closed_loop(dut: Any) -> None:
 
 @cocotb.test(**LIMIT)
 async def last_missing(dut: Any) -> None:
-    """Without TLAST a sequence stays open, and says so: no new mode, no generation, no automatic reset; what
-    has come is answered, and the engine idles until more comes."""
+    """Without TLAST a sequence stays open, and STATUS says so: no new mode, generation or automatic reset.
+    The characters so far are answered, and the engine idles until more come."""
     bench = await Bench.on(dut)
     is_open, busy = registers.bit("STATUS", "OPEN"), registers.bit("STATUS", "BUSY")
     await bench.configure(generate=True, auto_reset=True, length=4)
@@ -380,13 +380,13 @@ async def last_missing(dut: Any) -> None:
             await ClockCycles(dut.clk_i, 3000)
             assert await bench.read("STATUS") == is_open
             assert bench.sink.empty() and not dut.m_axis_tvalid.value
-            await bench.configure(length=4)  # to score: holds behind the TLAST
+            await bench.configure(length=4)  # to score: takes effect after the TLAST
             bench.generate_mode = True
     await bench.receive()
     await bench.idle()
     bench.generate_mode = False
     await bench.offer(bench.codes(3), False)
-    while await bench.read("STATUS") & busy:  # each character's logits come, though none is the last
+    while await bench.read("STATUS") & busy:  # logits come for each character, though none is the last
         assert bench.sink.empty()
         await ClockCycles(dut.clk_i, 100)
     assert await bench.read("STATUS") == is_open
@@ -399,8 +399,8 @@ async def last_missing(dut: Any) -> None:
 
 @cocotb.test(**LIMIT)
 async def last_early(dut: Any) -> None:
-    """A TLAST too early: what follows waits until the text is generated, flagged and counted once for each,
-    and is the next sequence; nothing is lost, also while nobody takes the output."""
+    """After a TLAST too early, the next characters wait until the text is generated, and are a new sequence.
+    Each wait is flagged and counted once; nothing is lost, even while the output is not taken."""
     bench = await Bench.on(dut)
     await bench.configure(generate=True, length=20)
     sequences = [bench.codes(length) for length in (1, 5, 1, 1, 2)]
@@ -453,7 +453,7 @@ async def generate_stop(dut: Any) -> None:
 
 
 async def _generate(bench: Bench, length: int, prime: int) -> list[int]:
-    """One generation to its end; its characters."""
+    """Run one generation to its end; return its characters."""
     await bench.configure(generate=True, length=length)
     bench.send(bench.codes(prime))
     before = len(bench.beats)
@@ -464,7 +464,8 @@ async def _generate(bench: Bench, length: int, prime: int) -> list[int]:
 
 @cocotb.test(**LIMIT)
 async def sample_with_temperature(dut: Any) -> None:
-    """Seeds (0 if none is written) and temperatures to the extremes, with back-pressure; then greedy."""
+    """Sample with seeds (0 if none is written) and temperatures to the extremes, under back-pressure; then
+    generate greedily."""
     bench = await Bench.on(dut)
     bench.pause_randomly(0.3)
     for seed, raw in (
@@ -485,9 +486,9 @@ async def sample_with_temperature(dut: Any) -> None:
 
 @cocotb.test(**LIMIT)
 async def sample_again(dut: Any) -> None:
-    """A seed gives the same text again, from the same prime and state, and another one does not.
+    """A seed gives the same text again from the same prime and state, and another seed does not.
 
-    The random sequence goes on over sequences, whatever is primed or scored between them.
+    The random sequence goes on from one sequence to the next, whatever is primed or scored between them.
     """
     bench = await Bench.on(dut)
     await bench.set_temperature(TEMPERATURE.max_raw)
@@ -513,7 +514,7 @@ async def sample_again(dut: Any) -> None:
 
 @cocotb.test(**LIMIT)
 async def seed_right_before(dut: Any) -> None:
-    """The priming character may follow the seed at once: the generator is ready before its logits are."""
+    """The priming character may follow the seed immediately: the generator is ready before its logits are."""
     bench = await Bench.on(dut)
     await bench.set_temperature(TEMPERATURE.max_raw)
     for seed in (3, 4, 3):
@@ -534,7 +535,7 @@ async def seed_right_before(dut: Any) -> None:
 
 @cocotb.test(**LIMIT)
 async def temperature_while_generating(dut: Any) -> None:
-    """A temperature written meanwhile holds for whole characters: 0 makes the rest greedy, exactly."""
+    """A temperature written meanwhile applies to whole characters: 0 makes the rest exactly greedy."""
     bench = await Bench.on(dut)
     await bench.set_temperature(TEMPERATURE.max_raw)
     await bench.configure(generate=True, length=60)
@@ -556,10 +557,10 @@ async def temperature_while_generating(dut: Any) -> None:
 
 @cocotb.test(timeout_time=200, timeout_unit="ms")
 async def score_long(dut: Any) -> None:
-    """So many characters that the low bits of weights, biases and sums decide how some values are rounded."""
+    """Score enough characters that the low bits of weights, biases and sums decide some roundings."""
     bench = await Bench.on(dut)
     await bench.configure()
-    # The same code again and again drives states to their bounds.
+    # A repeated code drives states to their bounds.
     for code in range(bench.network.spec.vocabulary):
         bench.send([code] * 40)
         await bench.receive()
@@ -571,7 +572,7 @@ async def score_long(dut: Any) -> None:
 
 @cocotb.test(timeout_time=200, timeout_unit="ms")
 async def sample_long(dut: Any) -> None:
-    """So many characters that the low bits of noise, temperature and logits decide some of them."""
+    """Sample enough characters that the low bits of noise, temperature and logits decide some of them."""
     bench = await Bench.on(dut)
     for raw in (TEMPERATURE.max_raw, temperature_to_raw(1.0), 1):
         await bench.seed(bench.rng.getrandbits(32))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The registers' contents by the map in hls/engine/registers.py: the model beside random accesses."""
+"""A model of the registers' contents by the map in hls/engine/registers.py, for random accesses."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ BYTES = registers.WORD_BYTES
 
 
 class Registers:
-    """Contents of every register that only accesses change, as accesses change them."""
+    """Contents of the registers as accesses change them; only those that nothing else changes are right."""
 
     def __init__(self, bench: Bench) -> None:
         constants = bench.plan.constants
@@ -30,18 +30,18 @@ class Registers:
         return address in self._values
 
     def peek(self, address: int) -> int:
-        """Content of a mapped register."""
+        """Return the content of a mapped register."""
         return self._values[address]
 
     def read(self, address: int) -> tuple[AxiResp, int]:
-        """Answer and data; an address without a register reads as 0, with an error."""
+        """Return answer and data; an address without a register reads as 0, with an error."""
         if not self.maps(address):
             self._refuse("READS")
             return AxiResp.SLVERR, 0
         return AxiResp.OKAY, self._values[address]
 
     def write(self, address: int, data: bytes) -> AxiResp:
-        """Write whole bytes, from any address on."""
+        """Write whole bytes within a word, starting at any address."""
         strobes = [address % BYTES <= k < address % BYTES + len(data) for k in range(BYTES)]
         return self.write_strobed(
             address,

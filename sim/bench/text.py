@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The cocotb test that runs real text through the engine: the main run behind every figure."""
+"""The cocotb test that runs real text through the engine, from which every figure comes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from zynq_lstm.sim.bench.components import STREAM_FILE, Bench, PatientSource, cl
 
 @cocotb.test(timeout_time=10_000, timeout_unit="sec")
 async def text(dut: Any) -> None:
-    """The plan's sequences one after another, from a zero state; text and every signal compared."""
+    """Run the plan's sequences one after another, from a zero state; compare text and every signal."""
     bench = Bench(dut, PatientSource)
     await bench.start()
     await bench.set_temperature(bench.plan.options["temperature"])
@@ -25,7 +25,7 @@ async def text(dut: Any) -> None:
 
 
 async def _run(bench: Bench, codes: list[int], length: int | None) -> dict[str, Any]:
-    """Score the codes, or let them prime so many characters; what is to be said about it."""
+    """Score the codes, or let them prime ``length`` characters; return the sequence's part of the report."""
     await bench.configure(generate=length is not None, length=length or 0)
     before = len(bench.monitor.taken)
     offered: list[int] = []
@@ -42,7 +42,7 @@ async def _run(bench: Bench, codes: list[int], length: int | None) -> dict[str, 
 
 
 async def _watch_output(bench: Bench, beats: list[int]) -> None:
-    """Clock cycles in which a beat is offered, for its distance from the next; the codes go to a file."""
+    """Record the clock cycle in which each beat is offered; write the codes to a file."""
     dut = bench.dut
     with (bench.plan.run_dir / STREAM_FILE).open("a", encoding="ascii", buffering=1) as file:
         while True:
@@ -53,7 +53,7 @@ async def _watch_output(bench: Bench, beats: list[int]) -> None:
 
 
 def _period(cycles: list[int]) -> float | None:
-    """Mean distance of events in steady state."""
+    """Return the mean distance of events; None if there are fewer than two."""
     if len(cycles) < 2:
         return None
     return (cycles[-1] - cycles[0]) / (len(cycles) - 1)

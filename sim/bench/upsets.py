@@ -13,7 +13,7 @@ from zynq_lstm.sim.bench.components import Bench
 
 @cocotb.test(timeout_time=1, timeout_unit="sec")
 async def upset(dut: Any) -> None:
-    """Characters one at a time, with the engine idle between them; what comes of it is not compared here."""
+    """Score characters one at a time, with the engine idle between them; results are not compared here."""
     bench = Bench(dut)
     await bench.start()
     await bench.configure()
@@ -27,7 +27,7 @@ async def upset(dut: Any) -> None:
         bench.send([code])
         await bench.receive()
         await bench.idle()
-        # Sums for the next character may take a while longer.
+        # The sums for the next character may take somewhat longer.
         await ClockCycles(dut.clk_i, 2 * bench.plan.periods["generate"] + 50)
         if flipping:
             assert flipping.done()
@@ -48,7 +48,7 @@ def _flip(dut: Any, memory: str, word: int, bit: int, written: Any = None) -> No
 
 
 async def _flip_as_written(dut: Any, memory: str, word: int, bit: int, written: list[int]) -> None:
-    """Half a cycle behind the edge that writes the word."""
+    """Flip a bit half a cycle after the edge that writes its word."""
     hidden = dut.u_engine.u_core.u_hidden
     ports = hidden.write_phase_i, hidden.write_row_i, hidden.write_place_i
     while True:

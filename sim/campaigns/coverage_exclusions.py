@@ -9,12 +9,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Exclusion:
-    """Points of code coverage.
+    """Points that code coverage leaves out.
 
     Args:
         kind: line or toggle.
         file: source file.
-        what: regular expression for all of Verilator's name of the point: ``data_q[3]:0->1``.
+        what: regular expression for Verilator's whole name of the point, such as ``data_q[3]:0->1``.
+        why: reason for leaving them out.
     """
 
     kind: str

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the bench must have made happen: every bin of functional coverage, with its meaning.
+"""The coverage plan: every bin of functional coverage that the bench must hit, with its meaning.
 
-The bench counts them (sim/bench/coverage.py), ``zynq-lstm cover`` merges them over tests and designs, and the
-table of docs/verification.md is written from here.
+The bench counts the hits (sim/bench/coverage.py), ``zynq-lstm cover`` merges them over tests and designs, and
+the table in docs/verification.md is generated from this module.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from zynq_lstm.hls.engine import registers
 
-#: What the engine can be busy with in a cycle, for networks of two layers; several at a time.
+#: Activities of the engine in a cycle, for networks of two layers; several may go on at a time.
 PHASES = ("idle", "waiting", "W1", "U0", "Wy", "U1", "gates 0", "gates 1", "choice")
 MODES = ("score", "generate", "prime")
 ROUNDED = ("z", "c", "ct", "h", "logits")
@@ -24,7 +24,7 @@ ACTIVITIES = ("idle", "scoring", "generating")
 
 @dataclass(frozen=True)
 class Point:
-    """Bins that belong together."""
+    """A coverage point: bins that belong together."""
 
     name: str
     meaning: str
@@ -49,17 +49,17 @@ PLAN = (
     Point("mode transition", "modes of a sequence and of the one after it", _cross(MODES, MODES, " to ")),
     Point(
         "generation ends",
-        "what ended it: its length, or STOP",
+        "cause: length reached, or STOP",
         ("by LENGTH", "by STOP"),
     ),
     Point(
         "control",
-        "a bit of CONTROL written, and what the engine was doing",
+        "a bit of CONTROL written, and the engine's activity",
         _cross(_CONTROLS, ACTIVITIES, " while "),
     ),
     Point(
         "write while busy",
-        "a register for what is to come written while characters are under way",
+        "a register for later characters, written while characters are under way",
         ("MODE", "LENGTH", "SEED", "TEMPERATURE"),
     ),
     Point(
@@ -68,7 +68,7 @@ PLAN = (
         "write h, or a character is being chosen",
         PHASES,
     ),
-    Point("state reset", "RESET_STATE taken in such a cycle", PHASES),
+    Point("state reset", "RESET_STATE taken in a cycle as for reset", PHASES),
     Point(
         "stream back-pressure",
         "VALID without READY at a stream, in a mode; s_axis without a character within a sequence",
@@ -156,7 +156,7 @@ PLAN = (
     ),
     Point(
         "rounding",
-        "a value exactly between two of its format's, by the sign of what is rounded",
+        "a value exactly between two values of its format, by the sign of what is rounded",
         _cross(ROUNDED, ("tie, positive", "tie, negative")),
     ),
     Point(
@@ -180,7 +180,7 @@ BINS = tuple((point.name, name) for point in PLAN for name in point.bins)
 
 
 def markdown() -> str:
-    """The table of the docs."""
+    """Return the table for the docs."""
     rows = [f"{len(BINS)} bins.", "", "| point | hit by | bins |", "|---|---|---|"]
     for point in PLAN:
         rows.append(f"| {point.name} | {point.meaning} | {'; '.join(point.bins)} |")

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Mutants that no bench can find and that no proof recognises, one argument each.
+"""Mutants that no bench can find and that no proof recognises, each with an argument.
 
-:func:`argument` looks up survivors of :mod:`zynq_lstm.sim.campaigns.mutants`.
+:func:`argument` looks up the survivors of :mod:`zynq_lstm.sim.campaigns.mutants`.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from zynq_lstm.sim.campaigns.mutant_list import Mutant, normal
 
 @dataclass(frozen=True)
 class Equivalent:
-    """Mutants that change nothing that can be seen.
+    """Mutants that change nothing observable.
 
     Args:
-        module, target, port: what is changed; see :class:`zynq_lstm.sim.campaigns.mutant_list.Mutant`.
+        module, target, port: the place changed; see :class:`zynq_lstm.sim.campaigns.mutant_list.Mutant`.
         why: the argument.
-        bits: of the port; every bit if not given.
-        fault: as :attr:`Mutant.fault`; every fault if not given.
-        instances: of the module that it is about, as ``parent.name``; every instance if not given.
+        bits: bits of the port; every bit if not given.
+        fault: fault as in :attr:`Mutant.fault`; every fault if not given.
+        instances: instances of the module, as ``parent.name``; every instance if not given.
     """
 
     module: str
@@ -33,7 +33,7 @@ class Equivalent:
     instances: tuple[str, ...] = ()
 
     def is_at(self, mutant: Mutant) -> bool:
-        """Whether the mutant changes the same port, any bit of it."""
+        """Return True if the mutant changes the same port, at any bit."""
         return (
             (mutant.module, mutant.port) == (self.module, self.port)
             and mutant.target == normal(self.target)
@@ -41,7 +41,7 @@ class Equivalent:
         )
 
     def matches(self, mutant: Mutant) -> bool:
-        """Whether this is the mutant, or one of the mutants, that the argument is about."""
+        """Return True if the argument is about this mutant."""
         return (
             self.is_at(mutant)
             and (not self.bits or mutant.bit in self.bits)
@@ -50,11 +50,11 @@ class Equivalent:
 
 
 def argument(mutant: Mutant) -> str | None:
-    """Why no bench can find the mutant, if that is argued."""
+    """Return the argument why no bench can find the mutant; None if there is none."""
     return next((entry.why for entry in EQUIVALENT if entry.matches(mutant)), None)
 
 
-#: Of the design that sim.mutants.small_design makes.
+#: Equivalent mutants of the design that :func:`zynq_lstm.sim.campaigns.mutants.small_design` makes.
 EQUIVALENT = (
     Equivalent(
         "mac_segment",
@@ -115,8 +115,8 @@ EQUIVALENT = (
         )
         for port in "DQ"
         for instance, bits in (
-            ("gate_pipeline.u_tag", range(7, 192, 8)),  # of 8 bits each
-            ("gate_pipeline.u_layer", range(2, 6, 3)),  # of two bits beside one flag
+            ("gate_pipeline.u_tag", range(7, 192, 8)),  # words of 8 bits
+            ("gate_pipeline.u_layer", range(2, 6, 3)),  # words of two bits and a flag
         )
     ),
     Equivalent(

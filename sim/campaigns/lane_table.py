@@ -16,12 +16,18 @@ from zynq_lstm.models.integers.network import IntegerNetwork
 from zynq_lstm.models.interruption import temporary_folder
 from zynq_lstm.sim.simulation.rtl import write_project
 
-#: Limits of the arrays in the table of lanes; what is best for each part stands there, too.
+#: Lane limits of the arrays in the table of lanes; the table also has the best array for each part.
 TABLE_LANES = (1, 2, 4, 8, 16, 32, 64, 144, 208, 264)
 
 
 def table_rows(spec: NetworkSpec, part: str, synthesize: bool = False) -> list[dict[str, Any]]:
-    """Figures of the fastest arrays of TABLE_LANES and of each part; if asked for, LUTs by synthesis, too."""
+    """Return the figures of the fastest arrays within each of TABLE_LANES and each part.
+
+    Args:
+        spec: the network's shape and formats.
+        part: part that the figures are for.
+        synthesize: also count LUTs by synthesis.
+    """
     arrays = {arrays_within(spec, lanes=n)[0] for n in TABLE_LANES}
     best = {name: fitting_array(spec, name) for name in parts()}
     arrays |= {array for name, array in best.items() if fits(spec, array, name)}
@@ -33,7 +39,7 @@ def table_rows(spec: NetworkSpec, part: str, synthesize: bool = False) -> list[d
 
 
 def lanes_table(rows: list[dict[str, Any]]) -> str:
-    """Lanes against the rest, as Markdown."""
+    """Return the table of lanes as Markdown."""
     lines = [
         "| lanes | cycles, generate | cycles, score | lanes busy | DSP48E1 | block RAM | LUT | fits |",
         "|---|---|---|---|---|---|---|---|",
@@ -54,7 +60,7 @@ def _smallest_part(row: dict[str, Any]) -> str | None:
 
 
 def _luts(spec: NetworkSpec, one: Estimate) -> int:
-    """LUTs by Yosys, of a network with random weights."""
+    """Synthesize a network with random weights with Yosys; return its number of LUTs."""
     rng = np.random.default_rng(0)
     formats = spec.weight_formats()
     weights = {

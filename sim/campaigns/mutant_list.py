@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Single faults that Yosys can plant in the RTL of a design, each identified by what it changes.
 
-A mutant's target is the instance whose port it changes, the register whose pin, or else the statement. Line
-numbers, line breaks, comments and the names that Yosys gives to its cells are no part of it.
+A mutant's target is the instance whose port it changes, the register whose pin it changes, or else the
+statement. Line numbers, line breaks, comments and the names that Yosys gives to its cells are not part of it.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ class Mutant:
     """One fault.
 
     Args:
-        number: what :data:`SELECT` chooses it by.
-        module: the source file's, without suffix.
-        instances: of the module with its parameters, as ``parent.name``; some modules have several.
+        number: value of :data:`SELECT` that chooses it.
+        module: name of the source file, without suffix.
+        instances: instances of the module with its parameters, as ``parent.name``; some modules have several.
         place: ``file:line``.
-        target: the instance, the registers or the statement that is changed; '' for logic of Yosys' own.
+        target: the instance, registers or statement that is changed; '' for logic that Yosys added.
         mode: inv, const0, const1, cnot0 or cnot1 (inverted if ``ctrlbit`` of the port is 0 or 1).
     """
 
@@ -51,23 +51,23 @@ class Mutant:
 
     @property
     def fault(self) -> str:
-        """The mode, and the bit of the port that decides if there is one."""
+        """The mode and, if there is one, the bit of the port that controls it."""
         return self.mode if self.ctrlbit is None else f"{self.mode} {self.ctrlbit}"
 
 
 @dataclass(frozen=True)
 class Cell:
-    """A cell of a netlist: its type, and what its output ``Q`` drives if it has one."""
+    """A cell of a netlist: its type, and the signals that its output ``Q`` drives, if it has one."""
 
     kind: str
     output: str
 
 
 def make_list(design: Design, folder: Path, count: int, seed: int) -> list[Mutant]:
-    """Write a design's netlist, and up to ``count`` mutants spread over its cells, wires and source lines.
+    """Write a design's netlist and up to ``count`` mutants, spread over its cells, wires and source lines.
 
-    Outputs of the counters, which the bench sets, are left out: they would be no registers any more. The same
-    faults are in what reads them.
+    Outputs of the counters that the bench sets are left out: with a fault they would no longer be registers.
+    The logic that reads them has the same faults.
     """
     folder = folder.resolve()
     claim(folder)
@@ -121,18 +121,18 @@ def make_list(design: Design, folder: Path, count: int, seed: int) -> list[Mutan
 
 
 def fault_options(line: str) -> dict[str, str]:
-    """Options ``-name value`` of a line of Yosys' list; of several ``-src`` the last one, the cell's own."""
+    """Return the options ``-name value`` of a line of Yosys' list; the last ``-src`` counts: the cell's."""
     return {name: value.removeprefix("\\") for name, value in re.findall(r"-(\w+) (\S+)", line)}
 
 
 def module_name(module: str) -> str:
-    """A module's name without the parameters that Yosys adds to it."""
+    """Return a module's name without the parameters that Yosys adds to it."""
     parts = module.removeprefix("\\").split("\\")
     return parts[1] if len(parts) > 1 else parts[0]
 
 
 def read_cells(netlist: Path) -> dict[tuple[str, str], Cell]:
-    """The cells of a netlist in RTLIL, by module and name."""
+    """Return the cells of a netlist in RTLIL, by module and name."""
     cells: dict[tuple[str, str], Cell] = {}
     module, kind, name, output = "", "", "", ""
     for line in netlist.read_text(encoding="utf-8").splitlines():
@@ -149,7 +149,7 @@ def read_cells(netlist: Path) -> dict[tuple[str, str], Cell]:
 
 
 def source(place: str, project: Path) -> tuple[str, str]:
-    """``file:line`` and text of a place in Yosys' terms, which are file:line.column-line.column."""
+    """Return ``file:line`` and the text of a place that Yosys writes as file:line.column-line.column."""
     found = re.fullmatch(r"(.+):(\d+)\.(\d+)-(\d+)\.(\d+)", place)
     if not found:
         return place, ""
@@ -161,6 +161,6 @@ def source(place: str, project: Path) -> tuple[str, str]:
 
 
 def normal(text: str) -> str:
-    """SystemVerilog without comments, and with spaces only between two words."""
+    """Return SystemVerilog without comments, and with spaces only between two words."""
     text = re.sub(r"//[^\n]*|/\*.*?\*/", " ", text, flags=re.DOTALL)
     return re.sub(r"(?<![\w$'])\s+|\s+(?![\w$'])", "", re.sub(r"\s+", " ", text))

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Mutants of the RTL, and which of them the bench finds: a measure of the bench.
+"""Mutants of the RTL; the share that the bench finds is a measure of the bench.
 
-Yosys reads the RTL of a small design and lists single faults of it (``mutate``): a bit of one cell's port
-inverted, stuck, or inverted if another bit of the port is set, in every instance of its module. All of them
+Yosys reads the RTL of a small design and lists single faults of it (``mutate``): a bit of one cell's port is
+inverted, stuck, or inverted depending on another bit of the port, in every instance of its module. All faults
 go into one netlist whose input ``mutant_i`` chooses one, so that there is one build and few simulations. Only
-ports are seen: the engine's answers have to show a fault, not its traces.
+ports are seen: a fault must show in the engine's answers, not in its traces.
 
 Redundant logic is removed before the faults are made: bits that are constant, unused, or copies of others.
 """
@@ -46,23 +46,25 @@ from zynq_lstm.sim.campaigns.mutant_list import (
 from zynq_lstm.sim.simulation.rtl import CORNER_TESTS, LONG_PROTOCOL_TESTS, PROTOCOL_TESTS, Rtl
 from zynq_lstm.sim.simulation.simulator import build_mutants
 
-# Those that find most come first: every test costs a run of each mutant that is left.
+# Tests that find most mutants come first: every test costs a run of each mutant that is left.
 FIRST_TESTS = ("score_back_to_back", "sample_again", "score_long", "sample_long")
 TESTS = tuple(dict.fromkeys((*FIRST_TESTS, *PROTOCOL_TESTS, *LONG_PROTOCOL_TESTS, *CORNER_TESTS)))
-PATIENCE = 2  # times what a test takes without a fault, after which the engine is taken to hang
+PATIENCE = 2  # multiple of a test's time without a fault, after which the engine is taken to hang
 WITHOUT_FAULT = 0
 PROVED = "proved: its module, or the modules around it, compute the same"
 PROOF_SECONDS = 60
-# Longer than any test takes without a fault, in clock cycles.
+# In clock cycles; longer than any test takes without a fault.
 LONGEST_TEST = 4_000_000
 
 
 def small_design(seed: int) -> Design:
-    """Two layers and all that the RTL has: several groups, segments and words of logits, products in DSPs and
-    in LUTs, binary points that need aligning, jobs that follow each other at once and jobs that wait.
+    """Return a design of two layers that uses everything that the RTL has.
 
-    Its network is lively, or faults would not show: weights are wide, biases small. So there are sums that
-    saturate and sums whose last bit counts.
+    It has several groups, segments and words of logits, products in DSPs and in LUTs, binary points that need
+    aligning, jobs that follow each other at once and jobs that wait.
+
+    Its weights are wide and its biases small, or faults would not show: some sums saturate, and the last bit
+    of others counts.
     """
     rng = np.random.default_rng(seed)
     lstm, dense = PRESETS["w4a8"]
@@ -84,10 +86,10 @@ def small_design(seed: int) -> Design:
 
 
 def make(design: Design, folder: Path, count: int, seed: int) -> tuple[list[Mutant], Rtl]:
-    """A build with up to ``count`` mutants, evenly spread over the design's cells, wires and source lines.
+    """Build up to ``count`` mutants, evenly spread over the design's cells, wires and source lines.
 
     Raises:
-        UserError: if ``count`` is out of range, or a tool refuses.
+        UserError: if ``count`` is out of range, or a tool fails.
     """
     if not 0 < count < 1 << SELECT_BITS:
         raise UserError(f"--count must be 1 to {(1 << SELECT_BITS) - 1}, not {count}")
@@ -105,7 +107,7 @@ def make(design: Design, folder: Path, count: int, seed: int) -> tuple[list[Muta
     run_yosys(script, folder / PROJECT, netlist.parent / "yosys.log")
     written = netlist.with_suffix(".new")
     if netlist.exists() and netlist.read_bytes() == written.read_bytes():
-        written.unlink()  # nothing to build anew
+        written.unlink()  # nothing to rebuild
     else:
         written.replace(netlist)
     return mutants, Rtl(design, network_file, build_mutants(netlist), traced=False)
@@ -119,17 +121,17 @@ def hunt(
     tests: Sequence[str] = TESTS,
     jobs: int = 1,
 ) -> dict[int, str]:
-    """Run the protocol tests on each mutant until one fails; returns the number of each killed, and by what.
+    """Run the tests on each mutant until one fails; return the killed mutants' numbers and killing tests.
 
-    A test also fails if it takes twice as long as without a fault, or if the simulator gives up (a mutant
-    with a combinational loop).
+    A test also fails if it takes about twice as long as without a fault, or if the simulator gives up (on a
+    mutant with a combinational loop).
 
     Args:
-        progress: called with each test's name, and the mutants killed so far.
-        jobs: simulations at once.
+        progress: called after each test, with its name and the number of mutants killed so far.
+        jobs: number of simulations at once.
 
     Raises:
-        CheckError: if a test fails without a fault, before or after the mutants had their turn.
+        CheckError: if a test fails without a fault, before or after it has run on the mutants.
     """
     left = [mutant.number for mutant in mutants]
     killed: dict[int, str] = {}
@@ -150,7 +152,7 @@ def hunt(
 
 
 def _killed_by(rtl: Rtl, seed: int, test: str, limit: int, left: list[int], share: int) -> list[int]:
-    """Those of the mutants that a test finds."""
+    """Return those of the mutants that a test finds."""
     killed: list[int] = []
     while left:
         runs = [(test, number, limit) for number in left]
@@ -164,7 +166,12 @@ def _killed_by(rtl: Rtl, seed: int, test: str, limit: int, left: list[int], shar
 def _simulate(
     rtl: Rtl, seed: int, runs: list[tuple[str, int, int]], share: int = 0
 ) -> tuple[dict[int, int], int | None]:
-    """Cycles that a test took on each mutant that it passed; the mutant at which the simulation broke off."""
+    """Run a test on several mutants in one simulation.
+
+    Returns:
+        Cycles of the test on each mutant on which it passed, and the mutant at which the simulation broke off
+        (None if it did not).
+    """
     results = rtl.run_mutants(runs, seed, share)
     lines = [json.loads(line) for line in results.read_text(encoding="ascii").splitlines()]
     passed = {line["mutant"]: line["cycles"] for line in lines if "cycles" in line}
@@ -179,13 +186,13 @@ def _simulate(
 
 
 def proved_equivalent(mutant: Mutant, folder: Path) -> bool:
-    """Whether Yosys proves that the mutant's module, or else each module around it, computes the same.
+    """Return True if Yosys proves that the mutant's module, or else each module around it, computes the same.
 
     Registers and memories that can be written are taken out, as are instances of other modules: their
-    outputs may have any value, and their inputs must stay what they were.
+    outputs may have any value, and their inputs must stay the same.
 
     Args:
-        folder: where :func:`make_list` has written.
+        folder: folder that :func:`make_list` has written to.
     """
     folder = folder.resolve()
     listed = (folder / LIST).read_text(encoding="utf-8").splitlines()
@@ -202,10 +209,10 @@ def proved_equivalent(mutant: Mutant, folder: Path) -> bool:
 
 
 def _proved(line: str, module: str, parts: Iterable[str], folder: Path) -> bool:
-    """Whether a module's logic is proved to stay the same with the fault of a line of Yosys' list.
+    """Return True if Yosys proves that a module computes the same with the fault of a line of Yosys' list.
 
     Args:
-        parts: modules of which the instances in it are looked into.
+        parts: modules whose instances in it are flattened first.
     """
     escaped = {name: name if name.startswith("$") else f"\\{name}" for name in (module, *parts)}
     script: list[Command] = [
@@ -218,10 +225,10 @@ def _proved(line: str, module: str, parts: Iterable[str], folder: Path) -> bool:
         *(f"select -assert-none t:{escaped[name]}" for name in parts),
         *("memory_map -rom-only", "dffunmap", "opt -full -nodffe -nosdff", "splitnets -ports"),
         *("select t:$* t:*ff* %d t:*latch* %d t:$mem* %d t:$paramod* %d", "submod -name gold"),
-        *(f"select -assert-none w:{SELECT} %co1 t:* %i t:gold %d", "cd"),  # no fault outside
+        *(f"select -assert-none w:{SELECT} %co1 t:* %i t:gold %d", "cd"),  # no fault outside gold
         "select -assert-none gold/i:* gold/o:* %i",
         *("setundef -undriven -zero gold", f"delete -input gold/w:{SELECT}", "copy gold gate"),
-        *("setundef -undriven -zero gold", "setundef -undriven -one gate"),  # what chooses the fault
+        *("setundef -undriven -zero gold", "setundef -undriven -one gate"),  # the fault's select
         *("miter -equiv -flatten gold gate miter", "opt_merge miter"),
         f"sat -timeout {PROOF_SECONDS} -verify -prove trigger 0 miter",
     ]
@@ -233,7 +240,7 @@ def _proved(line: str, module: str, parts: Iterable[str], folder: Path) -> bool:
 
 
 def record(mutants: list[Mutant], killed: dict[int, str], seed: int, proved: set[int]) -> dict[str, Any]:
-    """The figures, and every survivor; ``proved`` are those that a proof says to be equivalent."""
+    """Return the record: the figures and every survivor; ``proved`` are the mutants proved equivalent."""
     alive = [mutant for mutant in mutants if mutant.number not in killed]
     why = {m.number: PROVED if m.number in proved else argument(m) for m in alive}
     equivalent = [mutant for mutant in alive if why[mutant.number]]

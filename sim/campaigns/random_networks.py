@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Random networks within everything that the RTL takes, and the search for one on which engines part.
+"""Random networks of every kind that the RTL accepts, and the search for one on which engines differ.
 
-Shapes, arrays, formats, functions of the tables, weights (also nothing but extremes) and texts are drawn by
-Hypothesis, which makes a failing case as small as it can; what is left is saved and replayed from a folder.
+Hypothesis draws shapes, arrays, formats, functions of the tables, weights (sometimes extremes only) and
+texts. It makes a failing case as small as it can; the smallest is saved in a folder and can be replayed.
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ from zynq_lstm.sim.simulation.rtl import Sequence
 from zynq_lstm.sim.trace import compare
 
 NETWORK_FILE, CASE_FILE = "network.safetensors", "case.json"
-VOCABULARY = "".join(map(chr, range(33, 33 + 24)))  # the longest
+VOCABULARY = "".join(map(chr, range(33, 33 + 24)))  # the longest vocabulary
 
 
 @dataclass(frozen=True)
 class Case:
-    """A design and what it is asked: score ``codes``, then generate ``length`` characters behind one."""
+    """A design and its task: score ``codes``, then generate ``length`` characters after the last of them."""
 
     design: Design
     codes: tuple[int, ...]
@@ -51,7 +51,7 @@ class Case:
     seed: int
 
     def save(self, folder: Path) -> None:
-        """Two files that :meth:`load` reads."""
+        """Write the two files that :meth:`load` reads."""
         self.design.network.save(folder / NETWORK_FILE)
         asked = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name != "design"}
         data = {"array": dataclasses.asdict(self.design.array), "asked": asked}
@@ -59,10 +59,10 @@ class Case:
 
     @classmethod
     def load(cls, folder: Path) -> Case:
-        """What :meth:`save` wrote.
+        """Read the files that :meth:`save` wrote.
 
         Raises:
-            UserError: if one of the files is missing or holds something else.
+            UserError: if one of the files is missing or has other content.
         """
         path = folder / CASE_FILE
         network = IntegerNetwork.load(folder / NETWORK_FILE)
@@ -74,11 +74,11 @@ class Case:
         except FileNotFoundError:
             raise UserError(f"{path}: no such file") from None
         except (ValueError, TypeError, KeyError) as error:
-            raise UserError(f"{path}: no case of a random network: {error}") from None
+            raise UserError(f"{path}: not a case of a random network: {error}") from None
 
     @property
     def trainable(self) -> bool:
-        """Whether the quantized Keras model can have its weights: QKeras' formats are symmetric."""
+        """True if the quantized Keras model can have the case's weights: QKeras' formats are symmetric."""
         formats = self.design.network.spec.weight_formats().values()
         return all(fmt.overflow is Overflow.AP_SAT_SYM for fmt in formats)
 
@@ -91,7 +91,7 @@ class Case:
 def _formats(
     bits: tuple[int, int], integer: tuple[int, int], *, signed: bool = True
 ) -> st.SearchStrategy[FixedFormat]:
-    """Of a signal."""
+    """Return a strategy for the format of a signal."""
     return st.builds(
         FixedFormat,
         st.integers(*bits),
@@ -105,7 +105,7 @@ def _formats(
 def _weight_formats(
     bits: tuple[int, int], integer: tuple[int, int], symmetric: bool
 ) -> st.SearchStrategy[FixedFormat]:
-    """Of a weight or bias; symmetric is QKeras'."""
+    """Return a strategy for the format of a weight or bias; QKeras' formats are symmetric."""
     overflow = Overflow.AP_SAT_SYM if symmetric else Overflow.AP_SAT
     return st.builds(
         FixedFormat,
@@ -119,7 +119,7 @@ def _weight_formats(
 
 @st.composite
 def designs(draw: st.DrawFn) -> Design:
-    """A network with weights, and an array for it; anything that :class:`.Design` takes."""
+    """Draw a network with weights, and an array for it: anything that :class:`.Design` accepts."""
     pack = draw(st.sampled_from([1, 2]))
     symmetric = pack == 2 or draw(st.booleans())
     weights = _weight_formats((2, 8), (-1, 3), symmetric)
@@ -135,7 +135,7 @@ def designs(draw: st.DrawFn) -> Design:
         "tanh": draw(st.sampled_from([n for n in FUNCTIONS if "tanh" in n])),
     }
     biases = _weight_formats((2, 16), (-1, 5), symmetric)
-    # Layers whole, so that one can be left out of a failing case.
+    # Whole layers are drawn, so that one can be left out of a failing case.
     layer = st.tuples(st.integers(1, 9), weights, weights, biases)
     layers = tuple(
         Layer(units, LstmFormats(W=W, U=U, b=b, **shared))
@@ -159,12 +159,12 @@ def designs(draw: st.DrawFn) -> Design:
         spec = NetworkSpec("random", vocabulary, layers, output)
         network = IntegerNetwork.from_weights(spec, VOCABULARY[:vocabulary], _weights(draw, spec))
         return Design(network, Array(**array))
-    except UserError:  # what the RTL does not take is no case
+    except UserError:  # a network that the RTL does not accept is not a case
         reject()
 
 
 def _weights(draw: st.DrawFn, spec: NetworkSpec) -> dict[str, NDArray[np.int64]]:
-    """All of one kind: spread over the format, its extremes only, or zero."""
+    """Draw weights, all of one kind: spread over the format, its extremes only, or zero."""
     kind = draw(st.sampled_from(["spread", "extreme", "zero"]))
     rng = np.random.default_rng(draw(st.integers(0, 2**16)))
     formats, result = spec.weight_formats(), {}
@@ -179,7 +179,7 @@ def _weights(draw: st.DrawFn, spec: NetworkSpec) -> dict[str, NDArray[np.int64]]
 
 @st.composite
 def cases(draw: st.DrawFn) -> Case:
-    """A design and a text for it."""
+    """Draw a design and a text for it."""
     design = draw(designs())
     codes = st.integers(0, design.network.spec.vocabulary - 1)
     return Case(
@@ -193,13 +193,14 @@ def cases(draw: st.DrawFn) -> Case:
 
 @dataclass
 class Engines:
-    """What a case is run on, beside the reference; counts the cases of each.
+    """The engines that a case is run on, besides the reference; counts the cases of each.
 
     Args:
-        folder: to build in.
-        simulator: of the RTL.
-        hls: run the HLS C++ of one case in so many, by the case's seed; 0: of none. g++ takes its time.
-        keras: run the quantized Keras model of every case that has QKeras' weight formats.
+        folder: folder to build in.
+        simulator: simulator of the RTL.
+        hls: run the HLS C++ of about one in ``hls`` of the cases with QKeras' weight formats, chosen by the
+            case's seed, since g++ is slow; 0: of none.
+        keras: run the quantized Keras model of every case with QKeras' weight formats.
     """
 
     folder: Path
@@ -209,10 +210,10 @@ class Engines:
     counts: Counter[str] = field(default_factory=Counter)
 
     def check(self, case: Case) -> None:
-        """Run a case on all of them, every signal against the reference.
+        """Run a case on all engines, and compare every signal with the reference.
 
         Raises:
-            CheckError: naming the engine and the first value that differs.
+            CheckError: if a value differs; it names the first one.
         """
         self.counts["rtl"] += 1
         network, array = case.design.network, case.design.array
@@ -221,7 +222,7 @@ class Engines:
         rtl.build()
         sequences = [Sequence(case.codes), Sequence(case.codes[-1:], case.length)]
         rtl.bench.verify(sequences, temperature_raw=case.temperature_raw, seed=case.seed)
-        # Not the lowest seeds, to which a case of the RTL's own is made small.
+        # Not the lowest seeds: a case on which the RTL alone fails is reduced to one of these.
         hls = self.hls > 0 and case.seed % self.hls == self.hls - 1
         chosen = {"keras": self.keras, "hls": hls}
         for name in [name for name, wanted in chosen.items() if wanted and case.trainable]:
@@ -235,7 +236,7 @@ class Engines:
                 raise CheckError(f"{name}: {result.mismatches} values differ, first: {result.first}")
 
     def record(self, tried: int, failed: str, seed: int) -> dict[str, Any]:
-        """What :func:`search` found; a search ends at the first network that fails."""
+        """Return the record of a :func:`search`, which ends at the first network that fails."""
         counts = {name: self.counts[name] for name in ("keras", "hls")}
         mismatches = int(bool(failed))
         return records.new(
@@ -258,14 +259,14 @@ def search(
     """Try networks until one fails, and make that one small.
 
     Args:
-        networks: how many to try.
-        number: seed; equal ones give equal networks.
+        networks: number of networks to try.
+        number: seed; equal seeds give equal networks.
         folder: the smallest failing case is saved in its subfolder ``failing``.
-        run: what tries a case, as :meth:`Engines.check`; raises CheckError.
+        run: function that runs a case, as :meth:`Engines.check`; it raises CheckError if the case fails.
         progress: called before each network.
 
     Returns:
-        Number of networks tried, and what the smallest failing case says, empty if none fails.
+        Number of networks tried, and the error of the smallest failing case, empty if none fails.
     """
     tried = 0
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Records of what was measured: a JSON file a kind, with date, commit, seed and a hash of the sources.
+"""Records of measurements: one JSON file per kind, with date, commit, seed and a hash of the sources.
 
-A record's file is named after its kind. The last ones are shipped, for ``zynq-lstm figures verification`` and
-``robustness``; a record is stale when the sources that it was made with have changed since.
+A record's file is named after its kind. The latest records are shipped, for ``zynq-lstm figures
+verification`` and ``robustness``. A record is stale if the sources that it was made with have changed since.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ class Figure:
     """A figure of a record.
 
     Args:
-        kind: of the record.
-        part: the part of the record that holds the values; "" for the record itself.
+        kind: kind of the record.
+        part: name of the record's part that has the values; "" for the record itself.
         fields: names of the values there.
-        number: name in the JSON of a figure of which the first value is all that is wanted there.
+        number: name of the first value in the JSON, if that alone is wanted there.
     """
 
     kind: str
@@ -61,7 +61,7 @@ ROBUSTNESS: Mapping[str, Figure] = {
     "skipped_tests": Figure(SKIPPED, "", ("count", "tests"), number="skipped_tests"),
 }
 _COMMAND = ("zynq_lstm.scripts.*", "zynq_lstm.scripts.verbs.*", "zynq_lstm.scripts.flow.*")
-#: Kind of record -> the modules that were measured, or that measured, and files that count besides.
+#: Kind of record -> the modules that were measured, or that measured, and further files that count.
 MEASURED: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     RANDOM_NETWORKS: (("zynq_lstm.sim.campaigns.random_networks",), ()),
     MUTANTS: (("zynq_lstm.sim.campaigns.mutants",), ()),
@@ -77,7 +77,7 @@ MEASURED: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 
 
 def new(kind: str, seed: int | None = None, **found: Any) -> dict[str, Any]:
-    """A record of today, and of the sources that run."""
+    """Return a new record with today's date, the commit, and the hash of the sources that run."""
     stamp = {"kind": kind, "date": datetime.now(timezone.utc).date().isoformat(), "commit": commit()}
     stamp |= {"sources": digest(kind)} if kind in MEASURED else {}
     return stamp | ({} if seed is None else {"seed": seed}) | found
@@ -85,7 +85,7 @@ def new(kind: str, seed: int | None = None, **found: Any) -> dict[str, Any]:
 
 @functools.cache
 def digest(kind: str) -> str | None:
-    """The hash of the sources that a record of this kind depends on; None where some are not installed."""
+    """Return the hash of the sources that a kind of record depends on; None where some are not installed."""
     modules, files = MEASURED[kind]
     try:
         return sources.digest(modules, files)
@@ -100,21 +100,21 @@ def stale(record: Mapping[str, Any]) -> bool:
 
 
 def longest_run(report: Mapping[str, Any], seed: int) -> dict[str, Any]:
-    """Record of a long run, from the bench's report."""
+    """Return the record of a long run, from the bench's report."""
     counts = {name: report[name] for name in ("characters", "values", "mismatches")}
     return new(LONGEST_RUN, seed, **counts, seconds=round(report["seconds"]))
 
 
 def path(kind: str, folder: Path = FOLDER) -> Path:
-    """Where the record of a kind is."""
+    """Return the path of a kind of record."""
     return folder / f"{kind.replace(' ', '_')}.json"
 
 
 def read(kind: str, folder: Path = FOLDER) -> dict[str, Any] | None:
-    """The record of a kind; None if there is none.
+    """Return the record of a kind; None if there is none.
 
     Raises:
-        UserError: if the file holds something else.
+        UserError: if the file has other content.
     """
     try:
         return read_record(path(kind, folder), kind, kind)
@@ -123,7 +123,7 @@ def read(kind: str, folder: Path = FOLDER) -> dict[str, Any] | None:
 
 
 def figures(wanted: Mapping[str, Figure], folder: Path = FOLDER) -> dict[str, dict[str, Any] | None]:
-    """Figures with date, commit and whether they are stale, None where there is no record.
+    """Return figures with date, commit and whether they are stale; None for a figure without a record.
 
     Raises:
         UserError: if a record lacks one of its figures.
@@ -147,7 +147,7 @@ def figures(wanted: Mapping[str, Figure], folder: Path = FOLDER) -> dict[str, di
 
 
 def as_json(wanted: Mapping[str, Figure], folder: Path = FOLDER) -> dict[str, Any]:
-    """The same for a JSON file: a figure that is a single number is that number there.
+    """Return figures for a JSON file, where a figure with a ``number`` is that number alone.
 
     Raises:
         UserError: as :func:`figures`.
@@ -161,7 +161,7 @@ def as_json(wanted: Mapping[str, Figure], folder: Path = FOLDER) -> dict[str, An
 
 
 def rows(wanted: Mapping[str, Figure], folder: Path = FOLDER) -> list[tuple[str, str, str, str]]:
-    """The same as text: figure, what was found, date, commit.
+    """Return figures as text: figure, values found, date, commit.
 
     Raises:
         UserError: as :func:`figures`.
@@ -177,13 +177,13 @@ def rows(wanted: Mapping[str, Figure], folder: Path = FOLDER) -> list[tuple[str,
 
 
 def markdown(wanted: Mapping[str, Figure] = VERIFICATION) -> str:
-    """The table of the docs."""
+    """Return the table for the docs."""
     lines = ["| figure | found | date | commit |", "|---|---|---|---|"]
     return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in rows(wanted))]) + "\n"
 
 
 def commit() -> str | None:
-    """The commit of the sources that run, with a + if they were changed since; None outside a repository."""
+    """Return the commit of the sources that run, with a + if they have changed; None outside a repository."""
     try:
         done = processes.run(
             ["git", "describe", "--always", "--abbrev=12", "--exclude=*", "--dirty=+"],

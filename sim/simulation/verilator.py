@@ -15,40 +15,40 @@ from zynq_lstm.sim.simulation.links import Links
 
 OBJECT_CACHE = Path(__file__).parent / "objcache.py"
 
-# Verilator's default is -Os, also for its library, through which every callback of cocotb's goes.
+# Verilator's default is -Os, even for its library, through which every callback of cocotb goes.
 RTL_OPTIONS = (
     *("--x-assign", "fast", "--x-initial", "fast"),
     *("-MAKEFLAGS", "OPT_FAST=-O2 OPT_GLOBAL=-O2"),
 )
-# Counters are most of the code, which takes long to compile.
+# Most of the code is counters, which take long to compile.
 COVERAGE = ("--coverage-line", "--coverage-toggle")
 COVERAGE_OPTIONS = (
     *("--x-assign", "fast", "--x-initial", "fast", *COVERAGE),
     *("-MAKEFLAGS", "OPT_FAST=-O1 OPT_GLOBAL=-O1"),
 )
-# Compiling takes longer than what is simulated; one file without precompiled headers, up to thousands of
-# cells, is what compiles fastest.
+# Compilation takes longer than the simulation. Up to thousands of cells, a single file without precompiled
+# headers compiles fastest.
 _SHORT_RUN = ("--output-split", "200000", "-MAKEFLAGS", "OPT_FAST=-O0 OPT_GLOBAL=-O2")
 QUICK_OPTIONS = ("--x-assign", "fast", "--x-initial", "fast", *_SHORT_RUN)
 # Builds with waveforms or coverage have a library of their own, which few share.
 QUICK_LIBRARY = ("-MAKEFLAGS", "OPT_GLOBAL=-O0")
-# Undefined bits are random, since nothing may depend on them.
+# Undefined bits become random, since nothing may depend on them.
 NETLIST_OPTIONS = ("--x-assign", "unique", "--x-initial", "unique", *_SHORT_RUN)
 
 
 def build_command(
     root: str, sources: list[str], links: Links, waves: bool, options: Sequence[str]
 ) -> list[str]:
-    """The command that builds a simulation.
+    """Return the command that builds a simulation.
 
-    It is cocotb's own recipe, except that only the top's ports are visible: all else stays optimised.
+    It is cocotb's own recipe, except that only the top's ports are visible: everything else stays optimised.
     """
     from cocotb_tools import config
 
     waveform: list[str] = []
     if waves:
-        # Verilator's FST writer wants liblz4 and zlib; sim/simulation/fst has the few functions that it
-        # calls, in headers, and the libraries that its makefile asks for are empty ones.
+        # Verilator's FST writer needs liblz4 and zlib. The headers in sim/simulation/fst have the few
+        # functions that it calls; the libraries that its makefile asks for are empty.
         for name in ("lz4", "z"):
             (links.folder / f"lib{name}.a").write_bytes(b"!<arch>\n")
         headers = links.to("fst", Path(__file__).parent / "fst")
@@ -60,9 +60,9 @@ def build_command(
         *("--cc", "--exe", "--build", "-j", jobs, "-O3", "-Wno-fatal", "--vpi", *options),
         *("--prefix", "Vtop", "--top-module", TOP, "-o", TOP, "-Mdir", "."),
         *("--timescale", "1ns/1ps", "-LDFLAGS", library),
-        # The packaged Verilator's makefile was never configured for a machine: how g++ includes a
-        # precompiled header is missing in it, and it expects a command `python`. It also refuses to work in
-        # a folder with a blank in its path; but no path comes from there.
+        # The packaged Verilator's makefile was never configured for a machine: it lacks g++'s option that
+        # includes a precompiled header, and it expects a command `python`. It also refuses to work in a
+        # folder with a blank in its path (CURDIR), although it takes no path from it.
         *("-MAKEFLAGS", "CFG_CXXFLAGS_PCH_I=-include PYTHON3=python3 OPT_SLOW=-O0 CURDIR=."),
         *waveform,
         links.to("verilator.cpp", config.share_dir / "lib" / "verilator" / "verilator.cpp"),
@@ -72,31 +72,31 @@ def build_command(
 
 
 def verilator_command(root: Path | str) -> list[str]:
-    """The command that starts the Verilator of a folder.
+    """Return the command that starts the Verilator in a folder.
 
-    The program itself, and not the Perl script around it, which splits paths at blanks. That script also
-    lifts the limit of the stack, which large designs need.
+    It starts the program itself, not the Perl script around it, which splits paths at blanks. Like that
+    script, it lifts the stack limit for large designs.
     """
     program = f"{root}/bin/verilator_bin"
     return ["sh", "-c", 'ulimit -s unlimited 2>/dev/null; exec "$@"', "verilator", program]
 
 
 def linked(folder: str) -> str:
-    """Options of the linker for the libraries of a linked folder: found when linking, and when running."""
+    """Return the linker options that find the libraries of a linked folder, at link time and at run time."""
     return f"-L{folder} -Wl,-rpath,'$$ORIGIN/{folder}'"
 
 
 def verilator_root() -> Path:
-    """Folder of the Verilator that comes as a Python package.
+    """Return the folder of the Verilator that comes as a Python package.
 
     Raises:
-        UserError: it is not installed.
+        UserError: if it is not installed.
     """
     return require_package("verilator")
 
 
 def object_cache() -> str:
-    """The command through which make calls the compiler, as text of a makefile."""
+    """Return the command through which make calls the compiler, quoted for a makefile."""
     from platformdirs import user_cache_path
 
     folder = user_cache_path("zynq-lstm") / "verilator"

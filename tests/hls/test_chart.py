@@ -55,7 +55,7 @@ def test_verb(tmp_path: Path) -> None:
 
     result = CliRunner().invoke(command, ["--output", str(tmp_path / "chart.svg")])
     assert result.exit_code == 0, result.output
-    assert "512 cycles a character" in result.output and "97.0 %" in result.output
+    assert "512 cycles per character" in result.output and "97.0 %" in result.output
     assert (tmp_path / "chart.svg").read_text().startswith("<?xml")
 
 

@@ -188,9 +188,9 @@ def test_packable() -> None:
     [
         (
             {"U": "ap_fixed<8,2>"},
-            r"two products a DSP need symmetric weights \(AP_SAT_SYM\) and h of at most 8 bits",
+            r"two products per DSP need symmetric weights \(AP_SAT_SYM\) and h of at most 8 bits",
         ),
-        ({"h": "ap_fixed<9,1>"}, r"two products a DSP .*; use pack=1"),
+        ({"h": "ap_fixed<9,1>"}, r"two products per DSP .*; use pack=1"),
     ],
 )
 def test_packing_is_refused_where_it_is_wrong(formats: dict[str, str], message: str, seed: int) -> None:

@@ -331,7 +331,7 @@ def test_presets_are_within_every_limit(engine: str) -> None:
         ("keras", {"U": "ap_fixed<1,1,AP_RND_CONV,AP_SAT_SYM>"}, r"layers\.0\.U: .* at least 2 bits"),
         ("keras", {"b": "ap_fixed<26,6,AP_RND_CONV,AP_SAT_SYM>"}, r"layers\.0\.b: .* at most 25 bits"),
         ("keras", {"U": "ap_fixed<8,2>"}, r"layers\.0\.U: .* signed with AP_RND_CONV and AP_SAT_SYM"),
-        ("hls", {"z": "ap_fixed<1,2,AP_RND,AP_SAT_SYM>"}, r"format z: holds nothing but 0, .* use AP_SAT"),
+        ("hls", {"z": "ap_fixed<1,2,AP_RND,AP_SAT_SYM>"}, r"format z: can hold only 0, .* use AP_SAT"),
         ("hls", {"z": "ap_fixed<1,2>", "c": "ap_fixed<2,2,AP_RND,AP_SAT_SYM>"}, None),
         ("hls", {"z": "ap_ufixed<8,3>", "h": "ap_ufixed<8,0>", "logits": "ap_ufixed<1,-4,AP_TRN>"}, None),
         ("hls", {"logits": "ap_fixed<26,6>"}, "format logits: .* float32, which holds 25 bits"),

@@ -195,7 +195,7 @@ def test_array() -> None:
         ("pack", 3, "array: pack must be 1 to 2, got 3"),
         ("segment_units", 0, "array: segment_units must be 1 to 128, got 0"),
         ("dsp_depth", 2.0, r"array: dsp_depth must be 1 to 8, got 2\.0"),
-        ("dsp_depth", 5, "array: dsp_depth must be 1 to 4 with two products a DSP, got 5"),
+        ("dsp_depth", 5, "array: dsp_depth must be 1 to 4 with two products per DSP, got 5"),
         ("gate_lanes", 5, "array: gate_lanes must be 1 to 4, got 5"),
         ("gate_lanes", 2, "array: gate_lanes must divide segment_units, got 2 and 9"),
         ("gate_lanes", 3, "array: gate_lanes must divide depth, got 3 and 4"),
@@ -217,7 +217,7 @@ def test_too_many_segments_are_refused() -> None:
 
 
 def test_one_sum_has_nothing_to_pack_with() -> None:
-    with pytest.raises(UserError, match="sums must be 2 or 4 with two products a DSP, got 1"):
+    with pytest.raises(UserError, match="sums must be 2 or 4 with two products per DSP, got 1"):
         Array(1, 1, 2, 1, sums=1)
     with pytest.raises(UserError, match=r"sums must be 4 .* in LUTs, got 2 with 1 and lut_depth 1"):
         Array(1, 1, 2, 1, lut_depth=1, sums=2)

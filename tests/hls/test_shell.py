@@ -289,7 +289,7 @@ def test_port_map_that_is_not_there(tmp_path: Path) -> None:
 
 def test_folder_without_verilog(tmp_path: Path) -> None:
     network = random_network("w8a8", 11, (6, 5), np.random.default_rng(SEED))
-    with pytest.raises(UserError, match="no Verilog there"):
+    with pytest.raises(UserError, match="no Verilog in this folder"):
         Rtl.build_exported(network, tmp_path, PortMap("a", "b", "c"), tmp_path / "build")
 
 

@@ -48,7 +48,7 @@ def test_text_in_pieces_and_what_the_rtl_writes_behind_it(
     assert out.startswith(f"{values:,} values of 49 characters equal to the reference's, ")
     written = generate(network, codes, 30, temperature_to_raw(1.5), 4).tolist()
     assert out.endswith(f"\n{decode(written, network.vocabulary)}\n")
-    assert out.count("cycles a character") == 2
+    assert out.count("cycles per character") == 2
     assert main(common) == 0
     out = capfd.readouterr().out
     assert f"{20 * (12 * 16 + 11):,} values of 20 characters" in out and "generate" not in out

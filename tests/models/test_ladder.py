@@ -114,7 +114,7 @@ def test_the_shipped_record_is_printed_and_drawn(tmp_path: Path, capsys: pytest.
     [
         (None, "r.json: no such file"),
         ("{", "not JSON, or truncated"),
-        ('{"kind": "cells"}', "is no record of 'zynq-lstm ladder'"),
+        ('{"kind": "cells"}', "is not a record of 'zynq-lstm ladder'"),
     ],
 )
 def test_a_bad_record_is_one_line(

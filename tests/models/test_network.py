@@ -96,7 +96,7 @@ def test_missing_array_is_refused(network: IntegerNetwork, name: str) -> None:
     "vocabulary, message",
     [
         ("abcde", "vocabulary has 5 characters, the spec says 6"),
-        ("abcdea", "vocabulary holds a character twice"),
+        ("abcdea", "vocabulary contains a character twice"),
     ],
 )
 def test_wrong_vocabulary_is_refused(network: IntegerNetwork, vocabulary: str, message: str) -> None:

@@ -118,7 +118,7 @@ def test_replay_of_something_else(tmp_path: Path, capsys: pytest.CaptureFixture[
     search(1, seed, tmp_path, lambda case: case.save(tmp_path))
     for content in ("", "[]", "{}", '{"array": {}, "asked": 1}', '{"array": {"lanes": 1}, "asked": {}}'):
         (tmp_path / CASE_FILE).write_text(content)
-        with pytest.raises(UserError, match="no case of a random network"):
+        with pytest.raises(UserError, match="not a case of a random network"):
             Case.load(tmp_path)
     (tmp_path / CASE_FILE).unlink()
     with pytest.raises(UserError, match="no such file"):

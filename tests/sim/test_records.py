@@ -108,8 +108,8 @@ def test_what_is_not_there_is_not_measured(tmp_path: Path, capsys: pytest.Captur
     "content, message",
     [
         ("", "not JSON, or truncated"),
-        ("[]", "is no record of mutants"),
-        ('{"kind": "coverage"}', "is no record of mutants"),
+        ("[]", "is not a record of mutants"),
+        ('{"kind": "coverage"}', "is not a record of mutants"),
         ('{"kind": "mutants", "made": 1}', "mutants is missing or incomplete: 'equivalent'"),
     ],
 )

@@ -218,7 +218,9 @@ def test_files_of_different_length_are_refused(
     text = write_files(tmp_path, network, short)[file].read_text()
     paths = write_files(tmp_path, network, trace)
     paths[file].write_text(text)
-    with pytest.raises(UserError, match=f"{paths[file].name}: ends characters before the other files do"):
+    with pytest.raises(
+        UserError, match=f"{paths[file].name}: ends at an earlier character than the other files"
+    ):
         read_rtl_trace(network, tmp_path)
 
 

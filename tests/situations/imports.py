@@ -352,7 +352,7 @@ SITUATIONS = {
     ),
     "an unknown setting": Situation(
         KERAS,
-        "'lstm': the setting layer_norm=True of LSTM isn't taken in",
+        "'lstm': the setting layer_norm=True of LSTM isn't supported",
         prepare=chain(lstm(4, layer_norm=True), dense(V)),
     ),
     "too many units": Situation(
@@ -451,7 +451,7 @@ SITUATIONS = {
     ),
     "weights alone": Situation(
         H5,
-        r"m.h5: holds weights and no model; give the model's configuration, .*to_json.* with --weights",
+        r"m.h5: holds weights but no model; give the model's configuration, .*to_json.* with --weights",
         prepare=names(sequential(*KERAS2_LAYERS), whole=False),
     ),
     "weights too many": Situation(

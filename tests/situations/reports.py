@@ -18,6 +18,8 @@ SITUATIONS = {
     ),
     "ladder with noise": Situation("ladder", code=0, said=r"±0\.\d{4}"),
     "ladder of another kind of record": Situation(
-        "ladder --record old.json", said="old.json: is no record of 'zynq-lstm ladder'", prepare=_old_record
+        "ladder --record old.json",
+        said="old.json: is not a record of 'zynq-lstm ladder'",
+        prepare=_old_record,
     ),
 }

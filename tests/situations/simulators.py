@@ -43,7 +43,7 @@ SITUATIONS = {
         "fuzz --replay case", r"case/case.json: no such file", prepare=case_without_its_json
     ),
     "a case of something else": Situation(
-        "fuzz --replay case", "case/case.json: no case of a random network", prepare=case_of_something_else
+        "fuzz --replay case", "case/case.json: not a case of a random network", prepare=case_of_something_else
     ),
     "a saved case on the simulator that is there": Situation(
         "fuzz --replay case --no-keras", "no difference: 2 units, 5 characters", 0, prepare=saved_case

@@ -84,7 +84,7 @@ SITUATIONS = {
     ),
     "CR LF": Situation(
         CORPUS,
-        r"note: a\.txt: line ends CR LF read as LF \(60\); --as-is keeps all",
+        r"note: a\.txt: line ends CR LF read as LF \(60\); --as-is keeps them",
         0,
         text(PLAIN.replace("\n", "\r\n")),
     ),
@@ -132,7 +132,7 @@ SITUATIONS = {
     ),
     "a lone surrogate in a vocabulary": Situation(
         "import-keras case.keras --vocabulary-file v.json --text-file a.txt -o out.safetensors",
-        r"note: v\.json: 1 entries stand for no character of a text: "
+        r"note: v\.json: 1 entries represent no character of a text: "
         r"'\\ud800'.*\n.*error: a\.txt: character 'b'",
         prepare=both(text('["\\ud800", "a"]', "v.json"), text("ab"), text("", "case.keras")),
     ),
@@ -211,14 +211,14 @@ SITUATIONS = {
     ),
     "rare characters for a network that folds them": Situation(
         RANGES,
-        r"note: a\.txt: what is not in the vocabulary is read as '\ufffd', its symbol for rare characters: "
+        r"note: a\.txt: unknown characters are read as '\ufffd', the vocabulary's symbol for rare ones: "
         r"305 characters of 301 kinds: .* and 293 more kinds",
         0,
         both(text(MANY), lambda folder: network(folder, RARE, FOLDED)),
     ),
     "a rare character to begin with": Situation(
         f"{SAMPLE} {COMPOSED}",
-        r"note: --prime: what is not in the vocabulary is read as '\ufffd', .*: 1 "
+        r"note: --prime: unknown characters are read as '\ufffd', .*: 1 "
         r"character of 1 kind: '\u00e9' \(U\+00E9\) 1",
         0,
         lambda folder: network(folder, RARE, FOLDED),

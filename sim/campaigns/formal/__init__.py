@@ -2,14 +2,14 @@
 """Formal proofs of RTL modules, with Yosys, its ``smtbmc`` and Z3.
 
 The properties of a module are plain SystemVerilog (``*.svh`` beside this file) that sees all of the module's
-signals: they are put before its ``endmodule``, as ``bind`` would do, which Yosys' own frontend doesn't have
-with parameters. Signals that start with ``proof_`` exist for the proof only.
+signals: they are inserted before its ``endmodule``. ``bind`` would do the same, but Yosys' own frontend does
+not support it with parameters. Signals whose names start with ``proof_`` exist for the proof only.
 
-* *induction*: k-induction. The properties hold for the first ``depth`` cycles after any start, and in any
-  ``depth`` cycles in which they hold they hold in the next: so always.
-* *bounded*: for every input, in the first ``depth`` cycles.
+* *induction*: k-induction. The properties hold for the first ``depth`` cycles after any start, and whenever
+  they hold for ``depth`` cycles they also hold in the next: so they always hold.
+* *bounded*: the properties hold for every input, in the first ``depth`` cycles.
 
-Either starts from arbitrary registers and a reset in the first cycle, and resets may come at any time later.
+Both start from arbitrary registers and a reset in the first cycle; resets may come at any time later.
 """
 
 from __future__ import annotations
@@ -41,13 +41,13 @@ from zynq_lstm.models.integers.network import IntegerNetwork
 from zynq_lstm.models.interruption import temporary_folder
 
 ROUNDING = "round_saturate"
-# What no preset asks for, and a user's formats may: AP_TRN, and fewer fraction bits in than out.
+# Parameters that no preset needs, but a user's formats may: AP_TRN, and fewer fraction bits in than out.
 OTHER_ROUNDING = (
     (("IN_BITS", 20), ("SHIFT", 7), ("OUT_BITS", 8), ("HALF", 0), ("MIN_VALUE", -128), ("MAX_VALUE", 127)),
     (("IN_BITS", 9), ("SHIFT", -3), ("OUT_BITS", 10), ("HALF", 1), ("MIN_VALUE", -512), ("MAX_VALUE", 511)),
     (("IN_BITS", 9), ("SHIFT", 12), ("OUT_BITS", 3), ("HALF", 1), ("MIN_VALUE", -4), ("MAX_VALUE", 3)),
 )
-COVER_DEPTH = 40  # cycles within which each cover statement is reached
+COVER_DEPTH = 40  # cycles within which each cover statement must be reached
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Proof:
     Args:
         files: names of the property files, without suffix.
         method: induction or bounded.
-        depth: in clock cycles.
+        depth: number of clock cycles.
     """
 
     name: str
@@ -72,7 +72,7 @@ class Proof:
 
 @dataclass(frozen=True)
 class Result:
-    """What came of a proof; ``failed`` names the assertion (file:line) that a counterexample breaks."""
+    """Result of a proof; ``failed`` names the assertion (file:line) that a counterexample breaks."""
 
     proof: Proof
     failed: str | None
@@ -83,13 +83,13 @@ class Result:
         return self.failed is None
 
 
-# Words of one bit: what is in them has no influence on anything.
+# Words of one bit: their content influences nothing.
 FIFO = {"WIDTH": 1, "DEPTH": 4, "RESERVE": 3}
 FIFO_WRITER = "the writer takes room for a character, then writes at most RESERVE - 1 words of it"
 CONTROL = {"VOCABULARY": 3, "BEATS": 2, "BEAT_BITS": 2, "ROW_ADDRESS_BITS": 4, "CODE_BITS": 2}
 CONTROL_ENGINE = (
-    "credits and finished characters come for beats and characters under way, characters in order, 3 "
-    "cycles or more apart"
+    "credits and completions arrive only for beats and characters under way; characters complete in "
+    "order, 3 or more cycles apart"
 )
 
 PROOFS = (
@@ -107,7 +107,7 @@ PROOFS = (
     Proof(
         "axis_fifo_order",
         "axis_fifo",
-        "every word comes out as it went in, and in its place",
+        "every word comes out unchanged and in order",
         ("axis_fifo", "axis_fifo_order"),
         "bounded",
         12,
@@ -145,9 +145,9 @@ PROOFS = (
     Proof(
         "character_control",
         "character_control",
-        "characters accepted or sampled = waiting + under way + finished ones; each keeps its place and what "
-        "is to become of it; its beats start once each, in order; generation gives LENGTH characters; FEED "
-        "and SAMPLE are left again",
+        "characters accepted or sampled = waiting + under way + finished ones; each keeps its place and "
+        "its purpose; its beats start once each, in order; generation gives LENGTH characters; FEED "
+        "and SAMPLE are always left",
         ("character_control",),
         "bounded",
         14,
@@ -159,8 +159,11 @@ PROOFS = (
 
 @cache
 def rounding_proofs() -> tuple[Proof, ...]:
-    """One for each parameter set of round_saturate.sv in the shipped network's design, and in designs of the
-    same shape with the largest weights of each preset."""
+    """Return one proof for each parameter set of round_saturate.sv.
+
+    The parameter sets are those of the shipped network's design, those of designs of the same shape with each
+    preset's largest weights, and OTHER_ROUNDING.
+    """
     networks = {"shipped": freeze(load_quantized())}
     vocabulary = networks["shipped"].spec.vocabulary
     for preset in PRESETS:
@@ -190,12 +193,12 @@ def rounding_proofs() -> tuple[Proof, ...]:
 
 
 def proofs() -> tuple[Proof, ...]:
-    """All proofs there are."""
+    """Return all proofs."""
     return PROOFS + rounding_proofs()
 
 
 def rounding_parameters(design: Design) -> Iterator[dict[str, int]]:
-    """The parameters of every instance of round_saturate.sv in a design, as Yosys elaborates them."""
+    """Yield the parameters of every instance of round_saturate.sv in a design, as Yosys elaborates them."""
     with temporary_folder() as folder:
         for file, text in generate(design).items():
             (folder / file).write_text(text, encoding="utf-8")
@@ -213,13 +216,13 @@ def rounding_parameters(design: Design) -> Iterator[dict[str, int]]:
 
 
 def _signed(bits: str) -> int:
-    """A parameter as Yosys writes it: one bit, or 32 of a signed int."""
+    """Return the value of a parameter that Yosys writes as one bit, or as the 32 bits of a signed int."""
     value = int(bits, 2)
     return value - (1 << 32) if len(bits) == 32 and bits[0] == "1" else value
 
 
 def rtl() -> dict[str, str]:
-    """File name -> text of the sources that proofs are about."""
+    """Return file name -> text of the sources that the proofs are about."""
     folder = resources.files("zynq_lstm.hls") / "rtl"
     texts = {name: folder.joinpath(name).read_text(encoding="utf-8") for name in sources()}
     return texts | headers()
@@ -228,10 +231,10 @@ def rtl() -> dict[str, str]:
 def prove(proof: Proof, folder: Path, texts: Mapping[str, str] | None = None) -> Result:
     """Try one proof; ``folder`` gets its files and logs and, if it fails, the counterexample ``trace.vcd``.
 
-    Also shows that what the property files list as ``cover`` can happen under their assumptions.
+    Also check that every ``cover`` statement of the property files can be reached under their assumptions.
 
     Args:
-        texts: sources instead of :func:`rtl`'s.
+        texts: sources to use instead of those of :func:`rtl`.
 
     Raises:
         UserError: if a tool is missing, or Yosys refuses the sources.
@@ -249,7 +252,7 @@ def prove(proof: Proof, folder: Path, texts: Mapping[str, str] | None = None) ->
     source = folder / f"{proof.module}.sv"
     body, end, rest = source.read_text(encoding="utf-8").rpartition("endmodule")
     source.write_text(f'{body}`include "properties.svh"\n{end}{rest}', encoding="utf-8")
-    # As 32 signed bits: Yosys takes no minus sign here.
+    # As 32 signed bits: Yosys accepts no minus sign here.
     parameters = " ".join(
         f"-chparam {name} 32'sd{value % (1 << 32)}" for name, value in proof.parameters.items()
     )
@@ -274,7 +277,7 @@ def prove(proof: Proof, folder: Path, texts: Mapping[str, str] | None = None) ->
 
 
 def _smtbmc(folder: Path, name: str, options: list[str]) -> str | None:
-    """Run one check; what fails, or None."""
+    """Run one check; return the name and place of the failure, or None."""
     programs = sysconfig.get_path("scripts")
     log = folder / f"{name}.log"
     command = [
@@ -302,7 +305,7 @@ def _smtbmc(folder: Path, name: str, options: list[str]) -> str | None:
 
 
 def markdown() -> str:
-    """The table of the docs."""
+    """Return the table for the docs."""
     lines = ["| proof | module | property | method, cycles | assumed |", "|---|---|---|---|---|"]
     rounding = rounding_proofs()
     rows = [(f"`{proof.name}`", proof) for proof in PROOFS]

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Nothing is assumed of the master, not even that it holds VALID.
 reg proof_started = 0;
-reg [2:0] proof_addresses, proof_datas, proof_reads;  // accepted, and not answered
+reg [2:0] proof_addresses, proof_datas, proof_reads;  // accepted but not answered
 reg proof_b_waits, proof_r_waits, proof_write_due;
-reg [1:0] proof_reading;  // how many cycles after its address
+reg [1:0] proof_reading;  // cycles since its address
 reg [1:0] proof_bresp, proof_rresp;
 reg [31:0] proof_rdata;
 always @(posedge clk_i) begin
@@ -32,7 +32,7 @@ always @(posedge clk_i) begin
     if (proof_write_due) assert (s_axil_bvalid);
     assert ({reading_2_q, reading_1_q} == proof_reading);
     assert (proof_reads == 3'(reading_1_q) + reading_2_q + s_axil_rvalid && proof_reads <= 1);
-    // As many are accepted as are answered or wait in their register.
+    // Requests accepted but not answered wait in their register, or have a response waiting.
     assert (proof_addresses == 3'(have_address_q) + s_axil_bvalid);
     assert (proof_datas == 3'(have_data_q) + s_axil_bvalid);
     cover (proof_addresses == 2 && proof_datas == 2 && s_axil_rvalid);

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// Assumed of the writer, as lstm_engine.sv does it: with room_o it takes room for one character, then writes
-// at most RESERVE - 1 words, and takes room again only when it has given this back.
+// Assumed of the writer, as in lstm_engine.sv: when room_o is set it takes room for one character, then writes
+// at most RESERVE - 1 words, and takes room again only after it has given this room back.
 reg proof_started = 0;
 reg proof_taken;
 reg [ADDRESS_BITS:0] proof_left;
 (* anyseq *) reg proof_take, proof_give;
 
-// What a reset empties is not counted.
+// Words that a reset discards are not counted.
 reg [ADDRESS_BITS+1:0] proof_in, proof_out;
 reg proof_waits, proof_some, proof_waiting_last;
 reg [WIDTH-1:0] proof_waiting_data;
@@ -38,7 +38,7 @@ always @(posedge clk_i) begin
       assert (m_axis_tvalid);
       assert ({m_axis_tlast, m_axis_tdata} == {proof_waiting_last, proof_waiting_data});
     end
-    // As many words are inside as came in and did not go out.
+    // The number of words inside is the number that came in and have not gone out.
     assert ((ADDRESS_BITS + 2)'(proof_in - proof_out) == count_q + m_axis_tvalid);
     assert (empty_o == (proof_in == proof_out));
     // It never overflows.
@@ -46,7 +46,7 @@ always @(posedge clk_i) begin
     // A word that is there is offered in the next cycle.
     if (proof_some) assert (m_axis_tvalid);
 
-    // On which the others rest.
+    // Invariants on which the others rest.
     assert (some_q == (count_q != 0));
     assert (ADDRESS_BITS'(write_at_q - read_at_q) == ADDRESS_BITS'(count_q));
     if (room_o) assert (count_q <= DEPTH - RESERVE + 1);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Beside axis_fifo.svh: any one word that is written (the solver picks it) comes out as it went in, behind
-// exactly those that were in front of it.
+// Used with axis_fifo.svh: any one word that is written (the solver picks it) comes out as it went in, after
+// exactly the words that were ahead of it.
 (* anyseq *) reg proof_pick;
 reg proof_picked, proof_loaded, proof_gone;  // written; in the output register; taken
 reg [ADDRESS_BITS-1:0] proof_at;
@@ -23,12 +23,12 @@ always @(posedge clk_i) begin
     end
   end
   if (proof_started) begin
-    // The word taken when none is ahead any more is the one picked.
+    // The word offered when no word is ahead any more is the one picked.
     if (proof_picked && !proof_gone && proof_ahead == 0 && m_axis_tvalid)
       assert ({m_axis_tlast, m_axis_tdata} == proof_word);
     // It is not overwritten.
     if (proof_inside && write_i) assert (write_at_q != proof_at);
-    // On which the first rests.
+    // Invariants on which the first rests.
     if (proof_loaded) assert (proof_picked);
     if (proof_gone) assert (proof_loaded);
     if (proof_inside) assert (proof_offset < count_q && proof_ahead == proof_offset + m_axis_tvalid);

@@ -6,13 +6,13 @@
 //   sampled_i   comes with finished_i if sample_o is set.
 localparam int PROOF_LATENCY = 3;
 reg proof_started = 0;
-reg proof_free;               // to take a character, in the next cycle
+reg proof_free;               // free to take a character in the next cycle
 reg [3:0] proof_owed;         // credits
 reg [2:0] proof_unfinished;   // characters with all beats started
 reg [PROOF_LATENCY-1:0] proof_done_late, proof_finished_late;
 reg [2:0] proof_may_finish;
 
-// What was accepted, by its number modulo 4, until it is finished.
+// Accepted characters by number modulo 4, until they are finished.
 reg [1:0] proof_accepted, proof_finished;
 reg [2:0] proof_flags[0:3];  // score, sample, last
 reg [ROW_ADDRESS_BITS-1:0] proof_code;
@@ -61,30 +61,30 @@ always @(posedge clk_i) begin
   end
 
   if (proof_started) begin
-    // No character is lost or invented: accepted (or sampled) = waiting + started + finished ones.
+    // No character is lost or invented: characters accepted (or sampled) = waiting + started + finished.
     assert (in_flight_q == x_valid_q + proof_unfinished);
     assert (2'(proof_accepted - proof_finished) == in_flight_q);
     if (accepted_o) assert (!x_valid_q && in_flight_q - finished_i < 3);
     if (finished_i) assert ({score_o, sample_o, last_o} == proof_flags[proof_finished]);
-    // Every beat of it starts once, in order, with the row of its code.
+    // Every beat of a character starts once, in order, with the row of its code.
     if (start_o) begin
       assert (x_valid_q && beat_o < BEATS && beat_last_o == (beat_o == BEATS - 1));
       assert (row_address_o == proof_code + beat_o * VOCABULARY);
       assert (phase_o == started_q[0]);
     end
     if (proof_owed + credits_q != BEATS) assert (x_valid_q);
-    // While characters are generated nothing is accepted; the one sampled last ends it, LENGTH of them in all.
+    // While characters are generated, none is accepted. The last of LENGTH sampled characters ends generation.
     assert (generating_o == (proof_left != 0));
     if (generating_o) assert (!s_axis_tready);
     if (sampled_i) assert (generating_o && sampled_last_o == (proof_left == 1 || proof_stop));
     // Both states are left again. SAMPLE: the last character under way is one to be sampled (when it finishes,
-    // one less is left). FEED: a character is taken, unless three are under way or one waits to start; it starts
-    // with what it is owed.
+    // one fewer is left). FEED: a character is taken, unless three are under way or one waits to start; it starts
+    // once no credit is owed.
     if (generating_o) assert (in_flight_q != 0 && proof_last_flags[1]);
     if (proof_free) assert (s_axis_tready);
     if (x_valid_q && grant_i && proof_owed == 0) assert (start_o);
 
-    // On which the others rest.
+    // Invariants on which the others rest.
     assert (proof_owed + credits_q + beat_o == BEATS && beat_o < BEATS);
     assert (credit_left_q == (credits_q != 0) && beat_last_q == (beat_o == BEATS - 1));
     assert (2'(started_q - finished_q) == proof_unfinished && proof_finished == finished_q);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What is read at an address (any one: the solver picks it) is what was last written there.
+// The word read at an address (any one: the solver picks it) is the word last written there.
 (* anyconst *) reg [ADDRESS_BITS-1:0] proof_at;
 reg proof_written = 0;
 reg [WIDTH-1:0] proof_word;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Two cycles after x came, data_o is the integer y nearest to x / 2**SHIFT (a tie goes up), or next below it
-// (AP_TRN); outside MIN_VALUE to MAX_VALUE it is the nearer of these. Stated without rounding anything: with
-// everything times 2 * 2**SHIFT, exactly one y has
+// Two cycles after x enters, data_o is y: the integer nearest to x / 2**SHIFT (a tie goes up), or the next below
+// it (AP_TRN), limited to MIN_VALUE and MAX_VALUE. To state this without rounding, everything is multiplied by
+// 2 * 2**SHIFT. Without the limits, exactly one y has
 //   AP_RND: y - 1/2 <= x / 2**SHIFT < y + 1/2        AP_TRN: y <= x / 2**SHIFT < y + 1
-// and a bound need not hold below MIN_VALUE's own y, above MAX_VALUE's.
+// and the lower bound need not hold for y = MIN_VALUE, nor the upper one for y = MAX_VALUE.
 localparam int PROOF_BITS = 96;
 localparam int PROOF_RIGHT = SHIFT > 0 ? SHIFT : 0;
 localparam int PROOF_LEFT = SHIFT < 0 ? -SHIFT : 0;
@@ -23,7 +23,7 @@ always @(posedge clk_i) begin
     if (proof_y != MAX_VALUE) assert (proof_2x < proof_low + proof_one);
   end
 end
-// Inputs that are all less than an output's step reach no bound.
+// If all inputs are smaller than one step of the output, they reach no bound.
 if (IN_BITS + PROOF_LEFT > PROOF_RIGHT) begin : proof_reaches
   always @(posedge clk_i) if (proof_cycles == 2) begin
     cover (proof_y == MIN_VALUE && proof_2x < proof_low);

@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Soft errors: what a flipped bit in the engine's memories does to its output, and for how long.
+"""Soft errors: the effect of a flipped bit in the engine's memories on its output, and how long it lasts.
 
 A flip of state (h, c, or the finished sums U.h that wait for the next character) is over when the network has
-forgotten it: from the character on behind which all state is again what it would be without the flip. A
-flip of a weight stays until the memory is written anew.
+forgotten it: after some character, all state is again what it would be without the flip. A flip of a weight
+stays until the memory is rewritten.
 
-Flips are those of the RTL's memories. :mod:`zynq_lstm.sim.campaigns.upsets.state` and
-:mod:`zynq_lstm.sim.campaigns.upsets.weights` work out what they do with the reference, in exact arithmetic
-and with the widths that the RTL has; :mod:`zynq_lstm.sim.campaigns.upsets.rtl` flips the same bits in the
-RTL. Here is what becomes of the record.
+The flips are in the RTL's memories. :mod:`zynq_lstm.sim.campaigns.upsets.state` and
+:mod:`zynq_lstm.sim.campaigns.upsets.weights` compute their effects with the reference, in exact arithmetic
+and with the RTL's widths; :mod:`zynq_lstm.sim.campaigns.upsets.rtl` flips the same bits in the RTL. This
+module makes tables of the record.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from typing import Any
 
 import numpy as np
 
-KIND = "upsets"  # of the record
+KIND = "upsets"  # kind of the record
 QUANTILES = (0.5, 0.9)
 
 
 def markdown(record: Mapping[str, Any]) -> str:
-    """The tables of the docs."""
+    """Return the tables for the docs."""
     horizon = record["horizon"]
     lines = [
         "| mode | flipped | layer | flips | no effect | characters until forgotten: mean | median | 90 % "

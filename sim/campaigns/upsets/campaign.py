@@ -43,16 +43,17 @@ def measure(
     """Flip bits of a network, and return the record.
 
     Args:
-        progress: is called with how many signals are done, and how many there are.
-        trials: flips of each bit of state; ``weight_trials`` of weights.
-        windows: places of the held-out text.
-        horizon: characters after a flip.
-        rtl: flips of each signal on the RTL of a small network, which is built in ``output``.
+        progress: called with the number of signals done, and the number of all signals.
+        trials: number of flips of each bit of state.
+        weight_trials: number of flips of each bit of the weights.
+        windows: number of windows of the held-out text.
+        horizon: number of characters after a flip.
+        rtl: number of flips of each signal on the RTL of a small network, which is built in ``output``.
 
     Raises:
         UserError: for an illegal seed or temperature, a horizon that is longer than the text, or a simulator
-            that is not there.
-        CheckError: if the RTL does something else than the reference.
+            that is not installed.
+        CheckError: if the RTL differs from the reference.
     """
     raw = temperature_to_raw(temperature)
     check_seed(seed)
@@ -63,7 +64,7 @@ def measure(
     held_out = load_corpus().with_vocabulary(network.vocabulary).split().part("validation")
     length = PREFIX + horizon
     if len(held_out) < length:
-        raise UserError(f"--horizon is {horizon}; at most {len(held_out) - PREFIX} characters are there")
+        raise UserError(f"--horizon is {horizon}; at most {len(held_out) - PREFIX} characters are possible")
     text = evenly(held_out, length, windows).astype(np.int64)
 
     signals = 2 * len(STATE_SIGNALS) * len(network.spec.layers) + len(weight_names(design))

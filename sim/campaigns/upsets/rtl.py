@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The same flips of state in the RTL, which must do what the reference does."""
+"""The same flips of state in the RTL, which must agree with the reference."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ from zynq_lstm.sim.simulation.rtl import Rtl, RtlRun
 
 @dataclass(frozen=True)
 class Place:
-    """Where a bit is in the RTL.
+    """Place of a bit in the RTL.
 
     Args:
-        memory: path of the memory below the core, ``/`` between the levels.
+        memory: path of the memory below the core, with ``/`` between the levels.
         word: address.
-        bit: of the word.
-        written: (phase, row, place) with whose writing to the hidden buffer the flip comes; None: while the
-            engine is idle.
+        bit: bit of the word.
+        written: (phase, row, place) of the write to the hidden buffer at which the bit flips; None: it flips
+            while the engine is idle.
     """
 
     memory: str
@@ -42,7 +42,7 @@ class Place:
 
 
 def place(design: Design, flip: Flip, character: int) -> Place:
-    """Where ``flip`` is when characters are numbered from 0 since reset."""
+    """Return the place of a flip at a character; characters are numbered from 0 since reset."""
     layer, array = design.network.spec.layers[flip.layer], design.array
     if flip.signal == "h":
         row, lane = divmod(flip.index, array.depth)
@@ -61,11 +61,14 @@ def place(design: Design, flip: Flip, character: int) -> Place:
 
 
 def strike(rtl: Rtl, codes: Sequence[int], flips: Mapping[int, Flip]) -> dict[str, Raw]:
-    """Score ``codes``, one at a time, with bits flipped before (h: in) some characters; every signal.
+    """Score ``codes``, one at a time, with bits flipped before (h: in) some characters.
 
     Args:
-        rtl: built with ``upsets``, so that a bench can write to memories.
-        flips: by character.
+        rtl: engine built with ``upsets``, so that a bench can write to its memories.
+        flips: flips by the number of their character.
+
+    Returns:
+        Every signal.
     """
     places = {n: asdict(place(rtl.design, flip, n)) for n, flip in flips.items()}
     run: RtlRun = rtl.upset(codes, places)
@@ -73,7 +76,7 @@ def strike(rtl: Rtl, codes: Sequence[int], flips: Mapping[int, Flip]) -> dict[st
 
 
 def expected(design: Design, codes: Sequence[int], flips: Mapping[int, Flip]) -> dict[str, Raw]:
-    """What :func:`strike` must give of logits and, by layer, of h as it is written, and of c."""
+    """Return what :func:`strike` must give: logits and, for each layer, h as it is written, and c."""
     reference = StruckReference(design)
     found: dict[str, list[Raw]] = {}
     for n, code in enumerate(codes):
@@ -92,10 +95,10 @@ def expected(design: Design, codes: Sequence[int], flips: Mapping[int, Flip]) ->
 
 
 def compare(rtl: Rtl, count: int, seed: int) -> dict[str, int]:
-    """``count`` random flips of each signal of each layer in one run of the RTL.
+    """Make ``count`` random flips of each signal of each layer in one run of the RTL; return the counts.
 
     Raises:
-        CheckError: if it does anything else than the reference.
+        CheckError: if the RTL differs from the reference.
     """
     rng, design = np.random.default_rng(seed), rtl.design
     flips = [

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Flips of state: h, c, and the finished sums U.h, worked out with the reference, in the RTL's widths."""
+"""Flips of state (h, c and the finished sums U.h): their effects by the reference, in the RTL's widths."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ class Flip:
     Args:
         signal: one of STATE_SIGNALS. h is flipped as it is written, before anything reads it; c and the sums
             while they wait for the next character.
-        layer: whose it is.
-        index: unit; of the sums the column of U (in GATES order).
+        layer: layer of the signal.
+        index: unit; for the sums, the column of U (in GATES order).
         bit: 0 is the least significant.
     """
 
@@ -39,32 +39,35 @@ class Flip:
 
 
 def state_bits(design: Design, signal: str) -> int:
-    """Width of a word of state in the RTL."""
+    """Return the width of a word of state in the RTL."""
     return design.sum_bits if signal == "U sums" else design.formats.format(signal).bits
 
 
 class StruckReference(Reference):
-    """The reference, in which each stream may meet a flip of its own."""
+    """The reference, in which each stream may have its own flip."""
 
     def __init__(self, design: Design, streams: int = 1) -> None:
         super().__init__(design.network, streams)
         self.design = design
 
     def resume(self, state: State) -> None:
-        """Continue from a state that flips have left: h may be what the network itself never reaches."""
+        """Continue from a state after flips: h may have a value that the network itself never reaches."""
         self._state = state
         self.streams = len(state.h[0])
 
     def strike(self, codes: Raw, flips: Sequence[Flip]) -> Raw:
-        """One character of every stream, (streams,), with a flip in each; raw logits (streams, vocabulary).
+        """Run one character of every stream, (streams,), with a flip in each.
 
-        Sums wrap where the RTL's do, whose width is what the network's sums need without flips.
+        Sums wrap where the RTL's do: its width is enough for the network's sums without flips.
+
+        Returns:
+            Raw logits (streams, vocabulary).
         """
         spec, design = self.network.spec, self.design
         h_new, c_new = [], []
         x: NDArray[Any] = codes
         for k, layer in enumerate(self._layers):
-            assert isinstance(layer, LstmLayer)  # what the RTL is for
+            assert isinstance(layer, LstmLayer)  # the only kind in the RTL
             arrays, fmt = self.network.layer(k), spec.layers[k].formats
             h, c = self._state.h[k], self._state.c[k].copy()
             flip_bits(c, flips, "c", k, state_bits(design, "c"))
@@ -74,7 +77,7 @@ class StruckReference(Reference):
             total = u_sums << (design.sum_frac - fmt.format("U").frac - fmt.format("h").frac)
             total += x_sums << (design.sum_frac - fmt.format("W").frac - spec.input_frac(k))
             total = wrapped(total + design.bias[k], design.z_sum_bits)
-            # As a layer takes it: in LSBs of z above the lowest z, half of one more, columns in its order.
+            # As a layer takes them: in LSBs of z above the lowest z, plus half an LSB, columns in its order.
             offset = fmt.z.half - fmt.z.min_raw
             sums = (total * 2.0 ** (fmt.z.frac - design.sum_frac) + offset)[:, np.argsort(layer.columns)]
             h_k, c_k, _ = layer.step(sums, np.zeros_like(sums), c.astype(np.float64))
@@ -87,33 +90,33 @@ class StruckReference(Reference):
 
 
 def _product(values: Raw, weights: Raw) -> Raw:
-    """A matrix product in integers; float64 holds every sum exactly, and is faster."""
+    """Return a matrix product of integers; float64 holds every sum exactly, and is faster."""
     return (values.astype(np.float64) @ weights.astype(np.float64)).astype(np.int64)
 
 
 def flip_bits(values: Raw, flips: Sequence[Flip], signal: str, layer: int, bits: int) -> None:
-    """Flip what concerns this signal, in place: (streams, columns) of signed words."""
+    """Flip, in place, the bits of this signal and layer; ``values`` are (streams, columns) signed words."""
     for stream, flip in enumerate(flips):
         if (flip.signal, flip.layer) == (signal, layer):
             values[stream, flip.index] = wrapped(values[stream, flip.index] ^ 1 << flip.bit, bits)
 
 
 def wrapped(values: Any, bits: int) -> Any:
-    """Two's complement of ``bits``."""
+    """Return ``values`` wrapped to ``bits`` bits of two's complement."""
     half = 1 << (bits - 1)
     return (values + half & (1 << bits) - 1) - half
 
 
 @dataclass(frozen=True)
 class Undisturbed:
-    """Runs without flips, one a window: the text of each, or what it writes, and every state.
+    """Runs without flips, one per window: the text that each reads or writes, and every state.
 
     Args:
-        start: state behind PREFIX characters.
-        codes: what is consumed from there on, (windows, horizon).
-        h, c: behind each of these, by layer, (windows, horizon, units).
+        start: state after PREFIX characters.
+        codes: characters consumed from there on, (windows, horizon).
+        h, c: state after each of these characters, by layer, (windows, horizon, units).
         logits: (windows, horizon, vocabulary).
-        noise: for each choice, (windows, horizon, vocabulary); None if text is scored.
+        noise: noise of each choice, (windows, horizon, vocabulary); None if text is scored.
     """
 
     start: State
@@ -131,7 +134,7 @@ class Undisturbed:
 def undisturbed(
     design: Design, text: Raw, horizon: int, temperature_raw: int | None, seed: int
 ) -> Undisturbed:
-    """Score ``text`` (windows, PREFIX + horizon), or write ``horizon`` characters behind its first ones."""
+    """Score ``text`` (windows, PREFIX + horizon), or write ``horizon`` characters after its prefixes."""
     network = design.network
     reference = Reference(network, len(text))
     logits = reference.run(text[:, :PREFIX])[:, -1]
@@ -141,7 +144,7 @@ def undisturbed(
     else:
         samplers = [Sampler(network.spec, seed=seed + n) for n in range(len(text))]
         noise = np.array([[sampler.noise() for _ in range(horizon + 1)] for sampler in samplers])
-        # The first of all choices is made before the flip.
+        # The very first choice is made before the flip.
         written = [choose(design, logits, noise[:, 0], temperature_raw)]
         for t in range(1, horizon):
             logits = reference.run(written[-1][:, np.newaxis])[:, 0]
@@ -157,19 +160,20 @@ def undisturbed(
 
 
 def choose(design: Design, logits: Raw, noise: Raw, temperature_raw: int) -> Raw:
-    """What is written for raw logits and noise, (..., vocabulary): codes (...)."""
+    """Return the codes (...) that are written for raw logits and noise, (..., vocabulary)."""
     return np.argmax(scores(logits, noise, temperature_raw, design.network.spec.output.logits), axis=-1)
 
 
 @dataclass(frozen=True)
 class Effect:
-    """What each of some flips did; arrays are (flips,).
+    """Effects of several flips; arrays are (flips,).
 
     Args:
-        forgotten: characters until the state is again what it would be, 0 if the flip changed nothing, -1 if
-            it is not within the horizon.
-        logits: characters whose logits differ.
-        choices: characters that are others: the likeliest one when scoring, the one written when generating.
+        forgotten: number of characters until the state is again what it would be without the flip; 0 if the
+            flip changed nothing, -1 if that takes longer than the horizon.
+        logits: number of characters whose logits differ.
+        choices: number of choices that differ: the likeliest character when scoring, the character written
+            when generating.
     """
 
     forgotten: Raw
@@ -180,7 +184,7 @@ class Effect:
 def follow(
     design: Design, calm: Undisturbed, flips: Sequence[Flip], windows: Raw, temperature_raw: int | None
 ) -> Effect:
-    """Each flip in a stream of its own, at the first character of its window (flips,)."""
+    """Follow each flip in a stream of its own, from the first character of its window (flips,)."""
     forgotten = np.full(len(flips), -1)
     changed, other = np.zeros(len(flips), np.int64), np.zeros(len(flips), np.int64)
     left, w = np.arange(len(flips)), np.asarray(windows)
@@ -204,7 +208,7 @@ def follow(
         for mine, theirs in ((state.h, calm.h), (state.c, calm.c)):
             for k in range(len(mine)):
                 same &= (mine[k] == theirs[k][w, t]).all(axis=1)
-        # What is the same may still have said something else: an h flipped behind the last layer does.
+        # A state that is equal after the first character counts as forgotten then if its logits differed.
         forgotten[left[same]] = t + 1 if t else (changed[left[same]] > 0)
         keep = ~same
         if t + 1 == calm.horizon or not keep.any():
@@ -218,7 +222,7 @@ def follow(
 def random_flips(
     design: Design, signal: str, layer: int, trials: int, rng: np.random.Generator
 ) -> list[Flip]:
-    """``trials`` flips of every bit of a word of this signal, each in a word of its own choice."""
+    """Return ``trials`` flips of every bit of a word of this signal, each in a random word."""
     units = design.network.spec.layers[layer].units * (len(GATES) if signal == "U sums" else 1)
     return [
         Flip(signal, layer, int(index), bit)
@@ -236,11 +240,11 @@ def measure_state(
     temperature_raw: int | None = None,
     progress: Callable[[], object] = lambda: None,
 ) -> list[dict[str, Any]]:
-    """Flips of every bit of every signal of state: a row for each bit.
+    """Flip every bit of every signal of state; return a row for each bit.
 
     Args:
-        text: (windows, PREFIX + horizon) codes; each flip comes behind PREFIX characters of one of them.
-        trials: flips of each bit, of each layer.
+        text: (windows, PREFIX + horizon) codes; each flip comes after PREFIX characters of one window.
+        trials: number of flips of each bit in each layer.
         temperature_raw: None scores the text; otherwise the network writes.
     """
     rng = np.random.default_rng(seed)
@@ -262,7 +266,7 @@ def measure_state(
 
 
 def summary(forgotten: Raw, logits: Raw, choices: Raw, horizon: int) -> dict[str, Any]:
-    """Counts of some flips; of the times to forget, those beyond the horizon count as that long."""
+    """Return figures of several flips; times until forgotten beyond the horizon count as the horizon."""
     times = np.where(forgotten < 0, horizon, forgotten)
     return {
         "flips": len(times),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Flips of weights: a bit of a word in block RAM, which stays until the memory is written anew."""
+"""Flips of weights: a bit of a word in block RAM, which stays flipped until the memory is rewritten."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from zynq_lstm.sim.campaigns.upsets.state import wrapped
 
 @dataclass(frozen=True)
 class WeightFlip:
-    """One bit of a weight in memory; ``name`` is the array's, ``row`` and ``column`` its place."""
+    """One bit of a weight in memory: the weight at ``row`` and ``column`` of the array ``name``."""
 
     name: str
     row: int
@@ -29,13 +29,13 @@ class WeightFlip:
 
 
 def flipped_weights(design: Design, flip: WeightFlip) -> dict[int, int]:
-    """Column -> raw weight behind a flip: of two weights that share a word, both may change.
+    """Return column -> raw weight after a flip; if two weights share the word, both may change.
 
     The memory holds w1 - (w0 < 0) above w0, and the DSP adds the borrow back (docs/architecture.md): with the
     sign of w0, w1 changes by one.
     """
     weights, spec = design.network.arrays[flip.name], design.network.spec
-    if flip.name == "layers.0.W":  # looked up, not multiplied: not packed
+    if flip.name == "layers.0.W":  # rows are looked up, not multiplied: not packed
         value = int(weights[flip.row, flip.column])
         return {flip.column: wrapped(value ^ 1 << flip.bit, spec.layers[0].formats.W.bits)}
     value = int(weights[flip.row, flip.column])
@@ -43,7 +43,7 @@ def flipped_weights(design: Design, flip: WeightFlip) -> dict[int, int]:
         return {flip.column: wrapped(value ^ 1 << flip.bit, design.weight_bits)}
     lower, upper = _pair(design, flip.name, flip.column)
     w0 = int(weights[flip.row, lower])
-    # Behind the vocabulary there is no logit, but a weight of zero in memory.
+    # After the vocabulary there is no logit, but there is a weight of zero in memory.
     w1 = int(weights[flip.row, upper]) if upper < weights.shape[1] else 0
     stored = w1 - (w0 < 0)
     if flip.column == lower:
@@ -54,7 +54,7 @@ def flipped_weights(design: Design, flip: WeightFlip) -> dict[int, int]:
 
 
 def _pair(design: Design, name: str, column: int) -> tuple[int, int]:
-    """The columns that share a word with ``column``: i with f and g with o, or neighbouring logits."""
+    """Return the columns that share a word with ``column``: i with f and g with o, or neighbouring logits."""
     if name.startswith("output"):
         return column - column % 2, column - column % 2 + 1
     units = design.network.arrays[name].shape[1] // len(GATES)
@@ -64,15 +64,15 @@ def _pair(design: Design, name: str, column: int) -> tuple[int, int]:
 
 
 def weight_names(design: Design) -> list[str]:
-    """Weights in block RAM."""
+    """Return the names of the weights in block RAM."""
     return [name for name in design.network.spec.weight_formats() if not name.endswith(".b")]
 
 
 class WornReference(Reference):
-    """The reference with weights changed, also to what their format excludes."""
+    """The reference with changed weights, even to values that their format excludes."""
 
     def change(self, name: str, row: int, columns: dict[int, int]) -> None:
-        """Set weights of one row; :meth:`restore` takes it back."""
+        """Set weights of one row; :meth:`restore` undoes it."""
         array = self.network.arrays[name]
         change = {column: value - int(array[row, column]) for column, value in columns.items()}
         if name.startswith("output"):
@@ -99,11 +99,11 @@ class WornReference(Reference):
 def measure_weights(
     design: Design, text: Raw, trials: int, seed: int, progress: Callable[[], object] = lambda: None
 ) -> list[dict[str, Any]]:
-    """Flips of every bit of every weight memory, each there from the first of ``text`` (windows, time) on.
+    """Flip every bit of every weight memory, each from the first character of ``text`` (windows, time) on.
 
     Returns:
-        A row for each memory and bit: shares of characters whose logits, and whose likeliest next character,
-        differ, and bits a character lost (mean and the worst flip's).
+        A row for each memory and bit: the share of characters whose logits differ, the share whose likeliest
+        next character differs, and the bits per character lost (mean of the flips, and the worst flip).
     """
     rng = np.random.default_rng(seed)
     network = design.network
@@ -146,5 +146,5 @@ def measure_weights(
 
 
 def _cost(network: IntegerNetwork, logits: Raw, text: Raw) -> float:
-    """Bits a character."""
+    """Return the bits per character."""
     return bits_of_streams(network.spec.output.logits.to_real(logits), text)

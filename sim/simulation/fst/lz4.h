@@ -17,7 +17,7 @@ inline uint32_t read32(const uint8_t *at) {
   return value;
 }
 
-// What a token's four bits cannot hold of a length, in bytes of up to 255.
+// Writes the part of a length that a token's four bits cannot hold, in bytes of up to 255.
 inline uint8_t *write_length(uint8_t *out, size_t length) {
   if (length < 15) return out;
   for (length -= 15; length >= 255; length -= 255) *out++ = 255;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The part of zlib that Verilator's FST writer calls, so that waveforms need no system library. Data is
-// stored, not deflated (RFC 1950, RFC 1951 3.2.4); the writer then takes it as it is. What is large in a
-// waveform goes through LZ4 (lz4.h).
+// stored, not deflated (RFC 1950, RFC 1951 3.2.4); the writer then uses it unchanged. The large parts of a
+// waveform go through LZ4 (lz4.h).
 #pragma once
 
 #include <cstdint>

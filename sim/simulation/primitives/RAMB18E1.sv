@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Simulation only: the cell of this name in Yosys' netlists, with what Yosys connects of it; Yosys has no model.
+// Simulation only: the cell of this name in Yosys' netlists, with the ports that Yosys connects; Yosys has no
+// model.
 `include "block_ram_content.svh"
 module RAMB18E1 #(
     `BLOCK_RAM_PARAMETERS(INIT_0),
@@ -15,7 +16,7 @@ module RAMB18E1 #(
     parameter int WRITE_WIDTH_B = 0,
     parameter int DOA_REG = 0,
     parameter int DOB_REG = 0,
-    // What outputs hold before the first read and after a reset, and what a write shows: not modelled.
+    // Outputs before the first read, after a reset and during a write: not modelled.
     parameter INIT_A = 0, INIT_B = 0, SRVAL_A = 0, SRVAL_B = 0, WRITE_MODE_A = "", WRITE_MODE_B = ""
 ) (
     input  logic        CLKARDCLK, CLKBWRCLK, ENARDEN, ENBWREN, REGCEAREGCE, REGCEB,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Simulation only: a 7-series block RAM as a read-only memory with one port or two (AMD UG473, "7 Series FPGAs
-// Memory Resources"). Latency 1. All else that a block RAM can do ends the simulation.
+// Memory Resources"). Latency 1. Any other use of a block RAM ends the simulation.
 module block_ram #(
     parameter int DATA_BITS = 16384,
     parameter logic [DATA_BITS-1:0] DATA = 0,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The attributes with a 7-series block RAM's content, sixteen of 256 bits by what their names begin with: as
-// parameters, and as one vector.
+// The attributes that hold a 7-series block RAM's content: sixteen of 256 bits for each prefix of their names,
+// as parameters and as one vector.
 `define BLOCK_RAM_PARAMETERS(name) \
     parameter logic [255:0] \
     name``0 = 0, name``1 = 0, name``2 = 0, name``3 = 0, name``4 = 0, name``5 = 0, name``6 = 0, name``7 = 0, \

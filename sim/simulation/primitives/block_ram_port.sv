@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Simulation only: a read port of a 7-series block RAM that nobody writes. Latency 1.
-// A word has a parity bit for every 8 data bits, if it is as wide as that. The address counts data bits,
-// whatever the word's width. Undefined before the first read.
+// Simulation only: a read port of a 7-series block RAM that is never written. Latency 1.
+// A word of 9 bits or more has a parity bit for every 8 data bits. The address counts data bits, whatever the
+// word's width. The output is undefined before the first read.
 module block_ram_port #(
     parameter int DATA_BITS = 16384,
     parameter int WIDTH = 0,  // bits of a word, parity included; 0: the port is not used
