@@ -500,7 +500,7 @@ SITUATIONS = {
     # precision
     "a model in half precision": Situation(
         KERAS,
-        "layer 'lstm' computes in mixed_float16; its weights are taken as float32",
+        "layer 'lstm' computes in mixed_float16; its weights and all its values are taken as float32",
         0,
         prepare=chain(lstm(4, dtype=DTYPE), dense(V, dtype=DTYPE)),
         imports=True,
