@@ -38,7 +38,7 @@ def command(
 ) -> None:
     """Fit the binary points of a preset's formats to a float network, and print the result.
 
-    Half of the text is for calibration: a binary point is moved if the text is then predicted better. The
+    Half of the text is for calibration: a binary point is moved if that improves the prediction. The
     other half gives bits per character, in streams that each start from a zero state: for the float network,
     the preset as it is, and the calibrated formats. The result of training is also printed if the record of
     such a network is shipped.

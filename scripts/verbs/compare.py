@@ -127,7 +127,7 @@ def _compare(network: IntegerNetwork, codes: Raw, a: engines.Engine, b: engines.
     result = Comparison(0, 0, 0, None)
     try:
         for found in zip(a.trace(codes), b.trace(codes), strict=False):
-            # An engine that is held to the reference while it runs ends at a difference.
+            # An engine that is compared with the reference while it runs ends at a difference.
             length = min(len(signals["logits"]) for signals in found)
             one, other = ({name: x[:length] for name, x in signals.items()} for signals in found)
             result += compare(network, one, other, result.characters)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``zynq-lstm demo``: the whole flow, from the shipped checkpoint to four engines that agree."""
+"""``zynq-lstm demo``: go from the shipped checkpoint to four engines that agree."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ ENGINE_PRESETS = ("w8a8", "w4a8")
 
 @click.group(name="figures")
 def command() -> None:
-    """Measure the figures of the documentation; each subcommand is for one group."""
+    """Print the figures of the documentation; each subcommand measures or reads one group."""
 
 
 command.command_class = Verb

@@ -65,7 +65,8 @@ def command(
     Networks whose weights have QKeras' symmetric formats also run on the quantized Keras model, and some
     networks on the HLS C++.
 
-    A network with a difference is made as small as possible and saved, for --replay. Exit code 1 then.
+    A network with a difference is made as small as possible and saved, for --replay. The exit code
+    is then 1.
     """
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 

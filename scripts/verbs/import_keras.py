@@ -79,8 +79,8 @@ def command(
     MODEL is a .keras file of Keras 2 or 3, the .h5 file of model.save('name.h5'), or the .json of
     model.to_json().
 
-    Formats that the model doesn't have are calibrated on a text. The change of the model's logits by each
-    rounding is printed. No code in the file is run: classes that aren't known are refused.
+    Formats that the model doesn't have are calibrated on a text. The effect of each rounding on the model's
+    logits is printed. No code in the file is run: classes that aren't known are refused.
     """
     if (vocabulary is None) == (vocabulary_file is None):
         raise UserError("give either --vocabulary or --vocabulary-file: the file holds no characters")

@@ -132,7 +132,7 @@ def command(
         with console.status(test):
             rtl.protocol(test, seed)
         console.print(f"passed  {test}")
-    # The last character primes what is generated: the state goes on from one sequence to the next.
+    # The last character primes the generation: the state is carried from one sequence to the next.
     scored = codes[:-1] if length else codes
     sequences = [Sequence(scored[at : at + PIECE]) for at in range(0, len(scored), PIECE)]
     if length:
