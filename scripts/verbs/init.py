@@ -21,7 +21,7 @@ from zynq_lstm.scripts.options import config_argument, set_option
 @click.option("--list", "listed", is_flag=True, help="Show the presets and write nothing.")
 @click.option("--overwrite", is_flag=True, help="Replace a file that is there.")
 def command(file: Path, preset: str, changes: tuple[str, ...], listed: bool, overwrite: bool) -> None:
-    """Write a configuration FILE with every key, what it means, its default and what is legal.
+    """Write a configuration FILE with every key, its meaning, its default and its legal values.
 
     FILE is flow.toml if not given.
     """

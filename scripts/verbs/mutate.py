@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``zynq-lstm mutate``: faults planted in the RTL, and how many of them the bench finds."""
+"""``zynq-lstm mutate``: plant faults in the RTL, and count those that the bench finds."""
 
 from __future__ import annotations
 
@@ -49,8 +49,8 @@ def command(
 ) -> None:
     """Plant single faults in the RTL of a small design, and run the bench's protocol tests on each.
 
-    Lists the mutants that no test finds. Exit code 1 if fewer are found than --goal asks for, of those that
-    are neither proved nor argued to be equivalent; or if one is found that is argued to be equivalent.
+    Lists the mutants that no test finds. Exit code 1 if the share found of the mutants that are neither
+    proved nor argued to be equivalent is below --goal; or if a mutant argued to be equivalent is found.
     """
     from zynq_lstm.models.errors import CheckError, UserError
     from zynq_lstm.models.store import write_json

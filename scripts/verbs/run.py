@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``zynq-lstm run``: from one configuration file to a verified, sized and documented engine."""
+"""``zynq-lstm run``: make a verified, sized and documented engine from one configuration file."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def command(
 ) -> None:
     """Run the stages of CONFIG that have not run yet, or whose inputs have changed.
 
-    Ctrl-C stops; the next run goes on from there. Exit code 1 if engines differ or a check fails: later
-    stages then do not run. CONFIG is flow.toml if not given; 'zynq-lstm init' writes one.
+    Ctrl-C stops the run; the next run continues from there. Exit code 1 if engines differ or a check fails:
+    later stages then do not run. CONFIG is flow.toml if not given; 'zynq-lstm init' writes one.
     """
     from rich.console import Console
     from rich.markup import escape
@@ -77,7 +77,7 @@ def command(
 
 
 def run_stages(pipeline: Pipeline, stages: list[Stage], forced: set[str], console: Any) -> int:
-    """Run what is to be run of these stages, in order; how many did."""
+    """Run those of the stages that must run, in order; return how many ran."""
     from zynq_lstm.scripts.flow.show import Terminal, duration
 
     def say(text: str) -> None:

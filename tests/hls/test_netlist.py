@@ -200,7 +200,7 @@ def test_fault_is_seen_in_the_netlist(body: str, faults: list[str], tmp_path: Pa
     ids=("two assignments", "two processes", "no driver", "loop"),
 )
 def test_fault_is_seen_before_synthesis(body: str, warning: str, tmp_path: Path) -> None:
-    """Yosys would choose one of several drivers, and make something of a net without."""
+    """Yosys would choose one of several drivers, and assume a value for a net without a driver."""
     with pytest.raises(UserError, match=r"Yosys refuses .*/rtl; see .*check\.log") as error:
         synthesized(body, tmp_path)
     log = Path(str(error.value).split("see ")[1].split(": ")[0]).read_text()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A part is a file: one more is there for every verb, and a wrong one is named."""
+"""A part is a file: every verb knows a new part, and a wrong file is named."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ GOOD = (parts.FOLDER / "xc7z045.toml").read_text(encoding="utf-8")
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A copy of the parts that the test may change."""
+    """Copy the parts, so that the test may change them."""
     copy = Path(shutil.copytree(parts.FOLDER, tmp_path / "parts"))
     monkeypatch.setattr(parts, "FOLDER", copy)
     parts.parts.cache_clear()

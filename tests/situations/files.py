@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Files and folders: what may be overwritten, what is not there, and values that are out of range."""
+"""Files and folders: overwriting, missing files, and values that are out of range."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ IMPORT = "import-keras case.keras --vocabulary ab --text-file a.txt -o"
 
 
 def made(*steps: Prepare) -> Prepare:
-    """A network of a text, and the text."""
+    """Make a text, and a network with its vocabulary."""
     return both(text(PLAIN), lambda folder: network(folder, "".join(sorted(set(PLAIN)))), *steps)
 
 
 def foreign(name: str) -> Prepare:
-    """A folder with a file of somebody else's."""
+    """Make a folder with somebody else's file."""
 
     def make(folder: Path) -> None:
         (folder / name).mkdir(parents=True)
@@ -242,7 +242,7 @@ SITUATIONS = {
     ),
     "a proof that almost is": Situation("prove axis_fifo lut_ram2", r"no proof 'lut_ram2'"),
 }
-#: Verbs that fill a folder, with what else they need.
+#: Verbs that fill a folder, with the other arguments that they need.
 FILLS = (
     *("benchmark", "compare keras hls", "convert", "cover", "demo", "figures engine", "fuzz", "hls-project"),
     *("mutate", "prove", "simulate", "synth", "upset", "sample --engine rtl"),
