@@ -145,7 +145,9 @@ def test_checkout_and_environment_of_odd_names(arguments: list[str], tmp_path: P
     odd = tmp_path / "a b'c #1 é;,%&[x]\\z(~`*?|<=@!"
     odd.mkdir()
     (odd / ".venv").symlink_to(sys.prefix)
-    (odd / "sources").symlink_to(Path(scripts.__file__).parent.parent)
+    (odd / "sources" / "zynq_lstm").mkdir(parents=True)
+    for name in ("models", "hls", "sim", "scripts"):
+        (odd / "sources" / "zynq_lstm" / name).symlink_to(Path(scripts.__file__).parent.parent / name)
     network = with_weights(small_spec("w8a8", 6, (2,)), np.random.default_rng(0))
     save_checkpoint(network, odd / "small.safetensors")
     environment = os.environ | {"PYTHONPATH": str(odd / "sources")}

@@ -110,7 +110,7 @@ def read_verilog(project: Path, *flags: str) -> str:
     return " ".join(["read_verilog -sv -defer", *flags, *files])
 
 
-def _script(project: Path, end: str = "") -> list[str]:
+def _script(project: Path, end: str = "") -> list[Command]:
     """Return the commands for synthesis to a netlist, or up to a label of synth_xilinx."""
     synth = f"synth_xilinx -family xc7 -top {_top(project)} -flatten -noiopad -abc9 -run"
     return [
@@ -132,7 +132,7 @@ def _script(project: Path, end: str = "") -> list[str]:
     ]
 
 
-def _exchanged_operands() -> list[str]:
+def _exchanged_operands() -> list[Command]:
     """Return commands that make the operand without a multiplexer the first operand of an adder.
 
     Yosys orders operands by a hash of their names. The first operand also drives the carry chain's data
@@ -142,7 +142,7 @@ def _exchanged_operands() -> list[str]:
     from_mux = "t:$mux %co1:+[Y] w:* %i %co1:+[{}] t:$alu %i"
     return [
         f"select -set exchanged {from_mux.format('A')} {from_mux.format('B')} %d",
-        f"techmap -max_iter 1 -map {ALU_OPERANDS} @exchanged",
+        ("techmap", "-max_iter", "1", "-map", str(ALU_OPERANDS), "@exchanged"),
     ]
 
 
@@ -177,15 +177,24 @@ def count_blocks(project: Path, folder: Path, part: str = DEFAULT_PART) -> Resou
     return count(folder / "cells.json", part)
 
 
+#: Yosys starts ABC through a shell, which interprets some characters of a path; so ABC gets a plain name.
 _RUN = """
-import json, sys
+import contextlib, json, os, re, sys, tempfile
+import pyosys
 from pyosys import libyosys
 design = libyosys.Design()
-for command in json.loads(sys.argv[1]):
-    if isinstance(command, str):
-        libyosys.run_pass(command, design)
-    else:
-        libyosys.Pass.call(design, command)
+abc = os.path.join(os.path.dirname(os.path.abspath(pyosys.__file__)), "yosys-abc")
+with contextlib.ExitStack() as stack:
+    if not re.fullmatch("[A-Za-z0-9_./+-]+", abc):
+        folder = stack.enter_context(tempfile.TemporaryDirectory(dir="/tmp"))
+        os.symlink(abc, f"{folder}/yosys-abc")
+        for name in ("abc.exe", "abc9.exe"):
+            libyosys.run_pass(f"scratchpad -set {name} {folder}/yosys-abc", design)
+    for command in json.loads(sys.argv[1]):
+        if isinstance(command, str):
+            libyosys.run_pass(command, design)
+        else:
+            libyosys.Pass.call(design, command)
 """
 
 

@@ -99,7 +99,10 @@ class FixedDenseCall(FunctionCallTemplate):
 #: Text with which hls4ml's script for g++ passes the project's folder to C++, and its replacement: in a C++
 #: string, a quote or backslash of the path needs a backslash before it.
 WEIGHTS_DIR = r'''"\"${BASEDIR}/firmware/weights\""'''
-QUOTED_WEIGHTS_DIR = r'''"\"$(printf '%s' "${BASEDIR}/firmware/weights" | sed 's/["\\]/\\&/g')\""'''
+QUOTED_WEIGHTS_DIR = (
+    r""""\"$(printf '%s' "${BASEDIR}/firmware/weights" | """
+    r'''sed ':a;$!{N;ba};s/["\\]/\\&/g;s/\n/\\n/g')\""'''
+)
 
 
 def _require_layer_below(node: Any) -> None:
