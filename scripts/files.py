@@ -142,7 +142,7 @@ class Verb(click.Command):
                     is_flag=True,
                     expose_value=False,
                     callback=lambda ctx, _, value: ctx.meta.__setitem__(__name__, value),
-                    help="Write over files of another kind, and into folders that hold something else.",
+                    help="Write over files of another kind, and into folders that hold other files.",
                 )
             )
 
@@ -268,9 +268,9 @@ def require_output(one: Named, kind: Kind, overwrite: bool = False) -> None:
         raise UserError(f"{where}: nothing can be written in that folder; name another")
     if not overwrite and path.stat().st_size and not kind.ours(path):
         raise UserError(
-            f"{where}: is there already and is not {kind.name}; choose another name, or give --overwrite"
+            f"{where}: already exists and is not {kind.name}; choose another name, or give --overwrite"
             if kind is not TEXT
-            else f"{where}: is there already; choose another name, or give --overwrite"
+            else f"{where}: already exists; choose another name, or give --overwrite"
         )
 
 
@@ -310,7 +310,7 @@ def require_folder(
     elif not overwrite and any(folder.iterdir()) and not (folder / marker).exists():
         inside = any(folder.glob(f"*/{marker}")) and not (folder / FLOW_LOCK).exists()
         if not (by_default and inside):
-            raise UserError(f"{where}: holds files of something else; {way_out}")
+            raise UserError(f"{where}: holds other files; {way_out}")
 
 
 @contextlib.contextmanager

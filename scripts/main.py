@@ -123,7 +123,7 @@ def _unknown_verb(name: str, known: list[str]) -> str:
     callback=_print_version,
     help="Print the version and leave.",
 )
-@click.option("--traceback", is_flag=True, help="Show where an error came from.")
+@click.option("--traceback", is_flag=True, help="Show the traceback of an error.")
 @click.pass_context
 def cli(ctx: click.Context, traceback: bool) -> None:
     """Train, quantize, convert and simulate a character-level LSTM for a Zynq-7020."""

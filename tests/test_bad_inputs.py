@@ -161,7 +161,7 @@ for _name, _load, _make, _other in (
     }
 FILES |= {
     "text that is not UTF-8": (content(b"ROMEO: \xff"), read_text, "not UTF-8"),
-    "netlist that is not JSON": (content(b"{"), Netlist, "no netlist in Yosys' JSON format"),
+    "netlist that is not JSON": (content(b"{"), Netlist, "not a netlist in Yosys' JSON format"),
     "netlist of something else": (content(b'{"modules": {}}'), Netlist, "no module 'zynq_lstm'"),
     "case without its files": (lambda path: path.mkdir(), Case.load, "no such file"),
     "record that is cut": (lambda path: _record(path, b"{"), _read_record, "not JSON, or truncated"),
@@ -237,7 +237,7 @@ COMMAND_LINES = {
     "mutate --count 0": "--count must be 1 to 65535, not 0",
     "upset --trials 0": "0 is not in the range",
     "upset --seed -1": "the seed must be 0 to 4294967295, got -1",
-    "mutate --only 3,a": "'a' is no number of a mutant",
+    "mutate --only 3,a": "'a' is not a mutant number",
     "figures training --measure --rounds 0": "0 is not in the range x>=1",
     "import-keras none.keras -o x": "MODEL none.keras: no such file",
     "init /proc/x.toml": "error: /proc/x.toml: No such file",

@@ -104,7 +104,7 @@ def test_a_verb_marks_its_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     verb(["--output", "out"], standalone_mode=False)
     verb(["--output", "out"], standalone_mode=False)
     (tmp_path / "out" / LOCK_FILE).unlink()
-    with pytest.raises(UserError, match="--output out: holds files of something else"):
+    with pytest.raises(UserError, match="--output out: holds other files"):
         verb(["--output", "out"], standalone_mode=False)
     verb(["--output", "out", "--overwrite"], standalone_mode=False)
     verb(["--output", "out"], standalone_mode=False)
@@ -114,7 +114,7 @@ def test_a_default_folder_of_an_older_version_is_taken(tmp_path: Path) -> None:
     (tmp_path / "rtl").mkdir()
     (tmp_path / "rtl" / LOCK_FILE).touch()
     files.require_folder(tmp_path, by_default=True)
-    with pytest.raises(UserError, match="holds files of something else"):
+    with pytest.raises(UserError, match="holds other files"):
         files.require_folder(tmp_path)
 
 

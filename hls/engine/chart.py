@@ -127,7 +127,7 @@ def draw(shown: Chart, path: Path) -> None:
         axes.set_xlim(0, shown.cycles)
         axes.set_xlabel("cycle")
         axes.set_title(
-            f"{shown.title}: {shown.cycles:,} cycles, {100 * shown.utilisation:.1f} % of the lanes useful",
+            f"{shown.title}: {shown.cycles:,} cycles, {100 * shown.utilisation:.1f} % of the lanes used",
             fontsize=10,
         )
         for side in ("top", "right", "left"):

@@ -68,8 +68,8 @@ class Design:
         largest = ((1 << (self.weight_bits - 1)) - 1) << (self.formats.h.bits - 1)
         if self.array.pack == 2 and self.array.depth * largest >= 1 << (FIELD_BITS - 1):
             raise UserError(
-                f"array: {self.array.depth} inputs a cycle of {self.weight_bits}-bit weights overflow the "
-                f"lower sum of a packed DSP; at most {((1 << (FIELD_BITS - 1)) - 1) // largest} fit"
+                f"array: {self.array.depth} inputs per cycle with {self.weight_bits}-bit weights overflow "
+                f"the lower sum of a packed DSP; at most {((1 << (FIELD_BITS - 1)) - 1) // largest} fit"
             )
 
     @cached_property

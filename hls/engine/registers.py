@@ -197,7 +197,7 @@ REGISTERS = (
                 1,
                 1,
                 _WO,
-                "generate: the character under way is the last one (TLAST)",
+                "generate: the current character is the last one (TLAST)",
                 _SOFTWARE,
                 pulse=True,
             ),
@@ -236,7 +236,7 @@ REGISTERS = (
         "LENGTH",
         0x14,
         "generate: number of characters",
-        _value(_RW, "0 primes only", source=_SOFTWARE),
+        _value(_RW, "with 0, the sequence only primes the state", source=_SOFTWARE),
     ),
     Register(
         "ERRORS",
@@ -309,7 +309,7 @@ REGISTERS = (
         "generate: seed of the random sequence",
         _value(
             _RW,
-            "a write starts the random sequence of this seed, for characters chosen from now on",
+            "a write starts the random sequence of this seed, for characters chosen after the write",
             source=_SOFTWARE,
             strobe=True,
         ),
@@ -318,7 +318,7 @@ REGISTERS = (
         "TEMPERATURE",
         0x38,
         "generate: holds for characters whose logits come after the write",
-        (Field("VALUE", 0, 12, _RW, "in 1/256; 0 takes the likeliest character", _SOFTWARE),),
+        (Field("VALUE", 0, 12, _RW, "in 1/256; 0 chooses the likeliest character", _SOFTWARE),),
     ),
     Register(
         "REFUSED",

@@ -75,14 +75,16 @@ class _FixedLayer(Layer):
             self.refuse(f"io_type {io_type!r} is not supported", "use 'io_parallel'")
         reuse = config.get_reuse_factor(self)
         if config.backend.name == "OpenRTL" and reuse != 1:
-            self.refuse(f"ReuseFactor {reuse} is for Vitis", "set the size of the RTL's array with dsp=")
+            self.refuse(
+                f"ReuseFactor {reuse} applies to Vitis only", "set the size of the RTL's array with dsp="
+            )
         strategy = config.get_strategy(self).lower()
         if strategy not in STRATEGIES:
             self.refuse(f"Strategy {strategy!r} is not supported", f"use {' or '.join(STRATEGIES)}")
         if config.pipeline_style == "pipeline" or config.pipeline_ii is not None:
             self.refuse(
                 "PipelineStyle 'pipeline' and PipelineInterval would unroll every loop",
-                "leave them out: the layers are pipelined inside and run as a dataflow",
+                "leave them out: the layers are pipelined internally and run as a dataflow",
             )
         if config.get_compression(self):
             self.refuse("Compression is not supported", "leave it out")

@@ -63,7 +63,7 @@ def _layer(layer: Any, class_name: str, in_tensors: Sequence[Any], out_tensors: 
     steps = in_tensors[0].shape[1]
     if steps != 1:
         raise UserError(
-            f"layer {layer.name}: the hardware takes one character a call, the model takes "
+            f"layer {layer.name}: the hardware takes one character per call, the model takes "
             f"{steps or 'any number of'} steps; build it with time_steps=1"
         )
     integers = {name: np.asarray(array, np.int64) for name, array in layer.integer_weights().items()}

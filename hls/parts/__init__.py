@@ -73,7 +73,7 @@ def _read(path: Path) -> Part:
             if not isinstance(value, str) or not re.fullmatch(_PACKAGE, value):
                 raise UserError(f"{path}: package must be like 'clg400-1', with a speed grade, got {value!r}")
         elif type(value) is not int or value < 1:
-            raise UserError(f"{path}: {name} must be a whole number from 1 on, got {value!r}")
+            raise UserError(f"{path}: {name} must be a whole number of at least 1, got {value!r}")
     return Part(**data)
 
 

@@ -137,7 +137,7 @@ class Netlist:
         try:
             modules = json.loads(path.read_text(encoding="utf-8"))["modules"]
         except (ValueError, KeyError, TypeError) as error:
-            raise UserError(f"{path}: no netlist in Yosys' JSON format") from error
+            raise UserError(f"{path}: not a netlist in Yosys' JSON format") from error
         if top not in modules:
             raise UserError(f"{path}: no module {top!r}; there are {', '.join(modules) or 'none'}")
         module = modules[top]

@@ -129,7 +129,7 @@ def period_text(period: float) -> str:
     """
     shortest, longest = PERIODS
     if not shortest <= period <= longest:
-        raise UserError(f"a clock period is from {shortest:g} to {longest:g} ns, got {period}")
+        raise UserError(f"a clock period must be from {shortest:g} to {longest:g} ns, got {period}")
     return f"{period:.3f}"
 
 

@@ -150,7 +150,7 @@ def _lines(path: Path) -> list[str]:
     try:
         return path.read_text(encoding="utf-8").splitlines()
     except FileNotFoundError:
-        raise UserError(f"{path}: there is no such report; see the tool's log") from None
+        raise UserError(f"{path}: no such report; see the tool's log") from None
     except UnicodeDecodeError:
         raise _wrong(path, "text") from None
 

@@ -109,7 +109,7 @@ def _require_layer_below(node: Any) -> None:
     """Refuse a graph that begins with a layer other than the network's first: hls4ml has split it."""
     if node.get_input_node().class_name in INPUTS:
         node.refuse(
-            "a MultiModelGraph can't begin a part with it, since the flag that clears the state comes from "
+            "a MultiModelGraph can't begin a submodel with it, as the flag that clears the state comes from "
             "the layer below",
             "convert the network as one graph",
         )

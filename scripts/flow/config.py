@@ -280,7 +280,7 @@ class Config(Section):
     @classmethod
     def _a_folder(cls, value: str | None) -> str | None:
         if value is not None and not re.fullmatch(r"\w[\w.-]*", value, re.ASCII):
-            raise ValueError(f"{value!r} names no folder; use letters, digits, '.', '_' and '-'")
+            raise ValueError(f"{value!r} is not a folder name; use letters, digits, '.', '_' and '-'")
         return value
 
     @model_validator(mode="after")

@@ -47,11 +47,11 @@ class LastRun:
         if self.outcome is None:
             return (
                 f"the last run (process {self.process}, since {self.since}) was killed{where}; "
-                "the same command goes on from there"
+                "the same command continues from there"
             )
         if self.outcome == FINISHED:
             return f"the last run finished at {self.ended}"
-        return f"the last run {self._was} at {self.ended}{where}; the same command goes on from there"
+        return f"the last run {self._was} at {self.ended}{where}; the same command continues from there"
 
     @property
     def _was(self) -> str:

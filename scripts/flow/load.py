@@ -189,7 +189,7 @@ def checked(data: dict[str, Any], file: Path, text: str, changes: Iterable[str] 
         for part in section:
             target = target.setdefault(part, {})
             if not isinstance(target, dict):
-                raise UserError(f"--set {change}: {part} is no table")
+                raise UserError(f"--set {change}: {part} is not a table")
         target[name] = value
     try:
         return Config.model_validate(data)
@@ -256,7 +256,7 @@ def _unknown(loc: list[str]) -> str:
     else:
         legal_keys = list(known[table[0]].model_fields)
     elsewhere = [section for section, model in known.items() if name in model.model_fields]
-    meant = f"; it belongs into [{elsewhere[0]}]" if elsewhere else near(name, legal_keys)
+    meant = f"; it belongs in [{elsewhere[0]}]" if elsewhere else near(name, legal_keys)
     return f"unknown key{meant}; legal are {', '.join(legal_keys)}"
 
 

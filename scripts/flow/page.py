@@ -78,7 +78,7 @@ def sections(found: Facts) -> list[Section]:
         _training(found),
         Section(
             "schedule",
-            "Schedule of a character",
+            "Schedule for one character",
             "Schedule",
             [
                 Text("From the schedule that the RTL runs, steady state, generating.", "soft"),
@@ -243,7 +243,7 @@ def _time(found: Facts) -> Section:
     ]
     if found["utilisation"]:
         used = f"{100 * found['utilisation']:.1f} %"
-        blocks.append(Text(f"{used} of the array's multiply-accumulates are of use, measured."))
+        blocks.append(Text(f"{used} of the array's multiply-accumulates do useful work (measured)."))
     if found["speed"]:
         rates = "; ".join(f"{engine} {rate:,} characters/s" for engine, rate in found["speed"])
         blocks.append(Text(f"On this machine: {rates}."))

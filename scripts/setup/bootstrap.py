@@ -421,7 +421,7 @@ def main() -> int:
         print("setup: error: {} failed".format(" ".join(error.cmd)), file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("setup: interrupted; run make again to go on", file=sys.stderr)
+        print("setup: interrupted; run make again to continue", file=sys.stderr)
         return 130
     finally:
         os.close(handle)

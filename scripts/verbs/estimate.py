@@ -99,7 +99,7 @@ def _print(spec: NetworkSpec, one: Estimate, clock: float) -> None:
         ("block RAM (36 Kb)", f"{one.bram36:g} of {has.bram36}"),
         *((f"  {use}", f"{n:g}") for use, n in one.memories.items()),
         (f"fits {one.part}", "yes" if one.fits else "no"),
-        ("what binds", named(one.binds) or "nothing of the part"),
+        ("what binds", named(one.binds) or "no resource of the part"),
     ):
         table.add_row(name, value)
     console = Console()

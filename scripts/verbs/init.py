@@ -36,7 +36,7 @@ def command(file: Path, preset: str, changes: tuple[str, ...], listed: bool, ove
         return
     source = preset_file(preset)
     if file.exists() and not overwrite:
-        raise UserError(f"{file}: is there already; choose another name, or give --overwrite")
+        raise UserError(f"{file}: already exists; choose another name, or give --overwrite")
     text = source.read_text(encoding="utf-8")
     config = checked(parsed(text), source, text, changes)
     name = os.fsencode(file.name).decode("utf-8", "replace")

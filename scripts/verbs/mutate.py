@@ -60,7 +60,7 @@ def command(
 
     asked = set(only.split(",")) if only else set()
     if wrong_number := next((text for text in sorted(asked) if not text.isdecimal()), None):
-        raise UserError(f"--only {only}: {wrong_number!r} is no number of a mutant; write them as 12,57")
+        raise UserError(f"--only {only}: {wrong_number!r} is not a mutant number; write them as 12,57")
     if beyond := next((text for text in sorted(asked) if not 1 <= int(text) <= count), None):
         raise UserError(f"--only {only}: there is no mutant {beyond}; --count makes those from 1 to {count}")
     design = small_design(seed)
@@ -69,7 +69,7 @@ def command(
     if only:
         mutants = [mutant for mutant in mutants if str(mutant.number) in asked]
         if len(mutants) < len(asked):
-            raise UserError(f"--only {only}: there is no such mutant, or it is asked for twice")
+            raise UserError(f"--only {only}: no such mutant, or it is given twice")
 
     def show(test: str, found: int) -> None:
         click.echo(f"  {test:30}{found:6} found")

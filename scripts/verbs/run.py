@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 @config_argument()
 @set_option
 @click.option("--until", metavar="STAGE", help="The last stage to run.")
-@click.option("--force", multiple=True, metavar="STAGE", help="Run it anew though nothing has changed.")
+@click.option(
+    "--force", multiple=True, metavar="STAGE", help="Run this stage again even if nothing has changed."
+)
 @click.option("-n", "--dry-run", is_flag=True, help="Say what would run and why; change nothing.")
 def command(
     config: Path, changes: tuple[str, ...], until: str | None, force: tuple[str, ...], dry_run: bool
@@ -94,10 +96,10 @@ def run_stages(pipeline: Pipeline, stages: list[Stage], forced: set[str], consol
         left = [pipeline.state(later, forced) for later in stages[number - 1 :]]
         seconds = [later.seconds for later in left if later.word != "done"]
         known = sum(second for second in seconds if second is not None)
-        more = "" if None not in seconds else " and what has not run yet"
+        more = "" if None not in seconds else " plus the stages that have not run yet"
         expected = f", [dim]about {duration(known)}{more} to go[/]" if known else ""
         say(f"[cyan]run [/] {title}: {stage.what} ({state.reason}){expected}")
-        stopped = f"stopped in stage {stage.name}; the same command goes on from there"
+        stopped = f"stopped in stage {stage.name}; the same command continues from there"
         try:
             with interruption.at_interruption(lambda stopped=stopped: interruption.say(stopped)):  # type: ignore[misc]
                 record = pipeline.run(

@@ -105,7 +105,7 @@ def command(
     if length < 0:
         raise UserError(f"--generate is {length}; it must be 0 or more")
     if (exported is None) != (ports is None):
-        raise UserError("--exported and --ports go together")
+        raise UserError("--exported and --ports need each other")
     if netlist + with_hls + (exported is not None) > 1:
         raise UserError("--netlist, --hls and --exported exclude each other")
     if (with_hls or exported) and (waves or simulator != "verilator"):

@@ -262,7 +262,7 @@ def test_sums_in_luts_must_be_in_time(seed: int) -> None:
         design(seed, array=Array(2, 2, 2, 2, lut_depth=4))
     with pytest.raises(UserError, match="lut_depth must be at most 4 with 4-bit weights, got 5"):
         design(seed, "w4a8", array=Array(2, 2, 2, 2, lut_depth=5))
-    with pytest.raises(UserError, match=r"5 inputs a cycle of 8-bit weights overflow .* at most 4 fit"):
+    with pytest.raises(UserError, match=r"5 inputs per cycle with 8-bit weights overflow .* at most 4 fit"):
         design(seed, array=Array(2, 4, 2, 2, lut_depth=1))
     assert design(seed, array=Array(2, 3, 2, 2, lut_depth=1))
     assert design(seed, "w4a8", array=Array(2, 2, 2, 2, lut_depth=4))

@@ -141,7 +141,7 @@ def test_what_binds() -> None:
     ]
     assert "dsp" in found["xc7z020"].binds
     assert [one.fits for one in found.values()] == [False, True, True, True, True]
-    # With fewer lanes than would fit, nothing of the part binds.
+    # With fewer lanes than would fit, no resource of the part binds.
     assert estimate(spec, fitting_array(spec, "xc7z020", lanes=16)).binds == ()
 
 

@@ -115,7 +115,7 @@ def test_faults_are_found(maker: Maker, tmp_path: Path) -> None:
 def test_bad_files_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "netlist.json"
     path.write_text("{")
-    with pytest.raises(UserError, match="no netlist in Yosys' JSON format"):
+    with pytest.raises(UserError, match="not a netlist in Yosys' JSON format"):
         Netlist(path)
     path.write_text('{"modules": {"other": {}}}')
     with pytest.raises(UserError, match="no module 'zynq_lstm'; there are other"):

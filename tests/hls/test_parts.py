@@ -43,9 +43,9 @@ def test_a_file_adds_a_part(folder: Path, capsys: pytest.CaptureFixture[str]) ->
         ("lut = ", "not TOML"),
         (GOOD.replace("dsp = 900\n", ""), "dsp is missing; a part has lut, ff, dsp, bram36, package"),
         (GOOD + "uram = 4\n", "uram is not a key"),
-        (GOOD.replace("900\n", "900.5\n"), "dsp must be a whole number from 1 on, got 900.5"),
-        (GOOD.replace("dsp = 900", "dsp = true"), "dsp must be a whole number from 1 on, got True"),
-        (GOOD.replace("dsp = 900", "dsp = 0"), "dsp must be a whole number from 1 on, got 0"),
+        (GOOD.replace("900\n", "900.5\n"), "dsp must be a whole number of at least 1, got 900.5"),
+        (GOOD.replace("dsp = 900", "dsp = true"), "dsp must be a whole number of at least 1, got True"),
+        (GOOD.replace("dsp = 900", "dsp = 0"), "dsp must be a whole number of at least 1, got 0"),
         (GOOD.replace("-2", ""), "package must be like 'clg400-1', with a speed grade, got 'ffg900'"),
     ],
 )

@@ -296,7 +296,7 @@ def test_folder_without_verilog(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        (["--exported", "FOLDER"], "--exported and --ports go together"),
+        (["--exported", "FOLDER"], "--exported and --ports need each other"),
         (["--hls", "--netlist"], "--netlist, --hls and --exported exclude each other"),
         (["--hls", "--waves"], "--hls and --exported run on Verilator, without waveforms"),
     ],

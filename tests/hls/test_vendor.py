@@ -174,7 +174,7 @@ def test_timing_is_met_only_without_failing_endpoints(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", FILES)
 def test_missing_empty_and_binary_reports_are_refused(name: str, tmp_path: Path) -> None:
     read, _ = FILES[name]
-    with pytest.raises(UserError, match=r"there is no such report; see the tool's log"):
+    with pytest.raises(UserError, match=r"no such report; see the tool's log"):
         read(tmp_path / name)
     for content in (b"", b"nothing of interest\n", b"\xff\xfe\x00"):
         (tmp_path / name).write_bytes(content)
@@ -258,7 +258,7 @@ def test_vectors_are_the_references(network: IntegerNetwork) -> None:
 
 @pytest.mark.parametrize("period", [0, -1, 1e9, float("nan")])
 def test_impossible_periods_are_refused(period: float, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"a clock period is from 0\.5 to 1000 ns"):
+    with pytest.raises(UserError, match=r"a clock period must be from 0\.5 to 1000 ns"):
         projects.add_vivado(tmp_path, "top", "xc7z020", period)
 
 

@@ -149,7 +149,7 @@ SITUATIONS = {
         prepare=both(text(PLAIN), text("mine", "b.txt")),
     ),
     "a configuration over a configuration": Situation(
-        "init", r"flow\.toml: is there already; choose another name, or give --overwrite", prepare=flow("")
+        "init", r"flow\.toml: already exists; choose another name, or give --overwrite", prepare=flow("")
     ),
     "figures in a device": Situation("estimate --json /dev/null", r"--json /dev/null: is not a regular file"),
     "figures in a folder": Situation(
@@ -179,7 +179,7 @@ SITUATIONS = {
     ),
     "a run in a folder of something else": Situation(
         "run flow.toml --dry-run",
-        r"build/flow: holds files of something else; choose another with the configuration's key name",
+        r"build/flow: holds other files; choose another with the configuration's key name",
         prepare=both(flow(""), foreign("build/flow")),
     ),
     "a run that would remove its network": Situation(
@@ -198,7 +198,7 @@ SITUATIONS = {
     ),
     "training over the text's folder": Situation(
         "train --text-file out/thesis.txt --run-dir out",
-        r"--run-dir out: holds files of something else",
+        r"--run-dir out: holds other files",
         prepare=foreign("out"),
     ),
     "training over its base": Situation(
@@ -250,14 +250,14 @@ FILLS = (
 SITUATIONS |= {
     f"{line} in a folder of something else": Situation(
         f"{line} --output out",
-        r"--output out: holds files of something else; choose another folder, or give --overwrite",
+        r"--output out: holds other files; choose another folder, or give --overwrite",
         prepare=foreign("out"),
     )
     for line in FILLS
 }
 SITUATIONS |= {
     f"{line} in build/{name} of something else": Situation(
-        line, rf"build/{name}: holds files of something else", prepare=foreign(f"build/{name}")
+        line, rf"build/{name}: holds other files", prepare=foreign(f"build/{name}")
     )
     for line, name in (
         *(
