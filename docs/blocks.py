@@ -8,7 +8,7 @@ from pathlib import Path
 from docs.drawing import arrow, box, label, picture
 
 WIDTH, HEIGHT = 190, 72  # of a box
-LEFT, TOP, COLUMN, ROW = 50, 50, 252, 124  # of the first box, and from one to the next
+LEFT, TOP, COLUMN, ROW = 50, 50, 252, 124  # place of the first box, and distance between boxes
 
 # Module or port -> column, row, package, lines of text.
 BLOCKS = {
@@ -34,7 +34,7 @@ ARRAY = ("rom ", "mac_chain", "accumulators", "shift register")  # parts of mac_
 
 
 def _at(name: str, dx: float = 0.5, dy: float = 0.5) -> tuple[float, float]:
-    """A point of a block, in parts of its width and height."""
+    """Return a point of a block; ``dx`` and ``dy`` are fractions of its width and height."""
     column, row, *_ = BLOCKS[name]
     return LEFT + column * COLUMN + dx * WIDTH, TOP + row * ROW + dy * HEIGHT
 
@@ -93,7 +93,7 @@ def _arrows() -> list[str]:
 
 
 def draw() -> str:
-    """The picture as SVG; the same text at every call."""
+    """Return the picture as SVG; the text is the same at every call."""
     (left, top), (right, bottom) = _at(ARRAY[0], 0, 0), _at(ARRAY[-1], 1, 1)
     lines = [
         f'<rect x="{left - 8:g}" y="{top - 8:g}" width="{right - left + 16:g}" '

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How Sphinx makes a site of these pages (``make site``)."""
+"""Configuration of Sphinx, which makes a site of these pages (``make site``)."""
 
 import sys
 from pathlib import Path
@@ -22,5 +22,5 @@ suppress_warnings = ["myst.xref_missing"]  # links to files outside docs/ stay a
 
 autodoc_default_options = {"members": True, "show-inheritance": True}
 autodoc_member_order = "bysource"
-autodoc_inherit_docstrings = False  # Keras' are not of this project
+autodoc_inherit_docstrings = False  # Keras's docstrings are not this project's
 autodoc_typehints = "description"

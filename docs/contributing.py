@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-#: What somebody wants to add, and the files to touch: each with what is done there.
+#: For each kind of addition, the files to touch, and what to do in each.
 QUESTIONS = {
     "a cell": {
         "models/description/formats.py": "the cell's signals and their formats",
@@ -34,7 +34,7 @@ QUESTIONS = {
 
 
 def markdown() -> str:
-    """The questions and their files as the page's table."""
+    """Return the questions and their files as the page's table."""
     rows = ["| to add | touch | there |", "|---|---|---|"]
     for question, files in QUESTIONS.items():
         for k, (name, what) in enumerate(files.items()):

@@ -25,7 +25,7 @@ HEAD = (
 
 
 def picture(width: float, height: float, title: str, lines: Iterable[str]) -> str:
-    """An SVG file with a white ground; the same text for the same lines."""
+    """Return an SVG file with a white background; equal lines give equal text."""
     return "\n".join(
         [
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:g} {height:g}" role="img">',
@@ -43,7 +43,7 @@ def picture(width: float, height: float, title: str, lines: Iterable[str]) -> st
 def box(
     x: float, y: float, width: float, height: float, package: str, title: str, lines: Sequence[str]
 ) -> list[str]:
-    """A box with a title and lines of text in its middle; x and y are of its upper left corner."""
+    """Return a box with a title and lines of text in its middle; x and y are its upper left corner."""
     fill, line = COLOURS[package]
     middle, first = x + width / 2, y + height / 2 + 6 - 10 * len(lines)
     drawn = [
@@ -58,13 +58,13 @@ def box(
 
 
 def arrow(*points: tuple[float, float], both: bool = False) -> str:
-    """A line through points, with a head at its end; with ``both`` also at its beginning."""
+    """Return a line through points, with a head at its end and, with ``both``, also at its beginning."""
     path = " L".join(f"{x:g} {y:g}" for x, y in points)
     start = ' marker-start="url(#head)"' if both else ""
     return f'<path d="M{path}" class="arrow"{start} marker-end="url(#head)"/>'
 
 
 def label(x: float, y: float, text: str, anchor: str = "middle") -> str:
-    """Text beside an arrow."""
+    """Return text beside an arrow."""
     place = f'x="{x:g}" y="{y:g}" class="subtitle" style="text-anchor:{anchor}"'
     return f"<text {place}>{escape(text, quote=False)}</text>"

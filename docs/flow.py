@@ -26,7 +26,7 @@ BOXES = [
     (3, 3, 1, "hls", "SystemVerilog RTL", "Verilator + cocotb, Yosys"),
     (4, 0, 4, "all", "compared, and equal", "every gate, state and logit, at every character"),
 ]
-# (row, column) -> (row, column): a box's middle is that of its column, or of the target's.
+# Arrows to the next column: (row, column). Arrows down in the middle of a column: (row, column, last row).
 ACROSS = [(0, 0), (0, 1)]
 DOWN = [(0, 2.5, 1), (1, 0, 3), (1, 1, 2), (1, 2.5, 2), (2, 1, 3), (2, 2, 3), (2, 3, 3)]
 DOWN += [(3, column, 4) for column in range(4)]
@@ -41,7 +41,7 @@ def _top(row: int) -> float:
 
 
 def draw() -> str:
-    """The picture as SVG; the same text at every call."""
+    """Return the picture as SVG; the text is the same at every call."""
     height = _top(4) + HEIGHT + MARGIN
     lines: list[str] = []
     for row, column, span, package, title, subtitle in BOXES:

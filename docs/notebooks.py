@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Run the notebooks and keep their outputs in them, without Jupyter (``make notebooks``).
 
-``python -m docs.notebooks FILE ...`` runs only these.
+``python -m docs.notebooks FILE ...`` runs only these notebooks.
 
-A cell's outputs are what it prints and the value of its last expression, as in Jupyter. What a cell writes
-to standard error is a failure: a reader would have to wonder about it.
+A cell's outputs are what it prints and the value of its last expression, as in Jupyter. A cell that
+writes to standard error fails: such output would confuse a reader.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "notebooks"
 
-#: Runs in a process of its own; gets the cells as JSON on standard input, leaves their outputs in a file.
+#: Runs in its own process: reads the cells as JSON from standard input, and writes their outputs to a file.
 RUNNER = """
 import ast, contextlib, json, os, pprint, sys, tempfile
 
@@ -64,26 +64,26 @@ with open(sys.argv[1], "w", encoding="utf-8") as file:
 
 
 def code_cells(notebook: dict[str, Any]) -> list[dict[str, Any]]:
-    """The cells that run."""
+    """Return the cells that run."""
     return [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
 
 
 def code_hash(notebook: dict[str, Any]) -> str:
-    """Hash of the code of all cells: outputs with the same one are of this code."""
+    """Return the hash of the code of all cells; outputs with the same hash belong to this code."""
     sources = ["".join(cell["source"]) for cell in code_cells(notebook)]
     return hashlib.sha256(json.dumps(sources).encode()).hexdigest()
 
 
 def executed(notebook: dict[str, Any], folder: Path, keep: Path) -> dict[str, Any]:
-    """The notebook with the outputs that its cells give when they run in ``folder``.
+    """Run the notebook's cells in ``folder``, and return the notebook with their outputs.
 
     Args:
-        notebook: its JSON.
-        folder: where it runs.
-        keep: folder for the outputs on their way.
+        notebook: the notebook's JSON data.
+        folder: folder in which the cells run.
+        keep: folder for the file that passes the outputs on.
 
     Raises:
-        RuntimeError: a cell failed, or wrote to standard error.
+        RuntimeError: if a cell failed, or wrote to standard error.
     """
     sources = [[cell["id"], "".join(cell["source"])] for cell in code_cells(notebook)]
     outputs = keep / "outputs.json"
@@ -110,7 +110,7 @@ def executed(notebook: dict[str, Any], folder: Path, keep: Path) -> dict[str, An
 
 
 def _outputs(count: int, printed: str, value: str | None, folder: Path) -> list[dict[str, Any]]:
-    """A cell's outputs as the notebook format has them; paths are relative to the folder."""
+    """Return a cell's outputs in the notebook format; paths are relative to the folder."""
     outputs: list[dict[str, Any]] = []
     if printed:
         outputs.append({"name": "stdout", "output_type": "stream", "text": _lines(printed, folder)})
@@ -129,7 +129,7 @@ def _lines(text: str, folder: Path) -> list[str]:
 
 
 def text_of(notebook: dict[str, Any]) -> str:
-    """All outputs as one text."""
+    """Return all outputs as one text."""
     lines: list[str] = []
     for cell in code_cells(notebook):
         for output in cell["outputs"]:

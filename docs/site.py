@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Check that the built site loads nothing from elsewhere (``make site``): ``python -m docs.site FOLDER``.
 
-Links that a reader may follow are no matter; scripts, styles, fonts, pictures and frames are.
+Links that a reader may follow are allowed; scripts, styles, fonts, pictures and frames are not.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from html.parser import HTMLParser
 from pathlib import Path
 
-#: Attributes that a browser loads from, by tag; of ``link`` only the relations that it loads.
+#: Attributes whose addresses a browser loads, by tag; for ``link`` only with one of :data:`RELATIONS`.
 LOADED = {
     **dict.fromkeys(("script", "img", "iframe", "embed", "audio", "video", "track", "input"), ("src",)),
     "source": ("src", "srcset"),
@@ -30,7 +30,7 @@ IN_SCRIPTS = re.compile(
 
 
 class _Page(HTMLParser):
-    """Keeps the addresses that a browser would load from elsewhere."""
+    """Collects the addresses that a browser would load from elsewhere."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -60,7 +60,7 @@ class _Page(HTMLParser):
 
 
 def from_elsewhere(folder: Path) -> Iterator[tuple[Path, str]]:
-    """Files of the site and the addresses of other hosts that they load."""
+    """Yield files of the site with the addresses on other hosts that they load."""
     for path in sorted(folder.rglob("*")):
         if path.suffix in (".html", ".svg"):
             page = _Page()

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Write the tables of the documentation that come from the code (``make docs``).
 
-LUTs in the table of lanes are counted by synthesis, minutes a row: a row keeps those that it has, as long as
-its DSPs and block RAMs are the same, unless ``--synthesize`` is given (``make luts``).
+LUTs in the table of lanes are counted by synthesis, which takes minutes per row. A row therefore keeps its
+LUTs as long as its lanes, DSPs and block RAMs are the same, unless ``--synthesize`` is given (``make luts``).
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ CONTRIBUTING = PAGE.with_name("contributing.md")
 
 
 def block(name: str) -> re.Pattern[str]:
-    """What stands between a block's two marks."""
+    """Return a pattern that matches a block: its two marks and the text between them."""
     return re.compile(rf"(<!-- {name}[^>]*-->\n)(.*?)(<!-- end of {name} -->)", re.S)
 
 
@@ -39,7 +39,7 @@ def _filled(text: str, name: str, written: str) -> str:
 
 
 def tables(text: str, rows: list[dict[str, Any]]) -> str:
-    """The page with its tables written anew; ``rows`` of which it has the LUTs need none."""
+    """Return the page with its tables written anew; a row without LUTs takes them from the page."""
     match = block("lanes").search(text)
     lines = match[2].splitlines()[2:] if match else []
     cells = [[cell.strip().replace(",", "") for cell in line.split("|")[1:-1]] for line in lines]
@@ -52,7 +52,7 @@ def tables(text: str, rows: list[dict[str, Any]]) -> str:
 
 
 def verification(text: str) -> str:
-    """The page of verification with its tables written anew."""
+    """Return the page of verification with its tables written anew."""
     flipped = records.read(upsets.KIND)
     assert flipped is not None
     for name, written in (
@@ -67,20 +67,20 @@ def verification(text: str) -> str:
 
 
 def training(text: str) -> str:
-    """The page of training with its tables of results and of the ladder written anew."""
+    """Return the page of training with its tables of results and of the ladder written anew."""
     text = _filled(text, "results", results_table(training_figures(training_records())))
     return _filled(text, "ladder", ladder.markdown())
 
 
 def flow(text: str) -> str:
-    """The page of the flow with its tables of stages and keys written anew."""
+    """Return the page of the flow with its tables of stages and keys written anew."""
     stages = ["| stage | does | after |", "|---|---|---|"]
     stages += [f"| `{stage.name}` | {stage.what} | {', '.join(stage.after)} |" for stage in STAGES]
     return _filled(_filled(text, "stages", "\n".join(stages) + "\n"), "keys", table())
 
 
 def contribution(text: str) -> str:
-    """The page for contributors with its table of files written anew."""
+    """Return the page for contributors with its table of files written anew."""
     return _filled(text, "questions", contributing.markdown())
 
 

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From the quantized Keras model to HLS C++ (hls4ml, Vitis backend) and to RTL (hls4ml, OpenRTL backend).
+"""Convert the quantized Keras model to HLS C++ (hls4ml, Vitis backend) and to RTL (hls4ml, OpenRTL backend).
 
-``import hls4ml`` hooks the layers and backends in, through the entry point
-:mod:`zynq_lstm.sim.hls4ml.plugin`. ``hls.run``, ``hls.trace`` and ``hls.reset`` work on converted models,
-see :mod:`zynq_lstm.hls.hls4ml.simulate`, which also has ``generate``; :mod:`zynq_lstm.hls.engine.project`
-writes RTL.
+``import hls4ml`` registers the layers and backends through the entry point
+:mod:`zynq_lstm.sim.hls4ml.plugin`. ``hls.run``, ``hls.trace`` and ``hls.reset`` work on converted and
+compiled models; see :mod:`zynq_lstm.hls.hls4ml.simulate`, which also has ``generate``.
+:mod:`zynq_lstm.hls.engine.project` generates the RTL.
 """
 
 from __future__ import annotations

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The command ``zynq-lstm``: its verbs, the flow from a text to a report, and the set-up."""
+"""The command ``zynq-lstm``: its verbs, the flow from a text to a report, and the setup."""

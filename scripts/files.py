@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which files a verb reads and writes, and the check of them before it begins any work.
+"""Check the files that a verb reads and writes, before it begins any work.
 
 An option's type says whether its path is read (:class:`Reads`) or written (:class:`Writes`, :class:`Folder`);
-:class:`Verb` checks all of them together. No verb overwrites what it reads, under whatever name. None
-replaces a file of another kind, or writes into a folder that holds something else, unless ``--overwrite`` is
-given.
+:class:`Verb` checks all of them together. No verb overwrites a file that it reads, whatever the spelling of
+its path. No verb replaces a file of another kind, or writes into a folder that holds other files, unless
+``--overwrite`` is given.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from zynq_lstm.models.errors import UserError, note
 from zynq_lstm.models.store import FLOW_LOCK, LOCK_FILE, as_json, header
 
 PICTURES = (".svg", ".pdf", ".png")
-_DRAWN_BY = b"matplotlib"  # near the beginning or the end of every picture that it writes, in some case
+_DRAWN_BY = b"matplotlib"  # near the beginning or the end of every picture that it writes, in any case
 _ENDS = 4096
 
 
@@ -35,9 +35,9 @@ class Kind:
     """A kind of file that verbs write.
 
     Args:
-        name: for people.
-        ours: returns whether a file's content is of this kind, as this program writes it.
-        endings: of its name; any if empty.
+        name: shown in messages.
+        ours: returns True if a file's content is of this kind, as this program writes it.
+        endings: legal endings of the file's name; any if empty.
     """
 
     name: str
@@ -55,7 +55,7 @@ def _is_picture(path: Path) -> bool:
 
 
 def _json(path: Path) -> Any:
-    """The content of a file if it is JSON as this program writes it, or else None."""
+    """Return the content of a file if it is JSON as this program writes it, else None."""
     try:
         text = path.read_text(encoding="utf-8")
         data = json.loads(text)
@@ -69,7 +69,7 @@ def _key(data: Any, name: str) -> Any:
 
 
 def figures(kind: str | None = None) -> Kind:
-    """JSON that a verb writes: figures, or the record of a kind."""
+    """Return the kind of JSON files that a verb writes: figures, or records of ``kind``."""
 
     def ours(path: Path) -> bool:
         data = _json(path)
@@ -81,11 +81,11 @@ def figures(kind: str | None = None) -> Kind:
 TRAINING = Kind("a record of training", lambda path: _key(_json(path), "stage") is not None)
 NETWORK = Kind("a float or quantized network", _is_network)
 PICTURE = Kind("a picture that this program drew", _is_picture, PICTURES)
-TEXT = Kind("a text", lambda path: False)  # whose it is cannot be told by its content
+TEXT = Kind("a text", lambda path: False)  # its content does not show which program wrote it
 
 
 class Reads(click.Path):
-    """The path of a file, a folder, or (``folder`` is None) of either, which the verb reads."""
+    """The path of a file, a folder, or either (``folder`` is None) that the verb reads."""
 
     def __init__(self, folder: bool | None = False) -> None:
         super().__init__(path_type=Path)
@@ -104,8 +104,9 @@ class Folder(click.Path):
     """The path of a folder that the verb fills.
 
     Args:
-        default: the folder by the values of all options, if none is given; None if there is none.
-        holds_inputs: the verb may read files in it, and looks after them itself.
+        default: returns the folder if the option is not given, from the values of all options; None if there
+            is no such folder.
+        holds_inputs: True if the verb may read files in the folder, and protects them itself.
     """
 
     def __init__(
@@ -120,7 +121,7 @@ class Folder(click.Path):
 
 @dataclass(frozen=True)
 class Named:
-    """A path, and the option that gave it."""
+    """A path and the option that gave it."""
 
     option: str
     path: Path
@@ -141,12 +142,12 @@ class Verb(click.Command):
                     is_flag=True,
                     expose_value=False,
                     callback=lambda ctx, _, value: ctx.meta.__setitem__(__name__, value),
-                    help="Write over files of another kind, and into folders that hold something else.",
+                    help="Write over files of another kind, and into folders that hold other files.",
                 )
             )
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Parse a command line in which options may have their old names, which is noted."""
+        """Parse a command line in which options may have their old names; note each old name."""
         return super().parse_args(ctx, list(self._renamed(args)))
 
     def _renamed(self, args: Sequence[str]) -> Iterable[str]:
@@ -173,7 +174,7 @@ class Verb(click.Command):
         yield from words
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Check the files, and run the verb; the folders that it fills are marked as this program's."""
+        """Check the files, mark the folders that the verb fills as this program's, and run the verb."""
         named = list(_named(ctx))
         check(named, bool(ctx.params.get("overwrite", ctx.meta.get(__name__))))
         with contextlib.ExitStack() as marks:
@@ -184,7 +185,7 @@ class Verb(click.Command):
 
 
 def _named(ctx: click.Context) -> Iterable[Named]:
-    """All paths of a command line."""
+    """Yield all paths of a command line, given or by default."""
     for param in ctx.command.params:
         name = str(param.name)
         if not isinstance(param.type, (Reads, Writes, Folder)):
@@ -199,10 +200,10 @@ def _named(ctx: click.Context) -> Iterable[Named]:
 
 
 def check(named: Sequence[Named], overwrite: bool = False) -> None:
-    """Refuse files that are not there, and whatever would destroy a file.
+    """Refuse inputs that do not exist, and outputs that would destroy a file.
 
     Raises:
-        UserError: naming option and path, the reason, and a way out.
+        UserError: naming the option and the path, the reason, and a way out.
     """
     reads = [one for one in named if isinstance(one.type, Reads)]
     for one in reads:
@@ -227,16 +228,16 @@ def check(named: Sequence[Named], overwrite: bool = False) -> None:
 
 
 def require_input(one: Named) -> None:
-    """Refuse a file or folder that is not there.
+    """Refuse an input that does not exist, a folder instead of a file, or a file instead of a folder.
 
     Raises:
-        UserError: naming option and path.
+        UserError: naming the option and the path.
     """
     assert isinstance(one.type, Reads)
     try:
         there, is_folder = one.path.exists(), one.path.is_dir()
     except (OSError, ValueError):
-        return  # a name that no file can have: whatever reads it says so
+        return  # a name that no file can have: the reader reports it
     if not there and not one.path.is_symlink():
         raise UserError(f"{one.option} {one.path}: no such {'folder' if one.type.folder else 'file'}")
     if there and one.type.folder not in (None, is_folder):
@@ -245,10 +246,10 @@ def require_input(one: Named) -> None:
 
 
 def require_output(one: Named, kind: Kind, overwrite: bool = False) -> None:
-    """Refuse a file that cannot be written, or that would replace one of another kind.
+    """Refuse a file that cannot be written, or that would replace a file of another kind.
 
     Raises:
-        UserError: naming option and path.
+        UserError: naming the option and the path.
     """
     path, where = one.path, f"{one.option} {one.path}"
     if kind.endings and path.suffix.lower() not in kind.endings:
@@ -267,14 +268,14 @@ def require_output(one: Named, kind: Kind, overwrite: bool = False) -> None:
         raise UserError(f"{where}: nothing can be written in that folder; name another")
     if not overwrite and path.stat().st_size and not kind.ours(path):
         raise UserError(
-            f"{where}: is there already and is not {kind.name}; choose another name, or give --overwrite"
+            f"{where}: already exists and is not {kind.name}; choose another name, or give --overwrite"
             if kind is not TEXT
-            else f"{where}: is there already; choose another name, or give --overwrite"
+            else f"{where}: already exists; choose another name, or give --overwrite"
         )
 
 
 def require_place(where: str, folder: Path) -> None:
-    """Refuse a folder that neither is there nor can be made."""
+    """Refuse a folder that neither exists nor can be made."""
     nearest = next((one for one in (folder, *folder.absolute().parents) if one.exists()), None)
     if nearest is not None and not nearest.is_dir():
         raise UserError(f"{where}: {nearest} is not a folder")
@@ -290,13 +291,13 @@ def require_folder(
     marker: str = LOCK_FILE,
     way_out: str = "choose another folder, or give --overwrite",
 ) -> None:
-    """Refuse to fill a folder that holds something else.
+    """Refuse to fill a folder that holds other files.
 
     Args:
-        by_default: nobody named it; then a folder inside that is this program's is enough.
-        option: that named it.
-        marker: name of the file that tells that the folder is this program's.
-        way_out: what to do about it, for people.
+        by_default: True if no option named the folder; then one of this program's folders in it is enough.
+        option: the option that named the folder.
+        marker: name of the file that marks a folder as this program's.
+        way_out: what the user can do, for the message.
 
     Raises:
         UserError: naming the folder.
@@ -309,14 +310,14 @@ def require_folder(
     elif not overwrite and any(folder.iterdir()) and not (folder / marker).exists():
         inside = any(folder.glob(f"*/{marker}")) and not (folder / FLOW_LOCK).exists()
         if not (by_default and inside):
-            raise UserError(f"{where}: holds files of something else; {way_out}")
+            raise UserError(f"{where}: holds other files; {way_out}")
 
 
 @contextlib.contextmanager
 def marked(folder: Path) -> Iterator[None]:
-    """Mark a folder as this program's while it is filled, so that a run that is killed can be repeated.
+    """Mark a folder as this program's while it is filled, so that a killed run can be repeated.
 
-    The folder and its mark vanish again if nothing was written.
+    The mark, and every folder made for it, is removed again if nothing was written.
     """
     absent = [one for one in (folder, *folder.absolute().parents) if not one.exists()]
     marker = folder / LOCK_FILE
@@ -329,12 +330,12 @@ def marked(folder: Path) -> Iterator[None]:
         if not before and [one.name for one in folder.iterdir()] == [LOCK_FILE]:
             marker.unlink()
             for one in absent:
-                with contextlib.suppress(OSError):  # something else is in it by now
+                with contextlib.suppress(OSError):  # it holds other files by now
                     one.rmdir()
 
 
 def require_apart(written: Named, read: Named) -> None:
-    """Refuse to write over what is read, or into a folder that is read, or to fill a folder that holds it.
+    """Refuse to overwrite an input, to write into an input folder, or to fill a folder that holds an input.
 
     Raises:
         UserError: naming both options.
@@ -360,7 +361,7 @@ def _what(read: Named) -> str:
 
 
 def same(one: Path, other: Path) -> bool:
-    """True if two paths name one file, even through links or other spellings."""
+    """Return True if two paths name the same file, even through links or other spellings."""
     try:
         if one.samefile(other):
             return True

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The machine that something ran on, and the versions of the packages that decided its results."""
+"""Describe the machine of a run, and the versions of the packages that decide its results."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ CPUINFO = Path("/proc/cpuinfo")
 
 
 def machine() -> dict[str, str]:
-    """Processor, cores, memory and operating system, in words."""
+    """Return processor, cores, memory and operating system, in words."""
     cores, usable = os.cpu_count() or 1, len(os.sched_getaffinity(0))
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     return {
@@ -27,7 +27,7 @@ def machine() -> dict[str, str]:
 
 
 def processor() -> str:
-    """The processor's name as Linux knows it; its architecture where Linux knows none."""
+    """Return the processor's name according to Linux, or its architecture if Linux gives no name."""
     try:
         lines = CPUINFO.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
@@ -37,10 +37,10 @@ def processor() -> str:
 
 
 def version(package: str) -> str:
-    """The version of a package; ``missing`` if it is not there."""
+    """Return the installed version of a package, or ``missing``."""
     return installed(package) or "missing"
 
 
 def versions() -> dict[str, str]:
-    """The versions of Python and of :data:`PACKAGES`."""
+    """Return the versions of Python and of :data:`PACKAGES`."""
     return {"Python": platform.python_version(), **{name: version(name) for name in PACKAGES}}

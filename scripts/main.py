@@ -2,14 +2,15 @@
 """The command ``zynq-lstm``: finds the verbs, and turns errors into one line and an exit code.
 
 A verb is a module of ``scripts/verbs`` with an attribute ``command`` (a :class:`click.Command`) and a
-docstring that begins with ``"zynq-lstm VERB": what it is`` (in double backquotes); its name is the
-module's, with ``-`` for ``_``. The list of verbs is read off the docstrings: only the verb that is run
-is imported, so that the help is there at once, and ``doctor`` where packages are missing. **A verb module
+docstring that begins with ``"zynq-lstm VERB": summary`` (in double backquotes); its name is the
+module's, with ``-`` for ``_``. The list of verbs is read from the docstrings, and only the verb that runs
+is imported: the help appears at once, and ``doctor`` runs even if packages are missing. **A verb module
 imports TensorFlow (through :mod:`zynq_lstm.models.keras.quiet`), Keras, hls4ml, cocotb and matplotlib inside
-its functions, never at its top**, which its own ``--help`` needs; ``tests/test_cli.py`` checks that.
+its functions, never at its top**, since its own ``--help`` imports the module; ``tests/test_cli.py`` checks
+that.
 
 Exit codes: 0 success, 1 a defect or a check that failed (the verb says which), 2 bad input or
-usage, 130 interrupted, 141 the output's reader went away.
+usage, 130 interrupted, 141 the output's reader closed the pipe.
 """
 
 from __future__ import annotations
@@ -35,11 +36,11 @@ from zynq_lstm.models.errors import NOTES, CheckError, UserError
 from zynq_lstm.scripts import verbs
 
 PROG = "zynq-lstm"
-STDOUT = 1  # its descriptor
+STDOUT = 1  # file descriptor
 _SUMMARY = re.compile(rf'^"""``{PROG} ([a-z-]+)``: (.+?)(?:"""|$)', re.M)
-#: Packages that only some verbs need, and the extra that brings them.
+#: Packages that only some verbs need, and the extra that installs them.
 EXTRAS = {"jinja2": "report", "matplotlib": "report"}
-#: The verbs in the order in which the help shows them: what to begin with, then along the flow.
+#: The verbs in the order of the help: first those to begin with, then in the order of the flow.
 SECTIONS = {
     "To begin with": ("doctor", "demo", "init", "run", "status", "estimate", "sample"),
     "The network": (
@@ -53,7 +54,7 @@ SECTIONS = {
 
 
 def version() -> str:
-    """The installed version of this project."""
+    """Return the installed version of this project."""
     from importlib.metadata import version as installed
 
     return installed(PROG)
@@ -93,7 +94,7 @@ class VerbGroup(click.Group):
 
     @staticmethod
     def _summaries() -> dict[str, str]:
-        """What each verb is, by its name."""
+        """Return the summary of each verb, by its name."""
         found = {}
         for folder in verbs.__path__:
             for path in Path(folder).glob("[!_]*.py"):
@@ -122,7 +123,7 @@ def _unknown_verb(name: str, known: list[str]) -> str:
     callback=_print_version,
     help="Print the version and leave.",
 )
-@click.option("--traceback", is_flag=True, help="Show where an error came from.")
+@click.option("--traceback", is_flag=True, help="Show the traceback of an error.")
 @click.pass_context
 def cli(ctx: click.Context, traceback: bool) -> None:
     """Train, quantize, convert and simulate a character-level LSTM for a Zynq-7020."""
@@ -146,7 +147,7 @@ def _fail(message: str, code: int = 2) -> int:
 
 
 class _Notes(logging.Handler):
-    """Prints every note once."""
+    """Prints each note only once."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -161,7 +162,7 @@ class _Notes(logging.Handler):
 
 @contextmanager
 def _notes() -> Iterator[None]:
-    """Show notes of :func:`zynq_lstm.models.errors.note` meanwhile."""
+    """Print the notes of :func:`zynq_lstm.models.errors.note` within the context."""
     handler, propagate = _Notes(), NOTES.propagate
     NOTES.addHandler(handler)
     NOTES.propagate = False
@@ -173,7 +174,7 @@ def _notes() -> Iterator[None]:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one verb; returns the exit code (see the module's docstring)."""
+    """Run one verb and return the exit code (see the module's docstring)."""
     with _notes():
         return _main(argv)
 
@@ -182,12 +183,12 @@ def _main(argv: Sequence[str] | None) -> int:
     args = list(sys.argv[1:] if argv is None else argv)
     show_traceback = "--traceback" in args[: _first_verb(args)]
     _accept_any_character()
-    if argv is None:  # a program of its own, which a signal ends
+    if argv is None:  # it runs as a program, which a signal ends
         interruption.end_at_signals(PROG)
     try:
         result = cli.main(args=args, prog_name=PROG, standalone_mode=False)
         if sys.stdout:  # None where it was closed before the start
-            sys.stdout.flush()  # here a closed pipe can still be told from a defect
+            sys.stdout.flush()  # here a closed pipe can still be distinguished from a defect
         return result if isinstance(result, int) else 0
     except click.exceptions.NoArgsIsHelpError as error:
         error.show()
@@ -202,7 +203,7 @@ def _main(argv: Sequence[str] | None) -> int:
         return interruption.CODE
     except BrokenPipeError:
         return _no_reader()
-    except SystemExit as error:  # click and rich make a 1 of a closed pipe, which here is a failed check
+    except SystemExit as error:  # click and rich exit with 1 for a closed pipe; here 1 is a failed check
         if not isinstance(error.__context__, BrokenPipeError) and not _output_is_closed():
             raise
         return _no_reader()
@@ -221,14 +222,14 @@ def _main(argv: Sequence[str] | None) -> int:
 
 
 def require_extra(extra: str) -> None:
-    """Raise ModuleNotFoundError before any work if a package of an extra is not there."""
+    """Raise ModuleNotFoundError before any work if a package of an extra is missing."""
     for name in EXTRAS:
         if EXTRAS[name] == extra and importlib.util.find_spec(name) is None:
             raise ModuleNotFoundError(name=name)
 
 
 def _accept_any_character() -> None:
-    """What the terminal's encoding lacks is written as '?', instead of ending the run."""
+    """Print characters that the terminal's encoding lacks as '?', instead of ending the run."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
@@ -241,7 +242,7 @@ def _output_is_closed() -> bool:
 
 
 def _no_reader() -> int:
-    """The reader went away (| head): nothing more to say, and nothing to say it to."""
+    """Discard all further output, since its reader closed the pipe (| head); return the exit code."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), STDOUT)
     return 128 + signal.SIGPIPE
 

@@ -33,17 +33,17 @@ if TYPE_CHECKING:
 
 Command = TypeVar("Command", bound=Callable[..., object])
 
-#: The one name of each thing, in all verbs: a network is ``--checkpoint`` (a second, float one
-#: ``--float-checkpoint``), a text ``--text-file``, what is made ``--output``, a picture ``--plot``, figures
-#: ``--json``, a clock ``--clock`` in MHz. Old names go on working (:class:`Option`).
+#: Each option has the same name in all verbs: a network is ``--checkpoint`` (a second, float network is
+#: ``--float-checkpoint``), a text ``--text-file``, results ``--output``, a picture ``--plot``, figures
+#: ``--json``, a clock ``--clock`` in MHz. Old names still work (:class:`Option`).
 
 
 class Option(click.Option):
     """An option that had other names.
 
     Args:
-        old: old names, which go on working with a note; each with None, or with the new unit and a function
-            from a value in the old unit to one in the new.
+        old: old names, which still work, with a note; each with None, or with the new unit and a function
+            that converts a value from the old unit to the new one.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class Option(click.Option):
         self.old = old
 
 
-#: What ``zynq_lstm.models.description.checkpoint.load_quantized`` and ``load_float`` read.
+#: A network that ``zynq_lstm.models.description.checkpoint.load_quantized`` or ``load_float`` reads.
 checkpoint_option = click.option(
     "--checkpoint",
     type=Reads(),
@@ -65,7 +65,7 @@ float_option = click.option(
 
 
 def _together(*options: Callable[[Any], Any]) -> Callable[[Command], Command]:
-    """Several options as one, in the order in which the help shows them."""
+    """Combine several options into one decorator, in the order in which the help shows them."""
 
     def add(command: Command) -> Command:
         for option in reversed(options):
@@ -76,7 +76,7 @@ def _together(*options: Callable[[Any], Any]) -> Callable[[Command], Command]:
 
 
 class Number(click.FloatRange):
-    """A number in a range, which NaN is not."""
+    """A number in a range; NaN is refused."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         number = super().convert(value, param, ctx)
@@ -86,7 +86,7 @@ class Number(click.FloatRange):
 
 
 def hyperparameter(name: str, **changes: Any) -> Callable[[Command], Command]:
-    """An option of training, from ``HYPERPARAMETERS``, with some of click's settings changed."""
+    """Return an option of training, from ``HYPERPARAMETERS``, with some of click's settings changed."""
     option = HYPERPARAMETERS[name]
     low, high = option.low, option.high
     kind = click.IntRange(int(low), int(high)) if isinstance(low, int) else Number(low, high)
@@ -99,18 +99,18 @@ hyperparameters = _together(*map(hyperparameter, HYPERPARAMETERS))
 
 
 def known_part(_ctx: click.Context, _param: click.Parameter, value: str | None) -> str | None:
-    """The value of an option for a device, if that is known; else a UserError."""
+    """Return the value of an option for a device; raise a UserError for an unknown device."""
     if value is not None:
         part_name(value)
     return value
 
 
 def part_option(text: str = "Device; package and speed may follow.") -> Callable[[Command], Command]:
-    """``--part``: a device, which ``zynq_lstm.hls.parts.part_name`` reads."""
+    """Return the option ``--part``: a device, which ``zynq_lstm.hls.parts.part_name`` reads."""
     return click.option("--part", default=DEFAULT_PART, show_default=True, callback=known_part, help=text)
 
 
-#: ``--dsp``, ``--lanes`` and ``--parity``: the RTL's array, and what guards its weights.
+#: ``--dsp``, ``--lanes`` and ``--parity``: the RTL's array, and the parity of its weight memory.
 array_options = _together(
     click.option(
         "--dsp",
@@ -126,11 +126,11 @@ array_options = _together(
 )
 
 
-#: A network's shape and formats, unless told otherwise.
+#: Default shape and formats of a network.
 SHAPE: dict[str, Any] = {"layers": 2, "units": 128, "vocabulary": 78, "preset": DEFAULT_PRESET}
 
 
-#: ``--layers``, ``--units``, ``--vocabulary``, ``--preset``, or ``--checkpoint``: :func:`shape_given`.
+#: ``--layers``, ``--units``, ``--vocabulary``, ``--preset``, or ``--checkpoint``, for :func:`shape_given`.
 shape_options = _together(
     click.option("--layers", type=int, help=f"LSTM layers; {SHAPE['layers']} if not given."),
     click.option("--units", type=int, help=f"Units of each layer; {SHAPE['units']} if not given."),
@@ -148,10 +148,10 @@ shape_options = _together(
 
 
 def shape_given(network: Path | None, **shape: Any) -> NetworkSpec:
-    """The spec that :func:`shape_options` say; a value of None is that of :data:`SHAPE`.
+    """Return the spec that :data:`shape_options` give; a value of None is that of :data:`SHAPE`.
 
     Raises:
-        UserError: for a network and a shape, or an illegal one.
+        UserError: if both a network and a shape are given, or the shape is illegal.
     """
     given = {name: value for name, value in shape.items() if value is not None}
     if network is None:
@@ -162,7 +162,7 @@ def shape_given(network: Path | None, **shape: Any) -> NetworkSpec:
 
 
 def _spec_of(path: Path) -> NetworkSpec:
-    """Of a frozen network, or of a quantized checkpoint."""
+    """Return the spec of a frozen network, or of a quantized checkpoint."""
     from zynq_lstm.models.description.checkpoint import Checkpoint
     from zynq_lstm.models.integers.network import IntegerNetwork
 
@@ -193,10 +193,10 @@ text_options = _together(
 def text_codes(
     network: Checkpoint, text: str | None, text_file: Path | None, characters: int
 ) -> NDArray[Any]:
-    """Codes (characters,) of what a network is to run, at least one.
+    """Return the codes (characters,) of the text that a network is to run, at least one.
 
     Raises:
-        UserError: for two texts or an empty one, a character that is not in the vocabulary, or more
+        UserError: for two texts or an empty text, a character that is not in the vocabulary, or more
             characters than the validation split has.
     """
     if text is not None and text_file is not None:
@@ -215,11 +215,11 @@ def text_codes(
 
 
 def file_codes(network: Checkpoint, path: Path) -> NDArray[Any]:
-    """Codes (characters,) of a whole text file, as a network reads it."""
+    """Return the codes (characters,) of a whole text file, in the network's vocabulary."""
     return encode(read_text(path, network.vocabulary), network.vocabulary, str(path), network.rest)
 
 
-#: ``--as-is`` and ``--fold-rare``, which ``load_corpus`` takes: how a text gives a vocabulary.
+#: ``--as-is`` and ``--fold-rare``, which ``load_corpus`` takes: how a vocabulary is made from a text.
 reading_options = _together(
     click.option("--as-is", is_flag=True, help="Keep a file's carriage returns and byte order mark."),
     click.option(
@@ -231,7 +231,7 @@ reading_options = _together(
 )
 
 
-#: Any text of the user's instead of a corpus.
+#: The user's text file instead of a corpus.
 text_file_option = click.option(
     "--text-file",
     "corpus_file",
@@ -243,7 +243,7 @@ text_file_option = click.option(
 
 
 def clock_option(text: str) -> Callable[[Command], Command]:
-    """``--clock`` in MHz, of which :func:`period` is the cycle."""
+    """Return the option ``--clock`` in MHz; :func:`period` gives its cycle in nanoseconds."""
     shortest, longest = PERIODS
     return click.option(
         "--clock",
@@ -258,11 +258,11 @@ def _megahertz(nanoseconds: str) -> str:
     try:
         return f"{1000 / float(nanoseconds):.9g}"
     except (ValueError, ZeroDivisionError):
-        return nanoseconds  # what is wrong with it is said of the new name
+        return nanoseconds  # the mistake is reported under the new name
 
 
 def period(clock: float) -> float:
-    """Nanoseconds of a cycle of a clock in MHz."""
+    """Return the period, in nanoseconds, of a clock in MHz."""
     return round(1000 / clock, 6)
 
 
@@ -274,7 +274,7 @@ corpus_options = _together(
 
 
 def held_out(network: Checkpoint, corpus: str, corpus_file: Path | None) -> NDArray[Any]:
-    """Codes (characters,) in the network's vocabulary: a corpus' validation split, or all of a file."""
+    """Return codes (characters,) in the network's vocabulary: a corpus's validation split, or a file."""
     if corpus_file:
         return file_codes(network, corpus_file)
     return load_corpus(corpus, vocabulary=network.vocabulary, rest=network.rest).split().validation
@@ -290,23 +290,23 @@ window_option = click.option(
 
 
 def windows_of(network: Checkpoint, corpus: str, corpus_file: Path | None, characters: int) -> NDArray[Any]:
-    """Parts of :func:`held_out`, which each start from a zero state: (S, WINDOW + 1).
+    """Return windows of :func:`held_out`, which each start from a zero state: (S, WINDOW + 1).
 
     Raises:
-        UserError: the text is shorter than two parts, or has a character that the network doesn't know.
+        UserError: if the text is shorter than two windows, or has a character that the network doesn't know.
     """
     return shuffled_windows(held_out(network, corpus, corpus_file), characters)
 
 
 def config_argument(name: str = "config", text: str = "CONFIG") -> Callable[[Command], Command]:
-    """The configuration file of ``init``, ``run`` and ``status``; that name if none is given."""
+    """Return the argument of ``init``, ``run`` and ``status``: a configuration, by default ``flow.toml``."""
     return click.argument(
         name, metavar=f"[{text}]", type=click.Path(path_type=Path, dir_okay=False), default=Path("flow.toml")
     )
 
 
 def set_option(command: Command) -> Command:
-    """``--set SECTION.KEY=VALUE``: instead of what a configuration file says."""
+    """Add the option ``--set SECTION.KEY=VALUE``, which replaces a value of the configuration file."""
     return click.option(
         "--set",
         "changes",
@@ -319,19 +319,19 @@ def set_option(command: Command) -> Command:
 def json_option(
     text: str = "Write the figures there, too.", record: str | None = None
 ) -> Callable[[Command], Command]:
-    """``--json PATH``, which ``write_json`` is for; ``record`` is the kind of record, if it is one."""
+    """Return the option ``--json PATH``, for ``write_json``; ``record`` is the kind of record, if any."""
     return click.option("--json", "json_path", type=Writes(figures(record)), help=text)
 
 
 def reuse_factor_option(text: str = "Clock cycles of each matrix product.") -> Callable[[Command], Command]:
-    """``--reuse-factor N`` of the HLS C++."""
+    """Return the option ``--reuse-factor N`` of the HLS C++."""
     return click.option("--reuse-factor", type=click.IntRange(1), help=text)
 
 
 def output_option(
     default: str, text: str | None = None, holds_inputs: bool = False
 ) -> Callable[[Command], Command]:
-    """``--output FOLDER`` for what is built; ``holds_inputs`` as for :class:`.Folder`."""
+    """Return the option ``--output FOLDER`` for build results; ``holds_inputs`` as for :class:`.Folder`."""
     return click.option(
         "--output",
         type=Folder(holds_inputs=holds_inputs),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the pictures of measurements share."""
+"""Axes and colours that the pictures of measurements share."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ COLORS = ("#4e79a7", "#f28e2b", "#59a14f", "#e15759", "#b07aa1")
 
 @contextmanager
 def on_page(dark: bool) -> Iterator[None]:
-    """Pictures drawn meanwhile have no background, and colours for a page that is light or dark."""
+    """Draw pictures within the context without a background, in colours for a light or a dark page."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -28,11 +28,11 @@ def on_page(dark: bool) -> Iterator[None]:
 def picture(
     path: Path, columns: int, size: tuple[float, float] = (9.5, 3.8), grid: str = "y", **options: Any
 ) -> Iterator[Any]:
-    """Axes side by side, written to ``path`` at the end; the same drawing gives the same bytes.
+    """Yield axes side by side, and write them to ``path`` at the end; equal drawings give equal bytes.
 
     Args:
-        size: of the whole, in inches.
-        grid: across which axis lines are drawn.
+        size: width and height of the picture in inches.
+        grid: axis that has grid lines: ``x`` or ``y``.
     """
     import matplotlib
 

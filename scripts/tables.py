@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tables on a terminal of any width."""
+"""Print tables on a terminal of any width."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ UNLIMITED = 1000  # columns of a terminal on which nothing wraps
 def show(table: Table, console: Console | None = None) -> None:
     """Print a table whose cells wrap between words, but are never cut: half a figure is worse than none.
 
-    Where not even single words fit side by side, lines are longer than the terminal is wide.
+    Where not even single words fit side by side, lines are longer than the terminal's width.
     """
     console = console or Console()
     wide = console.options.update_width(UNLIMITED)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a person sees of training: a bar and lines in the terminal."""
+"""Progress of training in the terminal: a bar and lines."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LINE_SECONDS = 30  # between lines where there is no terminal for a bar
 
 
 class Terminal:
-    """A :class:`zynq_lstm.models.training.recipe.Show` of the standard output."""
+    """A :class:`zynq_lstm.models.training.recipe.Show` on standard output."""
 
     def __init__(self) -> None:
         from rich.console import Console
@@ -27,7 +27,7 @@ class Terminal:
 
     @contextmanager
     def progress(self, stage: str, trainer: Trainer) -> Iterator[Callable[[Progress], None]]:
-        """Loss, BPC, speed and time left: a bar on a terminal, elsewhere a line now and then."""
+        """Show loss, BPC, speed and time left: a bar on a terminal, elsewhere a line every LINE_SECONDS."""
         from rich.progress import BarColumn, TextColumn
         from rich.progress import Progress as Bar
 

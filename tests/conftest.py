@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What every test shares: seeds that can be repeated, a quiet TensorFlow, hypothesis settings."""
+"""Shared setup of all tests: repeatable seeds, a quiet TensorFlow, hypothesis settings."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("MPLBACKEND", "Agg")
-# Nearly every simulation is shorter than compiling its model well; but those of tests/hls/test_long_run.py.
+# Compilation with optimization takes longer than nearly every simulation; not in tests/hls/test_long_run.py.
 os.environ.setdefault(QUICK, "1")
 
 SLOW = ("slow", "hls", "rtl", "nightly")  # marks of tests that take long
@@ -49,7 +49,7 @@ def pytest_report_header() -> str:
     return f"seed: {SEED} (ZYNQ_LSTM_TEST_SEED overrides it)"
 
 
-@pytest.hookimpl(trylast=True)  # of those tests that are left
+@pytest.hookimpl(trylast=True)  # after other hooks have deselected tests
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     # Slow files first, short ones last: these fill the other processes' time while the last slow one runs.
     slow = {item.path for item in items if any(map(item.get_closest_marker, SLOW))}
@@ -72,13 +72,13 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def seed() -> int:
-    """The seed of this run: the same for every test, so that one test alone repeats."""
+    """Return the seed of this run: the same for every test, so that a test can be repeated alone."""
     return SEED
 
 
 @pytest.fixture
 def write_record(request: pytest.FixtureRequest) -> Callable[[dict[str, Any]], None]:
-    """Writes a record (:mod:`zynq_lstm.sim.campaigns.records`) to the folder of ``--records``, if given."""
+    """Return a function that writes a record to the folder of ``--records``, if that is given."""
     from zynq_lstm.models.store import write_json
     from zynq_lstm.sim.campaigns import records
 

@@ -20,7 +20,7 @@ Arrays = dict[str, list[np.ndarray]]
 
 
 def layer(kind: str, name: str, **config: Any) -> Entry:
-    """A layer's entry in a configuration."""
+    """Return a layer's entry in a configuration."""
     return {"class_name": kind, "config": {"name": name, "trainable": True, "dtype": "float32", **config}}
 
 
@@ -49,7 +49,7 @@ def dense(units: int, name: str = "dense", **config: Any) -> Entry:
 
 
 def first(shape: Sequence[int | None], keras2: bool = False, name: str = "input") -> Entry:
-    """The input of a model, its batch left out."""
+    """Return the input layer of a model; ``shape`` is without the batch."""
     key = "batch_input_shape" if keras2 else "batch_shape"
     return layer("InputLayer", name, **{key: [None, *shape], "sparse": False, "ragged": False})
 
@@ -64,7 +64,7 @@ def functional(
     outputs: Sequence[tuple[str, int]],
     keras2: bool = False,
 ) -> Entry:
-    """A model with a graph: each layer with the (layer, use) that it reads, for each of its uses."""
+    """Return a model with a graph: for each use of a layer, the (layer, use) that it reads."""
     entries, inputs = [], []
     for entry, uses in layers:
         name = entry["config"]["name"]
@@ -89,7 +89,7 @@ def functional(
 
 
 def arrays_of(config: Entry, scale: float = 0.5) -> Arrays:
-    """Random arrays for every layer of a configuration."""
+    """Return random arrays for every layer of a configuration."""
     rng, width, found = np.random.default_rng(SEED), 0, {}
     for entry in config["config"]["layers"]:
         settings, name = entry["config"], entry["config"]["name"]
@@ -121,7 +121,7 @@ def _kind(entry: Entry) -> str:
 
 
 def write_archive(path: Path, config: Entry, arrays: Mapping[str, Any], version: str = KERAS3) -> Path:
-    """A ``.keras`` file."""
+    """Write a ``.keras`` file."""
     stored = io.BytesIO()
     write_places(stored, config, arrays)
     with zipfile.ZipFile(path, "w") as archive:
@@ -132,7 +132,7 @@ def write_archive(path: Path, config: Entry, arrays: Mapping[str, Any], version:
 
 
 def write_places(path: Any, config: Entry, arrays: Mapping[str, Any]) -> None:
-    """Weights by class and number, as in ``.keras`` and ``.weights.h5`` files."""
+    """Write weights by class and number, as in ``.keras`` and ``.weights.h5`` files."""
     import h5py
 
     counts: dict[str, int] = {}
@@ -151,7 +151,7 @@ def write_places(path: Any, config: Entry, arrays: Mapping[str, Any]) -> None:
 def write_names(
     path: Path, config: Entry, arrays: Mapping[str, Any], version: str = KERAS2, whole: bool = True
 ) -> Path:
-    """An ``.h5`` file: weights by the layers' names, with the model if it is ``whole``."""
+    """Write an ``.h5`` file: weights by the layers' names, and the model if ``whole``."""
     import h5py
 
     with h5py.File(path, "w") as file:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What tests ask of the machine that they run on."""
+"""Helpers for tests that depend on the programs of the machine."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ needs_icarus = pytest.mark.skipif(not available("icarus"), reason=ICARUS)
 
 
 def on_simulators() -> list[object]:
-    """Every simulator, as parameters of a test; those that are not here are skipped."""
+    """Return all simulators as parameters of a test; a missing one is skipped."""
     return [
         pytest.param(name, marks=pytest.mark.skipif(name == "icarus" and not available(name), reason=ICARUS))
         for name in SIMULATORS
@@ -27,7 +27,7 @@ def on_simulators() -> list[object]:
 
 
 def verilator_lint(folder: Path, *arguments: str | Path) -> str:
-    """What ``verilator --lint-only -Wall`` says of the sources in a project's folder; empty if nothing."""
+    """Return the messages of ``verilator --lint-only -Wall`` on a project's sources; empty if none."""
     root = verilator_root()
     done = subprocess.run(
         [
@@ -45,7 +45,7 @@ def verilator_lint(folder: Path, *arguments: str | Path) -> str:
 
 
 def run_code(code: str) -> subprocess.CompletedProcess[str]:
-    """Run Python code in a process of its own, where the packages can be imported."""
+    """Run Python code in its own process, where the packages can be imported."""
     return subprocess.run(
         [sys.executable, "-c", code],
         capture_output=True,

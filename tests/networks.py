@@ -19,7 +19,7 @@ LETTERS = "".join(map(chr, range(33, 33 + 256)))
 
 
 def small_spec(preset: str, vocabulary: int, units: Sequence[int], **formats: str) -> NetworkSpec:
-    """Layers of these sizes; ``formats`` replaces formats of all layers, or ``logits``."""
+    """Return the spec of layers of these sizes; ``formats`` replaces formats of all layers, or ``logits``."""
     lstm, dense = PRESETS[preset]
     changed = {name: FixedFormat.parse(text) for name, text in formats.items()}
     if "logits" in changed:
@@ -29,7 +29,7 @@ def small_spec(preset: str, vocabulary: int, units: Sequence[int], **formats: st
 
 
 def with_weights(spec: NetworkSpec, rng: np.random.Generator, extreme: bool = False) -> IntegerNetwork:
-    """Weights that use the formats' range, or nothing but the formats' largest and smallest values."""
+    """Return a network whose weights use the formats' range, or only the largest and smallest values."""
     weights = {}
     for name, shape in spec.weight_shapes().items():
         fmt = spec.weight_formats()[name]
@@ -43,13 +43,13 @@ def with_weights(spec: NetworkSpec, rng: np.random.Generator, extreme: bool = Fa
 
 
 def save_checkpoint(network: IntegerNetwork, path: Path) -> Path:
-    """A checkpoint that freezes to this network."""
+    """Save a checkpoint that freezes to this network, and return its path."""
     thaw(network).save(path)
     return path
 
 
 class Scalar:
-    """docs/numerics.md in Python integers, value by value; slow, and written without looking at NumPy's."""
+    """The arithmetic of docs/numerics.md in Python integers, value by value; independent of the reference."""
 
     def __init__(self, network: IntegerNetwork) -> None:
         self.network = network
@@ -57,7 +57,7 @@ class Scalar:
         self.c = [[0] * layer.units for layer in network.spec.layers]
 
     def step(self, code: int) -> dict[str, list[int]]:
-        """All signals of one character."""
+        """Return all signals of one character."""
         network, signals = self.network, {}
         spec = network.spec
         below: list[int] = []
@@ -112,7 +112,7 @@ class Scalar:
 
 
 def _sum(terms: list[tuple[int, int]]) -> tuple[int, int]:
-    """Exact sum of raw * 2**-frac: raw and frac."""
+    """Return the exact sum of terms raw * 2**-frac, as raw and frac."""
     finest = max(frac for _, frac in terms)
     return sum(raw << (finest - frac) for raw, frac in terms), finest
 

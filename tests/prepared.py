@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Files for a test to begin with: texts, configurations, small networks."""
+"""Files that a test starts with: texts, configurations, small networks."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ Prepare = Callable[[Path], object]  # makes files in a folder
 
 
 def text(content: str, name: str = "a.txt") -> Prepare:
-    """Writes a text file with these line ends."""
+    """Return a step that writes a text file with the line ends of ``content``."""
     return lambda folder: (folder / name).write_bytes(content.encode())
 
 
 def both(*steps: Prepare) -> Prepare:
-    """One preparation after the other."""
+    """Combine preparations, one after the other."""
     return lambda folder: [step(folder) for step in steps]
 
 
@@ -34,7 +34,7 @@ def flow(content: str) -> Prepare:
 
 
 def network(folder: Path, vocabulary: str, folded: Any = None, name: str = "net.safetensors") -> Checkpoint:
-    """A small quantized network of these characters."""
+    """Write a small quantized network with this vocabulary."""
     made = thaw(with_weights(small_spec("w8a8", len(vocabulary), (4,)), np.random.default_rng(0)))
     corpus = {"name": "a.txt"} | ({"folded": folded} if folded else {})
     checkpoint = dataclasses.replace(made, vocabulary=vocabulary, corpus=corpus)

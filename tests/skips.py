@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Why a test may be skipped: the whole list. A run in which a test is skipped for another reason fails.
+"""All reasons for which a test may be skipped. A run in which a test is skipped for another reason fails.
 
-What the README asks for must be enough to run everything, except for what stands here.
+The programs that the README asks for must be enough to run everything, except for the tests named here.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ NAME_SPACES = "user namespaces, which the full-disk test needs, are not availabl
 PYTHON_3_10 = "cocotb-coverage, which counts coverage, needs Python 3.11"
 NO_GIT = "not a git work tree; the test reads its list of files"
 
-#: Reason -> where it is so.
+#: Reason -> where it applies.
 LEGAL = {
     ICARUS: "a machine with no more than the README names",
     TCL: "a machine with no more than the README names",

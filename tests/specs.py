@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Networks drawn far beyond what any one engine takes, for tests of each engine's limits."""
+"""Random networks far beyond the limits of any engine, for tests of each engine's limits."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from zynq_lstm.models.description.spec import (
 from zynq_lstm.models.errors import UserError
 from zynq_lstm.models.fixed import FixedFormat, Overflow, Rounding
 
-#: Widths and shapes at which limits lie, drawn more often than others.
+#: Widths and shapes at the limits, which are drawn more often than others.
 EDGES = (1, 2, 8, 9, 14, 15, 16, 17)
 UNITS = st.one_of(*[st.integers(1, 16)] * 8, st.sampled_from((1, 127, 128, 129, 512)))
 VOCABULARIES = st.one_of(st.integers(2, 40), st.sampled_from((2, 3, 4, 5, 255, 256)))
@@ -30,7 +30,7 @@ VOCABULARIES = st.one_of(st.integers(2, 40), st.sampled_from((2, 3, 4, 5, 255, 2
 
 @st.composite
 def any_format(draw: st.DrawFn, like: FixedFormat) -> FixedFormat:
-    """Any width and binary point; modes and sign of ``like``, or any."""
+    """Draw any width and binary point, with the modes and sign of ``like``, or any."""
     bits = draw(st.one_of(st.integers(1, 24), st.sampled_from(EDGES), st.integers(1, 32)))
     integer = draw(st.integers(-4, bits + 4))
     keeps = draw(st.booleans())
@@ -45,7 +45,7 @@ def any_format(draw: st.DrawFn, like: FixedFormat) -> FixedFormat:
 
 @st.composite
 def near_format(draw: st.DrawFn, like: FixedFormat) -> FixedFormat:
-    """A format of the same kind as ``like``, of any width up to 16 bits."""
+    """Draw a format of the same kind as ``like``, of any width up to 16 bits."""
     bits = draw(st.one_of(st.integers(1, 16), st.sampled_from([n for n in EDGES if n <= 16])))
     rounding = like.rounding
     if rounding is not Rounding.AP_RND_CONV:
@@ -55,7 +55,7 @@ def near_format(draw: st.DrawFn, like: FixedFormat) -> FixedFormat:
 
 @st.composite
 def free_format(draw: st.DrawFn) -> FixedFormat:
-    """A signal's format of any sign and binary point, in modes that every engine but the RTL has."""
+    """Draw a signal's format of any sign and binary point, in modes that every engine but the RTL has."""
     bits = draw(st.one_of(st.integers(1, 16), st.sampled_from(EDGES)))
     return FixedFormat(
         bits,
@@ -68,10 +68,11 @@ def free_format(draw: st.DrawFn) -> FixedFormat:
 
 @st.composite
 def _fields(draw: st.DrawFn, like: Any, wild: int, free: bool = False) -> dict[str, Any]:
-    """Every field of formats ``like`` these; about one in ``wild`` is anything at all, 0: none.
+    """Draw every field of formats ``like`` these.
 
     Args:
-        free: signals have a :func:`free_format`.
+        wild: about every ``wild``-th format is drawn from all formats; none if 0.
+        free: True if signals have a :func:`free_format`.
     """
     found: dict[str, Any] = {}
     for field in dataclasses.fields(like):
@@ -83,7 +84,7 @@ def _fields(draw: st.DrawFn, like: Any, wild: int, free: bool = False) -> dict[s
         else:
             of_signal = free and field.name not in LstmFormats.weights
             fmt = draw(free_format() if of_signal else st.one_of(st.just(old), near_format(old)))
-            if field.name in ("z", "ct"):  # or few would have tables that are small enough
+            if field.name in ("z", "ct"):  # otherwise few networks would have tables that are small enough
                 fmt = dataclasses.replace(fmt, bits=min(fmt.bits, 10))
             found[field.name] = fmt
     return found
@@ -91,14 +92,14 @@ def _fields(draw: st.DrawFn, like: Any, wild: int, free: bool = False) -> dict[s
 
 @st.composite
 def specs(draw: st.DrawFn) -> NetworkSpec:
-    """Any network that :class:`NetworkSpec` accepts: most of them near what the engines take."""
+    """Draw any network that :class:`NetworkSpec` accepts; most are near the engines' limits."""
     wild = draw(st.sampled_from((0, 0, 12, 30)))
     cell = draw(st.sampled_from(("lstm",) * 9 + tuple(CELLS)))
     return draw(_specs(UNITS, VOCABULARIES, wild, cell))
 
 
 def small_specs(free: bool) -> st.SearchStrategy[NetworkSpec]:
-    """LSTMs of a few units; ``free``: each layer's signals have a :func:`free_format`."""
+    """Draw LSTMs of a few units; with ``free``, each layer's signals have a :func:`free_format`."""
     return _specs(st.integers(1, 5), st.integers(2, 11), free=free)
 
 
@@ -117,17 +118,17 @@ def _specs(
         layers = []
         for _ in range(draw(st.sampled_from((1, 1, 2, 2, 3, 4)))):
             own = draw(_fields(lstm, wild, free))
-            shared = not free and draw(st.integers(0, 9)) > 0  # all but weights as in the first layer
+            shared = not free and draw(st.integers(0, 9)) > 0  # signals as in the first layer
             layer = {n: own[n] if n in lstm.weights or not shared else first[n] for n in own}
             layers.append(Layer(draw(units), _of_cell(LstmFormats(**layer), cell)))
         output = DenseFormats(**draw(_fields(dense, wild, free)))
         return NetworkSpec("drawn", draw(vocabularies), tuple(layers), output)
-    except (UserError, ValueError):  # a table too large, sums too wide: no network at all
+    except (UserError, ValueError):  # a table too large or sums too wide: not a network
         reject()
 
 
 def _of_cell(lstm: LstmFormats, cell: str) -> Any:
-    """These formats for another cell."""
+    """Return these formats for another cell."""
     if cell == "lstm":
         return lstm
     cls: Any = CELLS[cell]

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A pytest plugin: what was compared, in a table at the end of every run, and how a failure is repeated.
+"""A pytest plugin that counts comparisons, and prints them in a table at the end of every run.
 
-Comparisons are counted where all of them go through: runs of the bench (their reports) and
+Comparisons are counted in the two places that all of them pass: runs of the bench (their reports) and
 :func:`zynq_lstm.sim.trace.compare`. Counts travel with the tests' reports, so that they add up under
 pytest-xdist. A test that is skipped for a reason that is not in :data:`tests.skips.LEGAL` makes the run
 fail.
@@ -31,9 +31,9 @@ PROPERTY = "compared"
 COUNTS = ("characters", "values", "mismatches")
 PROCESSOR = "processor seconds"  # of the test, its fixtures and the programs that they ran
 COLUMNS = ("tests", "skipped", "failed", "simulations", *COUNTS, "seconds", "CPU min")
-MADE = "not nightly"  # which tests make test runs
-UNLISTED_SKIP = 1  # exit status of a run with such a test: as if it had failed
-tally: Counter[str] = Counter()  # of the test that runs
+MADE = "not nightly"  # marks of the tests that 'make test' runs
+UNLISTED_SKIP = 1  # exit status of a run with a skip that is not listed: that of a failure
+tally: Counter[str] = Counter()  # counts of the current test
 
 
 def pytest_configure() -> None:
@@ -79,7 +79,7 @@ _BEGUN = "begun"
 
 
 def _processor_seconds() -> float:
-    """Of this process and of all its children that have ended."""
+    """Return the processor time of this process and of all its children that have ended."""
     return sum(os.times()[:4])
 
 
@@ -95,7 +95,7 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
 
 
 def rows(reports: Iterable[Any]) -> dict[str, Counter[str]]:
-    """Counts by file. A fault that a test plants and finds is no mismatch: a passed test has none."""
+    """Return counts by file. A passed test has no mismatches: it may plant a fault and find it."""
     reports = list(reports)
     failed = {report.nodeid for report in reports if report.failed}
     found: dict[str, Counter[str]] = {}
@@ -106,7 +106,7 @@ def rows(reports: Iterable[Any]) -> dict[str, Counter[str]]:
         if report.when != "teardown":
             continue
         row.update({"tests": 1, "failed": report.nodeid in failed})
-        for name, counts in report.user_properties:  # of all phases
+        for name, counts in report.user_properties:  # properties of all phases
             if name == PROPERTY:
                 counts = {**counts, "mismatches": counts["mismatches"] * (report.nodeid in failed)}
                 row["CPU min"] += counts.pop(PROCESSOR) / 60
@@ -115,7 +115,7 @@ def rows(reports: Iterable[Any]) -> dict[str, Counter[str]]:
 
 
 def skipped(reports: Iterable[Any]) -> dict[str, list[str]]:
-    """Names of the tests that were skipped, by reason."""
+    """Return the names of the tests that were skipped, by reason."""
     found: dict[str, list[str]] = {}
     for report in reports:
         if report.skipped and not hasattr(report, "wasxfail"):
@@ -125,7 +125,7 @@ def skipped(reports: Iterable[Any]) -> dict[str, list[str]]:
 
 
 def record(reports: Iterable[Any]) -> dict[str, Any]:
-    """How many of how many tests were skipped, and why."""
+    """Return the record of skipped tests: their number, the number of tests, and the reasons."""
     reports = list(reports)
     reasons = {reason: len(names) for reason, names in skipped(reports).items()}
     tests = len({report.nodeid for report in reports})

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Bad inputs of every kind, each with its answer: streams and registers, files, command lines.
 
-With ``--records FOLDER`` a run of all of them is written down there, for ``zynq-lstm figures verification``.
+With ``--records FOLDER``, a run of all of them is recorded there, for ``zynq-lstm figures verification``.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from zynq_lstm.sim.simulation.rtl import Rtl
 
 
 class Tally:
-    """Bad inputs tried, and those that got the answer that they must get, by kind."""
+    """Numbers of bad inputs tried, and of those with the right answer, by kind."""
 
     def __init__(self) -> None:
         self.tried: Counter[str] = Counter()
@@ -60,7 +60,7 @@ def tally(request: pytest.FixtureRequest) -> Iterator[Tally]:
 
 @pytest.fixture(scope="module")
 def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str | None]:
-    """All cases in one simulation."""
+    """Run all cases in one simulation."""
     network = with_weights(small_spec("w8a8", 6, (3, 4)), np.random.default_rng(0))
     design = Design(network, Array(2, 2, 2, 1))
     return Rtl.build(design, tmp_path_factory.mktemp("bad"), quick=True).bad_inputs()
@@ -82,7 +82,7 @@ def test_streams_and_registers(name: str, answers: dict[str, str | None], tally:
 
 
 class Bomb:
-    """What a pickle would do on loading."""
+    """Code that a pickle would run on loading."""
 
     def __reduce__(self) -> tuple[Any, ...]:
         return (Path.touch, (Path("exploded"),))
@@ -139,7 +139,7 @@ def _read_record(path: Path) -> Any:
 
 NOT_OURS = "not a zynq-lstm file, or truncated"
 Load = Callable[[Path], Any]
-# name -> what is made of a path, what reads it, what is said.
+# name -> a function that makes a file, a function that reads it, the message.
 FILES: dict[str, tuple[Callable[[Path], Any], Load, str]] = {}
 for _name, _load, _make, _other in (
     ("network", IntegerNetwork.load, network, checkpoint),
@@ -161,7 +161,7 @@ for _name, _load, _make, _other in (
     }
 FILES |= {
     "text that is not UTF-8": (content(b"ROMEO: \xff"), read_text, "not UTF-8"),
-    "netlist that is not JSON": (content(b"{"), Netlist, "no netlist in Yosys' JSON format"),
+    "netlist that is not JSON": (content(b"{"), Netlist, "not a netlist in Yosys' JSON format"),
     "netlist of something else": (content(b'{"modules": {}}'), Netlist, "no module 'zynq_lstm'"),
     "case without its files": (lambda path: path.mkdir(), Case.load, "no such file"),
     "record that is cut": (lambda path: _record(path, b"{"), _read_record, "not JSON, or truncated"),
@@ -176,7 +176,7 @@ FILES |= {
 @pytest.mark.record
 @pytest.mark.parametrize("name", FILES)
 def test_files(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tally: Tally) -> None:
-    """Refused in one line that names the file; nothing in it is executed."""
+    """A bad file is refused in one line that names it; nothing in it is executed."""
     tally.tried["files"] += 1
     monkeypatch.chdir(tmp_path)
     make, load, said = FILES[name]
@@ -192,7 +192,7 @@ def test_files(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tally
 
 # ---- command lines
 
-# Arguments -> what is said (regular expression).
+# Arguments -> message (regular expression).
 COMMAND_LINES = {
     "frobnicate": "no verb 'frobnicate'",
     "--frobnicate": "No such option",
@@ -237,7 +237,7 @@ COMMAND_LINES = {
     "mutate --count 0": "--count must be 1 to 65535, not 0",
     "upset --trials 0": "0 is not in the range",
     "upset --seed -1": "the seed must be 0 to 4294967295, got -1",
-    "mutate --only 3,a": "'a' is no number of a mutant",
+    "mutate --only 3,a": "'a' is not a mutant number",
     "figures training --measure --rounds 0": "0 is not in the range x>=1",
     "import-keras none.keras -o x": "MODEL none.keras: no such file",
     "init /proc/x.toml": "error: /proc/x.toml: No such file",

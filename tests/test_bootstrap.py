@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Setting up the environment: what is refused, what is skipped, what is done again."""
+"""Setup of the environment: refusals, skipped steps, and repeated steps."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_another_platform_is_refused(monkeypatch: pytest.MonkeyPatch):
 
 @pytest.mark.parametrize("name", [None, "libpython3.11.a", "libpython9.9.so.1.0"])
 def test_python_without_shared_library_is_refused(name: str | None, monkeypatch: pytest.MonkeyPatch):
-    """Debian's python3 alone has none: cocotb could not run Python inside the simulator."""
+    """Debian's package python3 alone has none: cocotb could not run Python inside the simulator."""
     found = sysconfig.get_config_var
     monkeypatch.setattr(sysconfig, "get_config_var", lambda key: name if key == "INSTSONAME" else found(key))
     with pytest.raises(bootstrap.SetupError, match=r"no shared library, .* apt-get install libpython3-dev"):
@@ -49,7 +49,7 @@ def test_missing_commands_are_named():
 
 @pytest.fixture
 def steps(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Replace the slow steps by notes of what was asked for."""
+    """Replace the slow steps by a list of their calls."""
     done: list[str] = []
 
     def make_environment(venv: Path) -> None:
@@ -211,7 +211,7 @@ BODY = "# -*- coding: utf-8 -*-\nimport sys\nprint(sys.executable, sys.argv[1:])
 
 @pytest.mark.parametrize("name", ODD)
 def test_scripts_run_in_a_folder_of_any_name(name: str, tmp_path: Path):
-    """As pip writes them, with the path of Python, which the kernel and the shell take apart."""
+    """pip writes scripts with the path of Python, which the kernel and the shell split."""
     venv = tmp_path / name / ".venv"
     folder = venv / "bin"
     folder.mkdir(parents=True)
@@ -249,7 +249,7 @@ def test_scripts_in_a_simple_folder_are_pips(tmp_path: Path, monkeypatch: pytest
 
 
 class Refusing(http.server.BaseHTTPRequestHandler):
-    """Answers /403/... with that status."""
+    """A server that answers /403/... with that status."""
 
     def do_GET(self) -> None:
         self.send_error(int(self.path.split("/")[1]))
@@ -268,14 +268,14 @@ def index() -> Iterator[str]:
 
 @pytest.fixture
 def closed() -> str:
-    """An address of this machine at which nothing listens."""
+    """Return an address of this machine at which nothing listens."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return f"http://127.0.0.1:{listener.getsockname()[1]}"
 
 
 def install_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, **settings: str) -> str:
-    """What is said when pip looks for a package with these settings, and no others."""
+    """Return the message when pip looks for a package with only these settings."""
     for name in [n for n in os.environ if n.upper().startswith("PIP_") or n.lower().endswith("_proxy")]:
         monkeypatch.delenv(name)
     for name, value in {"PIP_CONFIG_FILE": os.devnull, "PIP_NO_CACHE_DIR": "1", **settings}.items():

@@ -37,7 +37,7 @@ def verb_names() -> list[str]:
 
 @pytest.fixture
 def verb(monkeypatch: pytest.MonkeyPatch):
-    """Give the command a verb 'probe' whose body is the callable passed in."""
+    """Give the command a verb 'probe' that runs the callable passed in."""
 
     def install(body) -> None:
         @click.command()
@@ -69,7 +69,7 @@ def in_shell(line: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_help_is_quick_and_quiet():
-    """It takes 0.1 s alone; what it must not import is checked, and not the time of a busy machine."""
+    """Alone it takes 0.1 s; forbidden imports are checked instead of time, since the machine may be busy."""
     done = run_code(
         "import sys; from zynq_lstm.scripts.main import main; status = main(['--help']); "
         "loaded = [m for m in ('numpy', 'pydantic', 'rich') if m in sys.modules]; "
@@ -207,7 +207,7 @@ def test_a_verb_can_choose_its_exit_code(verb):
 
 @pytest.mark.parametrize("verb", ["--help", "formats --help", "estimate", "figures training"])
 def test_a_closed_pipe_is_no_failed_check(verb: str):
-    """click's and rich's writers both: 141, as of any program that SIGPIPE ends, or 0 if all was written."""
+    """For output by click and by rich: 141, as for any program that SIGPIPE ends, or 0 if all was written."""
     done = in_shell(f"{{ sleep 0.2; {COMMAND} {verb}; echo $? >&2; }} | true")
     assert done.stderr in ("141\n", "0\n"), done.stderr
     if verb in ("estimate", "figures training"):
@@ -222,7 +222,7 @@ def test_a_closed_output_is_no_traceback():
 def test_a_terminal_without_unicode():
     done = in_shell(f"PYTHONIOENCODING=ascii {COMMAND} estimate")
     assert (done.returncode, done.stderr) == (0, "")
-    assert "xc7z045" in done.stdout and "?" in done.stdout  # for the dash in what binds
+    assert "xc7z045" in done.stdout and "?" in done.stdout  # instead of the dash in the column 'binds'
 
 
 @pytest.mark.parametrize("columns", [20, 40, 80])

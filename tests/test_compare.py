@@ -33,7 +33,7 @@ def network(seed: int) -> IntegerNetwork:
 
 @pytest.fixture
 def arguments(network: IntegerNetwork, tmp_path: Path, seed: int) -> list[str]:
-    """What every comparison is given: a small network, and a text."""
+    """Return the arguments of every comparison: a small network, and a text."""
     checkpoint = save_checkpoint(network, tmp_path / "small.safetensors")
     codes = np.random.default_rng(seed).integers(0, 11, CHARACTERS)
     text = "".join(network.vocabulary[code] for code in codes)
@@ -48,7 +48,7 @@ def _write(path: Path, text: str) -> Path:
 
 
 def _truncating(spec: NetworkSpec) -> NetworkSpec:
-    """The same, but c of layer 1 is rounded down."""
+    """Return the spec with c of layer 1 rounded down."""
     layer = spec.layers[1]
     wrong = dataclasses.replace(layer.formats.c, rounding=Rounding.AP_TRN)
     layers = (spec.layers[0], dataclasses.replace(layer, formats=dataclasses.replace(layer.formats, c=wrong)))
@@ -56,7 +56,7 @@ def _truncating(spec: NetworkSpec) -> NetworkSpec:
 
 
 def _first(network: IntegerNetwork, codes: Any) -> tuple[int, int, int, int]:
-    """Where a network that rounds c of layer 1 down parts from this one: character, unit, both values."""
+    """Return where a network that rounds c of layer 1 down first differs: character, unit, both values."""
     wrong = IntegerNetwork.from_weights(_truncating(network.spec), network.vocabulary, network.arrays)
     right_trace: dict[str, Any] = {}
     wrong_trace: dict[str, Any] = {}
@@ -113,7 +113,7 @@ def test_wrong_rounding_in_the_reference(
 def test_wrong_rounding_in_the_rtl(
     network: IntegerNetwork, arguments: list[str], tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """In a project that somebody changed; with the time in the simulation and a waveform from there on."""
+    """Test a project that the user changed; the result has the simulation time, and a waveform from there."""
     project = tmp_path / "project"
     assert main(["convert", "--backend", "OpenRTL", *arguments[:2], "--output", str(project)]) == 0
     source = project / "rtl" / "gate_pipeline.sv"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``zynq-lstm demo`` on a small network: four engines that agree, and what it says when one does not."""
+"""``zynq-lstm demo`` on a small network: four engines that agree, and the message if one does not."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def test_engines_agree_and_one_that_does_not_is_named(
     first = "NOT EXACT: keras: character 5, layer 1, c, unit 2"
     assert first in out[: out.index("HLS C++")]  # at once
     assert first in err
-    assert not (tmp_path / "demo" / "summary.json").exists()  # that of the first run
+    assert not (tmp_path / "demo" / "summary.json").exists()  # the first run's summary
 
 
 ENDLESS = "class Design: pass\ndef run_pass(*_):\n    import time\n    time.sleep(100_000)\n"
@@ -110,7 +110,7 @@ REFUSING = "class Design: pass\ndef run_pass(*_):\n    raise SystemExit('ERROR: 
 def test_the_first_failure_ends_the_demo_at_once(
     yosys: str, compiler: str, failure: str, arguments: list[str], tmp_path: Path
 ) -> None:
-    """Whatever runs beside it, which here would never end, is stopped."""
+    """The parallel stage, which here would never end, is stopped."""
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin" / "g++").write_text(f"#!/bin/sh\n{compiler}\n")
     (tmp_path / "bin" / "g++").chmod(0o755)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the docs say of numbers is what the code has."""
+"""Numbers in the docs agree with the code."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from zynq_lstm.models.fixed import FixedFormat, Overflow, Rounding
 ROOT = Path(__file__).parents[1]
 NUMERICS = (ROOT / "docs" / "numerics.md").read_text(encoding="utf-8")
 
-# A row of the table -> the fields of LstmFormats, or of DenseFormats behind a dot.
+# A row of the table -> the fields of LstmFormats, or, after a dot, of DenseFormats.
 ROWS = {
     "W, U": ("W", "U", ".W"),
     "b": ("b", ".b"),
@@ -31,7 +31,7 @@ ROWS = {
 
 
 def table() -> dict[str, list[str]]:
-    """Cells by row of the table of formats, the presets' names in row 'signal'."""
+    """Return the table of formats as cells by row; row 'signal' has the presets' names."""
     lines = [
         line
         for line in NUMERICS.split("## Formats")[1].split("\n### ")[0].splitlines()
@@ -53,7 +53,7 @@ def test_table_of_formats_has_every_signal_and_preset() -> None:
 @pytest.mark.parametrize("row", ROWS)
 @pytest.mark.parametrize("column, preset", enumerate(PRESETS))
 def test_table_of_formats_is_the_presets(row: str, column: int, preset: str) -> None:
-    """W and U: 'I' where it is fitted, '...' for the modes of the column before."""
+    """In W and U, 'I' is a fitted value; '...' means the modes of the first preset."""
     lstm, dense = PRESETS[preset]
     cell, before = (table()[row][k].strip("`") for k in (column, 0))
     if "..." in cell:

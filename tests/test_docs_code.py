@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Code in the documentation works: Python is run, commands have the options that they are given."""
+"""Code in the documentation works: Python runs, and commands have the options that are used."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ FENCE = re.compile(r"^```(\{?[a-z-]*\}?)\n(.*?)^```$", re.M | re.S)
 
 
 def commands() -> list[tuple[str, list[str]]]:
-    """Page and words of every ``zynq-lstm VERB ...`` in a block or in a line's code."""
+    """Yield page and words of every ``zynq-lstm VERB ...`` in a block of code or in inline code."""
     found = []
     for page in PAGES:
         text = page.read_text(encoding="utf-8")
@@ -71,7 +71,7 @@ def test_every_page_is_in_the_site() -> None:
 @pytest.mark.slow
 @pytest.mark.hls
 def test_python_blocks_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int) -> None:
-    """In the order of a page, in one namespace, with what the page takes for granted."""
+    """Blocks run in the order of the page, in one namespace, with the names that the page presupposes."""
     monkeypatch.chdir(tmp_path)
     blocks = [
         (page, block)

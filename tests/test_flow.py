@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The whole flow, from a small text to a report, and what a second run does."""
+"""The whole flow, from a small text to a report, and a second run."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def ran(out: str) -> list[str]:
-    """The stages that a run says it has run."""
+    """Return the stages that a run reports as run."""
     return [line.split()[2].rstrip(":") for line in out.splitlines() if line.startswith("run ")]
 
 
@@ -84,7 +84,7 @@ def test_from_a_text_to_a_report(folder: Path, capfd: pytest.CaptureFixture[str]
 
 @pytest.mark.slow
 def test_an_engine_that_differs_stops_the_flow(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    """The network that was frozen is another one than the Keras model's."""
+    """Here the frozen network differs from the Keras model's."""
     only = ["--set", "verification.engines=['keras']", "--set", "formats.method=calibrate"]
     run = ["run", "small.toml", *only, "--set", "training.batch=2"]
     assert main([*run, "--until", "quantize"]) == 0
@@ -107,7 +107,7 @@ def test_an_engine_that_differs_stops_the_flow(folder: Path, capfd: pytest.Captu
 
 @pytest.mark.slow
 def test_ctrl_c_stops_and_the_next_run_goes_on(folder: Path) -> None:
-    """Interrupted behind the base's training: the weights are those of a run that was not."""
+    """The run is interrupted after training the base; the weights equal those of an uninterrupted run."""
     more = ["--set", "training.further_epochs=1.0", "--until", "train"]
     command = [sys.executable, "-m", "zynq_lstm.scripts", "run", "small.toml", *more]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
@@ -118,7 +118,7 @@ def test_ctrl_c_stops_and_the_next_run_goes_on(folder: Path) -> None:
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
-        # Where the tests run in the background, it may be ignored.
+        # If the tests run in the background, SIGINT may be ignored.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     begun, base = Path("build/small/train") / BEGUN, Path("build/small/train/base.json")

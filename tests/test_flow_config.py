@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The configuration of a flow: what it refuses and how, and what ``zynq-lstm init`` writes."""
+"""The configuration of a flow: refusals with their messages, and files that ``zynq-lstm init`` writes."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from zynq_lstm.scripts.verbs import train
 
 
 def refused(tmp_path: Path, text: str, *changes: str) -> str:
-    """Of what is said, what comes behind the folder."""
+    """Return the error message, without the folder's name."""
     file = tmp_path / "flow.toml"
     file.write_text(text, encoding="utf-8")
     with pytest.raises(UserError) as error:
@@ -42,12 +42,15 @@ def refused(tmp_path: Path, text: str, *changes: str) -> str:
         ("name = x", "flow.toml:1: not TOML: Invalid value"),
         ("\n\n[engine", "flow.toml:3: not TOML: "),
         ("[engine]\n\n lane = 3", "flow.toml:3: engine.lane: unknown key, did you mean 'lanes'; legal are "),
-        ("[model]\nlanes = 3", "flow.toml:2: model.lanes: unknown key; it belongs into [engine]; legal are "),
+        ("[model]\nlanes = 3", "flow.toml:2: model.lanes: unknown key; it belongs in [engine]; legal are "),
         ("[engin]\nlanes = 3", "flow.toml:1: engin: unknown key, did you mean 'engine'; legal are name"),
         ("engine = 3", "flow.toml:1: engine: must be a table, [engine], got 3"),
-        ("[engine]\nlanes = 0", "flow.toml:2: engine.lanes: must be a whole number from 1 on, got 0"),
-        ("[engine]\nlanes = 1.5", "flow.toml:2: engine.lanes: must be a whole number from 1 on, got 1.5"),
-        ("engine = {lanes = true}", "flow.toml:1: engine.lanes: must be a whole number from 1 on, got true"),
+        ("[engine]\nlanes = 0", "flow.toml:2: engine.lanes: must be a whole number of at least 1, got 0"),
+        ("[engine]\nlanes = 1.5", "flow.toml:2: engine.lanes: must be a whole number of at least 1, got 1.5"),
+        (
+            "engine = {lanes = true}",
+            "flow.toml:1: engine.lanes: must be a whole number of at least 1, got true",
+        ),
         ("[engine]\nsynthesis = 1", "flow.toml:2: engine.synthesis: must be true or false, got 1"),
         ("[model]\nunits = 513", "flow.toml:2: model.units: must be a whole number from 1 to 512, got 513"),
         ("[formats]\npreset = 'w8a7'", "'w8a7' is unknown, did you mean 'w8a8'; legal is one of w8a8, "),
@@ -74,7 +77,7 @@ def refused(tmp_path: Path, text: str, *changes: str) -> str:
             "[training]\ncheckpoint = 'shipped'\n[formats]\npreset = 'q8.8'",
             "flow.toml:2: training.checkpoint: no shipped checkpoint 'shakespeare-q8.8'; there are: ",
         ),
-        ("name = '../x'", "flow.toml:1: name: '../x' names no folder"),
+        ("name = '../x'", "flow.toml:1: name: '../x' is not a folder name"),
         ("[engine]\nlanes = 0\ndsp = 0", "got 0 (and 1 more)"),
     ],
 )
@@ -140,14 +143,14 @@ def test_what_init_writes_says_what_the_preset_says(preset: str, tmp_path: Path,
 
 def test_init_prints_what_can_be_typed(tmp_path: Path, monkeypatch, capsys) -> None:
     monkeypatch.chdir(tmp_path)
-    for name in ("my engine.toml", "\udcfc.toml"):  # the second as a name that is not UTF-8 arrives
+    for name in ("my engine.toml", "\udcfc.toml"):  # the second: a name that is not UTF-8, in Python
         assert main(["init", name]) == 0
     assert "to see what it means to do: zynq-lstm run 'my engine.toml' --dry-run" in capsys.readouterr().out
     assert "\n# To run it: zynq-lstm run 'my engine.toml'\n" in Path("my engine.toml").read_text("utf-8")
 
 
 def test_every_example_and_default_is_legal(tmp_path: Path) -> None:
-    """The file with all its keys set, without those that exclude each other."""
+    """Set all keys of the file, except for those that exclude each other."""
     assert main(["init", str(tmp_path / "flow.toml"), "--preset", "train"]) == 0
     text = (tmp_path / "flow.toml").read_text(encoding="utf-8")
     everything = "\n".join(
@@ -187,7 +190,7 @@ def test_the_table_of_keys() -> None:
     ],
 )
 def test_a_flow_can_be_written_as_one_file_that_gives_it_again(text: str, changes: list[str]) -> None:
-    """Without any --set, and saying everything that a default decides."""
+    """The file needs no --set, and states every value, also defaults."""
     file = Path("probe.toml")
     flow = Flow(file, checked(tomllib.loads(text), file, text, changes), tuple(changes))
     lines = repeatable(flow)
@@ -195,6 +198,6 @@ def test_a_flow_can_be_written_as_one_file_that_gives_it_again(text: str, change
     assert again.model_dump() == flow.config.model_dump() | {"name": flow.name}
     marked = {line.split(" = ")[0] for line in lines.splitlines() if line.endswith("# --set")}
     assert marked == {change.partition("=")[0].split(".")[1] for change in changes}
-    # A default that changes later changes nothing here: what has no value has no effect.
+    # A default that changes later has no effect here: keys without a value have no effect.
     for name, keys in effective(flow.config).items():
         assert set(keys) == getattr(again, name).model_fields_set

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The report of a flow: what it says is what the stages found, and it needs nothing but itself."""
+"""The report of a flow: it shows the results of the stages, and needs no other file."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ VOID = {"meta", "img", "source", "br", "link"}
 
 
 class Page(HTMLParser):
-    """Refuses tags that do not match; keeps tables' cells, pictures, addresses and identifiers."""
+    """A parser that refuses tags that do not match, and keeps cells, pictures, addresses and identifiers."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -83,7 +83,7 @@ class Page(HTMLParser):
 
 
 class FakeWork:
-    """Stages that have found what they are told to have found."""
+    """Stand-in for stages, with given results."""
 
     resume = False
 
@@ -128,7 +128,7 @@ OPTIONS = {"epochs": 1.5, "batch": 48, "steps": 24, "learning_rate": 0.0125, "dr
 
 
 def record(**more: Any) -> dict[str, Any]:
-    """Of a training, as it is written beside the weights."""
+    """Return a record of training, as it is written beside the weights."""
     return {
         "command": "zynq-lstm run probe.toml --set training.seed=77",
         "options": OPTIONS,
@@ -201,7 +201,7 @@ def found_by(network: IntegerNetwork, flow: Flow) -> dict[str, dict[str, Any]]:
 
 
 def said(work: FakeWork) -> tuple[Page, str]:
-    """The pages without pictures, which take a second."""
+    """Return the pages without pictures, since these take a second."""
     pages = render(facts(work), [])
     return Page(pages["report.html"]), pages["report.md"]
 
@@ -257,7 +257,7 @@ def test_the_page_needs_nothing_else(tmp_path: Path) -> None:
 
 
 def test_contrast_in_both_colour_schemes(tmp_path: Path) -> None:
-    """WCAG 2: 4.5 to 1 for text on its ground."""
+    """WCAG 2 requires 4.5 to 1 between text and background."""
     html = render(facts(work(tmp_path)), [])["report.html"]
     parts = html.split("prefers-color-scheme")[:2]
     schemes = [dict(re.findall(r"--(\w+): (#[0-9a-f]{6})", part)) for part in parts]
@@ -399,11 +399,11 @@ def test_samples_are_of_two_temperatures(tmp_path: Path) -> None:
             assert sample["text"] == "".join(network.vocabulary[code] for code in codes)
 
 
-TELEPHONE, MARGINS, LETTER, GAP = 375, 26, 8, 8  # pixels; letters of numbers and headings are narrower
+TELEPHONE, MARGINS, LETTER, GAP = 375, 26, 8, 8  # pixels; characters of numbers and headings are narrower
 
 
 def test_tables_fit_a_telephone(tmp_path: Path) -> None:
-    """A table that is not shown as lists has room for its numbers and for the words of its headings."""
+    """Tables that are not shown as lists have room for their numbers and for the words of their headings."""
     one = work(tmp_path)
     one.found["train"]["records"] = {"base": record(), "float": record()}
     tables = [

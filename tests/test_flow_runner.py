@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a second run of a flow does, and does not; with stages that take no time."""
+"""Which stages a second run of a flow runs; tested with stages that take no time."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ CONFIG = '[corpus]\nfile = "text.txt"\n'
 
 
 class Silent:
-    """A console that keeps what it is told."""
+    """A console that keeps its lines."""
 
     is_terminal = False
 
@@ -42,7 +42,7 @@ class Silent:
 
 
 class Fake:
-    """Three stages: 'double' and 'count' read what 'copy' leaves."""
+    """Simple stages: 'double' and 'count' read the results of 'copy'."""
 
     def __init__(self) -> None:
         self.ran: list[str] = []
@@ -100,7 +100,7 @@ def pipeline(fake: Fake, *changes: str) -> Pipeline:
 
 
 def run(fake: Fake, *changes: str, force: set[str] = frozenset()) -> list[str]:  # type: ignore[assignment]
-    """Which stages ran."""
+    """Run the stages, and return the names of those that ran."""
     fake.ran.clear()
     one = pipeline(fake, *changes)
     assert run_stages(one, one.stages, force, Silent()) == len(fake.ran)
@@ -118,7 +118,7 @@ def test_only_what_a_change_reaches_runs(flow: Fake) -> None:
     run(flow)
     assert run(flow, "model.layers=3") == ["double", "show"]
     assert run(flow, "model.layers=3", "model.units=7") == []  # no stage reads that
-    Path("text.txt").write_text("abc ")  # the first stage makes the same of it; when it did is shown
+    Path("text.txt").write_text("abc ")  # the same result; only its time, which 'show' reads, differs
     assert run(flow, "model.layers=3") == ["copy", "show"]
     Path("text.txt").write_text("abcd")
     assert run(flow, "model.layers=3") == ["copy", "double", "count", "show"]
@@ -130,7 +130,7 @@ def test_a_result_that_was_changed_or_removed_is_made_again(flow: Fake) -> None:
     assert [(s.word, s.reason) for s in pipeline(flow).states()][1] == ("to do", "double.txt was changed")
     assert run(flow) == ["double", "show"]
     Path("build/flow/copy/copy.txt").unlink()
-    assert run(flow) == ["copy", "show"]  # the same as before, so that nothing else changes
+    assert run(flow) == ["copy", "show"]  # the result is the same as before, so nothing else runs
 
 
 def test_reasons_are_named(flow: Fake, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -279,13 +279,13 @@ def test_status_says_how_the_last_run_stands(flow: Fake, capsys: pytest.CaptureF
 
 
 def test_the_verbs(flow: Fake, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """With the real stages; the first two take no time."""
+    """Tested with the real stages, of which the first two take no time."""
     Path("text.txt").write_text("to be or not to be\n" * 4000)
     common = ["run", "flow.toml", "--set", "verification.characters=32"]
     assert main([*common, "--dry-run"]) == 0
     said = capsys.readouterr().out
     assert "has not run yet" in said
-    assert main(["run", "-n", *common[2:]]) == 0  # flow.toml if nothing is said
+    assert main(["run", "-n", *common[2:]]) == 0  # flow.toml is the default
     assert capsys.readouterr().out == said
     assert not Path("build").exists()
     assert main([*common, "--until", "estimate"]) == 0
@@ -301,7 +301,7 @@ def test_the_verbs(flow: Fake, capsys: pytest.CaptureFixture[str], monkeypatch: 
     capsys.readouterr()
     assert main(["status", "flow.toml", "--json"]) == 0
     rows = {row["stage"]: row for row in json.loads(capsys.readouterr().out)}
-    assert rows["corpus"]["state"] == "done"  # as the last run had it
+    assert rows["corpus"]["state"] == "done"  # with the --set of the last run
     assert main(["run", "--dry-run"]) == 0
     out = capsys.readouterr().out
     assert out.startswith("note: the last run had --set verification.characters=32; this one takes ")
@@ -352,7 +352,7 @@ ROOT = Path(hls.__file__).parents[1]
 
 @pytest.fixture
 def copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The sources of the project, to change."""
+    """Copy the sources of the project, so that the test may change them."""
     for package in ("models", "hls", "sim", "scripts"):
         shutil.copytree(
             ROOT / package,
@@ -384,7 +384,7 @@ def test_which_stages_a_change_of_the_sources_redoes(copy: Path) -> None:
     assert changed("models/description/spec.py", "\nimport", "\n# a comment\nimport") == set()
     assert {"hls", "simulate"} <= changed("hls/vitis/nnet_utils/zynq_lstm.h", "\n", "\nint wrong;\n")
     assert "train" not in changed("hls/rtl/lstm_engine.sv", "\nmodule", "\nmodule wrong; endmodule\nmodule")
-    # Python's own files, which the first run in a fresh clone leaves everywhere
+    # caches of Python, which the first run in a fresh clone leaves everywhere
     for folder in [one for one in copy.rglob("*") if one.is_dir()]:
         (folder / "__pycache__").mkdir()
         (folder / "__pycache__" / "module.cpython-310.pyc").write_bytes(b"compiled")
@@ -407,7 +407,7 @@ def test_which_stages_a_change_of_the_sources_redoes(copy: Path) -> None:
     ],
 )
 def test_which_stages_read_a_key(change: str, stages: str) -> None:
-    """What they then make may change others, too."""
+    """The new results of these stages may then change other stages, too."""
     file = loading.preset_file("train")
     one, two = Pipeline(load(file), STAGES), Pipeline(load(file, [change]), STAGES)
     differ = [

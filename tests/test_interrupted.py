@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Builds that are killed, that run beside each other, and that fill the disk."""
+"""Builds that are killed, that run at the same time, and that fill the disk."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ ROOT = Path(__file__).parent.parent
 
 
 def run_and_kill(program: str, folder: Path, after: float) -> None:
-    """Kill a program so many seconds after it has printed that it is ready."""
+    """Kill a program ``after`` seconds after it has printed that it is ready."""
     with subprocess.Popen(
         [sys.executable, "-c", program, str(folder)], cwd=ROOT, stdout=subprocess.PIPE, text=True
     ) as process:
@@ -73,7 +73,7 @@ def test_a_folder_is_one_processs(tmp_path: Path) -> None:
                 Rtl.build(small_design(), folder)
         assert [path.name for path in folder.iterdir()] == [LOCK_FILE]  # nothing was touched
         other.kill()
-    claim(folder)  # the lock went with the process
+    claim(folder)  # the lock ended with the process
     claim(folder)  # and may be taken twice
     shutil.rmtree(folder)
     claim(folder)  # and again if the folder was removed
@@ -99,7 +99,7 @@ while True:
 
 
 def test_project_written_by_a_killed_process_is_completed(tmp_path: Path, seed: int) -> None:
-    """Whole files or none; the next run writes what is missing."""
+    """Files are complete or absent, and the next run writes the missing ones."""
     project, expected = tmp_path / "rtl", generate(small_design())
     rng = random.Random(seed)
     run_and_kill(WRITE, project, after=rng.uniform(0, 0.2))
@@ -112,7 +112,7 @@ def test_project_written_by_a_killed_process_is_completed(tmp_path: Path, seed: 
 
 
 def test_unfinished_build_is_begun_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Half of a file, as new as its sources: nothing of it is used."""
+    """Half of a file that is as new as its sources is not used."""
     project = tmp_path / "rtl"
     project.mkdir()
     monkeypatch.setattr(simulator, "available", lambda _: True)
@@ -130,7 +130,7 @@ def test_unfinished_build_is_begun_again(tmp_path: Path, monkeypatch: pytest.Mon
     assert build(project, "icarus").build_dir == build_dir
     assert (build_dir / "sim.vvp").read_text() == "whole\n"
     assert not (build_dir / UNFINISHED).exists()
-    (build_dir / "kept").touch()  # a build that ended well is built upon
+    (build_dir / "kept").touch()  # a complete build is reused
     build(project, "icarus")
     assert (build_dir / "kept").exists()
 
@@ -159,7 +159,7 @@ def test_killed_build_is_completed(tmp_path: Path, seed: int) -> None:
 
 
 def run_limited(limit: int, *arguments: object) -> subprocess.CompletedProcess[str]:
-    """The command with files of at most so many bytes."""
+    """Run the command with a limit on the size of files."""
 
     def limited() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
@@ -185,7 +185,7 @@ def test_file_that_may_not_grow(tmp_path: Path) -> None:
     assert [p.name for p in tmp_path.iterdir()] == ["estimate.json"]
 
 
-# A file system of a few pages, in a name space of its own, which needs no rights.
+# A file system of a few pages, in a separate name space, which needs no privileges.
 FULL = """
 set -e
 mount -t tmpfs -o size=16k none "$1"

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Interruptions of the flow at random moments in every stage: the process ends, leaves nothing running and
-nothing half-written, and the next run goes on to the same result.
+"""Interruptions of the flow at random moments in every stage.
 
-A moment is an amount of processor time that the tree of processes has consumed, so that a slow machine meets
-the same moments. With ``--records FOLDER`` the nightly campaign is written down there, for
-``zynq-lstm figures robustness``.
+The process ends, leaves no program running and no file half-written, and the next run continues to the same
+result. A moment is an amount of processor time that the tree of processes has consumed, so that it is the
+same on a slow machine. With ``--records FOLDER``, the nightly campaign is recorded there, for ``zynq-lstm
+figures robustness``.
 """
 
 from __future__ import annotations
@@ -102,12 +102,12 @@ class Tally:
     tried: int = 0
     hung: int = 0
     orphans: int = 0
-    seen: list[str] = field(default_factory=list)  # what was wrong, for people
+    seen: list[str] = field(default_factory=list)  # descriptions of what was wrong
 
 
 @dataclass
 class Program:
-    """A run of the flow as a process of its own; its output is in a file."""
+    """A run of the flow in its own process; its output is in a file."""
 
     folder: Path
     arguments: tuple[str, ...]
@@ -123,7 +123,7 @@ class Program:
             stdout=self.output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
-            # Where the tests run in the background, it may be ignored.
+            # If the tests run in the background, SIGINT may be ignored.
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
         return self
@@ -138,7 +138,7 @@ class Program:
         return trees.tree(self.mark)
 
     def consume(self, seconds: float) -> bool:
-        """Wait until the tree has had that much of the processor; False if it ended before."""
+        """Wait until the tree has used that much processor time; return False if it ended before."""
         idle = 0
         while self.process.poll() is None:
             processes = self.tree()
@@ -150,7 +150,7 @@ class Program:
         return False
 
     def ends(self) -> bool:
-        """Wait for the process to end; False if it does nothing any more, and has not."""
+        """Wait for the process to end; return False if it hangs."""
         idle = 0
         while self.process.poll() is None:
             processes = self.tree()
@@ -166,7 +166,7 @@ class Program:
 
 
 def finish(folder: Path, *arguments: str) -> float:
-    """Run to the end; the seconds of processor that it took."""
+    """Run the flow to the end, and return the seconds of processor time that it took."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     with Program(folder, arguments) as program:
         assert program.ends(), program.said()
@@ -178,7 +178,7 @@ def finish(folder: Path, *arguments: str) -> float:
 def interrupt(
     folder: Path, arguments: tuple[str, ...], moment: float, name: str, tally: Tally, pause: float
 ) -> bool:
-    """Interrupt a run at a moment; False if it had ended by itself."""
+    """Interrupt a run at a moment; return False if it had ended by itself."""
     kind = KINDS[name]
     with Program(folder, arguments) as program:
         if not program.consume(moment):
@@ -202,7 +202,7 @@ def interrupt(
         tally.tried += 1
         if kind.signals[0] == signal.SIGKILL:
             assert code == -signal.SIGKILL, (where, said)
-        elif "run " not in said and code != CODE:  # Python itself had only begun
+        elif "run " not in said and code != CODE:  # Python had only just started
             early = code in [-number for number in kind.signals] or "KeyboardInterrupt" in said
             assert early, (where, code, said)
         else:
@@ -214,7 +214,7 @@ def interrupt(
 
 
 def result(folder: Path, stage: str) -> Any:
-    """What a stage has found, without times."""
+    """Return the results of a stage, without times."""
     own = folder / "build" / "flow" / stage
     record = json.loads((own / DONE).read_text())
     assert not (own / BEGUN).exists()
@@ -233,11 +233,11 @@ def result(folder: Path, stage: str) -> Any:
 def interrupted(
     warm: Path, scratch: Path, stage: str, seconds: float, count: int, rng: random.Random, tally: Tally
 ) -> None:
-    """Interrupt a stage that often, at moments spread over all that a run of it takes, and finish it.
+    """Interrupt a stage ``count`` times, at moments spread over its whole run, and then finish it.
 
     Args:
-        warm: a folder in which the stage is done, and those before it.
-        seconds: of processor, that it took.
+        warm: a folder in which the stage and those before it are done.
+        seconds: processor time that the stage took.
     """
     only = ("--until", stage)
     before, work = scratch / "before", scratch / "work"
@@ -276,7 +276,7 @@ def begin(folder: Path, network: str, seed: int) -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(0)  # limits here are of progress
 def test_a_few_interruptions(tmp_path: Path, seed: int) -> None:
-    """Of stages that take little time; one of them imports TensorFlow."""
+    """Interrupt stages that take little time; one of them imports TensorFlow."""
     tally, warm, rng = Tally(), tmp_path / "warm", random.Random(seed)
     begin(warm, GIVEN, seed)
     for stage in STAGES:
@@ -293,7 +293,7 @@ def test_a_few_interruptions(tmp_path: Path, seed: int) -> None:
 def campaign(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[Path, dict[str, float], Tally]]:
-    """A folder in which a network was trained and all stages are done, what each took, and what is found."""
+    """Return a folder in which all stages are done, the time of each stage, and the tally of the campaign."""
     warm, tally = tmp_path_factory.mktemp("campaign") / "warm", Tally()
     begin(warm, TRAINED, SEED)
     seconds = {stage.name: finish(warm, "--until", stage.name) for stage in STAGES}
@@ -312,7 +312,7 @@ def campaign(
 def test_interruptions_of_each_stage(
     stage: str, campaign: tuple[Path, dict[str, float], Tally], tmp_path: Path, seed: int
 ) -> None:
-    """Two hundred over all of them."""
+    """All stages together have two hundred interruptions."""
     warm, seconds, tally = campaign
     rng = random.Random(f"{seed} {stage}")
     interrupted(warm, tmp_path, stage, seconds[stage], NIGHTLY[stage], rng, tally)

@@ -22,7 +22,7 @@ def read(path: Path) -> dict[str, Any]:
 
 
 def script(path: Path) -> str:
-    """The code of all cells."""
+    """Return the code of all cells."""
     return "\n\n".join("".join(cell["source"]) for cell in notebooks.code_cells(read(path)))
 
 
@@ -46,7 +46,7 @@ def test_outputs_are_stored_and_of_this_code(path: Path) -> None:
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_outputs_hold_no_machine_and_no_trouble(path: Path) -> None:
-    """No absolute path, warning, error or time of day."""
+    """Outputs have no absolute path, warning, error or time of day."""
     data = read(path)
     for cell in notebooks.code_cells(data):
         for output in cell["outputs"]:
@@ -84,7 +84,7 @@ def test_notebook_runs_and_gives_its_outputs(path: Path, tmp_path: Path) -> None
 
 
 def without_numbers(text: str) -> str:
-    """The words of a text; numbers and the blanks and lines around them are left out."""
+    """Return the words of a text, without numbers and the blanks and lines around them."""
     words = re.sub(r"[-+]?\d[\d.,]*", "#", re.sub(r"[\u2500-\u257f]+", " ", text))
     return " ".join(words.split())
 
@@ -108,7 +108,7 @@ def test_a_cell_that_warns_or_fails_stops_the_run(tmp_path: Path) -> None:
 
 
 def test_the_notebook_for_hls4ml_calls_only_hls4ml_behind_the_model() -> None:
-    """The point of it: converting, compiling, running and building are hls4ml's own calls."""
+    """This is the purpose of the notebook: convert, compile, run and build are hls4ml's own calls."""
     code = script(ROOT / "notebooks" / "hls4ml_users.ipynb")
     _, behind = code.split("import hls4ml\n")
     imports = [line for line in behind.splitlines() if line.startswith(("import ", "from "))]

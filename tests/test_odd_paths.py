@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Folders whose names external tools split, expand or take for options: everything works in them.
 
-With ``--records FOLDER`` the nightly run of all of them is written down there, for ``zynq-lstm figures
+With ``--records FOLDER``, the nightly run of all of them is recorded there, for ``zynq-lstm figures
 robustness``.
 """
 
@@ -39,10 +39,10 @@ NAMES = (
     "long " + 40 * "name ",
     "two\nlines\tof it",
 )
-#: Of all of these something.
+#: A name with something of all the others.
 HARDEST = "-a b'c $d #1 é;,%&[x]\"\\z(~`*?{$y}|<:=@!日"
 TEXT = '!"#$%'
-#: By name, arguments; the working folder has an odd name, and so has a folder in it, as ODD stands for.
+#: Arguments of each command; the working folder has an odd name, and so has ODD, a folder in it.
 COMMANDS = {
     "estimate": ["estimate", "--checkpoint", "../ODD/small.safetensors", "--json", "ODD/estimate.json"],
     "convert": ["convert", "--backend", "openrtl", "--checkpoint", "small.safetensors", "--output", "ODD"],
@@ -82,7 +82,7 @@ def tally(request: pytest.FixtureRequest) -> Iterator[Tally]:
 
 
 def run(arguments: list[str], name: str, parent: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    """Run a command in a folder of that name; its exit code must be 0, and nothing be written beside it."""
+    """Run a command in a folder of that name; it must exit with 0, and write nothing beside the folder."""
     folder = parent / name
     folder.mkdir()
     network = with_weights(small_spec("w8a8", 6, (2,)), np.random.default_rng(0))
@@ -98,7 +98,7 @@ def run(arguments: list[str], name: str, parent: Path, capfd: pytest.CaptureFixt
 
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder to go away from; the working folder is put back afterwards."""
+    """Return a folder in which tests may change directory; the working folder is restored afterwards."""
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -113,7 +113,7 @@ def test_hardest_name(command: str, place: Path, capfd: pytest.CaptureFixture[st
 @pytest.mark.slow
 @pytest.mark.hls
 def test_compiled_in_a_folder_of_the_hardest_name(place: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    """The RTL is built in such a folder among the situations."""
+    """The HLS C++ is compiled here; the situations build the RTL in such a folder."""
     run(["reference" if word == "rtl" else word for word in COMMANDS["compare"]], HARDEST, place, capfd)
 
 
@@ -141,11 +141,13 @@ def test_odd_name(
     ids=lambda arguments: arguments[0],
 )
 def test_checkout_and_environment_of_odd_names(arguments: list[str], tmp_path: Path) -> None:
-    """Both through links: every path of a package or of the sources begins with an odd name."""
+    """Both are reached through links: every path of a package or of the sources begins with an odd name."""
     odd = tmp_path / "a b'c #1 é;,%&[x]\\z(~`*?|<=@!"
     odd.mkdir()
     (odd / ".venv").symlink_to(sys.prefix)
-    (odd / "sources").symlink_to(Path(scripts.__file__).parent.parent)
+    (odd / "sources" / "zynq_lstm").mkdir(parents=True)
+    for name in ("models", "hls", "sim", "scripts"):
+        (odd / "sources" / "zynq_lstm" / name).symlink_to(Path(scripts.__file__).parent.parent / name)
     network = with_weights(small_spec("w8a8", 6, (2,)), np.random.default_rng(0))
     save_checkpoint(network, odd / "small.safetensors")
     environment = os.environ | {"PYTHONPATH": str(odd / "sources")}

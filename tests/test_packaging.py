@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is installed: the wheel's content, its extras, and what is said where an extra is missing."""
+"""The installed package: the wheel's content, its extras, and the message if an extra is missing."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ print(*sorted({"models", "hls", "sim", "scripts"} & {name.partition(".")[0] for 
 
 
 def test_no_module_has_two_names(tmp_path: Path) -> None:
-    """Neither an import nor a name in a string loads a module as ``models`` or the like, from any folder."""
+    """No import and no name in a string loads a module as ``models`` or the like, from any folder."""
     for folder in (tmp_path, matrix.ROOT):
         done = subprocess.run([sys.executable, "-c", LISTED], cwd=folder, capture_output=True, text=True)
         assert (done.returncode, done.stdout) == (0, "\n"), done.stderr
@@ -81,7 +81,7 @@ def test_no_module_has_two_names(tmp_path: Path) -> None:
 
 
 def test_models_saved_under_the_old_names_still_load() -> None:
-    """Keras finds our classes by their registered names, whatever module is written beside them."""
+    """Keras finds our classes by their registered names, whatever module the file names."""
     import keras
 
     from zynq_lstm.models.keras.quantized import quantized_model
@@ -126,7 +126,7 @@ def test_a_missing_extra_is_named(
 
 
 def test_interpreters_are_those_that_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A shim that refuses is passed over for an interpreter of pyenv; a version not here is left out."""
+    """A shim that refuses to run is replaced by pyenv's interpreter; a missing version is left out."""
     shims, pyenv = tmp_path / "shims", tmp_path / "pyenv"
     good = pyenv / "versions" / "3.12.7" / "bin" / "python3.12"
     for path, text in (

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The repository itself: locks, licences, versions, and nothing of anyone's machine in it."""
+"""The repository itself: locks, licences, versions, and no traces of a developer's machine."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_no_address_of_a_package_index(name: str):
 def test_every_requirement_is_in_the_lock():
     locked = {b.split("==")[0] for b in lock_blocks("requirements.lock")}
     text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
-    text = re.sub(r"(?ms)^notebook = \[.*?^\]", "", text)  # for people; nothing here needs it
+    text = re.sub(r"(?ms)^notebook = \[.*?^\]", "", text)  # for users; no test needs it
     wanted = re.findall(r'(?m)^    "([A-Za-z0-9._-]+)(?=[=><])[^"]*",', text)
     assert len(wanted) > 15
     assert {w.lower() for w in wanted} <= locked
@@ -184,7 +184,7 @@ SHOWN = """all:
 
 
 def test_continuous_integration_has_no_more_than_the_readme_names(tmp_path: Path) -> None:
-    """A program that a developer has put on the PATH is not there; what the README names is."""
+    """The PATH has the programs that the README names, but not others that a developer installed."""
     for name in ("iverilog", "tclsh"):
         (tmp_path / name).write_text("#!/bin/sh\n")
         (tmp_path / name).chmod(0o755)

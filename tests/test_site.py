@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The documentation's site: it loads nothing from elsewhere, and its first page is a page."""
+"""The documentation's site: it loads nothing from elsewhere, and has a real first page."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_links_and_own_files_are_no_matter(tmp_path: Path, text: str) -> None:
 
 
 def test_nothing_in_the_sources_draws_in_the_browser() -> None:
-    """Sphinx extensions that load a script from elsewhere, and pictures from elsewhere."""
+    """There are no Sphinx extensions that load a script from elsewhere, and no pictures from elsewhere."""
     configuration = (DOCS / "conf.py").read_text(encoding="utf-8")
     extensions = re.findall(r"\"([\w.]+)\"", configuration.split("extensions = [")[1].split("]")[0])
     assert set(extensions) == {"myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"}
@@ -67,7 +67,7 @@ def test_nothing_in_the_sources_draws_in_the_browser() -> None:
 
 
 def test_the_first_page_is_a_page() -> None:
-    """It says what this is and how to begin, and names every page with what it is for."""
+    """It says what the project is and how to begin, and names every page with its purpose."""
     text = (DOCS / "index.md").read_text(encoding="utf-8")
     assert ":hidden:" in text and "make demo" in text and "](flow.svg)" in text
     table = text.split("```{toctree}")[0]

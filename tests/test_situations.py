@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The situations of :mod:`tests.situations`, each with the right answer.
 
-With ``--records FOLDER`` a run of all of them is written down there, for ``zynq-lstm figures robustness``.
+With ``--records FOLDER``, a run of all of them is recorded there, for ``zynq-lstm figures robustness``.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from zynq_lstm.sim.campaigns import records
 
 
 def _table() -> dict[str, Situation]:
-    """All rows, by module and name."""
+    """Return all rows, by module and name."""
     found: dict[str, Situation] = {}
     for info in pkgutil.iter_modules(tests.situations.__path__):
         module = importlib.import_module(f"{tests.situations.__name__}.{info.name}")
@@ -64,7 +64,7 @@ def _content(folder: Path) -> dict[str, bytes]:
 
 
 def _prepared(row: Situation, parent: Path) -> Path:
-    """The working folder with the files of a situation."""
+    """Make the working folder with the files of a situation."""
     folder = parent / row.folder
     folder.mkdir(exist_ok=True)
     if row.prepare:
@@ -100,8 +100,8 @@ def test_situation(
     tally.right[kind] += 1
 
 
-# Runs command lines, each in its folder, up to the first that imports what takes seconds; prints what came of
-# each. One process for all: its start takes longer than most of the answers.
+# Runs command lines, each in its folder, until one imports a package that takes seconds; prints the result of
+# each. One process runs all, since its start takes longer than most of the answers.
 LIGHT = """
 import contextlib, io, json, os, sys
 sys.path.insert(0, sys.argv[1])
@@ -118,7 +118,7 @@ for folder, *arguments in json.load(sys.stdin):
 
 
 def test_answers_in_the_first_second(tmp_path: Path) -> None:
-    """Known from configuration and files: TensorFlow, which takes seconds, is not imported before it."""
+    """These answers follow from configuration and files: TensorFlow, which takes seconds, is not imported."""
     lines = []
     for number, row in enumerate(FIRST_SECOND.values()):
         parent = tmp_path / str(number)

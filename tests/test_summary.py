@@ -63,7 +63,7 @@ def test_each_test_counts_once() -> None:
 
 
 def test_only_failed_tests_have_mismatches() -> None:
-    """A test that plants a fault and finds it passes."""
+    """A test that plants a fault and finds it passes, and has no mismatches."""
     planted = reports("a.py::planted", characters=10, values=100, mismatches=3)
     real = reports("a.py::real", failed=True, characters=10, values=100, mismatches=7)
     found = rows([*planted, *real])
@@ -80,7 +80,7 @@ def test_comparisons_are_counted(rng: np.random.Generator) -> None:
 
 
 def run_pytest(code: str, folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    """Run a module of tests, in the folder ``tests``, in a process of its own."""
+    """Run a module of tests, in the folder ``tests``, in its own process."""
     (folder / "pytest.ini").write_text("[pytest]\ntestpaths = tests\nmarkers = nightly\n")
     (folder / "tests").mkdir(exist_ok=True)
     (folder / "tests" / "test_given.py").write_text(code)
@@ -90,7 +90,7 @@ def run_pytest(code: str, folder: Path, *options: str) -> subprocess.CompletedPr
 
 
 def test_a_module_that_cannot_be_imported_is_named(tmp_path: Path) -> None:
-    """Its report has no duration, and is none of a test's."""
+    """The report of a module has no duration, and is not a test's report."""
     done = run_pytest("import nothing_of_that_name\n", tmp_path)
     assert done.returncode == 2 and not done.stderr
     assert "No module named 'nothing_of_that_name'" in done.stdout and "\ntotal" in done.stdout
@@ -107,7 +107,7 @@ def test_unlisted(): sum(range(50_000_000))
 
 
 def test_a_skip_for_a_reason_that_is_not_listed_fails_the_run(tmp_path: Path) -> None:
-    """With one process and with several."""
+    """Checked with one process and with several."""
     for options in ([], ["-n", "1"]):
         done = run_pytest(SKIPS.replace("LAZY", "True"), tmp_path, *options)
         assert done.returncode == 1, done.stdout
@@ -118,7 +118,7 @@ def test_a_skip_for_a_reason_that_is_not_listed_fails_the_run(tmp_path: Path) ->
 
 
 def test_skipped_tests_are_written_down(tmp_path: Path) -> None:
-    """With --records, which the tests' own conftest.py knows; by a run of all that 'make test' runs."""
+    """A run of all tests of 'make test' records them with --records, which conftest.py defines."""
     (tmp_path / "conftest.py").write_text(
         "from pathlib import Path\ndef pytest_addoption(parser): parser.addoption('--records', type=Path)\n"
     )
@@ -131,11 +131,11 @@ def test_skipped_tests_are_written_down(tmp_path: Path) -> None:
     assert (found["kind"], found["tests"], found["count"]) == ("skipped tests", 2, 1)
     assert found["reasons"] == {ICARUS: 1}
     (row,) = (line.split() for line in done.stdout.splitlines() if line.startswith("total"))
-    assert row[1:3] == ["2", "1"] and float(row[-1]) > 0  # tests, skipped, minutes of the processor
+    assert row[1:3] == ["2", "1"] and float(row[-1]) > 0  # tests, skipped, minutes of processor time
 
 
 def test_the_list_of_skips_is_short() -> None:
-    """Longer, and nobody reads it; the documentation has it, too."""
+    """Nobody would read a longer list; the documentation has it, too."""
     text = (Path(summary.__file__).parent.parent / "docs" / "verification.md").read_text(encoding="utf-8")
     assert len(LEGAL) <= 6
     for reason, where in LEGAL.items():

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Trees of processes: what they have consumed, and whether they still do anything.
+"""Trees of processes: the processor time that they have used, and whether they are still active.
 
 Limits are of progress, not of seconds: on a machine that is ten times slower, everything takes ten times
 longer, but a process that hangs still consumes nothing.
@@ -14,13 +14,13 @@ from pathlib import Path
 
 PROC = Path("/proc")
 VARIABLE = "ZYNQ_LSTM_TEST_TREE"  # marks a tree: its processes inherit it
-IDLE_LOOKS = 100  # one after the other, at which no process of a tree runs or waits for a disk
+IDLE_LOOKS = 100  # consecutive looks at which no process of a tree runs or waits for a disk
 LOOK_SECONDS = 0.1
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
 def tree(mark: str, watched: int | None = None) -> set[int]:
-    """Processes with a mark in their environment, and the watcher of a process."""
+    """Return the processes with a mark in their environment, and the watcher of a process."""
     found = set()
     watcher = f"\0{watched}-".encode()
     for name in os.listdir(PROC):  # noqa: PTH208
@@ -36,7 +36,7 @@ def tree(mark: str, watched: int | None = None) -> set[int]:
 
 
 def consumed(processes: set[int]) -> float:
-    """Seconds of processor that they and their ended children have had."""
+    """Return the processor time, in seconds, of processes and of their ended children."""
     ticks = 0
     for process in processes:
         with contextlib.suppress(OSError):
@@ -45,7 +45,7 @@ def consumed(processes: set[int]) -> float:
 
 
 def active(processes: set[int]) -> bool:
-    """Whether a thread of theirs runs, wants to, or waits for a disk."""
+    """Return True if a thread of the processes runs, is ready to run, or waits for a disk."""
     for process in processes:
         with contextlib.suppress(OSError):
             if any(_stat(task)[0] in "RD" for task in (PROC / str(process) / "task").iterdir()):
@@ -54,7 +54,7 @@ def active(processes: set[int]) -> bool:
 
 
 def wait_until_gone(mark: str, watched: int | None = None) -> set[int]:
-    """Wait for the processes of a tree to end; those that do nothing any more, and have not ended."""
+    """Wait for the processes of a tree to end; return those that are idle and have not ended."""
     idle, before = 0, 0.0
     while idle < IDLE_LOOKS and (left := tree(mark, watched)):
         now = consumed(left)
@@ -65,5 +65,5 @@ def wait_until_gone(mark: str, watched: int | None = None) -> set[int]:
 
 
 def _stat(folder: Path) -> list[str]:
-    """Fields of a stat file from the state on."""
+    """Return the fields of a stat file, from the state on."""
     return (folder / "stat").read_text("utf-8", "replace").rpartition(")")[2].split()

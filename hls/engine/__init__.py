@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The RTL's generator: schedule, memories, widths, registers, and the estimate of cycles and resources."""
+"""The RTL generator: schedule, memories, widths, registers, and estimates of cycles and resources."""

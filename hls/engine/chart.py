@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The schedule of one character as bars against cycles, with what is idle and why."""
+"""Chart of one character's schedule: bars over clock cycles, and the idle cycles with their reasons."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ IDLE = "#d0d0d0"
 
 @dataclass(frozen=True)
 class Bar:
-    start: int  # cycle, first and last; negative: of the character before
+    start: int  # first and last cycle; negative during the previous character
     end: int
     label: str
     color: str
@@ -45,12 +45,12 @@ class Chart:
     rows: tuple[Row, ...]
     waits: tuple[Wait, ...]
     issued: float  # share of the cycles in which the array takes a step
-    utilisation: float  # useful products by lanes and cycles
-    losses: dict[str, float]  # shares of lanes and cycles, by reason; with utilisation they make 1
+    utilisation: float  # useful products / (lanes * cycles)
+    losses: dict[str, float]  # lost shares of lanes * cycles, by reason; utilisation and losses add up to 1
 
 
 def chart(spec: NetworkSpec, plan: Schedule, mode: str) -> Chart:
-    """Bars of ``plan`` in a mode's steady state."""
+    """Build the chart of ``plan`` in the steady state of ``mode``."""
     timing, array = plan.timing(mode), plan.array
     period = timing.cycles_per_character
     colors = {
@@ -73,7 +73,7 @@ def chart(spec: NetworkSpec, plan: Schedule, mode: str) -> Chart:
     steps = sum(job.steps for job in plan.jobs)
     lanes = array.lanes
     useful = spec.macs_per_character() / (period * lanes)
-    # Sums that a group has no unit (or character) for, then inputs that a chain has no unit for.
+    # First the sums of a group without a unit (or character), then the inputs of a chain without a unit.
     units = sum(job.steps * (array.group_units - job.count) for job in plan.jobs) / (
         period * array.group_units
     )
@@ -90,7 +90,7 @@ def chart(spec: NetworkSpec, plan: Schedule, mode: str) -> Chart:
 
 
 def _idle(plan: Schedule, timing: Timing, mode: str) -> list[tuple[int, int, str]]:
-    """Stretches in which the array takes no step."""
+    """Return the stretches in which the array takes no step: start, cycles and reason."""
     stretches = []
     period = timing.cycles_per_character
     come = "chosen" if mode == "generate" else "started"
@@ -110,7 +110,7 @@ def _idle(plan: Schedule, timing: Timing, mode: str) -> list[tuple[int, int, str
 
 
 def draw(shown: Chart, path: Path) -> None:
-    """The chart as a picture; the format is the name's. The same chart gives the same bytes."""
+    """Draw the chart into a file, whose suffix is the format. The same chart gives the same bytes of SVG."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -127,7 +127,7 @@ def draw(shown: Chart, path: Path) -> None:
         axes.set_xlim(0, shown.cycles)
         axes.set_xlabel("cycle")
         axes.set_title(
-            f"{shown.title}: {shown.cycles:,} cycles, {100 * shown.utilisation:.1f} % of the lanes useful",
+            f"{shown.title}: {shown.cycles:,} cycles, {100 * shown.utilisation:.1f} % of the lanes used",
             fontsize=10,
         )
         for side in ("top", "right", "left"):
@@ -139,7 +139,7 @@ def draw(shown: Chart, path: Path) -> None:
 
 
 def _bar(axes: Any, period: int, y: int, bar: Bar) -> None:
-    """A bar; what goes over an end of the period comes in at the other."""
+    """Draw a bar; if it runs past the end of the period, it continues at the start."""
     start, left = bar.start % period, bar.end - bar.start + 1
     labelled = False
     while left > 0:

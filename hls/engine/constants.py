@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Numbers that Python and the RTL share; the RTL reads them in include files, which are generated here."""
+"""Constants shared by Python and the RTL, which reads them from include files generated here."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ HEADER = "zynq_lstm_constants.svh"
 JOB_HEADER = "zynq_lstm_job.svh"
 
 # Latencies in clock cycles.
-ARRAY_LATENCY = 6  # mac_array: + DSP depth + segments, from a job's last step to its first beat
-SKEW_LATENCY = 2  # mac_segment: the DSP48E1s start later if they add what LUTs multiply
+ARRAY_LATENCY = 6  # mac_array: from a job's last step to its first beat; plus DSP depth and segments
+SKEW_LATENCY = 2  # mac_segment: delay of the DSP48E1s if they add products made in LUTs
 PIPELINE_LATENCY = 24  # gate_pipeline: from a unit's start to its h
 LOGITS_LATENCY = 5  # output_layer: from a word's sums to its logits
 NOISE_AHEAD = 2  # xorshift128: stages of the pipeline after it
-SEED_LATENCY = DISCARDED // WORD_LOGITS + 1 + NOISE_AHEAD + 1  # gumbel_noise: until a seed's noise is there
-# Those that follow from the structure of the RTL, which does not state them.
-GATES_LATENCY = PIPELINE_LATENCY + 3  # hidden buffer, counter, readiness: until a job may start
+SEED_LATENCY = DISCARDED // WORD_LOGITS + 1 + NOISE_AHEAD + 1  # gumbel_noise: from a seed to its noise
+# Latencies that follow from the structure of the RTL, which does not state them.
+GATES_LATENCY = PIPELINE_LATENCY + 3  # plus hidden buffer, counter, readiness: until a job may start
 CREDIT_LATENCY = 1  # character_control: from a finished U sum of layer 0 to that unit's start
 CHOICE_LATENCY = LOGITS_LATENCY + 5  # score, maximum, character: from the last output word to the next start
 ACCEPT_LATENCY = 3  # character_control: from a character's last start to the next one's first
 
-FIELD_BITS = 17  # of the lower of two sums in a DSP48E1
+FIELD_BITS = 17  # width of the lower of two sums in a DSP48E1
 
-LAYER_BITS = 2  # of a layer's number in a job
-TO_BITS = 2  # of a job's destination
+LAYER_BITS = 2  # width of a layer's number in a job
+TO_BITS = 2  # width of a job's destination
 
 
 class Destination(IntEnum):
-    """Use of a job's sums. NOTHING: the unit has more sums to come."""
+    """Destination of a job's sums. NOTHING: further sums of the unit are still to come."""
 
     U = 0
     X = 1
@@ -41,33 +41,33 @@ class Destination(IntEnum):
     NOTHING = 3
 
 
-#: Fields of a job word from the most significant down, each with its width: a number, or a name that the
-#: design gives a value. The fields from TO on, CYCLES excluded, are the tag that goes with the job's sums.
+#: Fields of a job word, the most significant first, each with its width: a number, or a name whose value
+#: depends on the design.
 JOB = (
     ("WAIT_ROOM", "1"),  # the output buffer must have room for a character
     ("SOURCE", "LAYER_BITS"),  # layer whose h is read
-    ("ROW", "ROW_BITS"),  # of the hidden buffer, first
+    ("ROW", "ROW_BITS"),  # first row of the hidden buffer
     ("STEPS", "STEP_BITS"),  # less 1
     ("CYCLES", "STEP_BITS"),  # until the next job may start, less 1
     ("TO", "TO_BITS"),  # Destination
-    ("LAYER", "LAYER_BITS"),  # that the sums are for
-    ("FINAL", "1"),  # the last group of its product
+    ("LAYER", "LAYER_BITS"),  # layer that the sums are for
+    ("FINAL", "1"),  # last group of its matrix product
     ("FIRST", "ITEM_BITS"),  # number of the first beat, or output word
     ("COUNT", "COUNT_BITS"),  # beats, less 1
 )
-#: Fields that go with the sums.
+#: Neighbouring fields that form the tag, which goes with the job's sums.
 TAG = ("TO", "LAYER", "FINAL", "FIRST")
 
-#: Words of a line that gate_pipeline's trace monitor writes: the unit's number, then its signals.
+#: Words of a line written by gate_pipeline's trace monitor: the unit's number, then its signals.
 TRACE_UNIT = ("UNIT", *(name.upper() for name in UNIT_SIGNALS))
 
 
 def job_word(values: Mapping[str, int], widths: Mapping[str, int]) -> tuple[int, int]:
-    """A job word and its width.
+    """Return a job word and its width.
 
     Args:
-        values: of every field.
-        widths: values of the names in :data:`JOB` that depend on the design.
+        values: value of every field.
+        widths: values of the width names in :data:`JOB` that depend on the design.
     """
     known = {"LAYER_BITS": LAYER_BITS, "TO_BITS": TO_BITS} | dict(widths)
     word = width = 0
@@ -79,7 +79,7 @@ def job_word(values: Mapping[str, int], widths: Mapping[str, int]) -> tuple[int,
 
 
 def headers() -> dict[str, str]:
-    """File name -> content of the include files."""
+    """Return the include files: file name -> content."""
     numbers = {
         "ARRAY_LATENCY": ARRAY_LATENCY,
         "SKEW_LATENCY": SKEW_LATENCY,
@@ -102,7 +102,10 @@ def headers() -> dict[str, str]:
 
 
 def _job_lines() -> Iterable[str]:
-    """Widths, destinations and places of a job word; the module has ROW_BITS and so on."""
+    """Yield lines with the widths, destinations and field positions of a job word.
+
+    The module that includes them defines ROW_BITS and the other widths that depend on the design.
+    """
     yield f"localparam int LAYER_BITS = {LAYER_BITS};"
     yield f"localparam int TO_BITS = {TO_BITS};"
     for to in Destination:

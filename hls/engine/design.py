@@ -21,11 +21,11 @@ from zynq_lstm.models.integers import choice
 from zynq_lstm.models.integers.limits import in_array, require
 from zynq_lstm.models.integers.network import IntegerNetwork, product_range
 
-PACKED_BITS = 8  # widest factors of which a DSP48E1 multiplies two pairs
+PACKED_BITS = 8  # widest factors for two products in one DSP48E1
 
 
 def packable(spec: NetworkSpec) -> bool:
-    """Whether two products fit one DSP48E1: narrow symmetric weights, narrow activations."""
+    """Return True if two products fit in one DSP48E1: narrow symmetric weights, narrow activations."""
     weights = [fmt for name, fmt in spec.weight_formats().items() if in_array(name)]
     return all(fmt.bits <= PACKED_BITS and symmetric(fmt) for fmt in weights) and all(
         layer.formats.h.bits <= PACKED_BITS for layer in spec.layers
@@ -33,16 +33,16 @@ def packable(spec: NetworkSpec) -> bool:
 
 
 def spec_weight_bits(spec: NetworkSpec) -> int:
-    """Width of the widest weight that is multiplied in the array."""
+    """Return the width of the widest weight that is multiplied in the array."""
     return max(fmt.bits for name, fmt in spec.weight_formats().items() if in_array(name))
 
 
 @dataclass(frozen=True)
 class Design:
-    """An engine for one network.
+    """The design of an engine for one network.
 
     Raises:
-        UserError: naming what the RTL does not support, and what it does.
+        UserError: if the RTL does not support the network or the array; the message says what it supports.
     """
 
     network: IntegerNetwork
@@ -51,9 +51,9 @@ class Design:
     def __post_init__(self) -> None:
         spec = self.network.spec
         require("rtl", spec)
-        # lut_multiply adds the products of a weight's bit pairs, then those of all inputs; the first DSP adds
-        # the sum SKEW_LATENCY + 2 cycles after the inputs came.
-        pairs = (self.weight_bits + 1) // 2  # at most 8: models.limits.WEIGHT_BITS
+        # lut_multiply adds the products of a weight's bit pairs, adder_tree those of all inputs. The first
+        # DSP adds the sum SKEW_LATENCY + 2 cycles after the inputs came.
+        pairs = (self.weight_bits + 1) // 2  # at most 8: models.integers.limits.WEIGHT_BITS
         most = 1 << (SKEW_LATENCY + 1 - (pairs - 1).bit_length())
         if self.array.lut_depth > most:
             raise UserError(
@@ -68,8 +68,8 @@ class Design:
         largest = ((1 << (self.weight_bits - 1)) - 1) << (self.formats.h.bits - 1)
         if self.array.pack == 2 and self.array.depth * largest >= 1 << (FIELD_BITS - 1):
             raise UserError(
-                f"array: {self.array.depth} inputs a cycle of {self.weight_bits}-bit weights overflow the "
-                f"lower sum of a packed DSP; at most {((1 << (FIELD_BITS - 1)) - 1) // largest} fit"
+                f"array: {self.array.depth} inputs per cycle with {self.weight_bits}-bit weights overflow "
+                f"the lower sum of a packed DSP; at most {((1 << (FIELD_BITS - 1)) - 1) // largest} fit"
             )
 
     @cached_property
@@ -78,7 +78,7 @@ class Design:
 
     @property
     def formats(self) -> LstmFormats:
-        """The formats that all layers share (W, U, b excepted)."""
+        """Formats that all layers share, except those of W, U and b."""
         return self.network.spec.layers[0].formats
 
     @property
@@ -87,7 +87,7 @@ class Design:
 
     @cached_property
     def sum_bits(self) -> int:
-        """Width of an accumulator: the widest proven range of any product, at its own binary point."""
+        """Width of an accumulator: fits the proven range of any matrix product, at its own binary point."""
         network, last = self.network, len(self.network.spec.layers) - 1
         ranges = []
         for k in range(len(network.spec.layers)):
@@ -100,7 +100,7 @@ class Design:
 
     @cached_property
     def sum_frac(self) -> int:
-        """Common fraction bits of all layers' U part + x part + b."""
+        """Fraction bits common to all layers' U part + x part + b."""
         spec = self.network.spec
         return max(spec.accumulator_frac(k) for k in range(len(spec.layers)))
 
@@ -117,7 +117,7 @@ class Design:
 
     @cached_property
     def bias(self) -> list[np.ndarray]:
-        """Biases of each layer at :attr:`sum_frac`, (4 units,)."""
+        """Biases of each layer, shape (4 units,), with :attr:`sum_frac` fraction bits."""
         layers = self.network.spec.layers
         return [
             self.network.layer(k)["b"] << (self.sum_frac - layer.formats.b.frac)
@@ -131,21 +131,21 @@ class Design:
 
     @cached_property
     def weight_roms(self) -> dict[str, Rom]:
-        """The weight memories of the array's segments by name."""
+        """Weight memories of the array's segments, by name."""
         return weight_roms(self.array, self.schedule.words, self.weight_bits)
 
     @cached_property
     def row_rom(self) -> Rom:
-        """The rows of layer 0's W, which the one-hot input picks."""
+        """Memory of the rows of layer 0's W, which the one-hot input selects."""
         return row_rom(self.network.spec, self.array)
 
     @cached_property
     def table_roms(self) -> Mapping[str, Rom]:
-        """The activation tables by name; every gate pipeline has two of sigmoid, one with two ports."""
-        return dict(table_roms(self.formats))  # its own: a mapping proxy can't go to another process
+        """Activation tables by name; every gate pipeline has two sigmoid tables, one with two ports."""
+        return dict(table_roms(self.formats))  # a copy: a mapping proxy can't be sent to another process
 
     def parameters(self) -> dict[str, int | str]:
-        """The parameters of lstm_engine.sv; a string is a Verilog literal."""
+        """Return the parameters of lstm_engine.sv; a string is a Verilog literal."""
         network, spec, fmt, array = self.network, self.network.spec, self.formats, self.array
         units = [layer.units for layer in spec.layers]
         gate_bits = fmt.gate.bits + (not fmt.gate.signed)
@@ -159,7 +159,7 @@ class Design:
             "FIRST_UNITS": units[0],
             **self._choice(),
             "IDENTITY": f"256'h{network.identity}",
-            # from here on those of lstm_core_parameters.svh
+            # from here on, the parameters of lstm_core_parameters.svh
             "LAYERS": len(units),
             "GATE_LANES": array.gate_lanes,
             "BEATS": beats,
@@ -214,7 +214,7 @@ class Design:
         }
 
     def register_constants(self) -> dict[str, list[dict[str, int]]]:
-        """The register fields that depend on the design: by register, a dictionary for each word."""
+        """Return the register fields that depend on the design: register -> a dictionary for each word."""
         spec, array, identity = self.network.spec, self.array, int(self.network.identity, 16)
         words = registers.BY_NAME["IDENTITY"].words
         shape = {"VOCABULARY": spec.vocabulary, "UNITS": spec.layers[0].units, "LAYERS": len(spec.layers)}
@@ -228,11 +228,11 @@ class Design:
         }
 
     def _choice(self) -> dict[str, int | str]:
-        """Parameters of character_choice.sv."""
+        """Return the parameters of character_choice.sv."""
         logits, table = self.network.spec.output.logits, choice.noise_table()
         logit_shift, noise_shift = choice.score_shifts(logits)
         lowest, highest = (x * choice.TEMPERATURE.max_raw << noise_shift for x in choice.noise_bounds())
-        # Behind the vocabulary stands what loses against the lowest logit, whatever noise the two get.
+        # Positions after the vocabulary lose against the lowest logit, whatever noise the two get.
         loser = (logits.min_raw << logit_shift) + lowest - highest - 1
         bits = signed_bits(loser + lowest, (logits.max_raw << logit_shift) + highest)
         return {
@@ -249,17 +249,17 @@ class Design:
 
     @cached_property
     def beats(self) -> list[int]:
-        """Beats of each layer: a unit for each gate pipeline, the last beat filled up."""
+        """Beats of each layer: one unit for each gate pipeline, the last beat padded."""
         return [-(-layer.units // self.array.gate_lanes) for layer in self.network.spec.layers]
 
     @cached_property
     def beat_base(self) -> list[int]:
-        """Number of each layer's first beat, all layers numbered through."""
+        """Number of each layer's first beat, counted through all layers."""
         return [sum(self.beats[:k]) for k in range(len(self.beats))]
 
     @cached_property
     def rows(self) -> list[int]:
-        """Rows that each layer's h takes in the hidden buffer."""
+        """Rows of the hidden buffer that each layer's h occupies."""
         return [-(-layer.units // self.array.depth) for layer in self.network.spec.layers]
 
     @cached_property
@@ -272,7 +272,7 @@ class Design:
 
 
 def weight_roms(array: Array, words: int, weight_bits: int) -> dict[str, Rom]:
-    """Weight memories of the segments, for the products in DSPs and those in LUTs: all of one depth."""
+    """Return the segments' weight memories, for products in DSPs and in LUTs, all of the same depth."""
     widths = {}
     for segment in range(array.segments):
         units = min(array.group_units - segment * array.segment_units, array.segment_units)
@@ -285,7 +285,7 @@ def weight_roms(array: Array, words: int, weight_bits: int) -> dict[str, Rom]:
 
 
 def row_rom(spec: NetworkSpec, array: Array) -> Rom:
-    """Memory of layer 0's W: for every beat and character a row of four weights a unit."""
+    """Return the memory of layer 0's W: for every beat and character, a row of four weights per unit."""
     width = array.gate_lanes * len(GATES) * spec.layers[0].formats.W.bits
     depth = -(-spec.layers[0].units // array.gate_lanes) * spec.vocabulary
     return Rom(width, depth, row_bits([width], depth))
@@ -293,12 +293,12 @@ def row_rom(spec: NetworkSpec, array: Array) -> Rom:
 
 @cache
 def table_roms(formats: LstmFormats) -> Mapping[str, Rom]:
-    """Activation tables, as wide as their values: no bit is constant, which synthesis would remove."""
+    """Return the activation tables, only as wide as their values: synthesis would remove constant bits."""
     roms = {}
     for name, table in formats.tables.items():
         values, depth = formats.table(name), 1 << formats.format(table.index).bits
         width = signed_bits(int(values.min()), int(values.max()))
-        if name == "sigmoid":  # never negative: without a sign
+        if name == "sigmoid":  # never negative: stored without a sign bit
             width = max(1, width - 1)
         roms[name] = Rom(width, depth, row_bits([width], depth))
     return MappingProxyType(roms)
@@ -313,6 +313,6 @@ def _half(fmt: FixedFormat) -> int:
 
 
 def _packed(values: list[int], width: int) -> str:
-    """A Verilog literal of equal fields, the first in the low bits."""
+    """Return a Verilog literal of fields of equal width, the first in the low bits."""
     number = sum(value << (width * k) for k, value in enumerate(values))
     return f"{width * len(values)}'h{number:x}"

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a network takes of a part, and how fast it is, before any tool has run; and so which array is best.
+"""Estimate an engine's resource use and speed before any tool has run, and choose the best array.
 
-Exact: cycles a character, from the schedule that the RTL runs; DSP48E1 and block RAM, from the shapes that
-the RTL is generated with (:mod:`zynq_lstm.hls.engine.memory`). Tests compare with simulation and synthesis.
-Depends on the network's shape and formats only, not on its weights. LUTs are about right
-(:mod:`zynq_lstm.hls.engine.luts`); flip-flops are for synthesis to count.
+Cycles per character are exact, from the schedule that the RTL runs. So are DSP48E1s and block RAMs, from the
+shapes that the RTL is generated with (:mod:`zynq_lstm.hls.engine.memory`). Tests compare them with simulation
+and synthesis. LUTs are approximate (:mod:`zynq_lstm.hls.engine.luts`); only synthesis counts flip-flops. The
+estimate depends on the network's shape and formats only, not on its weights.
 """
 
 from __future__ import annotations
@@ -27,21 +27,21 @@ from zynq_lstm.models.fixed import signed_bits
 from zynq_lstm.models.integers import choice
 from zynq_lstm.models.integers.limits import require
 
-#: Yosys makes smaller products of LUTs.
+#: Width of the smallest product that gets a DSP48E1; Yosys makes smaller ones from LUTs.
 DSP_MIN_PRODUCT_BITS = 9
-#: Temperature times noise, added to the logit, for each of a word's logits.
+#: DSP48E1s for temperature times noise, added to the logit: one for each logit of a word.
 CHOICE_DSP = choice.WORD_LOGITS
-DSP_DEPTH = 4  # products of 8 x 8 bits that one field of a packed DSP48E1 holds the sum of
-SEGMENT_UNITS = 9  # about: 36 chains are as many as share one set of registers
-NARROW_BITS = 4  # weights up to which a product in LUTs is worth its place
+DSP_DEPTH = 4  # 8 x 8-bit products whose sum fits in one field of a packed DSP48E1
+SEGMENT_UNITS = 9  # approximate: at most 36 chains share one set of registers
+NARROW_BITS = 4  # widest weights for which products in LUTs are worth their area
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """Cost of one design; block RAM in units of 36 Kb."""
+    """Cost of one design: its cycles and its resource use, with block RAM in units of 36 Kb."""
 
     part: str
-    layers: tuple[int, ...]  # units of each
+    layers: tuple[int, ...]  # units of each layer
     vocabulary: int
     preset: str
     array: Array
@@ -52,9 +52,9 @@ class Estimate:
     bram36: float
     memories: dict[str, float]  # block RAM by use
     lut_about: int
-    weight_bits: int  # of all weights and biases
+    weight_bits: int  # total of all weights and biases
     fits: bool
-    binds: tuple[str, ...]  # of lut, dsp, bram36: what a faster engine would exceed, or this one does
+    binds: tuple[str, ...]  # those of lut, dsp and bram36 that this engine exceeds, or a faster one would
 
     @property
     def mac_lanes(self) -> int:
@@ -66,7 +66,7 @@ class Estimate:
         return self.macs_per_character / (self.cycles_generate * self.mac_lanes)
 
     def characters_per_second(self, clock_mhz: float) -> float:
-        """In generate mode, at a clock that place and route would have to confirm."""
+        """Return the speed in generate mode, at a clock rate that only place and route can confirm."""
         return clock_mhz * 1e6 / self.cycles_generate
 
     def to_dict(self) -> dict[str, Any]:
@@ -79,7 +79,7 @@ class Estimate:
 
 
 def estimate(spec: NetworkSpec, array: Array | None = None, part: str = DEFAULT_PART) -> Estimate:
-    """Cost of ``spec`` on ``array``, or on the fastest that fits the part.
+    """Estimate the cost of ``spec`` on ``array``, by default the fastest array that fits the part.
 
     Raises:
         UserError: for an unknown part, or a network that the RTL can't be built for.
@@ -110,26 +110,26 @@ def estimate(spec: NetworkSpec, array: Array | None = None, part: str = DEFAULT_
 
 @lru_cache(4096)
 def needs(spec: NetworkSpec, array: Array) -> Mapping[str, float]:
-    """LUTs (about), DSP48E1 and block RAM of a design."""
+    """Return the LUTs (approximate), DSP48E1s and block RAMs that a design uses."""
     words = steps(spec, array)
     bram36 = sum(_memories(spec, array, words).values())
     return MappingProxyType({"lut": luts(spec, array, words), "dsp": _dsp(spec, array), "bram36": bram36})
 
 
 def exceeded(spec: NetworkSpec, array: Array, part: str) -> tuple[str, ...]:
-    """Of lut, dsp and bram36, what a design takes more of than the part has."""
+    """Return the resources (lut, dsp, bram36) of which a design uses more than the part has."""
     return parts()[part].exceeded(needs(spec, array))
 
 
 def fits(spec: NetworkSpec, array: Array, part: str) -> bool:
-    """Whether a design's DSP48E1 and block RAM, and about its LUTs, are no more than the part's."""
+    """Return True if the part has enough DSP48E1s, block RAMs and (approximately) LUTs for a design."""
     return not exceeded(spec, array, part)
 
 
 def binds(spec: NetworkSpec, array: Array, part: str) -> tuple[str, ...]:
-    """What a design exceeds, or if it fits, what the next faster one would.
+    """Return the resources that a design exceeds or, if it fits, those that the next faster one would exceed.
 
-    Nothing if that fits, too (the array was chosen smaller), or if there is none.
+    Empty if the faster design fits, too (a smaller array was chosen), or if there is none.
     """
     over = exceeded(spec, array, part)
     cycles = busy_cycles(spec, array)
@@ -145,12 +145,14 @@ def fitting_array(
     lanes: int | None = None,
     parity: bool = False,
 ) -> Array:
-    """The fastest array, of at most ``dsp`` DSP48E1 and ``lanes`` lanes, whose design fits a part.
+    """Return the fastest array of at most ``dsp`` DSP48E1s and ``lanes`` lanes whose design fits a part.
 
-    ``parity``: of its weight memory. If none fits, the fastest of no more DSP48E1 than the part has.
+    If none fits, return the fastest whose design has no more DSP48E1s than the part. With ``parity`` its
+    weight memory has parity.
 
     Raises:
-        UserError: for an unknown part, or less than one DSP or lane.
+        UserError: for an unknown part, fewer than one DSP or lane, or a network that the RTL can't be built
+            for.
     """
     part = part_name(part)
     require("rtl", spec)
@@ -161,10 +163,10 @@ def fitting_array(
 
 
 def arrays_within(spec: NetworkSpec, dsp: int | None = None, lanes: int | None = None) -> list[Array]:
-    """Arrays of at most ``dsp`` DSP48E1 and ``lanes`` lanes: the fastest first, then the smallest.
+    """Return the arrays of at most ``dsp`` DSP48E1s and ``lanes`` lanes: fastest first, then smallest.
 
     Raises:
-        UserError: for less than one DSP or lane.
+        UserError: for fewer than one DSP or lane.
     """
     for name, limit in (("DSP", dsp), ("lane", lanes)):
         if limit is not None and limit < 1:
@@ -178,7 +180,7 @@ def arrays_within(spec: NetworkSpec, dsp: int | None = None, lanes: int | None =
 
 @lru_cache(64)
 def _arrays(spec: NetworkSpec) -> list[Array]:
-    """Every array that might be the best within some limits: the fastest first, then the smallest."""
+    """Return every array that may be the best within some limits: fastest first, then smallest."""
     packed = packable(spec)
     widest = max(*(layer.units for layer in spec.layers), -(-spec.vocabulary // choice.WORD_LOGITS))
     found = []
@@ -187,14 +189,14 @@ def _arrays(spec: NetworkSpec) -> list[Array]:
             found.append(Array(1, depth, 2 if packed and sums > 1 else 1, 1, sums=sums))
         found += [_even(group, depth, packed) for group in range(1, min(widest, MAX_GROUP) + 1)]
     if spec_weight_bits(spec) <= NARROW_BITS:
-        # As many products again in LUTs, and a second gate pipeline to keep up.
+        # As many products in LUTs as in DSPs, and a second gate pipeline to keep up.
         for group in range(2, min(widest + 1, MAX_GROUP) + 1, 2):
             found.append(_even(group, DSP_DEPTH, packed, DSP_DEPTH, 2))
     return sorted(found, key=lambda a: (busy_cycles(spec, a), a.lanes, a.dsp, -a.sums, -a.dsp_depth))
 
 
 def _even(group: int, depth: int, packed: bool, lut_depth: int = 0, gate_lanes: int = 1) -> Array:
-    """An array of whole units in segments of about the same size."""
+    """Return an array of whole units in segments of about the same size."""
     segments = -(-group // SEGMENT_UNITS)
     segment = -(-group // (segments * gate_lanes)) * gate_lanes
     return Array(group, depth, 2 if packed else 1, segment, lut_depth, gate_lanes)
@@ -222,7 +224,7 @@ def _memories(spec: NetworkSpec, array: Array, words: int) -> dict[str, float]:
 
 
 def gate_dsp(spec: NetworkSpec) -> int:
-    """DSP48E1 of one gate pipeline: f c, i g and o tanh(c), as far as they are worth one."""
+    """Count the DSP48E1s of one gate pipeline: one for each of f c, i g and o tanh(c) that is wide enough."""
     fmt = spec.layers[0].formats
     gate = fmt.gate.bits + (not fmt.gate.signed)
     products = ((gate, fmt.c.bits), (gate, fmt.g.bits), (gate, fmt.tc.bits))

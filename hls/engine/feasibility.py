@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What to change where no engine for a network fits a part."""
+"""Changes that help when no engine for a network fits a part."""
 
 from __future__ import annotations
 
@@ -13,38 +13,38 @@ from zynq_lstm.hls.parts import parts
 from zynq_lstm.models.description.spec import PRESETS, NetworkSpec, network_spec
 
 BRAM_BITS = 36 * 1024
-UNIT_STEP = 8  # units by which a layer is made smaller
+UNIT_STEP = 8  # units by which layers are made smaller
 
 
-#: Resources, for people.
+#: Names of the resources in messages.
 NAMES = {"lut": "LUT", "dsp": "DSP", "bram36": "block RAM"}
 
 
 def named(resources: Iterable[str]) -> str:
-    """Resources in words."""
+    """Return the names of resources, separated by commas."""
     return ", ".join(NAMES[name] for name in resources)
 
 
 def advice(spec: NetworkSpec, part: str) -> str:
-    """What makes a network fit that does not, in a sentence."""
+    """Return a sentence with the changes that make a network fit the part."""
     found = ", ".join(changes(spec, part))
     return f"To make it fit, one of: {found or 'nothing here; make the network smaller'}"
 
 
 def fastest(spec: NetworkSpec, part: str) -> Array | None:
-    """The fastest array of a design that fits, if there is one."""
+    """Return the fastest array whose design fits the part, or None if there is none."""
     shapes = spec.weight_shapes()
     stored = sum(f.bits * prod(shapes[n]) for n, f in spec.weight_formats().items() if not n.endswith("b"))
-    if stored > parts()[part].bram36 * BRAM_BITS:  # whatever the array: spares looking at all
+    if stored > parts()[part].bram36 * BRAM_BITS:  # too large for any array: none need be tried
         return None
     return next((array for array in arrays_within(spec) if fits(spec, array, part)), None)
 
 
 def changes(spec: NetworkSpec, part: str) -> Iterator[str]:
-    """One change at a time that makes a network fit the part: a larger part, narrower weights, fewer units.
+    """Find single changes that make a network fit: a larger part, narrower weights, fewer units.
 
     Yields:
-        Each as the option of ``zynq-lstm estimate`` that shows it.
+        Each change as the option of ``zynq-lstm estimate`` that makes it.
     """
     larger = (name for name, one in parts().items() if one.lut > parts()[part].lut)
     if name := next((name for name in larger if fastest(spec, name)), None):
@@ -73,12 +73,12 @@ def changes(spec: NetworkSpec, part: str) -> Iterator[str]:
 
 
 def _narrower(spec: NetworkSpec) -> list[str]:
-    """Presets with narrower weights than a network's, the widest first."""
+    """Return the presets with narrower weights than a network's, the widest first."""
     bits = spec.layers[0].formats.U.bits
     found = [name for name, (lstm, _) in PRESETS.items() if lstm.U.bits < bits]
     return sorted(found, key=lambda name: -PRESETS[name][0].U.bits)
 
 
 def _limited(spec: NetworkSpec, units: int) -> NetworkSpec:
-    """The same with at most so many units in a layer."""
+    """Return ``spec`` with at most ``units`` units in each layer."""
     return replace(spec, layers=tuple(replace(layer, units=min(units, layer.units)) for layer in spec.layers))

@@ -1,28 +1,31 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Block RAMs: what a memory takes of them, and the shape in which it takes the fewest.
+"""Block RAMs: how many a memory uses, and the shape in which it uses the fewest.
 
-A RAMB36E1 or its half, a RAMB18E1, has a fixed number of bits at a depth that is a power of two (AMD UG473,
-"7 Series FPGAs Memory Resources"). One function here is both the model of what synthesis does with a shape
-and what chooses the shapes that the RTL is generated with, so that the two cannot differ.
+A RAMB36E1, or its half, a RAMB18E1, has a fixed word width at each power-of-two depth (AMD UG473, "7 Series
+FPGAs Memory Resources"). The same function models what synthesis does with a shape and chooses the shapes
+that the RTL is generated with, so that the two cannot differ.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-# Bits of a word by address bits: of a RAMB18E1, and of a RAMB36E1. The narrow shapes leave the parity
-# bits unused. Nine address bits: read-only or simple dual-port; with two read ports half as wide.
+# Word width by address bits, of a RAMB18E1 and of a RAMB36E1. The narrow shapes leave the parity bits unused.
+# Nine address bits: read-only or simple dual-port; with two read ports, the word is half as wide.
 WIDTH18 = {9: 36, 10: 18, 11: 9, 12: 4, 13: 2, 14: 1}
 WIDTH36 = {9: 72, 10: 36, 11: 18, 12: 9, 13: 4, 14: 2, 15: 1}
-# Yosys' prices: two halves cost more than a whole, by so little that it never takes a half more.
+# Yosys' costs: two halves cost more than a whole, but by so little that it never uses an extra half.
 COST18, COST36 = 129, 257
 
-MIN_ROW_BITS = 6  # so many rows that no bit of random content is constant, which synthesis would remove
+MIN_ROW_BITS = 6  # enough rows that no bit of random content is constant; synthesis would remove such a bit
 MAX_ROW_BITS = 14
 
 
 def halves(width: int, address_bits: int, ports: int = 1) -> int:
-    """RAMB18E1 (a RAMB36E1 counts two) of a memory of ``2**address_bits`` words that ``ports`` read."""
+    """Count the RAMB18E1s of a memory with ``2**address_bits`` words and ``ports`` read ports.
+
+    A RAMB36E1 counts as two.
+    """
     if width < 1 or not 0 <= address_bits <= MAX_ROW_BITS or ports not in (1, 2):
         raise ValueError(f"no block RAM of {width} bits, {address_bits} address bits and {ports} ports")
     bits = max(address_bits, 9 if ports == 1 else 10)
@@ -32,7 +35,7 @@ def halves(width: int, address_bits: int, ports: int = 1) -> int:
 
 @dataclass(frozen=True)
 class Rom:
-    """The shape of a rom.sv: ``2**row_bits`` rows of ``folds`` words of ``width`` bits side by side."""
+    """Shape of a rom.sv memory: ``2**row_bits`` rows of ``folds`` words of ``width`` bits side by side."""
 
     width: int
     depth: int
@@ -48,12 +51,12 @@ class Rom:
 
     @property
     def halves(self) -> int:
-        """RAMB18E1 that it takes."""
+        """Number of RAMB18E1s that the memory uses."""
         return halves(self.folds * self.width, self.row_bits)
 
 
 def row_bits(widths: list[int], depth: int) -> int:
-    """Address bits of a row for memories of the same depth: the fewest block RAMs, then the fewest folds."""
+    """Choose the row address bits of memories of the same depth: fewest block RAMs, then fewest folds."""
     lowest = max(MIN_ROW_BITS, min(9, (depth - 1).bit_length()))
     highest = max(lowest, min(MAX_ROW_BITS, (depth - 1).bit_length()))
     return min(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From a network to the files of its RTL project: sources, one instance, memories. Pure; writes nothing."""
+"""Generate the files of a network's RTL project: sources, one instance, memories. Nothing is written."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ PROJECT_FILE = "project.json"
 
 
 def sources() -> list[str]:
-    """Names of the handwritten SystemVerilog files, and of those that they include."""
+    """Return the names of the handwritten SystemVerilog files, their handwritten include files among them."""
     files = (resources.files("zynq_lstm.hls") / "rtl").iterdir()
     return sorted(f.name for f in files if f.name.endswith((".sv", ".svh")))
 
 
 def headers() -> dict[str, str]:
-    """File name -> content of the generated files that the sources include: the same for all designs."""
+    """Return the generated include files (file name -> content), which are the same for all designs."""
     return {registers.HEADER: registers.verilog_header()} | constants.headers()
 
 
 def generate(design: Design) -> dict[str, str]:
-    """File name -> content of the whole project, equal for equal input; all files in one folder.
+    """Return the whole project (file name -> content), equal for equal input; all files are in one folder.
 
-    The memory files are read by name from the folder in which a tool runs.
+    Tools read the memory files by name from the folder in which they run.
     """
     folder = resources.files("zynq_lstm.hls") / "rtl"
     files = {name: folder.joinpath(name).read_text(encoding="utf-8") for name in sources()}
@@ -66,7 +66,7 @@ def _project(design: Design) -> dict[str, object]:
 
 
 def _top(design: Design) -> str:
-    """The instance of the engine, with the ports spelled out by name for block-design tools."""
+    """Return the top module: an instance of the engine, with its ports listed for block-design tools."""
     parameters = ",\n".join(f"      .{name}({value})" for name, value in design.parameters().items())
     ports = _ports()
     declarations = ",\n".join(f"    {line}" for line, _ in ports)
@@ -81,7 +81,7 @@ def _top(design: Design) -> str:
 
 
 def _ports() -> list[tuple[str, str]]:
-    """Declarations and names of lstm_engine.sv's ports, from its own text."""
+    """Return the declaration and name of each port of lstm_engine.sv, read from its text."""
     text = (resources.files("zynq_lstm.hls") / "rtl" / "lstm_engine.sv").read_text(encoding="utf-8")
     header = text.split("\n) (\n", 1)[1].split("\n);", 1)[0]
     lines = [line.strip().rstrip(",") for line in header.splitlines()]
@@ -89,7 +89,7 @@ def _ports() -> list[tuple[str, str]]:
 
 
 def _schedule(design: Design) -> str:
-    """Job words, in the order of the schedule."""
+    """Return the job words in the order of the schedule."""
     parameters = design.parameters()
     widths = {name: int(parameters[name]) for name in ("STEP_BITS", "ITEM_BITS", "COUNT_BITS")}
     widths["ROW_BITS"] = max(1, (sum(design.rows) - 1).bit_length())
@@ -115,10 +115,10 @@ def _schedule(design: Design) -> str:
 
 
 def _weights(design: Design) -> dict[str, str]:
-    """One memory a segment, or two (inputs multiplied in DSPs, in LUTs): a word a step, as scheduled.
+    """Return the weight memories: for each segment one or two (DSPs, LUTs), with a word for each step.
 
-    A word holds chain by chain, input by input, factor by factor. With two products a DSP the upper factor is
-    stored less one where the lower one is negative, so that the RTL need not subtract.
+    A word is ordered by chain, then by input, then by factor. With two products per DSP, the upper factor is
+    stored minus one where the lower one is negative, so that the RTL need not subtract.
     """
     array = design.array
     matrix = {
@@ -159,14 +159,14 @@ def _weights(design: Design) -> dict[str, str]:
 
 
 def _with_parity(fields: NDArray[np.int64], bits: int) -> NDArray[np.int64]:
-    """(words, units, chains, inputs, factors) -> each chain's bits, and one that makes their ones even."""
+    """(words, units, chains, inputs, factors) -> each chain's bits, and one for even parity."""
     chains = fields.reshape(*fields.shape[:3], -1, 1) >> np.arange(bits) & 1
     chains = chains.reshape(*fields.shape[:3], -1)
     return np.concatenate([chains, chains.sum(axis=-1, keepdims=True) & 1], axis=-1)
 
 
 def _matrix(design: Design, job: Job) -> NDArray[np.int64]:
-    """A product's weights as (inputs, units or words, 4)."""
+    """Return the weights of a job's matrix product as (inputs, units or words, 4)."""
     network = design.network
     if job.destination is Destination.OUTPUT:
         weights = network.arrays["output.W"]
@@ -182,13 +182,13 @@ def by_unit(columns: Raw) -> Raw:
 
 
 def _tables(design: Design) -> dict[str, str]:
-    """Biases, rows of layer 0's W, and activation tables."""
+    """Return the memory files of the biases, of layer 0's W and of the activation tables."""
     parameters, network, roms = design.parameters(), design.network, design.table_roms
     layer = network.layer(0)
     lanes = design.array.gate_lanes
     bias = np.concatenate([_by_beat(by_unit(b), lanes) for b in design.bias])  # (beats, lanes, 4)
     output_bias = np.pad(design.output_bias, (0, -len(design.output_bias) % WORD_LOGITS))
-    # Beat by beat, so that the address only counts up by the vocabulary.
+    # Beat by beat, so that the address only increases in steps of the vocabulary's size.
     rows = np.concatenate([_by_beat(row, lanes)[:, np.newaxis] for row in by_unit(layer["W"])], axis=1)
     return {
         **{f"bias_{lane}.mem": memory(bias[:, lane], int(parameters["BIAS_BITS"])) for lane in range(lanes)},
@@ -204,11 +204,11 @@ def _tables(design: Design) -> dict[str, str]:
 
 
 def folded(rom: Rom, fields: NDArray[np.int64], bits: int) -> str:
-    """Rows of a rom.sv from words (depth, fields).
+    """Return the rows of a rom.sv memory from words (depth, fields).
 
-    What is never read is filled with the words' complements: were it zero, a bit that happens to be zero
-    in the words beside it would be constant, and synthesis would drop it. So what a design takes does not
-    depend on the weights.
+    Positions that are never read hold complements of the words. If they were zero, a bit that happens to be
+    zero in the neighbouring words would be constant, and synthesis would remove it. This way the resource use
+    of a design does not depend on its weights.
     """
     empty = rom.rows * rom.folds - rom.depth
     filler = ~fields[np.arange(empty) % rom.depth]
@@ -217,13 +217,13 @@ def folded(rom: Rom, fields: NDArray[np.int64], bits: int) -> str:
 
 
 def _by_beat(units: Raw, lanes: int) -> Raw:
-    """(units, 4) -> (beats, lanes, 4), the last beat filled up with zeros."""
+    """(units, 4) -> (beats, lanes, 4), the last beat padded with zeros."""
     padded = np.pad(units, ((0, -len(units) % lanes), (0, 0)))
     return padded.reshape(-1, lanes, len(GATES))
 
 
 def memory(fields: NDArray[np.int64], bits: int) -> str:
-    """Hexadecimal words for $readmemh, one a line: fields of ``bits``, the first in the low bits."""
+    """Return hex words for $readmemh, one per line: ``bits``-bit fields, the first in the low bits."""
     width = fields.shape[1] * bits
     values = (fields[..., np.newaxis] >> np.arange(bits)) & 1
     bytes_ = np.packbits(values.reshape(len(fields), width).astype(np.uint8), axis=1, bitorder="little")

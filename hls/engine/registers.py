@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The AXI4-Lite register map as data: RTL (through an include file), bench, drivers and docs read it here.
+"""The AXI4-Lite register map as data for the RTL (through an include file), the bench, drivers and docs.
 
-A register is a 32-bit word, or several in a row, made of fields. Bits that no field has read as 0, and
-writing them does nothing. A write takes the bytes whose strobes are set.
+A register is a 32-bit word, or several consecutive words, made of fields. Bits outside all fields read as 0,
+and writing them does nothing. A write changes the bytes whose strobes are set.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ HEADER = "zynq_lstm_registers.svh"  # the include file of the RTL
 WORD_BITS = 32
 WORD_BYTES = 4
 
-#: First register: tells this engine from anything else on the bus ("ZLST").
+#: Value of the first register, by which software recognizes this engine on the bus ("ZLST").
 ID = 0x5A4C5354
-#: Version of this map. Software may rely on all that a map of the same major version has.
+#: Version of this map. Software may rely on everything in an earlier map of the same major version.
 MAJOR, MINOR = 1, 2
 VERSION = MAJOR << 16 | MINOR
 
 
 class Access(Enum):
-    """What software may do with a field."""
+    """Software's access to a field."""
 
     RO = "ro"  # read; writing a register without a writable field is answered with SLVERR
     RW = "rw"  # read and write
@@ -33,16 +33,16 @@ class Access(Enum):
 
 
 class Source(Enum):
-    """Where a field's value comes from."""
+    """Source of a field's value."""
 
     MAP = "map"  # constant, the same for all engines with this map: the reset value
-    DESIGN = "design"  # constant of the network or the array, see hls.design.Design.register_fields
+    DESIGN = "design"  # constant of the network or the array, see hls.engine.design.Design.register_constants
     SOFTWARE = "software"  # the last value written
-    HARDWARE = "hardware"  # changes by itself
+    HARDWARE = "hardware"  # changed by the hardware
 
 
 class Counts(Enum):
-    """How a field that counts goes on at its largest value."""
+    """Behaviour of a counter at its largest value."""
 
     NOT = ""
     WRAPS = "wraps"
@@ -55,18 +55,18 @@ class Field:
 
     Args:
         name: unique in its register.
-        position: of the lowest bit.
-        width: in bits.
-        access: for software.
+        position: position of the lowest bit.
+        width: width in bits.
+        access: access that software has.
         text: description.
-        source: of the value.
-        reset: value after a reset; None if the design decides.
-        counts: for counters, what happens at the largest value.
-        pulse: writing a one acts once; nothing is kept.
-        clears: names of the registers that writing a one sets to their reset values.
-        strobe: every write acts, also of the value that is there.
-        keeps: name of the register whose value is kept, for its next read, when this one is read.
-        parity: engines without parity of the weight memory do not have it: it reads as 0.
+        source: source of the value.
+        reset: value after a reset; None if it depends on the design.
+        counts: for counters, the behaviour at the largest value.
+        pulse: writing a one acts once; nothing is stored.
+        clears: names of the registers that are set to their reset values by writing a one.
+        strobe: every write acts, even if it does not change the value.
+        keeps: name of the register whose value is kept for its next read when this one is read.
+        parity: the field exists only in engines with parity of the weight memory; in others it reads as 0.
     """
 
     name: str
@@ -85,12 +85,12 @@ class Field:
 
     @property
     def mask(self) -> int:
-        """Its bits in the register's word."""
+        """Mask of the field in the register's word."""
         return ((1 << self.width) - 1) << self.position
 
     @property
     def bits(self) -> str:
-        """Its bits as documentation writes them: ``[31:16]``, or ``[3]``."""
+        """The field's bits as the documentation writes them: ``[31:16]``, or ``[3]``."""
         high = self.position + self.width - 1
         return f"[{high}:{self.position}]" if self.width > 1 else f"[{high}]"
 
@@ -101,11 +101,12 @@ class Register:
 
     Args:
         name: unique.
-        address: of the first word, in bytes.
+        address: byte address of the first word.
         text: description.
-        fields: from the lowest bit up; for a register of several words, those of each.
-        words: how many words, in successive addresses; the first is the least significant.
-        parity: engines without parity of the weight memory do not have it: accesses are answered with SLVERR.
+        fields: fields from the lowest bit up; for a register of several words, the fields of each word.
+        words: number of words, at successive addresses; the first is the least significant.
+        parity: the register exists only in engines with parity of the weight memory; others answer accesses
+            with SLVERR.
     """
 
     name: str
@@ -117,24 +118,24 @@ class Register:
 
     @property
     def writable(self) -> bool:
-        """A write is accepted."""
+        """True if a write is accepted."""
         return any(field.access is not Access.RO for field in self.fields)
 
     @property
     def access(self) -> str:
-        """Access of its fields, which is the same for all."""
+        """Access of the fields, which is the same for all of them."""
         return self.fields[0].access.value
 
     @property
     def addresses(self) -> range:
-        """Addresses of its words."""
+        """Addresses of the register's words."""
         return range(self.address, self.address + WORD_BYTES * self.words, WORD_BYTES)
 
     def field(self, name: str) -> Field:
-        """A field by name.
+        """Return the field called ``name``.
 
         Raises:
-            KeyError: naming the register's fields.
+            KeyError: if there is none; the message names the register's fields.
         """
         for field in self.fields:
             if field.name == name:
@@ -143,7 +144,7 @@ class Register:
 
 
 def _value(access: Access, text: str, **more: object) -> tuple[Field]:
-    """The one field of a register that is a number of 32 bits."""
+    """Return the only field of a register that is one number of 32 bits."""
     return (Field("VALUE", 0, WORD_BITS, access, text, **more),)  # type: ignore[arg-type]
 
 
@@ -151,7 +152,7 @@ def _constant(name: str, position: int, width: int, text: str) -> Field:
     return Field(name, position, width, Access.RO, text, Source.DESIGN, None)
 
 
-#: Those that CONTROL.CLEAR_COUNTERS sets to 0.
+#: Registers that CONTROL.CLEAR_COUNTERS sets to 0.
 COUNTERS = (
     "ERROR_COUNT",
     "CHARACTERS",
@@ -196,7 +197,7 @@ REGISTERS = (
                 1,
                 1,
                 _WO,
-                "generate: the character under way is the last one (TLAST)",
+                "generate: the current character is the last one (TLAST)",
                 _SOFTWARE,
                 pulse=True,
             ),
@@ -235,7 +236,7 @@ REGISTERS = (
         "LENGTH",
         0x14,
         "generate: number of characters",
-        _value(_RW, "0 primes only", source=_SOFTWARE),
+        _value(_RW, "with 0, the sequence only primes the state", source=_SOFTWARE),
     ),
     Register(
         "ERRORS",
@@ -308,7 +309,7 @@ REGISTERS = (
         "generate: seed of the random sequence",
         _value(
             _RW,
-            "a write starts the random sequence of this seed, for characters chosen from now on",
+            "a write starts the random sequence of this seed, for characters chosen after the write",
             source=_SOFTWARE,
             strobe=True,
         ),
@@ -317,7 +318,7 @@ REGISTERS = (
         "TEMPERATURE",
         0x38,
         "generate: holds for characters whose logits come after the write",
-        (Field("VALUE", 0, 12, _RW, "in 1/256; 0 takes the likeliest character", _SOFTWARE),),
+        (Field("VALUE", 0, 12, _RW, "in 1/256; 0 chooses the likeliest character", _SOFTWARE),),
     ),
     Register(
         "REFUSED",
@@ -373,23 +374,23 @@ BY_ADDRESS = {address: register for register in REGISTERS for address in registe
 
 
 def address(name: str) -> int:
-    """Address of a register's first word."""
+    """Return the address of a register's first word."""
     return BY_NAME[name].address
 
 
 def bit(register: str, name: str) -> int:
-    """Mask of a field of one bit."""
+    """Return the mask of a one-bit field."""
     field = BY_NAME[register].field(name)
     assert field.width == 1, f"{register}.{name} has {field.width} bits"
     return field.mask
 
 
 def pack(register: str, values: Mapping[str, int]) -> int:
-    """The word of a register from its fields' values; fields without one are 0.
+    """Return the word of a register from its fields' values; fields without a value are 0.
 
     Raises:
-        KeyError: a field that the register does not have.
-        ValueError: a value that does not fit.
+        KeyError: if the register does not have a field.
+        ValueError: if a value does not fit its field.
     """
     word = 0
     for name, value in values.items():
@@ -401,12 +402,12 @@ def pack(register: str, values: Mapping[str, int]) -> int:
 
 
 def unpack(register: str, word: int) -> dict[str, int]:
-    """Field name -> value, from the word of a register."""
+    """Return field name -> value for the word of a register."""
     return {field.name: (word & field.mask) >> field.position for field in BY_NAME[register].fields}
 
 
 def verilog_header() -> str:
-    """The include file of the RTL: word addresses, and position and width of every field."""
+    """Return the RTL's include file: word addresses, and position and width of fields below 32 bits."""
     lines = [
         "// SPDX-License-Identifier: Apache-2.0",
         "// Generated from hls/engine/registers.py.",
@@ -424,7 +425,7 @@ def verilog_header() -> str:
 
 
 def markdown() -> str:
-    """The table of the docs."""
+    """Return the register table of the docs."""
     rows = ["| address | register, field | bits | access | reset | meaning |", "|---|---|---|---|---|---|"]
     for register in REGISTERS:
         last = register.addresses[-1]

@@ -1,15 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """The schedule of one character on the multiply-accumulate array, and its exact timing.
 
-The array does all matrix products: for every group of output units, one job of one step a cycle. What a
-character needs of new information is little, so that the order of the jobs hides every latency:
+The array computes all matrix products: one job for every group of output units, with one step per cycle.
+Few of a character's jobs need new results, so that the order of the jobs can hide the latencies:
 
 * W of layer k > 0 needs this character's h of the layer below;
 * the output layer needs the last layer's h;
-* U.h of every layer is only needed for the *next* character, and fills the time in which gates, or the
-  choice of the next character, are being worked out.
+* U.h of every layer is needed only for the *next* character, and fills the time in which the gates, or the
+  choice of the next character, are computed.
 
-Pure functions of the network's shape and the array's; the RTL reads the result as data.
+All functions are pure and depend on the shapes of the network and the array only; the RTL reads the result
+as data.
 """
 
 from __future__ import annotations
@@ -30,11 +31,11 @@ from zynq_lstm.models.description.spec import GATES, NetworkSpec
 from zynq_lstm.models.errors import UserError
 from zynq_lstm.models.integers.choice import WORD_LOGITS
 
-MODES = ("generate", "score")  # the character chosen is the next one; all characters are there
+MODES = ("generate", "score")  # the chosen character is the next input; all inputs are given
 
-STEADY = 12  # characters after which they come at equal distances, whatever the schedule
+STEADY = 12  # characters after which every schedule is in steady state
 
-MAX_GROUP = 128  # units that an array works on at once
+MAX_GROUP = 128  # largest number of units in a group
 
 
 @dataclass(frozen=True)
@@ -42,14 +43,14 @@ class Array:
     """Shape of the multiply-accumulate array.
 
     Args:
-        group_units: units (of four sums each) that are worked on at once.
-        dsp_depth: inputs a cycle that are multiplied in DSP48E1s, chained.
+        group_units: units (of four sums each) computed in parallel.
+        dsp_depth: inputs per cycle that are multiplied in a chain of DSP48E1s.
         pack: products in one DSP48E1, 1 or 2.
-        segment_units: units that share registers of control and activations.
-        lut_depth: further inputs a cycle that are multiplied in LUTs.
-        gate_lanes: gate pipelines, i.e. units that leave the array and get their gates at once.
-        sums: of each unit's four sums, those that are worked on at once; fewer than 4 for a single unit only,
-            without products in LUTs.
+        segment_units: units that share registers for control and activations.
+        lut_depth: further inputs per cycle that are multiplied in LUTs.
+        gate_lanes: gate pipelines, i.e. units that leave the array together and get their gates in parallel.
+        sums: how many of each unit's four sums are computed in parallel; fewer than 4 only for a single unit
+            and without products in LUTs.
         parity: the weight memory has a parity bit for each chain, checked whenever it is read.
     """
 
@@ -99,27 +100,27 @@ class Array:
 
     @property
     def depth(self) -> int:
-        """Inputs taken a cycle."""
+        """Inputs per cycle."""
         return self.dsp_depth + self.lut_depth
 
     @property
     def lanes(self) -> int:
-        """Multiply-accumulates a cycle."""
+        """Multiply-accumulates per cycle."""
         return self.group_units * self.sums * self.depth
 
     @property
     def dsp(self) -> int:
-        """DSP48E1 in the array (not those of the gates)."""
+        """DSP48E1s in the array, without those of the gates."""
         return self.group_units * self.sums * self.dsp_depth // self.pack
 
     @property
     def unit_chains(self) -> int:
-        """Chains of DSP48E1s, each with a word of its own in weight memory, of a unit."""
+        """Number of DSP48E1 chains for each unit; each chain has its own word in the weight memory."""
         return self.sums // self.pack
 
     @property
     def parts(self) -> int:
-        """Jobs that make a group's sums whole."""
+        """Number of jobs that complete a group's sums."""
         return len(GATES) // self.sums
 
     @property
@@ -136,11 +137,11 @@ class Array:
 class Job:
     """One group of sums of one matrix product, or a part of it.
 
-    ``source`` is the layer whose h it reads, ``layer`` the one that it works for (for the output layer,
-    the number of layers). ``first`` and ``count`` are units of the layer, or words of four logits;
-    ``part`` counts the group's jobs, of which the last one makes the sums whole. ``beats`` is the number of
-    cycles in which they then leave the array, 0 before; ``cycles`` the least distance to the start of the
-    next job. ``final`` marks the product's last job.
+    ``source`` is the layer whose h the job reads, ``layer`` the layer that its sums are for (for the output
+    layer, the number of layers). ``first`` and ``count`` are units of the layer, or words of four logits.
+    ``part`` numbers the group's jobs, the last of which completes the sums. ``beats`` is the number of cycles
+    in which the completed sums leave the array, 0 for the other parts. ``cycles`` is the least distance to
+    the start of the next job. ``final`` marks the product's last job.
     """
 
     destination: Destination
@@ -161,19 +162,19 @@ class Job:
 
 @dataclass(frozen=True)
 class Timing:
-    """When things happen in steady state; cycles relative to the first job's start of a character."""
+    """Timing of a character in steady state, in cycles relative to the start of its first job."""
 
     cycles_per_character: int
-    starts: tuple[int, ...]  # of each job
+    starts: tuple[int, ...]  # start of each job
     waits: tuple[int, ...]  # idle cycles before each job
     gates: tuple[tuple[int, int, int], ...]  # layer, first and last cycle of its units in the pipeline
     output: tuple[int, int]  # first and last cycle in which the output layer's sums leave the array
-    choice: int  # from when the next character may start, if it is the one chosen from these
+    choice: int  # earliest start of the next character, if it is chosen from these logits
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """The jobs of one character in their order, for a network's shape on an array."""
+    """The jobs of one character, in order, for a network's shape on an array."""
 
     units: tuple[int, ...]
     vocabulary: int
@@ -186,19 +187,23 @@ class Schedule:
         return sum(job.steps for job in self.jobs)
 
     def timing(self, mode: str) -> Timing:
-        """Exact steady-state timing in mode ``generate`` or ``score`` (inputs and room always at hand)."""
+        """Return the exact steady-state timing in mode ``generate`` or ``score``.
+
+        It assumes that inputs, and room for the output, are always available.
+        """
         return _simulate(self, mode)
 
 
 def schedule(spec: NetworkSpec, array: Array) -> Schedule:
-    """Order the jobs of a character: whatever the next result waits for first, the rest behind it.
+    """Order the jobs of a character: first the jobs that the next result waits for, then the rest.
 
-    Greedy by the RTL's own latencies: of the jobs whose h is there, W comes first, then the output layer,
-    then U by layer. The output layer may be tried later than it could come; the shortest period wins.
+    The order is greedy, by the RTL's latencies: of the jobs whose h is ready, W comes first, then the output
+    layer, then U by layer. Orders in which the output layer comes later are tried, too; the shortest period
+    wins.
     """
     pools = _jobs(spec, array)
     longest = max(len(pool) for pool in pools) // array.parts
-    # All delays of short ones; of long ones so few that this takes milliseconds.
+    # All short delays, and so few of the long ones that this takes milliseconds.
     delays = [n for n in range(longest + 1) if n <= 8 or n % (1 << n.bit_length() - 3) == 0]
     units = tuple(layer.units for layer in spec.layers)
     found: dict[tuple[Job, ...], tuple[int, int, Schedule]] = {}
@@ -215,7 +220,7 @@ def schedule(spec: NetworkSpec, array: Array) -> Schedule:
 
 
 def _jobs(spec: NetworkSpec, array: Array) -> list[tuple[Job, ...]]:
-    """All products, in order of urgency; each a tuple of jobs, ``array.parts`` a group."""
+    """Return the matrix products in order of urgency, each a tuple of jobs, ``array.parts`` per group."""
     units = [layer.units for layer in spec.layers]
     last = len(units) - 1
 
@@ -224,7 +229,7 @@ def _jobs(spec: NetworkSpec, array: Array) -> list[tuple[Job, ...]]:
         jobs = []
         for first in range(0, items, array.group_units):
             count = min(array.group_units, items - first)
-            # The output layer takes one word a cycle.
+            # The output layer takes one word per cycle.
             beats = count if destination is Destination.OUTPUT else -(-count // array.gate_lanes)
             for part in range(array.parts):
                 whole = part == array.parts - 1
@@ -242,17 +247,17 @@ def _jobs(spec: NetworkSpec, array: Array) -> list[tuple[Job, ...]]:
 
 
 def steps(spec: NetworkSpec, array: Array) -> int:
-    """Steps of a character, each a word of the weight memory."""
+    """Count the steps of a character, each of which reads a word of the weight memory."""
     return sum(job.steps for pool in _jobs(spec, array) for job in pool)
 
 
 def busy_cycles(spec: NetworkSpec, array: Array) -> int:
-    """Cycles of a character's jobs without any waits: what an order of them comes near to."""
+    """Count the cycles of a character's jobs without any waits, which a good order comes close to."""
     return sum(_distance(job, job, array) for pool in _jobs(spec, array) for job in pool)
 
 
 def _order(pools: list[tuple[Job, ...]], array: Array, delay: int) -> tuple[Job, ...]:
-    """Greedy order; the output layer waits until ``delay`` groups of U have gone before it."""
+    """Return the greedy order in which the output layer waits for ``delay`` groups of U."""
     left = [list(pool) for pool in pools]
     ready = {0: 0}  # layer -> cycle at which its h may be read
     time = 0  # of the last job's start
@@ -270,7 +275,7 @@ def _order(pools: list[tuple[Job, ...]], array: Array, delay: int) -> tuple[Job,
                 and any(p and p[0].destination is Destination.U and p[0].source in ready for p in left)
             )
         ]
-        # The first that need not wait for its h, or that which waits least.
+        # The first job that need not wait for its h, or else the job that waits least.
         job = min(heads, key=lambda j: max(0, ready[j.source] - _free(time, order, j, array)))
         pool = next(pool for pool in left if pool and pool[0] is job)
         for job in pool[: array.parts]:  # nothing may come between the parts of a group
@@ -284,27 +289,28 @@ def _order(pools: list[tuple[Job, ...]], array: Array, delay: int) -> tuple[Job,
 
 
 def _free(start: int, order: list[Job], job: Job, array: Array) -> int:
-    """First cycle in which the array can take ``job``, the last of ``order`` having started at ``start``."""
+    """Return the first cycle for ``job`` on the array, if the last job of ``order`` started at ``start``."""
     return start + _distance(order[-1], job, array) if order else start
 
 
 def _distance(job: Job, following: Job, array: Array) -> int:
-    """Cycles from a job's start to the next one's, at least.
+    """Return the least number of cycles from a job's start to the next job's start.
 
-    Its steps must have been issued; its sums must have left the array before the next job's are loaded,
-    one latency behind the last steps of either; and the sequencer takes 2 cycles to read a job.
+    The job's steps must have been issued. Its sums must have left the array before those of the next job are
+    loaded; sums are loaded one latency after their job's last step. The sequencer takes 2 cycles to read a
+    job.
     """
     return max(job.steps, job.beats + array.segments + job.steps - following.steps, 2)
 
 
 def _with_cycles(jobs: tuple[Job, ...], array: Array) -> tuple[Job, ...]:
-    """The jobs with their ``cycles``, which depend on what follows; the first one follows the last."""
+    """Return the jobs with their ``cycles``, which depend on the next job; the first job follows the last."""
     following = (*jobs[1:], jobs[0])
     return tuple(replace(a, cycles=_distance(a, b, array)) for a, b in zip(jobs, following, strict=True))
 
 
 def _drained(start: int, job: Job, array: Array) -> int:
-    """Cycle in which the last beat of a job leaves the array."""
+    """Return the cycle in which the last beat of a job leaves the array."""
     return _first_out(start, job, array) + job.beats - 1
 
 
@@ -313,11 +319,11 @@ def _first_out(start: int, job: Job, array: Array) -> int:
 
 
 def _simulate(s: Schedule, mode: str) -> Timing:
-    """Run characters through the engine's timing until they come at equal distances."""
+    """Simulate the engine's timing, character by character, until it is in steady state."""
     if mode not in MODES:
         raise ValueError(f"mode must be {' or '.join(MODES)}, got {mode!r}")
     array = s.array
-    # cycles from which each beat of layer 0 may start
+    # first cycle in which each beat of layer 0 may start
     credits = [0] * -(-s.units[0] // array.gate_lanes)
     x_ready = free = 0
     history: list[tuple[int, Timing]] = []
@@ -368,7 +374,7 @@ def _simulate(s: Schedule, mode: str) -> Timing:
             (output[0] - zero, output[1] - zero),
             choice - zero,
         )
-        steady = bool(history) and timing == history[-1][1]  # the rest follows from these
+        steady = bool(history) and timing == history[-1][1]  # later characters repeat this timing
         history.append((zero, timing))
         if steady:
             break

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The extension of hls4ml: parsing, layers, conversion, and the C simulation in integers."""
+"""The hls4ml extension: parsing, layers, conversion, and the C simulation in integers."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One call from the quantized Keras model to an hls4ml graph, and one that compiles it."""
+"""Convert a quantized Keras model to an hls4ml graph, and write or compile the graph's project."""
 
 from __future__ import annotations
 
@@ -35,22 +35,23 @@ def convert(
 ) -> Any:
     """Convert a quantized Keras model (:func:`zynq_lstm.models.keras.quantized.build_quantized`) with hls4ml.
 
-    Nothing is written but ``hls4ml.log`` with what hls4ml had to say; the project is written by
-    :func:`save` or :func:`compile_model`.
+    Only ``hls4ml.log`` is written, with hls4ml's output; :func:`save` or :func:`compile_model` writes the
+    project.
 
     Args:
-        model: takes one character code a call: shape (batch, 1).
+        model: model that takes one character code per call, shape (batch, 1).
         output_dir: folder of the project.
         backend: ``Vitis`` for HLS C++, ``OpenRTL`` for SystemVerilog.
         reuse_factor: Vitis only: clock cycles for each matrix product, the same for every layer; by
-            default each layer has a quarter of its columns as multipliers.
-        options: for hls4ml's ``convert_from_keras_model``: ``part``, ``clock_period``, ``project_name``...
+            default each layer has one multiplier for every four columns.
+        options: options of hls4ml's ``convert_from_keras_model``, such as ``part``, ``clock_period`` and
+            ``project_name``.
 
     Returns:
         hls4ml's ``ModelGraph``.
 
     Raises:
-        UserError: naming the layer or option that is not supported, and the alternatives.
+        UserError: if a layer or option is not supported; the message names it and the alternatives.
     """
     folder = Path(output_dir)
     with _logged(folder, "w"):
@@ -92,10 +93,10 @@ def save(hls_model: Any) -> None:
 
 
 def compile_model(hls_model: Any) -> None:
-    """Write the project and build what ``predict`` runs (g++ for Vitis, Verilator for OpenRTL).
+    """Write the project and build the program that ``predict`` runs (g++ for Vitis, Verilator for OpenRTL).
 
     Raises:
-        UserError: if the compiler fails, with the log's path.
+        UserError: if the compiler fails; the message names the log.
     """
     folder = Path(hls_model.config.get_output_dir())
     for old in folder.glob(f"firmware/{hls_model.config.get_project_name()}-*.so"):
@@ -119,14 +120,17 @@ def compile_model(hls_model: Any) -> None:
 
 
 def library(hls_model: Any) -> tuple[Path, str]:
-    """What :func:`compile_model` built for Vitis: the library, and its top function for doubles."""
+    """Return the library built by :func:`compile_model` for Vitis, and its top function for doubles."""
     name = hls_model.config.get_project_name()
     (path,) = Path(hls_model.config.get_output_dir()).glob(f"firmware/{name}-*.so")
     return path, f"{name}_double"
 
 
 def _check_layers(model: Any) -> None:
-    """Refuse what hls4ml would take apart wrongly: others' recurrent layers, and wrappers around ours."""
+    """Refuse layers that hls4ml would convert wrongly.
+
+    These are the recurrent layers of Keras and QKeras, and wrappers around our layers.
+    """
     for layer in model.layers:
         inner = getattr(layer, "forward_layer", getattr(layer, "layer", None))
         for one in (layer, inner):
@@ -144,7 +148,7 @@ def _check_layers(model: Any) -> None:
 
 
 def _reuse_factors(model: Any) -> dict[str, dict[str, int]]:
-    """For each layer as many cycles a product as make a quarter of its columns work at once."""
+    """Return the reuse factors with which each layer computes a quarter of its columns in parallel."""
     factors = {}
     for layer in model.layers:
         if type(layer).__module__ == "zynq_lstm.models.keras.quantized":
@@ -155,8 +159,8 @@ def _reuse_factors(model: Any) -> dict[str, dict[str, int]]:
 
 
 class _OneThread:
-    """A stream whose writes go elsewhere if they come from the thread that made it; others', such as a
-    progress display's, still reach the original."""
+    """A stream that redirects the writes of the thread that made it; those of other threads, such as a
+    progress display, still reach the original."""
 
     def __init__(self, stream: IO[str], elsewhere: IO[str]) -> None:
         self.stream, self.elsewhere, self.thread = stream, elsewhere, threading.get_ident()
@@ -171,7 +175,7 @@ class _OneThread:
 
 @contextlib.contextmanager
 def _logged(folder: Path, mode: str) -> Iterator[None]:
-    """Send what hls4ml prints and warns about to the log in the project's folder."""
+    """Send hls4ml's output and warnings to the log in the project's folder."""
     claim(folder)
     with (
         (folder / LOG).open(mode, encoding="utf-8") as log,
@@ -187,7 +191,7 @@ def _logged(folder: Path, mode: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _literal_folder() -> Iterator[None]:
-    """Let hls4ml find its own headers in a folder with brackets, which its pattern for them has, too."""
+    """Let hls4ml find its own headers in a folder with brackets, which its glob would take for a pattern."""
     if not glob.has_magic(str(require_package("hls4ml"))):
         yield
         return

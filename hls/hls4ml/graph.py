@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From an hls4ml graph back to the frozen integer network."""
+"""Recover the frozen integer network from an hls4ml graph."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from zynq_lstm.models.integers.network import IntegerNetwork
 INPUTS = ("Input", "InputLayer")
 
 
-#: The input port: bits 0 to 14 a character's code, bit 15 "clear the state before this character".
+#: The input port: bits 0 to 14 hold a character's code; bit 15 clears the state before this character.
 CODE_BITS = 15
 RESET = 1 << CODE_BITS
 
 
 def not_compiled() -> UserError:
-    """What running a graph that was only converted is answered with."""
+    """Return the error for running a graph that was only converted."""
     return UserError(
         "the model is not compiled yet; call zynq_lstm.hls.hls4ml.convert.compile_model(model) first"
     )
 
 
 def chain(node: Any) -> list[Any]:
-    """The layers from the first behind the graph's input up to ``node``.
+    """Return the layers from the first after the graph's input up to ``node``.
 
     Raises:
-        UserError: naming a layer that is not ours, or has several inputs or readers.
+        UserError: naming a layer that is not ours.
     """
     layers: list[Any] = []
     while node is not None and node.class_name not in INPUTS:
@@ -47,13 +47,13 @@ def chain(node: Any) -> list[Any]:
 
 
 def network_from_graph(graph: Any, vocabulary: str | None = None) -> IntegerNetwork:
-    """The integers, formats and tables that a graph computes with.
+    """Return the network that a graph computes: its integers, formats and tables.
 
-    A graph does not know its characters: without ``vocabulary`` they are as many of no meaning, which
-    leaves the network's identity the same.
+    A graph does not know its characters. Without ``vocabulary`` the network gets placeholders, which leave
+    its identity the same.
 
     Raises:
-        UserError: naming the layer, if the graph holds anything but our layers in their order.
+        UserError: if the graph is not one chain of our layers, in their order and with one output.
     """
     nodes = [node for node in graph.get_layers() if node.class_name not in INPUTS]
     for node in nodes:
@@ -69,7 +69,7 @@ def network_from_graph(graph: Any, vocabulary: str | None = None) -> IntegerNetw
 
 
 def network_from_chain(layers: Sequence[Any], vocabulary: str | None = None) -> IntegerNetwork:
-    """The network of these layers; an output layer that is not there (yet) is taken to be zero."""
+    """Return the network of these layers; an output layer that is not there (yet) counts as zero."""
     for position, node in enumerate(layers):
         if node.class_name == "FixedDense" and (position == 0 or node is not layers[-1]):
             raise UserError(f"layer {node.name}: a QuantizedDense must be the last layer, after an LSTM")

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The layers of an hls4ml graph that hold our LSTM and its output layer.
+"""The layers of an hls4ml graph for our LSTM and its output layer.
 
-They are classes of their own, not hls4ml's LSTM and Dense: every signal has its type, and passes and
-kernels written for the stock layers don't apply to them.
+They are separate classes, not hls4ml's LSTM and Dense: every signal has its own type, and passes and kernels
+written for the stock layers don't apply to them.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ from zynq_lstm.models.description.spec import CellFormats, DenseFormats, formats
 from zynq_lstm.models.errors import UserError
 from zynq_lstm.models.fixed import FixedFormat, Overflow, Raw, Rounding, signed_bits
 
-#: As a fixed-point type the input port saturates: a negative number given to ``predict`` is a code too.
+#: Type of the input port. It saturates, so that a negative number given to ``predict`` is a code, too.
 INPUT_FORMAT = FixedFormat(CODE_BITS + 1, CODE_BITS + 1, False, Rounding.AP_TRN, Overflow.AP_SAT)
 
 BACKENDS = ("Vitis", "OpenRTL")
-STRATEGIES = ("latency", "resource")  # the first is hls4ml's default; both mean our one kernel
+STRATEGIES = ("latency", "resource")  # the first is hls4ml's default; both select our only kernel
 LAYER_OPTIONS = ("Precision", "ReuseFactor", "Strategy", "Trace")
 
 
 class _FixedLayer(Layer):
-    """What both layers share: types from the trained formats, and refusal of what would change them."""
+    """Base of both layers: takes types from the trained formats; refuses options that would change them."""
 
     formats_class: type[Any]
 
@@ -54,7 +54,7 @@ class _FixedLayer(Layer):
 
     @property
     def format_names(self) -> tuple[str, ...]:
-        """Fields of the formats that are types (the others name functions)."""
+        """Names of the formats' fields that are types; the others name functions."""
         values = vars(self.formats).items()
         return tuple(name for name, value in values if isinstance(value, FixedFormat))
 
@@ -77,14 +77,16 @@ class _FixedLayer(Layer):
             self.refuse(f"io_type {io_type!r} is not supported", "use 'io_parallel'")
         reuse = config.get_reuse_factor(self)
         if config.backend.name == "OpenRTL" and reuse != 1:
-            self.refuse(f"ReuseFactor {reuse} is for Vitis", "set the size of the RTL's array with dsp=")
+            self.refuse(
+                f"ReuseFactor {reuse} applies to Vitis only", "set the size of the RTL's array with dsp="
+            )
         strategy = config.get_strategy(self).lower()
         if strategy not in STRATEGIES:
             self.refuse(f"Strategy {strategy!r} is not supported", f"use {' or '.join(STRATEGIES)}")
         if config.pipeline_style == "pipeline" or config.pipeline_ii is not None:
             self.refuse(
                 "PipelineStyle 'pipeline' and PipelineInterval would unroll every loop",
-                "leave them out: the layers are pipelined inside and run as a dataflow",
+                "leave them out: the layers are pipelined internally and run as a dataflow",
             )
         if config.get_compression(self):
             self.refuse("Compression is not supported", "leave it out")
@@ -103,7 +105,7 @@ class _FixedLayer(Layer):
         self.check_precision(config.get_layer_config(self).get("Precision"))
 
     def check_precision(self, given: Any) -> None:
-        """Refuse a precision that is not the trained one; ``auto`` is."""
+        """Refuse a precision that differs from the trained one; ``auto`` means the trained one."""
         trained = {name: self.get_attr("formats")[name] for name in self.format_names}
         trained["result"] = trained["h" if "h" in trained else "logits"]
         if given is not None and not isinstance(given, dict):
@@ -138,7 +140,7 @@ class _FixedLayer(Layer):
         )
 
     def set_accumulator(self, bounds: tuple[int, int], frac: int) -> None:
-        """The narrowest accumulator for proven bounds of every partial sum."""
+        """Set the narrowest accumulator type for proven bounds of every partial sum."""
         width = signed_bits(*bounds)
         accum = NamedType(f"layer{self.index}_accum_t", FixedPrecisionType(width, width - frac))
         self.set_attr("accum_t", accum)
@@ -146,10 +148,10 @@ class _FixedLayer(Layer):
     def set_lanes(self, inner: int, also: int, columns: int, suffix: str = "") -> None:
         """Spread products of ``inner`` rows by ``columns`` over the cycles that the reuse factor allows.
 
-        :mod:`zynq_lstm.hls.hls4ml.reuse` says how. OpenRTL has an array of its own, whatever these are.
+        :mod:`zynq_lstm.hls.hls4ml.reuse` describes how. OpenRTL has its own array and ignores the result.
 
         Raises:
-            UserError: if the reuse factor is not possible, naming those that are.
+            UserError: if the reuse factor is not possible; the message names the possible ones.
         """
         product = Product(inner, also, columns)
         reuse = self.model.config.get_reuse_factor(self)
@@ -268,7 +270,7 @@ LAYERS = (*(cell_layer(catalogue.cell(name)) for name in catalogue.names()), Fix
 
 
 def precision(fmt: FixedFormat) -> FixedPrecisionType:
-    """hls4ml's type for a format."""
+    """Return hls4ml's type for a format."""
     return FixedPrecisionType(
         fmt.bits,
         fmt.integer,

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reads our Keras layers for hls4ml (its Keras 3 front end).
+"""Handlers that read our Keras layers for hls4ml (its Keras 3 front end).
 
-hls4ml keys its handlers by the layer class' full name, so nothing of Keras is imported here and no other
-class is touched.
+hls4ml looks its handlers up by the full name of the layer's class, so this module does not import Keras and
+affects no other class.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from zynq_lstm.hls.vitis.cell import class_name
 from zynq_lstm.models.description.spec import formats_to_dict
 from zynq_lstm.models.errors import UserError
 
-# Options of Keras' recurrent layers that change what is computed, and what they must be.
+# Options of Keras' recurrent layers that change the result, and the values that they must have.
 RECURRENT_OPTIONS = {"go_backwards": False, "return_state": False, "time_major": False}
 
-#: What hls4ml's module needs that an installation may lack.
+#: Packages that hls4ml's profiling needs and that an installation may lack.
 PROFILING = ("matplotlib", "pandas", "seaborn")
 
 Node = dict[str, Any]  # a layer as hls4ml's graph takes it
@@ -51,7 +51,7 @@ class QuantizedDenseHandler(KerasV3LayerHandler):
 
 
 def _name_weights_for_profiling() -> None:
-    """Tell hls4ml's profiling of Keras models, if it is there, that our LSTM has three weight arrays."""
+    """Tell hls4ml's profiling of Keras models, if it is installed, that our LSTM has three weight arrays."""
     if all(importlib.util.find_spec(name) for name in PROFILING):
         from hls4ml.model.profiling import keras_process_layer_map
 
@@ -68,7 +68,7 @@ def _layer(layer: Any, kind: str, in_tensors: Sequence[Any], out_tensors: Sequen
     steps = in_tensors[0].shape[1]
     if steps != 1:
         raise UserError(
-            f"layer {layer.name}: the hardware takes one character a call, the model takes "
+            f"layer {layer.name}: the hardware takes one character per call, the model takes "
             f"{steps or 'any number of'} steps; build it with time_steps=1"
         )
     integers = {name: np.asarray(array, np.int64) for name, array in layer.integer_weights().items()}

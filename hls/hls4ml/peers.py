@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A pytest plugin for hls4ml's own tests: with this package hooked in, or as if it were not installed.
+"""A pytest plugin to run hls4ml's own tests with this package registered, or as if it were not installed.
 
-``zynq-lstm peers`` loads it (``-p hls.peers``); the variable :data:`VARIABLE` says which. It has to be there
-before hls4ml is imported, and ends the run with an error if hls4ml came out the other way.
+``zynq-lstm peers`` loads it (``-p zynq_lstm.hls.hls4ml.peers``); the environment variable :data:`VARIABLE`
+selects the mode. The plugin must be loaded before hls4ml is imported, and ends the run with an error if
+hls4ml ran in the other mode.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ WITHOUT, WITH = MODES = ("without", "with")
 
 
 def pytest_configure(config: Any) -> None:
-    """Leave the entry point, or hide it from hls4ml."""
+    """Leave our entry point, or hide it from hls4ml."""
     assert "hls4ml" not in sys.modules, "hls4ml is imported already"
     if os.environ[VARIABLE] == WITH:
         return  # hls4ml finds the entry point
@@ -27,7 +28,7 @@ def pytest_configure(config: Any) -> None:
 
 
 def pytest_sessionfinish(session: Any) -> None:
-    """Whether it was what it was meant to be."""
+    """Check that hls4ml ran in the selected mode."""
     if "hls4ml" not in sys.modules:
         return
     from hls4ml.backends.backend import get_available_backends

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reuse factors of the HLS C++: over how many clock cycles each matrix product may be spread."""
+"""Reuse factors of the HLS C++: the number of clock cycles over which each matrix product may be spread."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from zynq_lstm.models.errors import UserError
 
 @dataclass(frozen=True)
 class Product:
-    """The matrix products of a layer, which are worked on alike.
+    """The matrix products of a layer, which are all computed alike.
 
     Args:
-        inner: rows of the matrix that every layer has, and cycles if each takes one row in all columns.
-        also: rows of the other matrix; ``inner`` if there is none.
-        columns: of both.
+        inner: rows of the matrix that every layer has, and its cycles at one row of all columns per cycle.
+        also: rows of the other matrix; equal to ``inner`` if there is none.
+        columns: columns of both matrices.
     """
 
     inner: int
@@ -27,10 +27,10 @@ class Product:
     columns: int
 
     def spread(self, reuse: object) -> tuple[int, int] | None:
-        """Rows a cycle, and groups of columns, for a reuse factor; None if it is not possible.
+        """Return rows per cycle, and groups of columns, for a reuse factor; None if it is not possible.
 
-        Fewer cycles than rows: all columns, several rows a cycle. More: one row, a group of columns. hls4ml's
-        default of 1 means as few cycles as are possible.
+        With fewer cycles than rows, a cycle takes several rows and all columns; with more, one row and a
+        group of columns. hls4ml's default of 1 means the fewest possible cycles.
         """
         if not isinstance(reuse, int) or reuse < 1:
             return None
@@ -43,7 +43,7 @@ class Product:
 
     @property
     def legal(self) -> str:
-        """Reuse factors that are possible, in words."""
+        """Description of the possible reuse factors."""
         if self.inner == self.also:
             divisors = f"{self.inner}"
         else:
@@ -53,7 +53,7 @@ class Product:
 
 
 def products(spec: NetworkSpec) -> Iterator[tuple[str, Product]]:
-    """Name and products of every layer of the Keras model."""
+    """Yield the name and products of every layer of the Keras model."""
     for k, layer in enumerate(spec.layers):
         also = spec.inputs(k) if k else layer.units  # the first layer's input is one row of W
         for group in groups(layer.formats.description):
@@ -63,10 +63,10 @@ def products(spec: NetworkSpec) -> Iterator[tuple[str, Product]]:
 
 
 def require_reuse_factor(spec: NetworkSpec, reuse: int) -> None:
-    """Refuse a reuse factor that is not possible for a whole network.
+    """Refuse a reuse factor that is not possible for every layer of a network.
 
     Raises:
-        UserError: naming the layer, and what is possible for it.
+        UserError: naming the layer, and its possible reuse factors.
     """
     for name, product in products(spec):
         if product.spread(reuse) is None:

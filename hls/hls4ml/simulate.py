@@ -24,7 +24,7 @@ STRETCH = 1024  # characters traced at once: 25 MB for two layers of 128 units
 
 
 def run(hls_model: Any, codes: Sequence[int] | NDArray[Any]) -> Raw:
-    """Raw logits (time, vocabulary) for character codes (time,).
+    """Return the raw logits (time, vocabulary) for character codes (time,).
 
     A code outside the vocabulary counts as code 0.
 
@@ -43,7 +43,7 @@ def reset(hls_model: Any) -> None:
 
 
 def trace(hls_model: Any, codes: Sequence[int] | NDArray[Any]) -> dict[str, Raw]:
-    """Every signal of the HLS C++, or of the RTL, for character codes (time,).
+    """Return every signal of the HLS C++, or of the RTL, for character codes (time,).
 
     The kernel records the signals of the cell's description for each unit.
 
@@ -52,7 +52,7 @@ def trace(hls_model: Any, codes: Sequence[int] | NDArray[Any]) -> dict[str, Raw]
         integers in the shapes of :meth:`zynq_lstm.models.integers.reference.Reference.run`.
 
     Raises:
-        UserError: as :func:`run`.
+        UserError: as for :func:`run`.
     """
     codes = _codes(codes)
     if hls_model.config.backend.name == "OpenRTL":
@@ -95,10 +95,10 @@ def generate(
     temperature_raw: int = 0,
     seed: int = 0,
 ) -> Raw:
-    """Codes (length,) that follow ``prime``, from a zero state: those of :func:`.generate`.
+    """Return codes (length,) that follow ``prime``, from a zero state: the same as :func:`.generate` returns.
 
     Raises:
-        UserError: as :func:`run`; nothing to start from, or a value out of range.
+        UserError: as for :func:`run`; also without a prime, or for a value out of range.
     """
     prime = _codes(prime)
     check_arguments(len(prime), length, temperature_raw, seed)
@@ -115,7 +115,7 @@ def stream(
     seed: int = 0,
     at_once: int = 1,
 ) -> Iterator[int]:
-    """The same from the HLS C++ as they come, ``at_once`` a time; the loop itself is C++."""
+    """Yield the same codes from the HLS C++ as they are chosen, ``at_once`` at a time; the loop is in C++."""
     prime = _codes(prime)
     check_arguments(len(prime), length, temperature_raw, seed)
     library, network = _library(hls_model), network_from_graph(hls_model)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The FPGAs that engines are sized for: one TOML file of this folder each, with the part's name.
+"""The FPGAs that engines are sized for: each has a TOML file in this folder, with the part's name.
 
 A file holds the part's programmable logic (AMD DS190, "Zynq-7000 SoC Data Sheet: Overview") and a package and
-speed grade for tools that need a whole part number. To add a part, add a file: nothing else names the parts.
+speed grade for tools that need a full part number. To add a part, add a file: nothing else names the parts.
 """
 
 from __future__ import annotations
@@ -31,29 +31,29 @@ _PACKAGE = r"i?[a-z]{3}[0-9]{3,4}-[1-3][a-z]{0,2}"
 
 @dataclass(frozen=True)
 class Part:
-    """What a part has; block RAM in units of 36 Kb."""
+    """Resources of a part; block RAM in units of 36 Kb."""
 
     lut: int
     ff: int
     dsp: int
     bram36: int
-    package: str  # and speed grade, where none is given
+    package: str  # and speed grade, for part numbers without them
 
     def resources(self) -> dict[str, int]:
-        """How many of each resource the part has."""
+        """Return the number of each resource that the part has."""
         return {name: value for name, value in vars(self).items() if name != "package"}
 
     def exceeded(self, used: Mapping[str, float]) -> tuple[str, ...]:
-        """The resources of which ``used`` is more than the part has."""
+        """Return the resources of which ``used`` is more than the part has."""
         return tuple(name for name, count in used.items() if count > getattr(self, name))
 
 
 @lru_cache(1)
 def parts() -> Mapping[str, Part]:
-    """Every part by name, the one with the fewest LUTs first.
+    """Return every part by name, the part with the fewest LUTs first.
 
     Raises:
-        UserError: naming the file that does not describe a part.
+        UserError: naming a file that does not describe a part.
     """
     found = {path.stem: _read(path) for path in sorted(FOLDER.glob("*.toml"))}
     return MappingProxyType(dict(sorted(found.items(), key=lambda item: item[1].lut)))
@@ -62,7 +62,7 @@ def parts() -> Mapping[str, Part]:
 def _read(path: Path) -> Part:
     try:
         data: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:  # no TOML, or no UTF-8
+    except ValueError as error:  # not TOML, or not UTF-8
         raise UserError(f"{path}: not TOML: {error}") from None
     names = [field.name for field in fields(Part)]
     if wrong := sorted({*names} ^ {*data}):
@@ -73,15 +73,15 @@ def _read(path: Path) -> Part:
             if not isinstance(value, str) or not re.fullmatch(_PACKAGE, value):
                 raise UserError(f"{path}: package must be like 'clg400-1', with a speed grade, got {value!r}")
         elif type(value) is not int or value < 1:
-            raise UserError(f"{path}: {name} must be a whole number from 1 on, got {value!r}")
+            raise UserError(f"{path}: {name} must be a whole number of at least 1, got {value!r}")
     return Part(**data)
 
 
 def part_name(part: str) -> str:
-    """The device of a full part number such as xc7z020clg400-1, in any case.
+    """Return the device of a part number such as xc7z020 or xc7z020clg400-1, in any case.
 
     Raises:
-        UserError: naming the devices known.
+        UserError: for an unknown part; the message names the known devices.
     """
     known = parts()
     device = "|".join(map(re.escape, known))
@@ -94,10 +94,10 @@ def part_name(part: str) -> str:
 
 
 def full_part(part: str) -> str:
-    """``part``, with its file's package and speed grade if it has none, as AMD's tools write it.
+    """Return ``part`` as AMD's tools write it, with its file's package and speed grade if it has none.
 
     Raises:
-        UserError: as :func:`part_name`.
+        UserError: as for :func:`part_name`.
     """
     name = part_name(part)
     device, dash, grade = part.partition("-")

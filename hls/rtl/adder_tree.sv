@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Sum of COUNT signed values, a register after every addition; it instantiates itself for the halves.
-// Latency $clog2(COUNT), throughput 1. The result is as many bits wider, so that nothing overflows.
+// Sum of COUNT signed values, with a register after every addition; the module instantiates itself for the halves.
+// Latency $clog2(COUNT), throughput 1. The result is wider by as many bits, so that nothing overflows.
 module adder_tree #(
     parameter int COUNT = 4,
     parameter int WIDTH = 12,

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// AXI4-Lite control and status registers; the map is hls/engine/registers.py, which writes the include file.
-// A write to an unmapped or read-only address, and a read of an unmapped one, is answered with SLVERR,
-// flagged and counted, and changes nothing else. One transaction of each kind at a time; a read answers 3 cycles
-// after its address.
+// AXI4-Lite control and status registers; their map is in hls/engine/registers.py, which writes the include file.
+// A write to an unmapped or read-only address, or a read of an unmapped one, is answered with SLVERR, flagged
+// and counted, and changes nothing else. One transaction of each kind at a time; the answer to a read comes
+// 3 cycles after its address.
 module axil_registers #(
     parameter logic [255:0] IDENTITY = '0,
     parameter logic [31:0]  SHAPE = '0,
     parameter logic [31:0]  ARRAY = '0,
     parameter int           TEMPERATURE_BITS = 12,
-    parameter bit           PARITY = 1'b0  // of the weight memory; without it there is no PARITY_ERRORS
+    parameter bit           PARITY = 1'b0  // parity of the weight memory; without it there is no PARITY_ERRORS
 ) (
     input  logic        clk_i,
     input  logic        rst_i,
@@ -42,8 +42,8 @@ module axil_registers #(
     output logic [TEMPERATURE_BITS-1:0] temperature_o,
     input  logic        busy_i,
     input  logic        generating_i,
-    input  logic        open_i,     // a sequence
-    input  logic        offered_i,  // a character on s_axis
+    input  logic        open_i,     // a sequence is open
+    input  logic        offered_i,  // a character is offered on s_axis
     input  logic        accepted_i,
     input  logic        bad_code_i,
     input  logic        parity_error_i
@@ -54,7 +54,7 @@ module axil_registers #(
   logic unused;
   assign unused = ^{s_axil_awprot, s_axil_arprot, s_axil_awaddr[1:0], s_axil_araddr[1:0]};
 
-  // ---- write: address and data are taken in either order, then done in one cycle
+  // ---- write: address and data are taken in either order; the write then takes one cycle
   logic have_address_q, have_data_q, write, write_mapped, clear;
   logic [5:0] write_word_q;
   logic [31:0] data_q, mask;
@@ -67,7 +67,7 @@ module axil_registers #(
       || write_word_q == REG_LENGTH || write_word_q == REG_ERRORS
       || write_word_q == REG_SEED || write_word_q == REG_TEMPERATURE;
 
-  // What comes from the engine, and goes there, is registered: no path leads through both.
+  // Signals from and to the engine are registered, so that no path leads through engine and registers.
   logic busy_q, generating_q, open_q, offered_q, accepted_q, bad_code_now_q;
   always_ff @(posedge clk_i) begin
     {busy_q, generating_q, open_q, offered_q, accepted_q, bad_code_now_q} <=
@@ -84,12 +84,12 @@ module axil_registers #(
 
   logic bad_code_q, bad_access_q, input_waited_q;
   logic write_refused_now_q, read_refused_now_q;
-  logic waits_now, waiting_q;  // once in each generation
+  logic waits_now, waiting_q;  // waits_now is set once in each generation
   logic [15:0] writes_refused_q, reads_refused_q, waits_q;
   logic writes_full_q, reads_full_q, waits_full_q;
   assign waits_now = generating_q && offered_q && !waiting_q;
   logic [31:0] error_count_q, characters_q, cycles_low_q, cycles_high_q, cycles_kept_q;
-  logic errors_full_q, cycles_carry_q;  // registers of their own: no chain of 64 bits
+  logic errors_full_q, cycles_carry_q;  // in their own registers, to avoid a carry chain of 64 bits
   always_ff @(posedge clk_i) begin
     if (rst_i) begin
       have_address_q <= 1'b0;
@@ -146,7 +146,7 @@ module axil_registers #(
         writes_refused_q <= writes_refused_q + 16'(write_refused_now_q && !writes_full_q);
         reads_refused_q <= reads_refused_q + 16'(read_refused_now_q && !reads_full_q);
         waits_q <= waits_q + 16'(waits_now && !waits_full_q);
-        // Set in time: two writes are 2 cycles apart, all else that is counted more.
+        // These are set in time: two writes are 2 cycles apart, other counted events more.
         errors_full_q <= error_count_q == '1;
         writes_full_q <= writes_refused_q == '1;
         reads_full_q <= reads_refused_q == '1;
@@ -161,7 +161,7 @@ module axil_registers #(
     if (write) s_axil_bresp <= write_mapped ? OKAY : SLVERR;
   end
 
-  // ---- parity of the weight memory; errors may come in every cycle
+  // ---- parity of the weight memory; errors may occur in every cycle
   logic weight_parity;
   logic [15:0] parity_errors;
   if (PARITY) begin : gen_parity
@@ -185,7 +185,7 @@ module axil_registers #(
     assign unused_parity = parity_error_i;
   end
 
-  // ---- read, in three cycles: the address; whose it is, and constants; the value
+  // ---- read, in three cycles: the address; the register selected, and constants; the value
   localparam int VALUES = PARITY ? 13 : 12;
   localparam logic [6*VALUES-1:0] VALUE_WORDS = (6 * VALUES)'({
     REG_PARITY_ERRORS, REG_STATUS, REG_MODE, REG_LENGTH, REG_ERRORS, REG_ERROR_COUNT, REG_CHARACTERS,
@@ -243,7 +243,7 @@ module axil_registers #(
       if (reading_2_q) s_axil_rvalid <= 1'b1;
       else if (s_axil_rready) s_axil_rvalid <= 1'b0;
     end
-    // Of use if reading_1_q and reading_2_q are set with them.
+    // Valid if reading_1_q, or reading_2_q, is set with them.
     word_1_q <= s_axil_araddr[7:2];
     selected_2_q <= selected;
     constant_2_q <= constant_value;
@@ -252,7 +252,7 @@ module axil_registers #(
     if (reading_2_q) begin
       s_axil_rdata <= read_data;
       s_axil_rresp <= mapped_2_q ? OKAY : SLVERR;
-      // The two halves of the cycle count belong together: reading the low one keeps the high one.
+      // The two halves of the cycle count belong together: reading the lower half keeps the upper half.
       if (keep_2_q) cycles_kept_q <= cycles_high_q + 32'(cycles_carry_q);
     end
   end

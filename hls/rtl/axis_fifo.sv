@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Output buffer: words in without back-pressure (the writer watches room_o), AXI4-Stream out, registered.
+// Output buffer: takes words without back-pressure (the writer watches room_o); its AXI4-Stream output is registered.
 module axis_fifo #(
     parameter int WIDTH   = 64,
     parameter int DEPTH   = 64,  // a power of two
@@ -28,7 +28,7 @@ module axis_fifo #(
   logic [ADDRESS_BITS:0] count_q;
   logic [WIDTH:0] read_data;
   logic load;
-  logic some_q;  // count_q != 0, a register of its own
+  logic some_q;  // count_q != 0, in its own register
   assign load = some_q && (!m_axis_tvalid || m_axis_tready);
   lut_ram #(
       .WIDTH(WIDTH + 1),

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-// The next character: the largest logit + T noise, of equal ones the lowest code; T = 0 is the likeliest
-// character, T > 0 a draw from softmax(logits / T) (the Gumbel-max rule). Four logits a cycle.
-// Latency from a word of sums (valid_i) to that word's logits 5, from the last one to the character 9.
+// Chooses the next character: the largest logit + T * noise, or the lowest code if several are equal. T = 0 gives the
+// likeliest character, T > 0 a draw from softmax(logits / T) (the Gumbel-max rule). Four logits per cycle.
+// Latency: 5 from a word of sums (valid_i) to its logits, 9 from the last word of sums to the character.
 module character_choice #(
     parameter int VOCABULARY = 90,
     parameter int LOGIT_BITS = 16,
     parameter int NOISE_BITS = 16,
-    parameter int TABLE_BITS = 14,          // of the noise table's entries
+    parameter int TABLE_BITS = 14,          // width of the noise table's entries
     parameter int TEMPERATURE_BITS = 12,    // unsigned
     parameter int SCORE_BITS = 28,
-    parameter int LOGIT_SHIFT = 8,          // left shifts that align logits, and noise times temperature
+    parameter int LOGIT_SHIFT = 8,          // left shift that aligns logits; NOISE_SHIFT aligns noise times temperature
     parameter int NOISE_SHIFT = 0,
-    parameter logic [SCORE_BITS-1:0] LOSER = '0,  // with whatever noise it is below any score of a code
+    parameter logic [SCORE_BITS-1:0] LOSER = '0,  // below the score of any code, whatever its noise
     parameter logic [25*NOISE_BITS-1:0] NOISE_TAIL = '0,
     parameter logic [127:0] INITIAL = '0,
     localparam int WORDS = (VOCABULARY + 3) / 4,
@@ -24,7 +24,7 @@ module character_choice #(
     input  logic [31:0]                 seed_i,
     input  logic [TEMPERATURE_BITS-1:0] temperature_i,  // taken with a character's first word
     input  logic                        valid_i,
-    input  logic                        sample_i,       // the character is to be chosen: noise is used up
+    input  logic                        sample_i,       // the character is to be chosen, which uses up noise
     input  logic [WORD_BITS-1:0]        word_i,
     input  logic [4*LOGIT_BITS-1:0]     logits_i,       // LOGITS_LATENCY cycles after valid_i
     input  logic                        logits_valid_i,
@@ -55,7 +55,7 @@ module character_choice #(
   logic [WORD_BITS-1:0] word_5;
   delay #(.WIDTH(WORD_BITS), .CYCLES(LOGITS_LATENCY)) u_word (.clk_i, .data_i(word_i), .data_o(word_5));
 
-  // ---- cycles 4 to 6: operands, product, and sum with the logit are the DSP48E1's registers
+  // ---- cycles 4 to 6: registers of the DSP48E1 for operands, product, and sum with the logit
   logic signed [SCORE_BITS-1:0] scores_6_q[0:3];
   for (genvar k = 0; k < 4; k++) begin : gen_score
     localparam int USED = (VOCABULARY + 3 - k) / 4;

@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which character is next, and the start of its first layer.
+// Selects the next character, and starts its first layer.
 //
-// Score:    every character of s_axis, logits of each go out.
+// Score:    takes every character of s_axis; the logits of each go out.
 // Generate: the characters of s_axis up to TLAST prime the state; then LENGTH characters are sampled, each
-//           the input of the next, and go out. With LENGTH 0 the state is only primed.
+//           the input for the next, and go out. With LENGTH 0 the state is only primed.
 // A mode holds for a whole sequence (up to TLAST). A code outside the vocabulary counts as code 0, and is
 // reported. A requested state reset takes effect at the next character from s_axis.
 //
-// A character starts layer 0 beat by beat (a unit for each gate pipeline), as the sums h(t-1).U of layer 0
+// A character starts layer 0 beat by beat (one unit for each gate pipeline), as the sums h(t-1).U of layer 0
 // are finished (credits).
 module character_control #(
     parameter int VOCABULARY = 90,
-    parameter int BEATS = 128,       // of layer 0
-    parameter int BEAT_BITS = 8,     // of a beat's number over all layers
+    parameter int BEATS = 128,       // beats of layer 0
+    parameter int BEAT_BITS = 8,     // width of a beat's number over all layers
     parameter int ROW_ADDRESS_BITS = 14,
     parameter int CODE_BITS = 7
 ) (
@@ -43,19 +43,19 @@ module character_control #(
     output logic                        fresh_o,
     output logic                        phase_o,
     output logic [ROW_ADDRESS_BITS-1:0] row_address_o,
-    // whether the character in phase 0 and 1 starts from a zero state
+    // by phase: the character in it starts from a zero state
     output logic [1:0]                  fresh_by_phase_o,
-    // what becomes of the character that the output layer has, or gets next
+    // use of the character that the output layer has, or gets next
     output logic                        score_o,
     output logic                        sample_o,
     output logic                        last_o,
-    // the output layer's answer to the character last finished
+    // the output layer's result for the last finished character
     input  logic                        finished_i,
     input  logic                        sampled_i,
     input  logic [CODE_BITS-1:0]        code_i,
     output logic                        sampled_last_o
 );
-  localparam int CREDIT_BITS = $clog2(BEATS + 2);  // two at least
+  localparam int CREDIT_BITS = $clog2(BEATS + 2);  // at least two
 
   typedef enum logic {FEED, SAMPLE} state_e;
   state_e state_q;
@@ -64,13 +64,13 @@ module character_control #(
 
   logic x_valid_q, x_first_q, x_score_q, x_sample_q, x_last_q;
   logic [CREDIT_BITS-1:0] credits_q;
-  logic credit_left_q, beat_last_q;  // credits_q != 0, and the last beat is next: registers of their own
-  // Of LENGTH and of what is left of it; a cycle late, while characters are many cycles apart.
+  logic credit_left_q, beat_last_q;  // credits_q != 0, and the last beat is next: in their own registers
+  // LENGTH is not 0; at most one character is left. A cycle late, but characters are many cycles apart.
   logic length_set_q, left_one_q;
-  logic ready_q;  // a cycle after it could be
+  logic ready_q;  // a cycle later than possible
   logic [1:0] in_flight_q;
   logic accept, generate_now, bad_code, again, done;
-  // Characters reach the output layer in their order, at most 3 behind the one that starts.
+  // Characters reach the output layer in order; it lags the character that starts by at most 3.
   logic [3:0][2:0] output_flags_q;
   logic [1:0] started_q, finished_q;
 
@@ -91,7 +91,7 @@ module character_control #(
 
   always_ff @(posedge clk_i) begin
     length_set_q <= length_i != '0;
-    // 0 is left if LENGTH became 0 in the very cycle in which length_set_q had it acted upon: that counts as 1.
+    // left_q is 0 if LENGTH became 0 in the very cycle in which length_set_q started the generation: that counts as 1.
     left_one_q <= left_q[31:1] == '0;
     {score_o, sample_o, last_o} <= output_flags_q[finished_q];
     ready_q <= !rst_i && !accept && state_q == FEED && !x_valid_q && in_flight_q != 2'd3;
@@ -160,8 +160,8 @@ module character_control #(
       row_address_o <= row_address_o + ROW_ADDRESS_BITS'(VOCABULARY);
     end
 
-    // fresh is kept until the same phase starts again: the U sums that this waits for leave the array behind
-    // all that the character before it still needed of its own. Output may take longer: see above.
+    // fresh is kept until the same phase starts again: the U sums that this start waits for leave the array after
+    // all sums that the character before it still needed. Output may take longer: see above.
     if (start_o && x_first_q) begin
       fresh_by_phase_o[phase_o] <= fresh_o;
       output_flags_q[started_q] <= {x_score_q, x_sample_q, x_last_q};

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A shift register of CYCLES stages, for keeping signals in step with a pipeline beside them.
-// Latency CYCLES (0 is a wire). No reset: what flows in is qualified by a valid bit elsewhere.
+// A shift register of CYCLES stages, which keeps signals in step with a parallel pipeline.
+// Latency CYCLES (0 is a wire). No reset: a valid bit elsewhere qualifies the data.
 module delay #(
     parameter int WIDTH  = 1,
     parameter int CYCLES = 1

@@ -1,37 +1,37 @@
 // SPDX-License-Identifier: Apache-2.0
-// From sums to the new state, one unit a cycle:
+// Computes the new state from sums, one unit per cycle:
 //   z = round(U part + x part + b), gates by table, c = round(f c + i g), h = round(o tanh(c)).
 // docs/numerics.md is the contract. The sums of h(t-1).U wait in a memory here; the x part (one row of W
 // for the first layer, finished sums of W.h for the others) comes with the unit.
 //
-// Units of all layers are numbered through; `fresh` takes the state before as zero. With several pipelines
-// (LANES) side by side, this one is number LANE and has every LANES-th unit.
-// Latency PIPELINE_LATENCY (24) from start_i to write_o, throughput 1. A unit must not start again before it has finished.
+// Units are numbered through all layers; `fresh` takes the previous state as zero. Of several parallel pipelines
+// (LANES), this one is number LANE and has every LANES-th unit.
+// Latency PIPELINE_LATENCY (24) from start_i to write_o, throughput 1. A unit must not restart before it has finished.
 module gate_pipeline #(
     parameter int LAYERS = 2,
     parameter int LANE = 0,
     // verilator lint_off UNUSEDPARAM  // only the trace, if compiled in, numbers units by it
     parameter int LANES = 1,
     // verilator lint_on UNUSEDPARAM
-    parameter int UNITS = 256,        // of all layers, this pipeline's only
-    parameter int SUM_BITS = 24,      // of a finished sum
-    parameter int X_BITS = 24,        // of an x part, as it comes
-    parameter int Z_SUM_BITS = 26,    // of U part + x part + b, aligned
+    parameter int UNITS = 256,        // units of all layers, in this pipeline only
+    parameter int SUM_BITS = 24,      // width of a finished sum
+    parameter int X_BITS = 24,        // width of an x part, before it is aligned
+    parameter int Z_SUM_BITS = 26,    // width of U part + x part + b, aligned
     parameter int BIAS_BITS = 20,     // aligned
     parameter logic [LAYERS*8-1:0] U_SHIFT = '0,  // left shift that aligns layer k's U part
     parameter logic [LAYERS*8-1:0] X_SHIFT = '0,
-    parameter int Z_SHIFT = 8,                 // fraction bits dropped to z
+    parameter int Z_SHIFT = 8,                 // fraction bits dropped for z
     parameter int Z_BITS = 10,
-    parameter int GATE_BITS = 9,      // signed, so one more than an unsigned format's
+    parameter int GATE_BITS = 9,      // signed: one more bit than an unsigned format
     parameter int G_BITS = 8,
     parameter int C_BITS = 16,
     parameter int FC_SHIFT = 0,       // left shifts that align f c and i g
     parameter int IG_SHIFT = 4,
-    parameter int C_SHIFT = 8,                 // fraction bits dropped to c
-    parameter int CT_SHIFT = 4,                // and to ct
+    parameter int C_SHIFT = 8,                 // fraction bits dropped for c
+    parameter int CT_SHIFT = 4,                // and for ct
     parameter int CT_BITS = 10,
     parameter int TC_BITS = 8,
-    parameter int SIGMOID_BITS = 8,   // stored in the tables: sigmoid unsigned, tanh signed
+    parameter int SIGMOID_BITS = 8,   // width in the tables: sigmoid unsigned, tanh signed
     parameter int TANH_BITS = 8,
     parameter int TANH_C_BITS = 8,
     parameter int SIGMOID_ROW_BITS = 10,  // shapes of the tables (rom.sv)
@@ -39,16 +39,16 @@ module gate_pipeline #(
     parameter int TANH_C_ROW_BITS = 10,
     parameter int H_SHIFT = 8,
     parameter int H_BITS = 8,
-    parameter bit Z_HALF = 1'b1,               // round by AP_RND, else AP_TRN
+    parameter bit Z_HALF = 1'b1,               // round by AP_RND, otherwise by AP_TRN
     parameter bit C_HALF = 1'b1,
     parameter bit CT_HALF = 1'b1,
     parameter bit H_HALF = 1'b1,
-    parameter int LAYER_BITS = 2,     // of a layer's number
+    parameter int LAYER_BITS = 2,     // width of a layer's number
     localparam int UNIT_BITS = UNITS > 1 ? $clog2(UNITS) : 1
 ) (
     input  logic                  clk_i,
     input  logic                  rst_i,
-    // U parts, as they are finished
+    // U parts, when they are finished
     input  logic                  store_i,
     input  logic [UNIT_BITS-1:0]  store_unit_i,
     input  logic [4*SUM_BITS-1:0] store_sums_i,
@@ -98,7 +98,7 @@ module gate_pipeline #(
       .data_o   (bias_1)
   );
   always_ff @(posedge clk_i) begin
-    unit_1_q <= unit_i;  // it has been picked from two; many units' biases take a cycle of their own
+    unit_1_q <= unit_i;  // it was selected from two; reading one of many biases takes its own cycle
     bias_2_q <= bias_1;
   end
   logic [LAYER_BITS-1:0] layer_2, layer_3_q;
@@ -131,7 +131,7 @@ module gate_pipeline #(
     end
     always_ff @(posedge clk_i) begin
       u_3_q <= fresh_2 ? '0 : u_aligned;
-      x_3_q <= x_part_i[k*X_BITS+:X_BITS];  // as it is: it has been picked from several places
+      x_3_q <= x_part_i[k*X_BITS+:X_BITS];  // not aligned yet: it was selected from several sources
       b_3_q <= Z_SUM_BITS'($signed(bias_2_q[k*BIAS_BITS+:BIAS_BITS]));
       sum_4_q <= u_3_q + b_3_q;
       x_4_q <= x_aligned;
@@ -151,7 +151,7 @@ module gate_pipeline #(
     );
   end
 
-  // Gate order i, f, g, o (models/description/spec.py); gate values are signed here, also those of unsigned formats.
+  // Gate order i, f, g, o (models/description/spec.py); gate values are signed here, even those of unsigned formats.
   logic signed [GATE_BITS-1:0] gate_i, gate_f, gate_o, gate_o_20;
   logic signed [G_BITS-1:0] gate_g;
   logic [SIGMOID_BITS-1:0] sigmoid_i, sigmoid_f, sigmoid_o;
@@ -190,7 +190,7 @@ module gate_pipeline #(
   assign gate_g = G_BITS'(tanh_g);
   assign gate_o = GATE_BITS'(sigmoid_o);
 
-  // ---- the unit's number and flags beside all that
+  // ---- the unit's number and flags, in step with the values
   logic [UNIT_BITS-1:0] unit_7, unit_15;
   logic valid_15;
   delay #(.WIDTH(UNIT_BITS), .CYCLES(7)) u_unit_7 (.clk_i, .data_i(unit_i), .data_o(unit_7));
@@ -207,7 +207,7 @@ module gate_pipeline #(
       .data_o({write_layer_o, write_unit_o, write_phase_o, write_last_o})
   );
 
-  // ---- cycles 10 to 15: c (operands, product and sum are the DSP48E1's registers)
+  // ---- cycles 10 to 15: c (operands, product and sum are in the DSP48E1's registers)
   logic [C_BITS-1:0] c_before, c_after;
   ram #(
       .WIDTH(C_BITS),
@@ -300,7 +300,7 @@ module gate_pipeline #(
   );
 
 `ifdef ZYNQ_LSTM_TRACE
-  // Everything about a unit in one line, in the cycle in which its h is written.
+  // Writes all signals of a unit in one line, in the cycle in which its h is written.
   localparam int W = SIGNAL_BITS;
   logic [4*Z_BITS-1:0] z_24;
   logic [4*W-1:0] gates_24;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Gumbel noise for four logits at once, from a seeded generator (docs/numerics.md, Sampling).
-// A random word's upper 24 bits give the octave (their leading zeros), its lower 8 the cell within it:
+// A random word's upper 24 bits give the octave (the number of their leading zeros), its lower 8 the cell within it:
 //   noise = table[min(octave, 7), cell] + TAIL[octave]
-// The generator runs ahead so far that a step's noise is there 3 cycles after it, unregistered; throughput 1.
-// Not ready for SEED_LATENCY cycles after a seed, less than any character takes until its first logits.
+// The generator runs ahead so far that a step's noise is ready 3 cycles after the step, unregistered; throughput 1.
+// It is not ready for SEED_LATENCY cycles after a seed: less than any character takes until its first logits.
 module gumbel_noise #(
     parameter int NOISE_BITS = 16,
     parameter int TABLE_BITS = 14,

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // The hidden states of all layers, twice: the gate pipeline writes those of one character while the
-// multiply-accumulate array may still read those of the character before (phase 0 and 1 in turn).
-// Written WRITES neighbouring units at a time; read LANES units at a time (a row). Unit u of a layer is lane
+// multiply-accumulate array may still read those of the character before (phases 0 and 1 in turn).
+// Written WRITES neighbouring units at a time; read LANES units at a time (a row). Unit u of a layer is in lane
 // u % LANES of row base + u / LANES. Read latency 2 from the row address.
 module hidden_buffer #(
     parameter int LANES = 4,
     parameter int WRITES = 1,  // divides LANES
     parameter int WIDTH = 8,
-    parameter int ROWS  = 64,  // of one phase
+    parameter int ROWS  = 64,  // rows of one phase
     localparam int ROW_BITS = ROWS > 1 ? $clog2(ROWS) : 1,
     localparam int PLACES = LANES / WRITES,
     localparam int PLACE_BITS = PLACES > 1 ? $clog2(PLACES) : 1

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The network: one character after the other in, its logits out. Sequencer, multiply-accumulate array, gates,
-// hidden states and output layer; lstm_engine.sv is around it.
+// The network: takes one character after the other, and returns its logits. Contains sequencer, multiply-accumulate
+// array, gates, hidden states and output layer; lstm_engine.sv instantiates it.
 module lstm_core #(
     `include "lstm_core_parameters.svh"
 ) (
@@ -61,7 +61,7 @@ module lstm_core #(
   logic [LAYER_BITS-1:0] step_layer;
   assign step_to = step_tag[JOB_TO-JOB_TAG+:TO_BITS];
   assign step_layer = step_tag[JOB_LAYER-JOB_TAG+:LAYER_BITS];
-  logic [TAG_BITS:0] sums_tag;  // the character's phase above
+  logic [TAG_BITS:0] sums_tag;  // the top bit is the character's phase
   logic [ITEM_BITS-1:0] sums_item;
   logic [GATE_LANES*UNIT_SUMS-1:0] sums;
   mac_array #(
@@ -112,7 +112,7 @@ module lstm_core #(
   logic unused_sums;
   assign unused_sums = ^{sums_valid, sums_tag};
 
-  // ---- gates; finished sums go first, they cannot wait
+  // ---- gates; finished sums go first, since they cannot wait
   logic write_h, write_phase, write_last;
   logic [LAYER_BITS-1:0] write_layer, start_layer_2;
   logic [BEAT_BITS-1:0] write_beat;
@@ -138,7 +138,7 @@ module lstm_core #(
       .data_i({sums, sums_to_gates ? sums_layer : LAYER_BITS'(0)}),
       .data_o({sums_2, start_layer_2})
   );
-  // The pipelines run in step: what they say of beat, layer and phase is the same.
+  // The pipelines run in step: their beat, layer and phase are the same.
   logic [GATE_LANES-1:0] writes, write_phases, write_lasts;
   logic [GATE_LANES*LAYER_BITS-1:0] write_layers;
   logic [GATE_LANES*BEAT_BITS-1:0] write_beats;

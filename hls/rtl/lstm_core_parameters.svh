@@ -1,30 +1,30 @@
 // SPDX-License-Identifier: Apache-2.0
-// Parameters of a network core (lstm_core.sv), which its shell (lstm_engine.sv) hands on; hls/engine/design.py has
-// their values.
+// Parameters of a network core (lstm_core.sv), which its shell (lstm_engine.sv) passes on; hls/engine/design.py
+// computes their values.
     parameter int LAYERS = 2,
-    parameter int GATE_LANES = 1,         // gate pipelines; so many units are a beat
-    parameter int BEATS = 256,           // of all layers
-    parameter int FIRST_BEATS = 128,     // of layer 0
+    parameter int GATE_LANES = 1,         // gate pipelines, i.e. units in a beat
+    parameter int BEATS = 256,           // beats of all layers
+    parameter int FIRST_BEATS = 128,     // beats of layer 0
     parameter int VOCABULARY = 90,
-    parameter int ROWS = 64,             // of the hidden buffer, one phase
+    parameter int ROWS = 64,             // rows of the hidden buffer, in one phase
     parameter logic [LAYERS*16-1:0] BEAT_BASE = '0,  // number of layer k's first beat
     parameter logic [LAYERS*16-1:0] ROW_BASE = '0,   // row of layer k's first unit
     parameter int GROUP_UNITS = 26,
     parameter int SEGMENT_UNITS = 9,
-    parameter int GROUP_SUMS = 4,        // of each unit's four, those that a job makes
+    parameter int GROUP_SUMS = 4,        // how many of each unit's four sums a job makes
     parameter int DSP_DEPTH = 4,
     parameter int LUT_DEPTH = 0,
     parameter int PACK = 2,
     parameter int WEIGHT_BITS = 8,
     parameter int SUM_BITS = 24,
-    parameter int WORDS = 512,           // of weight memory
+    parameter int WORDS = 512,           // words of weight memory
     parameter int WEIGHT_ROW_BITS = 9,   // shape of the weight memory (rom.sv)
-    parameter bit PARITY = 1'b0,         // of the weight memory
+    parameter bit PARITY = 1'b0,         // parity of the weight memory
     parameter int JOBS = 16,
     parameter int STEP_BITS = 6,
     parameter int COUNT_BITS = 5,
-    parameter int ITEM_BITS = 8,         // of a beat's number, or an output word's
-    parameter int X_WEIGHT_BITS = 8,     // of layer 0's W
+    parameter int ITEM_BITS = 8,         // width of the number of a beat or an output word
+    parameter int X_WEIGHT_BITS = 8,     // width of layer 0's W
     parameter int X_ROW_BITS = 11,       // shape of the memory of layer 0's W (rom.sv)
     parameter int Z_SUM_BITS = 26,
     parameter int BIAS_BITS = 20,
@@ -41,7 +41,7 @@
     parameter int CT_SHIFT = 4,
     parameter int CT_BITS = 10,
     parameter int TC_BITS = 8,
-    parameter int SIGMOID_BITS = 8,      // stored in the tables: no more than their values need
+    parameter int SIGMOID_BITS = 8,      // width in the tables: no more than their values need
     parameter int TANH_BITS = 8,
     parameter int TANH_C_BITS = 8,
     parameter int SIGMOID_ROW_BITS = 10, // shapes of the tables

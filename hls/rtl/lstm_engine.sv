@@ -2,23 +2,23 @@
 // A quantized character-level LSTM network: character codes in, logits or characters out.
 //
 //   s_axis   8-bit character codes; TLAST ends a sequence
-//   m_axis   score: each character's logits, four a beat from code 0 on, positions behind the vocabulary
+//   m_axis   score: each character's logits, four per beat from code 0 on; positions after the vocabulary
 //            hold the lowest value; TLAST with the last beat of a sequence.
-//            generate: one sampled code a beat, in the low bits; TLAST with the last one.
+//            generate: one sampled code per beat, in the low bits; TLAST with the last one.
 //   s_axil   registers (hls/engine/registers.py)
 //
-// This module is the shell: streams, registers, choice of the character and output buffer. What computes the
-// network is module lstm_core within it. Parameters and memories come from hls/engine/project.py, which writes the
-// instance of this module.
+// This module is the shell: streams, registers, choice of the character and output buffer. Module lstm_core within it
+// computes the network. Parameters and memories come from hls/engine/project.py, which writes the instance of this
+// module.
 module lstm_engine #(
     parameter int FIRST_UNITS = 128,
     parameter int NOISE_BITS = 16,
     parameter int NOISE_TABLE_BITS = 14,
     parameter int TEMPERATURE_BITS = 12,
-    parameter int SCORE_BITS = 28,       // of logit + temperature * noise, aligned
+    parameter int SCORE_BITS = 28,       // width of logit + temperature * noise, aligned
     parameter int SCORE_LOGIT_SHIFT = 8,
     parameter int SCORE_NOISE_SHIFT = 0,
-    parameter logic [SCORE_BITS-1:0] SCORE_LOSER = '0,       // instead of a logit behind the vocabulary
+    parameter logic [SCORE_BITS-1:0] SCORE_LOSER = '0,       // instead of a logit, after the vocabulary
     parameter logic [25*NOISE_BITS-1:0] NOISE_TAIL = '0,     // by octave
     parameter logic [127:0] RANDOM_INITIAL = '0,
     parameter logic [255:0] IDENTITY = '0,
@@ -194,7 +194,7 @@ module lstm_engine #(
   assign sampled = character_valid && output_sample;
   assign room = room_free && !room_pending_q;
   always_ff @(posedge clk_i) begin
-    // One character's logits are on their way at a time: room is counted in whole characters.
+    // Only one character's logits are on their way at a time: room is counted in whole characters.
     if (rst_i) room_pending_q <= 1'b0;
     else if (room_taken) room_pending_q <= 1'b1;
     else if (character_valid) room_pending_q <= 1'b0;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A small signed product in LUTs: the weight's bits two by two, each pair times the activation being one
-// carry chain, then their sum. Written out because `*` would become a DSP48E1.
+// A small signed product in LUTs: each pair of the weight's bits times the activation is one carry chain, and an
+// adder tree sums them. Written out because `*` would become a DSP48E1.
 // Latency 1 + $clog2(pairs of bits), throughput 1.
 module lut_multiply #(
     parameter int WEIGHT_BITS = 4,
@@ -26,7 +26,7 @@ module lut_multiply #(
     logic signed [PART_BITS-1:0] single, double, part_q;
     assign single = weight[2*k] ? PART_BITS'(activation_i) : '0;
     assign double = weight[2*k+1] ? PART_BITS'(activation_i) <<< 1 : '0;
-    // The weight's highest bit counts negative.
+    // The weight's highest bit has a negative place value.
     always_ff @(posedge clk_i) begin
       part_q <= k == PAIRS - 1 ? single - double : single + double;
     end
@@ -40,6 +40,6 @@ module lut_multiply #(
       .values_i(terms),
       .sum_o   (sum)
   );
-  // The factors' widths bound the product; the tree need not know.
+  // The factors' widths bound the product, so that the tree's upper bits are not needed.
   assign product_o = PRODUCT_BITS'(sum);
 endmodule

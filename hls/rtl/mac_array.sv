@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-// The multiply-accumulate array: GROUP_UNITS units of four sums, in segments that hand control and
-// activations on from one to the next, a register each, so that no net reaches all multipliers.
-// After a job's last step the sums leave with the job's tag, in the order of units: DRAIN units a beat, or
-// one unit a beat if the job says so. With SUMS < 4 there is one unit, whose sums are whole after 4 / SUMS
-// jobs; the beats of those before have none of the flags that say what for.
+// The multiply-accumulate array: GROUP_UNITS units of four sums, in segments. Each segment passes control and
+// activations on to the next through a register, so that no net reaches all multipliers.
+// After a job's last step the sums leave with the job's tag, in the order of units: DRAIN units per beat, or
+// one unit per beat if single_i was set. With SUMS < 4 there is one unit, whose sums are complete after 4 / SUMS
+// jobs; in the beats of the jobs before, no flag is set that gives the sums a destination.
 //
-// Latency from the control bundle with last_i to the first beat: DSP_DEPTH + SEGMENTS + ARRAY_LATENCY, with LUT
-// products SKEW_LATENCY more; then count_i + 1 cycles. Two bundles with last_i must be SEGMENTS cycles more apart than that
-// count (the schedule sees to it).
+// Latency from the control bundle with last_i to the first beat: DSP_DEPTH + SEGMENTS + ARRAY_LATENCY, and
+// SKEW_LATENCY more with LUT products; the beats take count_i + 1 cycles. Two bundles with last_i must be SEGMENTS
+// cycles further apart than that (the schedule ensures it).
 // Segment s reads its weights from weights_ss.mem and lut_weights_ss.mem, s in two digits.
 module mac_array #(
     parameter int GROUP_UNITS = 26,
     parameter int SEGMENT_UNITS = 9,
-    parameter int SUMS = 4,          // of a unit that a job makes
+    parameter int SUMS = 4,          // sums of a unit that a job makes
     parameter int DSP_DEPTH = 4,
     parameter int LUT_DEPTH = 0,
     parameter int DRAIN = 1,
@@ -21,12 +21,12 @@ module mac_array #(
     parameter int ACTIVATION_BITS = 8,
     parameter int SUM_BITS = 24,
     parameter int WORDS = 512,
-    parameter int ROW_BITS = 9,      // of the weight memory (rom.sv)
+    parameter int ROW_BITS = 9,      // shape of the weight memory (rom.sv)
     parameter int TAG_BITS = 8,
     parameter int FLAGS = 1,
     parameter int COUNT_BITS = 5,
-    parameter int ITEM_BITS = 8,     // of a beat's number: the tag's low bits are a job's first one
-    parameter bit PARITY = 1'b0,     // of the weights
+    parameter int ITEM_BITS = 8,     // width of a beat's number; the tag's low bits are a job's first beat
+    parameter bit PARITY = 1'b0,     // parity of the weights
     localparam int DEPTH = DSP_DEPTH + LUT_DEPTH,
     localparam int ADDRESS_BITS = WORDS > 1 ? $clog2(WORDS) : 1,
     localparam int UNIT_BITS = 4 * SUM_BITS
@@ -40,18 +40,18 @@ module mac_array #(
     input  logic                             last_i,
     input  logic [TAG_BITS-1:0]              tag_i,     // with last_i
     input  logic [FLAGS-1:0]                 flags_i,   // with last_i
-    input  logic                             single_i,  // with last_i: one unit a beat
+    input  logic                             single_i,  // with last_i: one unit per beat
     input  logic [COUNT_BITS-1:0]            count_i,   // with last_i: beats, less one
     // activations of the bundle, cycle 2
     input  logic [DEPTH*ACTIVATION_BITS-1:0] activations_i,
     // finished sums
     output logic                             beat_valid_o,
-    output logic [FLAGS-1:0]                 beat_flags_o,  // the job's, each and beat_valid_o
+    output logic [FLAGS-1:0]                 beat_flags_o,  // the job's flags, each ANDed with beat_valid_o
     output logic [TAG_BITS-1:0]              beat_tag_o,
     output logic [ITEM_BITS-1:0]             beat_item_o,
     output logic                             beat_last_o,
     output logic [DRAIN*UNIT_BITS-1:0]       beat_o,
-    // in as many cycles as a weight memory gave a word of odd parity, one segment's or several's
+    // set once for every cycle in which weight memories of one or several segments gave a word of odd parity
     output logic                             parity_error_o
 );
   `include "zynq_lstm_constants.svh"
@@ -59,7 +59,7 @@ module mac_array #(
   localparam int CONTROL_BITS = ADDRESS_BITS + 2;
 
   localparam int SKEW = LUT_DEPTH > 0 ? SKEW_LATENCY : 0;
-  localparam int LOADED = DSP_DEPTH + SEGMENTS + SKEW + ARRAY_LATENCY - 1;  // the first beat is a register on
+  localparam int LOADED = DSP_DEPTH + SEGMENTS + SKEW + ARRAY_LATENCY - 1;  // the first beat is one register later
 
   logic single_q;
   logic [(SEGMENTS+1)*DRAIN*UNIT_BITS-1:0] links;
@@ -129,7 +129,7 @@ module mac_array #(
     assign parity_error_o = parity_errors != '0;  // never
   end
 
-  // The last segment has loaded its sums when `loaded` is set: all units then stand in the register.
+  // The last segment has loaded its sums when `loaded` is set: all units are then in the shift register.
   logic loaded, single;
   logic [TAG_BITS-1:0] tag;
   logic [FLAGS-1:0] flags;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// DEPTH multiplies, summed along a cascade of DSP48E1: sum of weights[j] * activations[j], plus addend.
-// weights_i all belong to one cycle; activations_i[j] must come j cycles later (the segment skews them
+// DEPTH products, summed along a cascade of DSP48E1s: the sum of weights[j] * activations[j], plus addend.
+// All weights_i come in the same cycle; activations_i[j] must come j cycles later (the segment skews them
 // once for all its chains), addend_i 2 cycles later. Latency DEPTH + 2 from weights_i, throughput 1.
 // The registers are the DSP48E1's own: A and B (operands_q), M (product_q), P (sum_q).
 module mac_chain #(

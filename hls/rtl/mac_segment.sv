@@ -1,26 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
-// A share of the multiply-accumulate array: its weights, its chains, their accumulators, and its part of
+// A segment of the multiply-accumulate array: its weights, its chains, their accumulators, and its part of
 // the shift register through which finished sums leave.
 //
 // Serves UNITS units of four sums each. With PACK = 2 a DSP48E1 makes two products that share the
 // activation (8-bit weights w1, w0 as w1 * 2^17 + w0; see docs/architecture.md): chain 2u yields sums 0
 // and 1 of unit u, chain 2u+1 sums 2 and 3. With PACK = 1 chain 4u+k yields sum k.
 //
-// With SUMS < 4 there is one unit, and a job makes SUMS of its four sums, the first ones first: the shift
+// With SUMS < 4 there is one unit, and a job makes SUMS of its four sums, in their order: the shift
 // register gathers them over 4 / SUMS jobs.
 //
-// Of the DEPTH inputs a cycle, the first DSP_DEPTH are multiplied in DSP48E1s, the rest in LUTs, which is
-// for narrow weights. What the LUTs sum enters the chain as the first DSP48E1's addend, so that it costs no
-// further adder: the DSP48E1s start SKEW cycles later.
+// Of the DEPTH inputs per cycle, the first DSP_DEPTH are multiplied in DSP48E1s, the rest in LUTs, which
+// suits narrow weights. The sum of the LUT products enters the chain as the first DSP48E1's addend, which costs
+// no further adder; the DSP48E1s start SKEW cycles later.
 //
-// With PARITY a chain's word has a bit more, which makes its ones even: a word read that has odd ones is reported.
+// With PARITY a chain's word has one bit more, for an even number of ones; a word read with an odd number is reported.
 //
 // Timing: the control bundle comes in cycle 0, its activations in cycle 2; accumulators hold the result
 // DSP_DEPTH + SKEW + 5 cycles after the bundle with last_i, and are loaded into the shift register one cycle
-// later. It shifts by one unit, or by DRAIN units.
+// later. The register shifts by one unit, or by DRAIN units.
 module mac_segment #(
     parameter int UNITS = 9,
-    parameter int SUMS = 4,        // of a unit that a job makes
+    parameter int SUMS = 4,        // sums of a unit that a job makes
     parameter int DSP_DEPTH = 4,
     parameter int LUT_DEPTH = 0,
     parameter int DRAIN = 1,
@@ -29,8 +29,8 @@ module mac_segment #(
     parameter int ACTIVATION_BITS = 8,
     parameter int SUM_BITS = 24,
     parameter int WORDS = 512,
-    parameter int ROW_BITS = 9,    // of the weight memories (rom.sv)
-    parameter logic [15:0] NUMBER = "00",  // of this segment, as text: in its memories' file names
+    parameter int ROW_BITS = 9,    // shape of the weight memories (rom.sv)
+    parameter logic [15:0] NUMBER = "00",  // number of this segment, as text: in its memories' file names
     parameter bit PARITY = 1'b0,
     localparam int DEPTH = DSP_DEPTH + LUT_DEPTH,
     localparam int ADDRESS_BITS = WORDS > 1 ? $clog2(WORDS) : 1,
@@ -51,9 +51,9 @@ module mac_segment #(
 );
   `include "zynq_lstm_constants.svh"
   localparam int CHAINS = UNITS * SUMS / PACK;
-  localparam int DSP_WORD = DSP_DEPTH * PACK * WEIGHT_BITS;  // of a chain
+  localparam int DSP_WORD = DSP_DEPTH * PACK * WEIGHT_BITS;  // a chain's word
   localparam int LUT_WORD = LUT_DEPTH * PACK * WEIGHT_BITS;
-  // The upper product in a packed word stands above FIELD_BITS, which the sum of the lower ones must fit.
+  // The upper product in a packed word is above FIELD_BITS bits, which the sum of the lower products must fit.
   localparam int FACTOR_BITS = PACK == 2 ? FIELD_BITS + WEIGHT_BITS : WEIGHT_BITS;
   localparam int CHAIN_BITS = FACTOR_BITS + ACTIVATION_BITS + $clog2(DEPTH) + 1;
   localparam int PAIRS = (WEIGHT_BITS + 1) / 2;
@@ -82,7 +82,7 @@ module mac_segment #(
   end
 `endif
 
-  localparam int PARITY_BITS = PARITY ? 1 : 0;  // of a chain's word, above it
+  localparam int PARITY_BITS = PARITY ? 1 : 0;  // in a chain's word, above the weights
   logic [CHAINS*(DSP_WORD+PARITY_BITS)-1:0] dsp_stored;
   logic [CHAINS*DSP_WORD-1:0] dsp_word;
   logic dsp_parity_error, lut_parity_error;
@@ -146,8 +146,8 @@ module mac_segment #(
     );
   end
 
-  // Each chain's addend. With two sums in a word it holds half of the upper field's unit as well: the upper
-  // field is then right as it stands, whatever the sign of the lower one, whose sign bit comes out inverted.
+  // Each chain's addend. With two sums in a word it also adds half of the upper field's unit: the upper field is
+  // then right, whatever the sign of the lower field, whose sign bit comes out inverted.
   logic [CHAINS*CHAIN_BITS-1:0] addends;
   if (LUT_DEPTH == 0) begin : gen_no_tree
     assign addends = {CHAINS{CHAIN_BITS'(PACK == 2 ? 1 << (FIELD_BITS - 1) : 0)}};
@@ -225,7 +225,7 @@ module mac_segment #(
         );
       end
       if (PACK == 2) begin : gen_packed
-        // upper * 2^17 + lower + 2^16, which is wiring: adding 2^16 to a 17-bit number inverts its sign.
+        // upper * 2^17 + lower + 2^16, which is only wiring: adding 2^16 to a 17-bit number inverts its sign bit.
         logic signed [FIELD_BITS-1:0] lower;
         assign lower = FIELD_BITS'($signed(trees[TREE_BITS-1:0]));
         assign addends[n*CHAIN_BITS+:CHAIN_BITS] = {
@@ -237,7 +237,7 @@ module mac_segment #(
     end
   end
 
-  // valid and first meet the chain's result; last comes a cycle later, with the finished accumulator.
+  // valid and first coincide with the chain's result; last comes a cycle later, with the finished accumulator.
   logic valid, first, last;
   delay_flag #(
       .WIDTH (2),
@@ -266,7 +266,7 @@ module mac_segment #(
     for (genvar j = 0; j < DSP_DEPTH; j++) begin : gen_factor
       localparam int AT = (n * DSP_DEPTH + j) * PACK * WEIGHT_BITS;
       if (PACK == 2) begin : gen_packed
-        // The memory holds w1 - (w0 < 0) above w0, so that w1 * 2^17 + w0 is wiring only.
+        // The memory holds w1 - (w0 < 0) above w0, so that w1 * 2^17 + w0 is only wiring.
         assign factors[j*FACTOR_BITS+:FACTOR_BITS] = {
           dsp_word[AT+WEIGHT_BITS+:WEIGHT_BITS],
           {(FIELD_BITS - WEIGHT_BITS) {dsp_word[AT+WEIGHT_BITS-1]}},

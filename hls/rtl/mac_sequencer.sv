@@ -1,25 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
-// Runs the schedule: one pass through the job memory a character, one job a group of sums, one step a
+// Runs the schedule: a pass through the job memory for each character, a job for each group of sums, one step per
 // cycle, without a gap between jobs unless a job must wait
 //   for the hidden state that it reads (counted per layer, modulo 4, against the passes begun), or
 //   for room in the output buffer, at the first job of the output layer.
-// Weights stand in memory in the order of the schedule, so that their address only counts.
+// Weights are in memory in the order of the schedule, so that their address only counts up.
 //
-// The fields of a job are those of hls/engine/constants.py.
+// hls/engine/constants.py defines the fields of a job.
 module mac_sequencer #(
     parameter int LAYERS = 2,
     parameter int JOBS = 16,
     parameter int WORDS = 512,
     parameter int ROW_BITS = 6,
     parameter int STEP_BITS = 6,
-    parameter int ITEM_BITS = 8,   // of the number of a job's first beat or word
+    parameter int ITEM_BITS = 8,   // width of the number of a job's first beat or word
     parameter int TAG_BITS = 13,
     parameter int COUNT_BITS = 5,
     localparam int ADDRESS_BITS = WORDS > 1 ? $clog2(WORDS) : 1
 ) (
     input  logic                    clk_i,
     input  logic                    rst_i,
-    // hidden states finished, and how many characters each layer is in all (modulo 4)
+    // by layer: number of characters whose hidden states are finished (modulo 4)
     input  logic [LAYERS*2-1:0]     finished_i,
     input  logic                    room_i,
     output logic                    room_taken_o,
@@ -36,7 +36,7 @@ module mac_sequencer #(
   `include "zynq_lstm_job.svh"
   localparam int INDEX_BITS = JOBS > 1 ? $clog2(JOBS) : 1;
 
-  // The job to come is read ahead, into registers.
+  // The next job is read ahead, into registers.
   logic [INDEX_BITS-1:0] next_index_q;
   logic [JOB_BITS-1:0] next_q, job;
   lut_rom #(
@@ -64,10 +64,10 @@ module mac_sequencer #(
   logic unused_layer;
   assign unused_layer = ^next_q[JOB_SOURCE+:LAYER_BITS];
 
-  // finished_i against the passes begun: a layer is ready for a job of this pass unless it lags by one,
-  // ready for the first job of the next pass if it leads by one. It can do neither by more.
+  // finished_i minus the passes begun: a layer is ready for a job of this pass unless it lags by one, and ready
+  // for the first job of the next pass if it leads by one. It can't lag or lead by more.
   logic [1:0] begun_q;
-  // Looked up with the job that is being read, so that one register says whether that layer is ready.
+  // Looked up with the job that is being read, so that a single register holds whether the job's layer is ready.
   logic next_is_first_q, ready, ready_q;
   always_comb begin
     ready = 1'b0;

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// From the output layer's sums to logits, four a cycle: logit = round(h.W + b). Latency 5, throughput 1.
+// Computes logits from the output layer's sums, four per cycle: logit = round(h.W + b). Latency 5, throughput 1.
 module output_layer #(
     parameter int VOCABULARY = 90,
     parameter int SUM_BITS = 24,
     parameter int BIAS_BITS = 20,     // aligned
-    parameter int TOTAL_BITS = 26,    // of h.W + b, aligned
+    parameter int TOTAL_BITS = 26,    // width of h.W + b, aligned
     parameter int SUM_SHIFT = 0,      // left shift that aligns h.W
     parameter int LOGIT_SHIFT = 3,             // fraction bits dropped
     parameter bit LOGIT_HALF = 1'b1,
@@ -52,7 +52,7 @@ module output_layer #(
 
   logic [4*LOGIT_BITS-1:0] rounded;
   for (genvar k = 0; k < 4; k++) begin : gen_logit
-    // Positions behind the vocabulary show the lowest value.
+    // Positions after the vocabulary hold the lowest value.
     localparam int USED = (VOCABULARY + 3 - k) / 4;
     logic signed [TOTAL_BITS-1:0] total_3_q;
     always_ff @(posedge clk_i) begin

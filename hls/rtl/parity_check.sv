@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Whether a word has an odd number of ones, in any of its COUNT parts: a bit flipped since it was written with
-// even ones. In steps of at most three levels of LUTs, those behind a folded memory (rom.sv) included.
+// Reports a word with an odd number of ones in any of its COUNT parts: a bit has flipped since the word was written
+// with even parity. There are at most three levels of LUTs per cycle, including those after a folded memory (rom.sv).
 // Latency 3, throughput 1.
 module parity_check #(
     parameter int COUNT = 18,
-    parameter int WIDTH = 65  // of a part, its parity bit included
+    parameter int WIDTH = 65  // width of a part, its parity bit included
 ) (
     input  logic                   clk_i,
     input  logic                   rst_i,

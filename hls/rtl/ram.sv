@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A simple dual-port memory (one write, one read port) for a word a unit, in LUTs: a few hundred words
+// A simple dual-port memory (one write, one read port) with a word for each unit, in LUTs: a few hundred words
 // would leave block RAMs mostly empty. Read latency 2. A read of the address being written returns the
 // old word. Starts as zeros.
 module ram #(

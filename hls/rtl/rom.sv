@@ -2,10 +2,10 @@
 // A read-only memory in block RAM, followed by registers (the block RAM's own, for tools that use them).
 // Latency 2, throughput 1.
 //
-// Block RAMs have power-of-two depths. A deep memory is therefore folded: a row of 2^ROW_BITS rows holds
-// FOLDS words side by side, word w being word w >> ROW_BITS of row w mod 2^ROW_BITS, and the word is
-// picked behind the registers. hls/engine/memory.py chooses ROW_BITS for the fewest block RAMs.
-// Content: one hexadecimal row a line of FILE, word 0 in the low bits; hls/engine/project.py writes it.
+// Block RAMs have power-of-two depths. A deep memory is therefore folded: each of 2^ROW_BITS rows holds FOLDS
+// words side by side. Word w is word w >> ROW_BITS of row w mod 2^ROW_BITS, and is selected after the
+// registers. hls/engine/memory.py chooses ROW_BITS for the fewest block RAMs.
+// Content: one hexadecimal row per line of FILE, word 0 in the low bits; hls/engine/project.py writes it.
 module rom #(
     parameter int WIDTH = 8,
     parameter int DEPTH = 1024,
@@ -34,7 +34,7 @@ module rom #(
     assign data_o = row_q;
   end else begin : gen_folded
     localparam int FOLD_BITS = ADDRESS_BITS - ROW_BITS;
-    // One bit a word, so that picking it is two levels of LUTs for up to nine.
+    // One bit for each word, so that selecting one of up to nine words takes two levels of LUTs.
     logic [FOLD_BITS-1:0] fold_1_q;
     logic [FOLDS-1:0] picked_2_q;
     always_ff @(posedge clk_i) begin

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // A read-only memory with two ports, in block RAM, with the block RAM's output registers.
-// Latency 2, throughput 1 at each port. Content: as rom.
+// Latency 2, throughput 1 at each port. Content: as for rom.
 module rom_dual #(
     parameter int WIDTH = 8,
     parameter int DEPTH = 1024,

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // Simulation only (compiled in with ZYNQ_LSTM_TRACE): writes one line of hexadecimal words to a file
-// whenever valid_i is set. The file's name is plusarg NAME's value; without the plusarg nothing is written.
+// whenever valid_i is set. The value of plusarg NAME is the file's name; without the plusarg nothing is written.
 // The bench reads the lines and compares them with the reference (sim/trace.py).
 `ifdef ZYNQ_LSTM_TRACE
 module trace_monitor #(
     parameter int WORDS = 4,
-    parameter int BITS = 16,  // of a word
+    parameter int BITS = 16,  // width of a word
     parameter NAME = "trace"
 ) (
     input logic                clk_i,
     input logic                valid_i,
     input logic                flush_i,
-    input logic [WORDS*BITS-1:0] words_i  // the first word of a line on top
+    input logic [WORDS*BITS-1:0] words_i  // the first word of a line in the high bits
 );
   int file;
   string path;

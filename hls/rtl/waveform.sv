@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Simulation only (compiled in with ZYNQ_LSTM_TRACE): writes a waveform from a time on, if plusarg waves names
-// its file and the simulation is built for waveforms. plusarg waves_from_ns is that time.
+// Simulation only (compiled in with ZYNQ_LSTM_TRACE): writes a waveform, if plusarg waves names its file and the
+// simulation is built for waveforms. The waveform begins at the time in plusarg waves_from_ns.
 `ifdef ZYNQ_LSTM_TRACE
 module waveform (
     input logic clk_i

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // Pseudo-random numbers: Marsaglia's 128-bit xorshift (Journal of Statistical Software 8(14), 2003), period
-// 2^128 - 1, four outputs of 32 bits at once. The first DISCARDED outputs of a seed are left out.
+// 2^128 - 1, four outputs of 32 bits per step. The first DISCARDED outputs of a seed are skipped.
 //   t = x ^ (x << 11);  x, y, z = y, z, w;  w = w ^ (w >> 19) ^ t ^ (t >> 8)
-// A pipeline behind it that moves with enable_o, AHEAD stages deep, holds the first word of four of a seed
-// when the seed's own 18 + AHEAD cycles have passed, and the next one 2 cycles after each step_i.
+// A pipeline after it, AHEAD stages deep and moved by enable_o, holds the first word of four 18 + AHEAD cycles
+// after a seed, and the next one 2 cycles after each step_i.
 module xorshift128 #(
     parameter int AHEAD = 2,
     parameter logic [127:0] INITIAL = '0  // {w, z, y, x} before the seed
 ) (
     input  logic         clk_i,
-    input  logic         rst_i,    // seeds, too
+    input  logic         rst_i,    // also seeds
     input  logic         seed_i,
-    input  logic [31:0]  value_i,  // of the seed
+    input  logic [31:0]  value_i,  // value of the seed
     input  logic         step_i,
     output logic         enable_o,
     output logic [127:0] words_o   // the first in the low bits
@@ -22,9 +22,9 @@ module xorshift128 #(
 
   // Four steps at once. Over GF(2), let t ^ (t >> 8) = B x and w ^ (w >> 19) = A w; then w' = A w + B x, and
   // A A = 1 makes each of the four a sum of at most seven terms. Each bit is written as one parity of state
-  // bits, so that synthesis may balance it: two levels of LUTs, where the terms' own are four.
+  // bits, so that synthesis may balance it: two levels of LUTs, instead of four for the terms.
   logic [127:0] next;
-  logic [50:0] w;             // nothing behind bit 31, as in the others
+  logic [50:0] w;             // zeros above bit 31, as in the others
   logic [3:0][4*51-1:0] b;    // four bits for each bit of B x, B y, B z and B w, which is their parity
   assign w = {19'd0, words_o[127:96]};
   for (genvar k = 0; k < 4; k++) begin : gen_word

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Synthesis for 7-series with Yosys, its netlists and its figures."""
+"""Synthesis for 7-series FPGAs with Yosys, its netlists and its figures."""

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// For Yosys' techmap: exchanges the operands of an adder (hls/synthesis/yosys.py).
+// A map for Yosys' techmap that exchanges the operands of an adder (hls/synthesis/yosys.py).
 (* techmap_celltype = "$alu" *)
 module exchanged_alu (A, B, CI, BI, X, Y, CO);
   parameter A_SIGNED = 0;
@@ -13,7 +13,7 @@ module exchanged_alu (A, B, CI, BI, X, Y, CO);
   input [B_WIDTH-1:0] B;
   input CI, BI;
   output [Y_WIDTH-1:0] X, Y, CO;
-  // Not of a subtracter.
+  // Subtracters are left alone.
   wire _TECHMAP_FAIL_ = _TECHMAP_CONSTMSK_BI_ !== 1'b1 || _TECHMAP_CONSTVAL_BI_ !== 1'b0;
   \$alu #(
       .A_SIGNED(B_SIGNED),

@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a 7-series netlist is like: LUT levels between registers, and the faults that a netlist can have.
+"""Analysis of 7-series netlists: LUT levels between registers, and the faults that a netlist can have.
 
-Reads the flattened ``netlist.json`` that :mod:`zynq_lstm.hls.synthesis.yosys` has Yosys write.
+It reads the flattened ``netlist.json`` that Yosys writes for :mod:`zynq_lstm.hls.synthesis.yosys`.
 
 LUT levels of a path are counted as timing tools do, outside carry chains: LUT1 to LUT6 and INV count one,
-and so does reading a memory in LUTs (from its address, or as the start of a path: its own clock); CARRY4,
+and so does reading a memory in LUTs (from its address, or from its clock at the start of a path); CARRY4,
 MUXF7 and MUXF8 count none. Paths start and end at flip-flops, shift registers (SRL), block RAMs, DSP48E1
 with registers, and ports; a shift register whose address is not constant is read like a memory.
 
-What the RTL says of a net's drivers, a netlist no longer shows: Yosys resolves conflicts and drops what has
-none. :func:`zynq_lstm.hls.synthesis.yosys.synthesize` therefore has the RTL checked first.
+A netlist does not show all that is wrong with a net's drivers in the RTL: Yosys resolves conflicts and drops
+nets without a driver. :func:`zynq_lstm.hls.synthesis.yosys.synthesize` therefore checks the RTL first.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from zynq_lstm.models.errors import UserError
 LATCHES = ("LDCE", "LDPE", "LDCPE")
 WEIGHT = {f"LUT{k}": 1 for k in range(1, 7)} | {"INV": 1, "CARRY4": 0, "MUXF7": 0, "MUXF8": 0, "BUFG": 0}
 
-#: Memories that are meant to be in LUTs, by the place of their cells; the reasons stand in the RTL.
+#: Memories that are meant to be in LUTs, by the place of their cells; the RTL gives the reasons.
 LUT_MEMORIES = ("u_fifo.u_words", "u_hidden.", "u_gates.u_sums", "u_gates.u_c")
 
 Bit = int | str  # Yosys numbers nets; constants are "0", "1", "x"
@@ -51,7 +51,7 @@ class Cell:
 
     @property
     def place(self) -> str:
-        """Where in the design's hierarchy it came from."""
+        """Place in the design's hierarchy that the cell came from."""
         return readable(self.name)
 
     @property
@@ -85,11 +85,11 @@ class LutPath:
 
 @dataclass(frozen=True)
 class NetlistReport:
-    """What :func:`check` found. Names are places in the design."""
+    """Result of :func:`check`. Names are places in the design."""
 
     lut_levels: int
     levels: dict[int, int]  # endpoints by LUT levels of their longest path
-    long_paths: list[LutPath]  # of more than the levels asked for, longest first
+    long_paths: list[LutPath]  # of more levels than the goal, longest first
     latches: list[str]
     multiple_drivers: list[str]
     undriven: list[str]
@@ -97,13 +97,13 @@ class NetlistReport:
     lut_memories: dict[str, int]  # cells by place
     unintended_lut_memories: list[str]
     shift_registers: int
-    dsp_unregistered: list[str]  # result or product without a register of the DSP48E1
-    bram_unregistered: list[str]  # an output that anything but a register takes
-    bram_outputs: dict[str, int]  # output bits by what registers them: block RAM, flip-flop, ...
+    dsp_unregistered: list[str]  # DSP48E1s without their own register at the result or the product
+    bram_unregistered: list[str]  # outputs that lead to anything but a register
+    bram_outputs: dict[str, int]  # output bits by the kind of their register: block RAM, flip-flop, ...
 
     @property
     def faults(self) -> list[str]:
-        """One line a fault; none for a sound netlist. Long paths are no faults."""
+        """One line for each fault, none for a sound netlist. Long paths are not faults."""
         found = {
             "latch": self.latches,
             "net with more than one driver": self.multiple_drivers,
@@ -117,7 +117,7 @@ class NetlistReport:
 
 
 def summary(report: NetlistReport, paths: int = 10) -> list[str]:
-    """Lines to print: the faults, how deep the logic is, and the longest paths beyond the goal."""
+    """Return lines to print: the faults, the depth of the logic, and the longest paths beyond the goal."""
     return [
         *report.faults,
         f"endpoints by LUT levels {report.levels}; block-RAM outputs registered in {report.bram_outputs}; "
@@ -130,14 +130,14 @@ class Netlist:
     """Cells and nets of a flat netlist.
 
     Raises:
-        UserError: if the file is no netlist of Yosys', or has no module ``top``.
+        UserError: if the file is not a netlist of Yosys, has no module ``top``, or has an unmapped cell.
     """
 
     def __init__(self, path: Path, top: str = TOP) -> None:
         try:
             modules = json.loads(path.read_text(encoding="utf-8"))["modules"]
         except (ValueError, KeyError, TypeError) as error:
-            raise UserError(f"{path}: no netlist in Yosys' JSON format") from error
+            raise UserError(f"{path}: not a netlist in Yosys' JSON format") from error
         if top not in modules:
             raise UserError(f"{path}: no module {top!r}; there are {', '.join(modules) or 'none'}")
         module = modules[top]
@@ -157,7 +157,7 @@ class Netlist:
 
     @cached_property
     def sinks(self) -> dict[Bit, list[tuple[Cell, str]]]:
-        """Cells and ports that take a net."""
+        """Cells and ports that read each net."""
         result: dict[Bit, list[tuple[Cell, str]]] = {}
         for cell in self.cells:
             for port, bits in cell.inputs.items():
@@ -179,7 +179,7 @@ class Netlist:
         return sorted(self.name(bit) for bit in used if isinstance(bit, int) and bit not in driven)
 
     def levels(self) -> tuple[dict[Bit, int], dict[Bit, Bit | None], list[str]]:
-        """LUT levels up to every net, the net before it on the longest path, and loops found."""
+        """Return LUT levels up to every net, the net before it on its longest path, and the loops found."""
         level: dict[Bit, int] = {}
         before: dict[Bit, Bit | None] = {}
         loops: list[str] = []
@@ -210,7 +210,7 @@ class Netlist:
         return level, before, loops
 
     def _through(self, bit: Bit) -> tuple[int, list[Bit]]:
-        """Levels that a net's driver adds, and the nets that it depends on within the cycle."""
+        """Return the levels that a net's driver adds, and the nets that it depends on within the cycle."""
         cell = self.drivers.get(bit)
         if cell is None:
             return 0, []
@@ -230,7 +230,7 @@ class Netlist:
         return 0, []
 
     def endpoints(self) -> Iterator[tuple[Bit, str]]:
-        """Every net that a register takes, and the register's name."""
+        """Yield every net that a register or an output port reads, with the name of that endpoint."""
         for cell in self.cells:
             if cell.type in WEIGHT:
                 continue
@@ -238,7 +238,7 @@ class Netlist:
                 if port in ("C", "CLK", "WCLK", "CLKARDCLK", "CLKBWRCLK"):
                     continue
                 if (cell.lut_memory and _only_reads(port)) or (cell.shift_register and _reads(port, "Q")):
-                    continue  # a read address ends nothing; a write address does
+                    continue  # a path does not end at a read address; it does at a write address
                 for bit in bits:
                     if isinstance(bit, int):
                         yield bit, f"{self._register(cell)} {port}"
@@ -252,12 +252,12 @@ class Netlist:
 
 
 def synthesized(project: Path) -> Netlist:
-    """The netlist that :func:`zynq_lstm.hls.synthesis.yosys.synthesize` left of a project."""
+    """Return the netlist that :func:`zynq_lstm.hls.synthesis.yosys.synthesize` made of a project."""
     return Netlist(results(project) / "netlist.json")
 
 
 def check(netlist: Netlist, goal: int = 3) -> NetlistReport:
-    """Everything about a netlist; paths of more than ``goal`` levels are listed."""
+    """Analyse a netlist, and list its paths of more than ``goal`` levels."""
     level, before, loops = netlist.levels()
     worst: dict[str, tuple[int, Bit]] = {}
     for bit, end in netlist.endpoints():
@@ -301,7 +301,7 @@ def check(netlist: Netlist, goal: int = 3) -> NetlistReport:
 
 
 def _registers(netlist: Netlist, cell: Cell, bit: Bit) -> str | None:
-    """What registers an output of a block RAM: nothing taken "", not registered None."""
+    """Return the kind of register at an output of a block RAM: "" if it is unused, None if unregistered."""
     sinks = netlist.sinks.get(bit, [])
     if not sinks and bit not in netlist.outputs:
         return ""
@@ -314,7 +314,7 @@ def _registers(netlist: Netlist, cell: Cell, bit: Bit) -> str | None:
 
 
 def _captures(cell: Cell, port: str) -> str | None:
-    """What kind of register a port is the data input of; none: None."""
+    """Return the kind of register whose data input a port is, or None."""
     if cell.type in FLIP_FLOPS and port == "D":
         return "flip-flop"
     if cell.shift_register and port == "D":
@@ -331,7 +331,7 @@ def _data_outputs(cell: Cell) -> Iterable[Bit]:
 
 
 def _trace(netlist: Netlist, before: dict[Bit, Bit | None], bit: Bit | None) -> list[str]:
-    """Names of the nets from a path's start to ``bit``."""
+    """Return the names of the nets from a path's start to ``bit``."""
     nets: list[str] = []
     while bit is not None:
         driver = netlist.drivers.get(bit)
@@ -341,7 +341,7 @@ def _trace(netlist: Netlist, before: dict[Bit, Bit | None], bit: Bit | None) -> 
 
 
 def _reads(port: str, output: str) -> bool:
-    """Whether a port of a memory in LUTs, or of a shift register, is the address that ``output`` shows."""
+    """Return True if a port of a memory in LUTs, or of a shift register, is ``output``'s read address."""
     if output.startswith("DO"):  # RAM32M, RAM64M: DOA to DOD
         return port == f"ADDR{output[2:]}"
     name = {"DPO": "DPRA", "SPO": "A", "O": "A", "Q": "A"}.get(output)
@@ -349,7 +349,7 @@ def _reads(port: str, output: str) -> bool:
 
 
 def _only_reads(port: str) -> bool:
-    """Whether a port of a memory in LUTs is an address and writes nowhere, as ADDRD and A do."""
+    """Return True if a port of a memory in LUTs is an address for reads only, unlike ADDRD and A."""
     return port.startswith("DPRA") or (port.startswith("ADDR") and port != "ADDRD")
 
 
@@ -366,7 +366,7 @@ def _cell(name: str, data: dict[str, Any]) -> Cell:
 
 
 def _names(netnames: dict[str, Any]) -> dict[Bit, str]:
-    """A name for every net that has one in the source; the shortest."""
+    """Return a name for every net: the shortest from the source, or else the shortest of Yosys' own."""
     names: dict[Bit, str] = {}
     for name, data in sorted(
         netnames.items(), key=lambda item: (item[1]["hide_name"], len(item[0]), item[0])
@@ -378,7 +378,7 @@ def _names(netnames: dict[str, Any]) -> dict[Bit, str]:
 
 
 def readable(name: str) -> str:
-    """A name of Yosys' without the decoration."""
+    """Return a name of Yosys' without its decoration."""
     name = re.sub(r"^\$(flatten|auto|abc\w*|techmap\d*)(\$\d+)?\\?", "", name)
     return name.replace("\\", "")
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Test bench of the top function for C simulation and for simulation of the RTL that Vitis HLS makes: every
-// logit of every character of tb_data/vectors.txt, as integers. Returns 1 if one differs.
+// Test bench of the top function, for C simulation and for simulation of the RTL that Vitis HLS makes. Compares
+// every logit of every character of tb_data/vectors.txt, as integers. Returns 1 if a logit differs.
 //
-// vectors.txt: number of characters and of logits; then, for each character, the input word (code, and bit 15
-// to clear the state) and the raw logits. hls/vendor/projects.py writes it from the NumPy reference.
+// vectors.txt has the numbers of characters and of logits; then, for each character, the input word (its code,
+// and bit 15 to clear the state) and the raw logits. hls/vendor/projects.py writes it from the NumPy reference.
 #include <cstdio>
 #include <fstream>
 #include <vector>

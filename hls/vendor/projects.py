@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What Vivado and Vitis HLS need beside the sources: settings, scripts and a test bench."""
+"""Files that Vivado and Vitis HLS need besides the sources: settings, scripts and a test bench."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ HERE = Path(__file__).parent
 VIVADO_SCRIPT, VITIS_SCRIPT, BENCH = "vivado.tcl", "vitis_hls.tcl", "exact_test.cpp"
 VIVADO_REPORTS = "reports"
 STEPS = ("csim", "csynth", "cosim", "export")
-CHARACTERS = 32  # that Vitis HLS compares: its simulation runs the RTL of each for thousands of cycles
+CHARACTERS = 32  # compared by Vitis HLS, whose simulation runs the RTL for thousands of cycles for each
 MIN_CHARACTERS = 2
-PERIODS = (0.5, 1000.0)  # ns, of a clock
+PERIODS = (0.5, 1000.0)  # shortest and longest clock period in ns
 
 
 def add_vivado(project: Path, top: str, part: str, period: float, route: bool = True) -> Path:
     """Put Vivado's script and settings into an RTL project.
 
     Args:
-        period: of the clock, in ns.
-        route: place and route, too; else figures are those of synthesis, with estimated wires.
+        period: clock period in ns.
+        route: also place and route; otherwise figures are those of synthesis, with estimated wires.
 
     Returns:
         The script.
@@ -53,7 +53,7 @@ def add_vitis(project: Path, network: IntegerNetwork, codes: Raw, top: str, part
 
     Args:
         codes: characters (time,) to compare, at least two; the state is cleared before the first and halfway.
-        period: of the clock, in ns.
+        period: clock period in ns.
 
     Returns:
         The script.
@@ -74,14 +74,14 @@ def add_vitis(project: Path, network: IntegerNetwork, codes: Raw, top: str, part
 
 
 def write_vitis(checkpoint: Checkpoint, part: str, folder: Path, given: Mapping[str, Any]) -> None:
-    """Convert a quantized network through hls4ml, and :func:`add_vitis` with random characters.
+    """Convert a quantized network with hls4ml, and call :func:`add_vitis` with random characters.
 
     Args:
-        given: ``reuse_factor``, ``clock_period`` (ns) and ``characters``, each or none.
+        given: ``reuse_factor``, ``clock_period`` (ns) and ``characters``, each optional.
 
     Raises:
-        UserError: a float network, or one beyond the limits of the HLS C++; an unknown part, an impossible
-            value.
+        UserError: for a float network, or one beyond the limits of the HLS C++, an unknown part, or an
+            impossible value.
     """
     network = freeze(checkpoint)
     require("hls", network.spec)
@@ -104,7 +104,7 @@ def write_vitis(checkpoint: Checkpoint, part: str, folder: Path, given: Mapping[
 
 
 def vectors(network: IntegerNetwork, codes: Raw) -> str:
-    """Input words and raw logits of the reference, as exact_test.cpp reads them."""
+    """Return input words and the reference's raw logits, in the format that exact_test.cpp reads."""
     reference = Reference(network)
     lines = [f"{len(codes)} {network.spec.vocabulary}"]
     for half in np.array_split(np.asarray(codes, np.int64), 2):
@@ -116,20 +116,20 @@ def vectors(network: IntegerNetwork, codes: Raw) -> str:
 
 
 def check_characters(count: int) -> None:
-    """Raises UserError if a test bench can't compare so few."""
+    """Raise UserError if ``count`` characters are too few for a test bench."""
     if count < MIN_CHARACTERS:
         raise UserError(f"the test bench needs at least {MIN_CHARACTERS} characters, got {count}")
 
 
 def period_text(period: float) -> str:
-    """A clock period (ns) as Tcl has it.
+    """Return a clock period (ns) as text for Tcl.
 
     Raises:
-        UserError: naming what is possible.
+        UserError: if it is out of range; the message names the range.
     """
     shortest, longest = PERIODS
     if not shortest <= period <= longest:
-        raise UserError(f"a clock period is from {shortest:g} to {longest:g} ns, got {period}")
+        raise UserError(f"a clock period must be from {shortest:g} to {longest:g} ns, got {period}")
     return f"{period:.3f}"
 
 

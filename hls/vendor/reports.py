@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Vivado's and Vitis HLS' reports as numbers. What is not where it should be is an error, never a guess.
+"""Reads numbers from Vivado's and Vitis HLS' reports. A misplaced value is an error, never a guess.
 
 Layouts: AMD UG906 (utilization, timing summary, power) and UG1399 (C synthesis, C/RTL co-simulation).
 """
@@ -21,11 +21,11 @@ HLS_RESOURCES = {"lut": "LUT", "ff": "FF", "dsp": "DSP", "bram36": "BRAM_18K"}
 
 @dataclass(frozen=True)
 class Timing:
-    """Slack of the worst setup and hold path in ns; negative: the clock is too fast."""
+    """Slack of the worst setup path and of the worst hold path, in ns; negative if timing is not met."""
 
     setup_slack: float
     hold_slack: float
-    failing: int  # endpoints, setup and hold together
+    failing: int  # failing endpoints of setup and hold together
 
     @property
     def met(self) -> bool:
@@ -34,25 +34,25 @@ class Timing:
 
 @dataclass(frozen=True)
 class HlsSynthesis:
-    """What Vitis HLS expects of its RTL, before Vivado; periods in ns, latency and interval in cycles."""
+    """Vitis HLS' estimates of its RTL, before Vivado; periods in ns, latency and interval in cycles."""
 
     target_period: float
     estimated_period: float
-    latency: tuple[int, int]  # best, worst: of a character, from input to logits
-    interval: tuple[int, int]  # between characters
+    latency: tuple[int, int]  # best and worst, of a character, from input to logits
+    interval: tuple[int, int]  # least and most, between characters
     resources: dict[str, float]
 
 
 @dataclass(frozen=True)
 class Cosimulation:
-    """Measured in the simulation of Vitis HLS' RTL, in cycles: minimum, average, maximum."""
+    """Cycles measured in the simulation of Vitis HLS' RTL: minimum, average, maximum."""
 
     latency: tuple[int, int, int]
     interval: tuple[int, int, int]
 
 
 def utilization(path: Path) -> dict[str, float]:
-    """LUTs, flip-flops, DSPs and block RAMs of 36 Kb from ``report_utilization``."""
+    """Read LUTs, flip-flops, DSPs and block RAMs of 36 Kb from ``report_utilization``."""
     rows: dict[str, set[str]] = {}
     column = None
     for line in _lines(path):
@@ -65,14 +65,14 @@ def utilization(path: Path) -> dict[str, float]:
     found = {}
     for name, row in UTILIZATION.items():
         values = rows.get(row, set())
-        if len(values) != 1:  # a row that stands in two tables says the same in both
+        if len(values) != 1:  # a row in two tables has the same value in both
             raise _wrong(path, f"a row '{row}' with one value, not {sorted(values) or 'none'}")
         found[name] = _number(path, row, values.pop())
     return found
 
 
 def timing(path: Path) -> Timing:
-    """Worst slacks from ``report_timing_summary``; a design without timed paths is an error."""
+    """Read the worst slacks from ``report_timing_summary``; a design without timed paths is an error."""
     lines = _lines(path)
     for k, line in enumerate(lines):
         names = re.split(r"\s{2,}", line.strip())
@@ -89,7 +89,7 @@ def timing(path: Path) -> Timing:
 
 
 def power(path: Path) -> dict[str, float]:
-    """Watts from ``report_power``: total, dynamic, static; Vivado's estimate, with assumed activity."""
+    """Read watts from ``report_power``: total, dynamic, static; Vivado's estimate for an assumed activity."""
     rows: dict[str, str] = {}
     for line in _lines(path):
         cells = [cell.strip() for cell in line.strip().strip("|").split("|")]
@@ -102,7 +102,7 @@ def power(path: Path) -> dict[str, float]:
 
 
 def hls_synthesis(path: Path) -> HlsSynthesis:
-    """From ``TOP_csynth.xml`` of ``csynth_design``."""
+    """Read ``TOP_csynth.xml``, which ``csynth_design`` writes."""
     try:
         root = ElementTree.fromstring("\n".join(_lines(path)))
     except ElementTree.ParseError as error:
@@ -129,7 +129,7 @@ def hls_synthesis(path: Path) -> HlsSynthesis:
 
 
 def cosimulation(path: Path) -> Cosimulation:
-    """From ``TOP_cosim.rpt`` of ``cosim_design``.
+    """Read ``TOP_cosim.rpt``, which ``cosim_design`` writes.
 
     Raises:
         UserError: also if the simulation did not pass.
@@ -150,7 +150,7 @@ def _lines(path: Path) -> list[str]:
     try:
         return path.read_text(encoding="utf-8").splitlines()
     except FileNotFoundError:
-        raise UserError(f"{path}: there is no such report; see the tool's log") from None
+        raise UserError(f"{path}: no such report; see the tool's log") from None
     except UnicodeDecodeError:
         raise _wrong(path, "text") from None
 

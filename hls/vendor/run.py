@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Vivado and Vitis HLS as programs of this machine."""
+"""Runs Vivado and Vitis HLS, if they are installed on this machine."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ from pathlib import Path
 from zynq_lstm.models import processes
 from zynq_lstm.models.errors import UserError, first_error
 
-#: A line with an error; that some commands mention errors is none.
+#: A line that reports an error; a line that only mentions errors does not match.
 ERROR_LINE = re.compile(r"^(CRITICAL )?ERROR\b|^@E ")
 
-#: By tool, what starts it: the first of these programs that is there, with its options before the script.
+#: Programs that start each tool, with their options before the script. The first installed one is used.
 PROGRAMS = {
     "vivado": (("vivado", "-mode", "batch", "-nojournal", "-nolog", "-source"),),
-    # The second since 2025.1, which has no vitis_hls any more.
+    # vitis-run since 2025.1, which no longer has vitis_hls.
     "vitis-hls": (("vitis_hls", "-f"), ("vitis-run", "--mode", "hls", "--tcl")),
 }
 
 
 def command_line(program: Sequence[str], script: Path) -> str:
-    """What a person types to run a script."""
+    """Return the command line that a person types to run a script."""
     return shlex.join([*program, str(script)])
 
 
 def run(tool: str, script: Path) -> Path:
-    """Run a tool on a script, in the script's folder; returns its log.
+    """Run a tool on a script, in the script's folder, and return the tool's log.
 
     Raises:
-        UserError: if the tool is not there, saying what to do without, or fails, with its first error.
+        UserError: if the tool is not installed, with the alternatives; or if it fails, with its first error.
     """
     there = [command for command in PROGRAMS[tool] if shutil.which(command[0])]
     if not there:

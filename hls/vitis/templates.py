@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""C++ of our layers for hls4ml's Vitis backend: a configuration and a call for each.
+"""C++ templates of our layers for hls4ml's Vitis backend: a configuration and a call for each layer.
 
 The kernel itself is ``nnet_utils/zynq_lstm.h``.
 """
@@ -25,7 +25,7 @@ INCLUDE = ["nnet_utils/zynq_lstm.h", f"nnet_utils/{cell.HEADER}"]
 
 
 class _Config(LayerConfigTemplate):
-    sizes: ClassVar[dict[str, str]]  # constant of the struct: attribute
+    sizes: ClassVar[dict[str, str]]  # constant of the struct -> attribute of the node
     types: ClassVar[tuple[str, ...]]
 
     def format(self, node: Any) -> str:
@@ -118,24 +118,27 @@ class FixedDenseCall(FunctionCallTemplate):
         )
 
 
-#: How hls4ml's script for g++ gives the project's folder to C++, and how it must be given: in a string of
-#: C++, a quote or backslash of the path follows a backslash.
+#: Text with which hls4ml's script for g++ passes the project's folder to C++, and its replacement: in a C++
+#: string, a quote or backslash of the path needs a backslash before it.
 WEIGHTS_DIR = r'''"\"${BASEDIR}/firmware/weights\""'''
-QUOTED_WEIGHTS_DIR = r'''"\"$(printf '%s' "${BASEDIR}/firmware/weights" | sed 's/["\\]/\\&/g')\""'''
+QUOTED_WEIGHTS_DIR = (
+    r""""\"$(printf '%s' "${BASEDIR}/firmware/weights" | """
+    r'''sed ':a;$!{N;ba};s/["\\]/\\&/g;s/\n/\\n/g')\""'''
+)
 
 
 def _require_layer_below(node: Any) -> None:
-    """Refuse a graph that begins with a layer that is not the first: hls4ml has split it."""
+    """Refuse a graph that begins with a layer other than the network's first: hls4ml has split it."""
     if node.get_input_node().class_name in INPUTS:
         node.refuse(
-            "a MultiModelGraph can't begin a part with it, since the flag that clears the state comes from "
+            "a MultiModelGraph can't begin a submodel with it, as the flag that clears the state comes from "
             "the layer below",
             "convert the network as one graph",
         )
 
 
 class CopyKernel(OptimizerPass):
-    """Puts the kernel beside hls4ml's own headers, in projects that use it and in no other.
+    """Copies the kernel to the folder of hls4ml's own headers, in projects that use it and in no others.
 
     Also lets g++ compile such a project in a folder of any name.
     """
@@ -159,7 +162,7 @@ class CopyKernel(OptimizerPass):
 
 
 def noise_header() -> str:
-    """What zynq_lstm_sampling.h includes: the tables and constants of models/integers/choice.py."""
+    """Return the header for zynq_lstm_sampling.h: tables and constants of models/integers/choice.py."""
     constants = dict(zip((f"XORSHIFT_{n}" for n in "XYZW"), choice.INITIAL_STATE, strict=True))
     constants["XORSHIFT_DISCARDED"] = choice.DISCARDED
     lines = ["// SPDX-License-Identifier: Apache-2.0", "// Written by hls/vitis/templates.py."]

@@ -27,7 +27,7 @@ def generate(
 
     Args:
         temperature_raw: raw temperature in the format :data:`zynq_lstm.models.integers.choice.TEMPERATURE`;
-            0 takes the likeliest character.
+            0 chooses the likeliest character.
         seed: seed of the draw, 0 to 2**32 - 1.
 
     Raises:

@@ -21,7 +21,7 @@ from zynq_lstm.models.integers.text import check_lengths
 def choose(logits: NDArray[np.float64], temperature: float, rng: np.random.Generator) -> int:
     """Choose the next character's code.
 
-    Temperature 0 takes the likeliest character, and the lowest code among equals, as the hardware does. A
+    Temperature 0 chooses the likeliest character, and the lowest code among equals, as the hardware does. A
     higher temperature draws from softmax(logits / temperature).
     """
     if temperature == 0:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The parts that the report's pages are made of, whatever they say."""
+"""Building blocks of the report's pages, whatever their content."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Table:
         rows: cells; the first one names the row.
         numbers: indices of the columns that hold numbers.
         marks: ``good`` or ``bad`` by (row, column).
-        wide: a narrow page shows each row as a list.
+        wide: True if a narrow page is to show each row as a list.
     """
 
     kind: ClassVar[str] = "table"
@@ -44,7 +44,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture of the stage's folder by name; ``wide``: it may be wider than the page."""
+    """A picture in the stage's folder, by name; ``wide`` if it may be wider than the page."""
 
     kind: ClassVar[str] = "picture"
     name: str
@@ -62,7 +62,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class Names:
-    """A list of short names, each to be told from the next."""
+    """A list of short names, shown so that each can be told from the next."""
 
     kind: ClassVar[str] = "names"
     text: str
@@ -87,7 +87,7 @@ class Heading:
 
 @dataclass(frozen=True)
 class Items:
-    """A list of names and what is to be said of each."""
+    """A list of names, each with its explanation."""
 
     kind: ClassVar[str] = "items"
     items: tuple[tuple[str, str], ...]
@@ -98,12 +98,12 @@ Block = Text | Table | Picture | Sample | Names | Code | Heading | Items
 
 @dataclass(frozen=True)
 class Section:
-    """A part of the page.
+    """A section of the page.
 
     Args:
         name: identifier, for links.
         title: heading.
-        short: its name in the list of contents.
+        short: its name in the table of contents.
         blocks: its content.
         folded: content that a page may hide at first, by its heading.
     """

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What can be known of a flow before it runs: from its configuration, the files that it names, and what is
-installed. Nothing heavy is imported.
+"""Check a flow before it runs: its configuration, the files that it names, and the installed tools.
+
+Nothing heavy is imported.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from zynq_lstm.models.texts.corpus import CORPORA
 from zynq_lstm.scripts.flow.config import SHIPPED, Config, engines_needed
 from zynq_lstm.scripts.flow.load import Flow, line_of
 
-#: Packages and programs that stages need, by the stage's name; of Verilator's, what its makefiles call.
+#: Packages and programs that stages need, by the stage's name; Verilator's makefiles call the compilers.
 _COMPILERS = ("g++", "make")
 _NEEDED = {
     "hls": ((), ("g++",)),
@@ -27,7 +28,7 @@ _NEEDED = {
 
 
 def spec_of(config: Config, given: Checkpoint | None, vocabulary: int) -> NetworkSpec:
-    """Shape and formats of the network; the binary points of trained weights may still move."""
+    """Return the network's shape and formats; training may still move the binary points of weights."""
     if given is not None:
         return given.quantized_spec
     spec = network_spec(
@@ -37,16 +38,16 @@ def spec_of(config: Config, given: Checkpoint | None, vocabulary: int) -> Networ
 
 
 def check(flow: Flow, stages: Collection[str]) -> list[str]:
-    """Refuse a flow that would stop later.
+    """Refuse a flow that would fail later.
 
     Args:
-        stages: names of those that are to run.
+        stages: names of the stages that are to run.
 
     Returns:
-        What a person should know though the flow can run.
+        Notes for the user on a flow that can run.
 
     Raises:
-        UserError: naming the key, and what is legal.
+        UserError: naming the key and the legal values.
     """
     config, text = flow.config, flow.file.read_text(encoding="utf-8-sig")
 
@@ -73,7 +74,7 @@ def check(flow: Flow, stages: Collection[str]) -> list[str]:
 
 
 def _networks(flow: Flow, at: Callable[[str], str]) -> Checkpoint | None:
-    """The quantized network that is given; refuses networks of another kind, or that do not go together."""
+    """Return the quantized network that is given; refuse networks of another kind, or that do not match."""
     try:
         given = flow.given()
     except UserError as error:
@@ -94,9 +95,9 @@ def _networks(flow: Flow, at: Callable[[str], str]) -> Checkpoint | None:
 
 
 def _characters(flow: Flow, given: Checkpoint | None, at: Callable[[str], str]) -> str:
-    """The different characters of the text; refuses a text that does not go with the network.
+    """Return the different characters of the text; refuse a text that does not match the network.
 
-    The texts that come with the project are known to be right, and to go with the networks that do.
+    The project's own texts are known to be legal, and to match the shipped networks.
     """
     corpus, checkpoint = flow.config.corpus, flow.config.training.checkpoint
     own_network = given is not None and checkpoint != SHIPPED
@@ -110,7 +111,7 @@ def _characters(flow: Flow, given: Checkpoint | None, at: Callable[[str], str]) 
 
 
 def _missing(config: Config, stages: Collection[str]) -> Iterator[tuple[str, str]]:
-    """What is not installed and how to install it, and the key that asks for it."""
+    """Yield what is not installed and how to install it, with the key that needs it."""
     from zynq_lstm.sim.simulation.simulator import require as require_simulator
 
     simulator = config.verification.simulator
@@ -133,7 +134,7 @@ def _missing(config: Config, stages: Collection[str]) -> Iterator[tuple[str, str
 
 
 def _too_large(spec: NetworkSpec, config: Config) -> str | None:
-    """That no engine for the network fits the part, and what to change."""
+    """Return a note if no engine for the network fits the part, with what to change; else None."""
     from zynq_lstm.hls.engine.estimate import exceeded, fitting_array
     from zynq_lstm.hls.engine.feasibility import advice, named
     from zynq_lstm.hls.parts import part_name

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a configuration file may say: every key with its meaning, its default and what is legal.
+"""Keys of a configuration file, each with its meaning, its default and its legal values.
 
-The file that ``zynq-lstm init`` writes, the table in ``docs/flow.md`` and the messages about mistakes all
-come from here; defaults and limits are those of the verbs.
+The file that ``zynq-lstm init`` writes, the table in ``docs/flow.md`` and the messages about mistakes are
+all made from them; defaults and limits are those of the verbs.
 """
 
 from __future__ import annotations
@@ -39,14 +39,14 @@ from zynq_lstm.scripts.verbs import train
 from zynq_lstm.sim.engines import offered
 from zynq_lstm.sim.simulation.simulator import SIMULATORS
 
-ENGINES = offered("flow")  # those compared with the reference
+ENGINES = offered("flow")  # engines that can be compared with the reference
 SHIPPED = "shipped"
 METHODS = ("train", "calibrate")
-MAX_CHARACTERS = 20_000  # whose signals are all kept: half a gigabyte for two layers of 128 units
+MAX_CHARACTERS = 20_000  # all their signals are kept: half a gigabyte for two layers of 128 units
 
 
 def option(command: click.Command, name: str) -> Any:
-    """The default of a verb's option."""
+    """Return the default of a verb's option."""
     return next(p.default for p in command.params if p.name == name)
 
 
@@ -56,7 +56,7 @@ def _training(name: str) -> Any:
 
 
 class Corpus(Section):
-    """The text: what is trained on, and what everything is verified with."""
+    """The text, for training and for verification."""
 
     name: str = key(CORPORA[0], "A corpus that comes with the project.", choices=CORPORA)
     file: str | None = key(
@@ -96,7 +96,7 @@ _BESIDE_CHECKPOINT: Mapping[str, tuple[str, ...]] = {
 
 
 class Training(Section):
-    """How the network comes about: by training, or from a checkpoint."""
+    """How the network is made: by training, or from a checkpoint."""
 
     checkpoint: str | None = key(
         None,
@@ -160,11 +160,11 @@ class Formats(Section):
         return self
 
     def formats(self) -> dict[str, FixedFormat]:
-        """:meth:`changes`, read."""
+        """Return :meth:`changes`, parsed."""
         return {name: FixedFormat.parse(text) for name, text in self.changes().items()}
 
     def changes(self) -> dict[str, str]:
-        """Formats given instead of the preset's, by field name."""
+        """Return the formats given instead of the preset's, by field name."""
         return {name: text for name in SIGNALS if (text := getattr(self, name)) is not None}
 
 
@@ -186,7 +186,7 @@ _MEANINGS = {
 
 
 def _with_signals() -> type[Formats]:
-    """:class:`Formats` with a key for each signal."""
+    """Return :class:`Formats` with a key for each signal."""
     example = {name: str(getattr(PRESETS[DEFAULT_PRESET][name == "logits"], name)) for name in SIGNALS}
     keys: dict[str, Any] = {
         name: (
@@ -230,7 +230,7 @@ class Engine(Section):
 
 
 class Verification(Section):
-    """What is simulated, compared and measured."""
+    """Simulation, comparison and measurement."""
 
     engines: list[str] = key(
         list(ENGINES),
@@ -262,7 +262,7 @@ class Verification(Section):
 
 
 class Config(Section):
-    """One flow."""
+    """The configuration of one flow."""
 
     name: str | None = key(
         None,
@@ -280,7 +280,7 @@ class Config(Section):
     @classmethod
     def _a_folder(cls, value: str | None) -> str | None:
         if value is not None and not re.fullmatch(r"\w[\w.-]*", value, re.ASCII):
-            raise ValueError(f"{value!r} names no folder; use letters, digits, '.', '_' and '-'")
+            raise ValueError(f"{value!r} is not a folder name; use letters, digits, '.', '_' and '-'")
         return value
 
     @model_validator(mode="after")
@@ -314,12 +314,12 @@ class Config(Section):
 
 
 def engines_needed(config: Config) -> tuple[str, ...]:
-    """The engines that a flow builds, whatever is compared: names of :data:`.ENGINES`."""
+    """Return the engines that a flow builds, compared or not: keys of ``models.integers.limits.ENGINES``."""
     return ("reference", "keras", "rtl", *(["hls"] if "hls" in config.verification.engines else []))
 
 
 def with_effect(config: Config, section: str) -> tuple[str, ...]:
-    """The keys of a section that decide something; where a checkpoint gives the network, most do not."""
+    """Return the keys of a section that have an effect; with a checkpoint, most have none."""
     given = config.training.checkpoint
     if given is None or section not in _BESIDE_CHECKPOINT:
         return tuple(sections()[section].model_fields)
@@ -327,7 +327,7 @@ def with_effect(config: Config, section: str) -> tuple[str, ...]:
 
 
 def effective(config: Config) -> dict[str, dict[str, Any]]:
-    """Every key that has a value and an effect, by section: the same configuration again."""
+    """Return every key that has a value and an effect, by section: they give the same configuration."""
     found = {
         name: {key: value for key in with_effect(config, name) if (value := getattr(table, key)) is not None}
         for name in sections()
@@ -339,7 +339,7 @@ def effective(config: Config) -> dict[str, dict[str, Any]]:
 
 
 def sections() -> dict[str, type[Section]]:
-    """The tables of the file by name, in order."""
+    """Return the tables of the file by name, in order."""
     return {
         name: field.annotation
         for name, field in Config.model_fields.items()

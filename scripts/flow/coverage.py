@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the characters that engines are compared on have exercised: a comparison says nothing of the rest."""
+"""Coverage of a comparison: the characters, table entries and bounds that occurred in it.
+
+A comparison says nothing about the others.
+"""
 
 from __future__ import annotations
 
@@ -21,13 +24,13 @@ SATURATING = ("z", "c", "ct", "h")
 def coverage(
     network: IntegerNetwork, codes: NDArray[np.integer], trace: Mapping[str, Raw]
 ) -> list[dict[str, Any]]:
-    """Rows of what, how many of it there are, and how many of them occurred.
+    """Return rows of a name (``what``), how many there are (``of``), and how many occurred (``seen``).
 
-    The row of the characters names those that did not: ``missing``.
+    The row of the characters names those that did not occur: ``missing``.
 
     Args:
-        trace: every signal of ``codes``, as :meth:`zynq_lstm.models.integers.reference.Reference.run` gives
-        it.
+        trace: every signal for ``codes``, as :meth:`zynq_lstm.models.integers.reference.Reference.run`
+            records it.
     """
     missing = [character_name(network.vocabulary[k]) for k in _absent(codes, network.spec.vocabulary)]
     seen = network.spec.vocabulary - len(missing)
@@ -49,7 +52,7 @@ def coverage(
 
 
 def _absent(codes: NDArray[np.integer], count: int) -> list[int]:
-    """Codes below ``count`` that do not occur."""
+    """Return the codes below ``count`` that do not occur."""
     return np.flatnonzero(np.bincount(codes, minlength=count) == 0).tolist()
 
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The demonstration: the flow with the preset ``shipped``, without its estimate and its report.
 
-Every stage runs anew, whatever an earlier demonstration has left in the folder, and synthesis runs beside
-the others.
+Every stage runs anew, whatever an earlier demonstration left in the folder. Synthesis runs in parallel with
+the other stages.
 """
 
 from __future__ import annotations
@@ -32,20 +32,20 @@ T = TypeVar("T")
 
 SUMMARY, READABLE = "summary.json", "summary.md"
 LEFT_OUT = ("estimate", "report")
-BESIDE, NEEDED = "synthesize", "rtl"  # the stage that takes longest, and the last one that it needs
+BESIDE, NEEDED = "synthesize", "rtl"  # the stage that takes longest, and the last stage that it needs
 RTL = ("mac_lanes", "macs_per_character", "cycles_per_character", "mac_utilisation")  # figures shown
 MARGIN = 15 * " "
 
 
 def run(output: Path, **changes: Mapping[str, Any]) -> None:
-    """Run the stages, and leave and print the summary.
+    """Run the stages, then write and print the summary.
 
     Args:
-        output: folder of the stages and the summary.
-        changes: keys that differ from the preset's, by section; they are known to be legal.
+        output: folder for the stages and the summary.
+        changes: values that replace the preset's, by section and key; they are known to be legal.
 
     Raises:
-        CheckError: for what comes first: an engine that differs, or a tool that fails.
+        CheckError: for the first engine that differs, or the first tool that fails.
     """
     file = preset_file("shipped")
     config = load(file).config
@@ -61,9 +61,9 @@ def run(output: Path, **changes: Mapping[str, Any]) -> None:
 
 @dataclass
 class Lines(Terminal):
-    """A stage's steps as lines of the demonstration; a step that fails is named."""
+    """Shows a stage's steps as lines of the demonstration; an error names the step that failed."""
 
-    check: Callable[[], None] = lambda: None  # raises what has failed meanwhile
+    check: Callable[[], None] = lambda: None  # raises the failure of the parallel stage
 
     def say(self, text: str) -> None:
         self.console.print(f"{MARGIN}{text}", highlight=False, soft_wrap=True)
@@ -72,7 +72,7 @@ class Lines(Terminal):
         started = time.monotonic()
         try:
             result = run()
-        except UserError as error:  # a tool gave up: nothing that was typed is wrong
+        except UserError as error:  # a tool failed: the command line is not at fault
             self.check()
             raise CheckError(f"{title}: {error}") from error
         except CheckError:
@@ -91,7 +91,7 @@ class Demonstration:
 
     pipeline: Pipeline
     console: Console
-    failure: BaseException | None = field(init=False, default=None)  # of the stage beside the others
+    failure: BaseException | None = field(init=False, default=None)  # of the stage that runs in parallel
 
     def run(self) -> None:
         """Run every stage anew."""
@@ -128,7 +128,7 @@ class Demonstration:
             raise self.failure
 
     def _conclude(self) -> None:
-        """Write the summary, print it, and what the RTL wrote."""
+        """Write the summary, and print it with the text that the RTL wrote."""
         found = {stage.name: self.pipeline.record(stage.name)["figures"] for stage in self.pipeline.stages}
         compared, rtl = found["compare"], found["simulate"]
         speeds = {"reference": found["reference"], "hls": found["hls"], "rtl": rtl}
@@ -155,13 +155,13 @@ class Demonstration:
         self.console.print(f"Exact everywhere. Summary: {folder / SUMMARY}, {folder / READABLE}")
 
     def _written(self) -> str:
-        """The text that the RTL wrote."""
+        """Return the text that the RTL wrote."""
         vocabulary = IntegerNetwork.load(self.pipeline.folder("quantize") / "network.safetensors").vocabulary
         return "".join(vocabulary[code] for code in load_trace(self.pipeline.folder("simulate"))[1])
 
 
 def _readable(summary: dict[str, Any]) -> list[str]:
-    """The summary for people, as Markdown."""
+    """Return the summary as lines of Markdown."""
     from zynq_lstm.models.evaluation.bpc import METRIC
 
     corpus, bits = summary["corpus"], summary["bits_per_character"]
@@ -189,7 +189,7 @@ def _readable(summary: dict[str, Any]) -> list[str]:
 
 
 def _figures(summary: dict[str, Any]) -> list[str]:
-    """What the RTL does and takes, and how fast each engine ran."""
+    """Return lines with the RTL's cycles and resource use, and the speed of each engine."""
     rtl, taken, speed = summary["rtl"], summary["resources"], summary["speed"]
     cycles = ", ".join(f"{name} {value:.0f}" for name, value in rtl["cycles_per_character"].items())
     lanes = f"RTL: {rtl['mac_lanes']} multiply-accumulates per cycle"

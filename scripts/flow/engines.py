@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The stages from a network of integers to compared and sized engines, as the verbs do it."""
+"""Stages from a network of integers to engines that are compared and sized, as the verbs do it."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ from zynq_lstm.sim.engines.rtl import RtlEngine
 from zynq_lstm.sim.trace import Comparison, compare
 
 TRACE = "trace.safetensors"
-#: Temperatures of the samples in the report, and their characters at most.
+#: Temperatures of the samples in the report, and the most characters in a sample.
 SAMPLE_TEMPERATURES, SAMPLE = (0.5, 1.0), 400
 
 
 def _save_trace(folder: Path, trace: dict[str, Raw], written: Raw) -> None:
-    """Every signal, raw, and the codes that the engine wrote; half as wide as they come, and no bit less."""
+    """Save every raw signal and the codes that the engine wrote, in half the width; no value changes."""
     narrow = {name: signal.astype(np.int32) for name, signal in trace.items()}
     for name, signal in trace.items():
         assert np.array_equal(narrow[name], signal), name
@@ -41,13 +41,13 @@ def _save_trace(folder: Path, trace: dict[str, Raw], written: Raw) -> None:
 
 
 def load_trace(folder: Path) -> tuple[dict[str, Raw], Raw]:
-    """What a stage recorded: every signal, and the codes that the engine wrote."""
+    """Return every signal that a stage recorded, and the codes that the engine wrote."""
     trace = {name: array.astype(np.int64) for name, array in load_tensors(folder / TRACE)[0].items()}
     return trace, trace.pop("written")
 
 
 def _writing(config: Config) -> tuple[int, int, int]:
-    """How many characters engines write, at which raw temperature, with which seed."""
+    """Return the number of characters that engines write, the raw temperature, and the seed."""
     chosen = config.verification
     return chosen.generate, temperature_to_raw(chosen.temperature), chosen.seed
 
@@ -72,7 +72,7 @@ def record_reference(work: Work) -> Result:
 def _judged(
     work: Work, engine: str, network: IntegerNetwork, found: dict[str, Raw], written: Raw | None = None
 ) -> Figures:
-    """An engine's values and text compared with the reference's; the first difference is said at once."""
+    """Compare an engine's values and text with the reference's, and report the first difference at once."""
     expected, text = load_trace(work.at("reference"))
     result: Comparison = compare(network, expected, found)
     row: Figures = result.summary()
@@ -112,12 +112,12 @@ def run_hls(work: Work) -> Result:
 
 
 def _text(engine: Engine, prime: NDArray[np.integer], config: Config) -> Raw:
-    """Codes that an engine writes."""
+    """Return the codes that an engine writes."""
     return np.array(list(engine.write(prime, *_writing(config))), np.int64)
 
 
 def _rtl(work: Work) -> RtlEngine:
-    """The RTL that the configuration asks for; not built."""
+    """Return the RTL engine that the configuration asks for, before it is built."""
     checkpoint, network = checkpoint_of(work)
     return RtlEngine(checkpoint, network, work.folder, array=array_of(work.flow.config, network.spec))
 
@@ -138,7 +138,7 @@ def write_rtl(work: Work) -> Result:
 
 
 def simulate(work: Work) -> Result:
-    """Build and run the RTL, which is held to the reference as it runs."""
+    """Build and run the RTL, which is compared with the reference as it runs."""
     from zynq_lstm.sim.simulation.rtl import PROTOCOL_TESTS
 
     chosen = work.flow.config.verification
@@ -167,7 +167,7 @@ def simulate(work: Work) -> Result:
 
 
 def compare_engines(work: Work) -> Result:
-    """Refuse engines that differ from the reference; say what the comparison has exercised."""
+    """Refuse engines that differ from the reference; report what the comparison has exercised."""
     from zynq_lstm.scripts.flow.coverage import coverage
 
     _, network = checkpoint_of(work)
@@ -187,9 +187,10 @@ def compare_engines(work: Work) -> Result:
 
 
 def _samples(network: IntegerNetwork, prime: NDArray[np.integer], config: Config) -> list[Figures]:
-    """What the network writes at two temperatures; always the likeliest character soon goes in circles.
+    """Return texts that the network writes at two temperatures; at temperature 0 a text soon repeats itself.
 
-    One is the configuration's, if that draws: then this is the text that the engines wrote, or its beginning.
+    If the configuration's temperature is not 0, it is one of the two, and its sample is the text that the
+    engines wrote, or the beginning of it.
     """
     from zynq_lstm.models.integers.text import generate
 
@@ -207,7 +208,7 @@ def _samples(network: IntegerNetwork, prime: NDArray[np.integer], config: Config
 
 
 def synthesize(work: Work) -> Result:
-    """Count what the RTL takes of the part; a fault of the netlist fails."""
+    """Count the RTL's resource use on the part; fail if the netlist has a fault."""
     from zynq_lstm.hls.parts import parts
     from zynq_lstm.hls.synthesis import yosys
     from zynq_lstm.hls.synthesis.netlist import check, summary, synthesized

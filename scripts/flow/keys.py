@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A key of a configuration file: its meaning, default, limits and choices, and what is said of a mistake."""
+"""A key of a configuration file: its meaning, default, limits, choices, and messages about mistakes."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ def key(
     example: Any = None,
     near: Iterable[str] = (),
 ) -> Any:
-    """A key of the file.
+    """Declare a key of the file.
 
     Args:
-        example: shown where the default is that there is none.
-        near: of which the likely one is named at a mistake; the choices if there are any.
+        example: value shown in the file if the default is None.
+        near: names among which a mistake's message suggests the most similar; ``choices`` if empty.
     """
     choices = tuple(choices)
     more = {"choices": choices, "low": low, "high": high, "example": example, "near": tuple(near) or choices}
@@ -31,7 +31,7 @@ def key(
 
 
 class Mistake(ValueError):
-    """A value that does not go with another one; ``key`` is the key that is to be changed."""
+    """A value that conflicts with another one; ``key`` is the key to change."""
 
     def __init__(self, key: str, message: str) -> None:
         super().__init__(message)
@@ -55,12 +55,12 @@ class Section(BaseModel):
 
 
 def extra(field: FieldInfo, what: str) -> Any:
-    """One of the arguments of :func:`key` that pydantic does not know."""
+    """Return one of the arguments of :func:`key` that pydantic does not know."""
     return field.json_schema_extra.get(what) if isinstance(field.json_schema_extra, dict) else None
 
 
 def legal(field: FieldInfo) -> str:
-    """The legal values of a key, in words."""
+    """Return the legal values of a key, in words."""
     choices, low, high = (extra(field, what) for what in ("choices", "low", "high"))
     kind = str(field.annotation)
     if choices:

@@ -2,7 +2,7 @@
 """The last run in a flow's folder: whether it still runs, in which stage, and with which overrides.
 
 A run holds a lock on a file of the folder for as long as its process lives, and writes ``run.json`` when it
-begins, at each stage, and when it ends. A run that was killed is one that has no lock and has not ended.
+begins, at each stage, and when it ends. A run that was killed holds no lock, and its record has no end.
 """
 
 from __future__ import annotations
@@ -23,23 +23,23 @@ from zynq_lstm.models.store import FLOW_LOCK, write_json
 
 RECORD = "run.json"
 FINISHED, INTERRUPTED, FAILED = "finished", "interrupted", "failed"
-_ATTEMPTS = 20  # a 'status' holds the lock for a moment
+_ATTEMPTS = 20  # to get the lock, which a 'status' holds for a moment
 
 
 @dataclass(frozen=True)
 class LastRun:
-    """What a run has written of itself."""
+    """The record that a run writes of itself."""
 
     process: int
     since: str
     changes: tuple[str, ...] = ()  # its --set options
-    stage: str | None = None  # the last that it began
+    stage: str | None = None  # the last stage that it began
     stage_since: str | None = None
-    outcome: str | None = None  # how it ended; None as long as it runs, or if it was killed
+    outcome: str | None = None  # how it ended; None while it runs, or if it was killed
     ended: str | None = None
 
     def told(self, running: bool) -> str:
-        """One line about it, for people."""
+        """Return one line about the run, for the user."""
         where = f" in stage {self.stage}" if self.stage else ""
         if running:
             stage = f": stage {self.stage}, since {self.stage_since}" if self.stage else ""
@@ -47,11 +47,11 @@ class LastRun:
         if self.outcome is None:
             return (
                 f"the last run (process {self.process}, since {self.since}) was killed{where}; "
-                "the same command goes on from there"
+                "the same command continues from there"
             )
         if self.outcome == FINISHED:
             return f"the last run finished at {self.ended}"
-        return f"the last run {self._was} at {self.ended}{where}; the same command goes on from there"
+        return f"the last run {self._was} at {self.ended}{where}; the same command continues from there"
 
     @property
     def _was(self) -> str:
@@ -59,14 +59,14 @@ class LastRun:
 
 
 class Recorder:
-    """Writes the record of the run that has the lock."""
+    """Writes the record of the run that holds the lock."""
 
     def __init__(self, folder: Path, changes: tuple[str, ...]) -> None:
         self._path = folder / RECORD
         self._write(LastRun(os.getpid(), _now(), changes))
 
     def begin(self, stage: str) -> None:
-        """A stage begins."""
+        """Record that a stage begins."""
         self._write(replace(self._run, stage=stage, stage_since=_now()))
 
     def end(self, outcome: str) -> None:
@@ -82,7 +82,7 @@ def only_run(folder: Path, changes: tuple[str, ...]) -> Iterator[Recorder]:
     """Keep other runs out of a flow's folder, and record this one.
 
     Raises:
-        UserError: if another run works there.
+        UserError: if another run works in the folder.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / FLOW_LOCK).open("a") as lock:
@@ -115,7 +115,7 @@ def _of(folder: Path) -> str:
 
 
 def read(folder: Path) -> LastRun | None:
-    """The last run in a folder; None if there was none."""
+    """Return the last run in a folder; None if there was none."""
     try:
         data = json.loads((folder / RECORD).read_text(encoding="utf-8"))
         return LastRun(**{**data, "changes": tuple(data["changes"])})
@@ -124,7 +124,7 @@ def read(folder: Path) -> LastRun | None:
 
 
 def is_running(folder: Path) -> bool:
-    """Whether a run holds the lock now."""
+    """Return True if a run holds the lock now."""
     try:
         with (folder / FLOW_LOCK).open() as lock:
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reading a configuration file; every mistake in it is one line with file, line, and what is legal."""
+"""Read a configuration file; a mistake in it gives one line with file, line, and the legal values."""
 
 from __future__ import annotations
 
@@ -43,13 +43,13 @@ parsed = tomllib.loads
 
 @dataclass(frozen=True)
 class Flow:
-    """A configuration that was read, and where it is from.
+    """A configuration, and the file that it was read from.
 
     Args:
-        file: the configuration's.
-        config: what it says, with the changes.
-        changes: ``section.key=value`` each, said instead of what the file says.
-        output: folder of all results, if not that of the name.
+        file: the configuration file.
+        config: its content, with the changes.
+        changes: ``section.key=value`` each, which replace values of the file.
+        output: folder for all results; that of the name if None.
     """
 
     file: Path
@@ -63,37 +63,37 @@ class Flow:
 
     @property
     def folder(self) -> Path:
-        """Of all results."""
+        """Folder for all results."""
         return self.output or BUILD / self.name
 
     @property
     def command(self) -> str:
-        """The command line that runs it, changes included."""
+        """Command line that runs this flow, changes included."""
         changes = (word for change in self.changes for word in ("--set", change))
         return shlex.join(["zynq-lstm", "run", str(self.file), *changes])
 
     def path(self, given: str) -> Path:
-        """A path in the file, which is relative to it."""
+        """Return a path that the file names, which is relative to the file."""
         return self.file.parent / given
 
     def text_file(self) -> Path | None:
-        """The text that the configuration names, if it is a file."""
+        """Return the text file that the configuration names; None if it names none."""
         return self.path(self.config.corpus.file) if self.config.corpus.file else None
 
     def given_file(self) -> Path | None:
-        """The file of :meth:`given`."""
+        """Return the file of :meth:`given`; None if there is none."""
         name = self.config.training.checkpoint
         if name == SHIPPED:
             return shipped(self.config.formats.preset, self.config.corpus.name)
         return self.path(name) if name else None
 
     def given(self) -> Checkpoint | None:
-        """The quantized network that the configuration names."""
+        """Return the quantized network that the configuration names; None if it names none."""
         file = self.given_file()
         return load_quantized(file) if file else None
 
     def given_float(self) -> Path | None:
-        """The float network that the configuration names, or that comes with the quantized one."""
+        """Return the float network that the configuration names, or that comes with the quantized one."""
         config = self.config.training
         if config.float_checkpoint:
             return self.path(config.float_checkpoint)
@@ -102,13 +102,13 @@ class Flow:
         try:
             return shipped("float", self.config.corpus.name)
         except UserError:
-            return None  # of some corpora only the quantized one is shipped
+            return None  # for some corpora only the quantized network is shipped
 
     def read_corpus(self) -> Corpus:
-        """The text, in the characters of the network that the configuration names, or in its own.
+        """Return the text, in the vocabulary of the network that the configuration names, or in its own.
 
         Raises:
-            UserError: it cannot be read, does not go with the network, or is too short for what follows.
+            UserError: if it cannot be read, does not match the network, or is too short for later stages.
         """
         config, given = self.config.corpus, self.given()
         corpus = load_corpus(
@@ -135,10 +135,10 @@ class Flow:
 
 
 def preset_file(name: str) -> Path:
-    """A configuration that comes with the project.
+    """Return the file of a configuration that comes with the project.
 
     Raises:
-        UserError: naming those there are.
+        UserError: if there is none of that name; it names those there are.
     """
     known = {path.stem: path for path in sorted(PRESETS.glob("*.toml"))}
     if name not in known:
@@ -150,10 +150,10 @@ def load(file: Path, changes: Iterable[str] = ()) -> Flow:
     """Read and check a configuration.
 
     Args:
-        changes: ``section.key=value`` each, instead of what the file says.
+        changes: ``section.key=value`` each, which replace values of the file.
 
     Raises:
-        UserError: naming file, line, key, and what is legal.
+        UserError: naming file, line, key, and the legal values.
     """
     try:
         text = file.read_text(encoding="utf-8-sig")  # some editors begin with a byte order mark
@@ -179,7 +179,7 @@ def load(file: Path, changes: Iterable[str] = ()) -> Flow:
 
 
 def checked(data: dict[str, Any], file: Path, text: str, changes: Iterable[str] = ()) -> Config:
-    """The configuration that plain data says; arguments and errors as for :func:`load`."""
+    """Return the configuration that plain data gives; arguments and errors as for :func:`load`."""
     given = {}
     for change in changes:
         key, value = _change(change)
@@ -189,7 +189,7 @@ def checked(data: dict[str, Any], file: Path, text: str, changes: Iterable[str] 
         for part in section:
             target = target.setdefault(part, {})
             if not isinstance(target, dict):
-                raise UserError(f"--set {change}: {part} is no table")
+                raise UserError(f"--set {change}: {part} is not a table")
         target[name] = value
     try:
         return Config.model_validate(data)
@@ -203,7 +203,7 @@ def checked(data: dict[str, Any], file: Path, text: str, changes: Iterable[str] 
 
 
 def line_of(text: str, key: str) -> int:
-    """Where a key stands in TOML that was parsed: its line, or its table's, or the first."""
+    """Return the line number of a key in parsed TOML: its own line, else its table's, else the first."""
     *table, name = key.split(".")
     section, best = "", 1
     for number, line in enumerate(text.splitlines(), 1):
@@ -226,11 +226,11 @@ def _change(change: str) -> tuple[str, Any]:
     try:
         return key.strip(), tomllib.loads(f"x = {value}")["x"]
     except tomllib.TOMLDecodeError:
-        return key.strip(), value.strip()  # a shell has taken the quotes away
+        return key.strip(), value.strip()  # the shell has removed the quotes
 
 
 def _explain(error: Mapping[str, Any]) -> tuple[str, str]:
-    """Key and message of one of pydantic's errors."""
+    """Return key and message of one of pydantic's errors."""
     loc = [str(part) for part in error["loc"] if not isinstance(part, int)]
     kind, given = error["type"], error["input"]
     if kind == "extra_forbidden":
@@ -239,7 +239,7 @@ def _explain(error: Mapping[str, Any]) -> tuple[str, str]:
     if isinstance(cause, Mistake):
         return ".".join([*loc, cause.key]), str(cause)
     key, field = ".".join(loc), _field(loc)
-    if field is None:  # a table is something else
+    if field is None:  # another value stands where a table belongs
         return key, f"must be a table, [{key}], got {_shown(given)}"
     if cause is not None:
         words = given if isinstance(given, list) else [given]
@@ -256,7 +256,7 @@ def _unknown(loc: list[str]) -> str:
     else:
         legal_keys = list(known[table[0]].model_fields)
     elsewhere = [section for section, model in known.items() if name in model.model_fields]
-    meant = f"; it belongs into [{elsewhere[0]}]" if elsewhere else near(name, legal_keys)
+    meant = f"; it belongs in [{elsewhere[0]}]" if elsewhere else near(name, legal_keys)
     return f"unknown key{meant}; legal are {', '.join(legal_keys)}"
 
 
@@ -268,7 +268,7 @@ def _field(loc: list[str]) -> FieldInfo | None:
 
 
 def near(name: str, known: Iterable[str]) -> str:
-    """'did you mean', if anything known is like a name."""
+    """Return 'did you mean' with the known name most like ``name``; empty if none is."""
     found = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
     return f", did you mean {found[0]!r}" if found and name not in found else ""
 
@@ -279,7 +279,7 @@ def _shown(value: Any) -> str:
 
 
 def _require_files(flow: Flow, text: str) -> None:
-    """Refuse a file that is named and not there, before any work."""
+    """Refuse a configuration that names a missing file, before any work."""
     config = flow.config
     for key, given in (
         ("corpus.file", config.corpus.file),
@@ -298,7 +298,7 @@ def _require_files(flow: Flow, text: str) -> None:
 
 
 def require_own_folder(flow: Flow) -> None:
-    """Refuse to run in a folder that holds something else, or a file that the configuration names.
+    """Refuse to run in a folder that holds other files, or a file that the configuration names.
 
     Raises:
         UserError: naming the folder.
@@ -313,12 +313,12 @@ def require_own_folder(flow: Flow) -> None:
 
 
 def toml(value: Any) -> str:
-    """A text, number, truth value or list of them as TOML, which writes them as JSON does."""
+    """Return a text, number, truth value or list of them as TOML, which writes them as JSON does."""
     return json.dumps(value, ensure_ascii=False)
 
 
 def written(config: Config, heading: str) -> str:
-    """A commented file of a configuration: what it sets is set, all else stands there as a comment."""
+    """Return a commented configuration file: the keys that are set, and all others as comments."""
     lines = [f"# {line}".rstrip() for line in heading.splitlines()]
     lines += ["", *_keys(config, ["name"])]
     for name, model in sections().items():
@@ -328,7 +328,7 @@ def written(config: Config, heading: str) -> str:
 
 
 def repeatable(flow: Flow) -> str:
-    """A file that gives the same flow without any change: every key that has an effect, and its origin."""
+    """Return a file that gives the same flow without --set: every key that has an effect, with its origin."""
     changed = {_change(change)[0] for change in flow.changes}
     lines = [f"name = {toml(flow.name)}"]
     for name, keys in effective(flow.config).items():
@@ -350,7 +350,7 @@ def _keys(section: Any, names: Iterable[str]) -> Iterable[str]:
 
 
 def table() -> str:
-    """All keys as Markdown, for the documentation."""
+    """Return a table of all keys as Markdown, for the documentation."""
     lines = ["| key | default | legal | |", "|---|---|---|---|"]
     rows = [("", "name", Config.model_fields["name"])]
     for name, model in sections().items():

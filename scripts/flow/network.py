@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The stages from a text to a network of integers, each by what the verb of the same job calls."""
+"""Stages from a text to a network of integers; each calls the functions of the verb with the same job."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def read_corpus(work: Work) -> Result:
 
 
 def predict(work: Work) -> Result:
-    """What ``zynq-lstm estimate`` predicts of the engine."""
+    """Predict the engine's cycles and resource use, as ``zynq-lstm estimate`` does."""
     from zynq_lstm.hls.engine.estimate import estimate
     from zynq_lstm.hls.parts import parts
 
@@ -48,7 +48,7 @@ def predict(work: Work) -> Result:
 
 
 def _training_options(work: Work) -> dict[str, Any]:
-    """What the functions of the verb ``train`` take."""
+    """Return the options for the functions of the verb ``train``."""
     return {
         **work.flow.config.training.model_dump(),
         **work.flow.config.model.model_dump(),
@@ -61,7 +61,7 @@ def _training_options(work: Work) -> dict[str, Any]:
 
 
 def train_float(work: Work) -> Result:
-    """Train the base and the float network, or take a float network that is there."""
+    """Train the base and the float network, or copy a float network that is given."""
     result = work.folder / "float.safetensors"
     if work.flow.config.training.checkpoint is None:
         corpus, options, show = text_of(work), _training_options(work), Terminal()
@@ -79,7 +79,7 @@ def train_float(work: Work) -> Result:
 
 
 def quantize(work: Work) -> Result:
-    """The quantized network, trained, calibrated or taken, and its integers."""
+    """Make the quantized network, by training or calibration or from a checkpoint, and its integers."""
     config, given = work.flow.config, work.flow.given()
     path, before = work.folder / "quantized.safetensors", work.at("train")
     if given is not None:
@@ -119,7 +119,7 @@ def quantize(work: Work) -> Result:
 
 
 def evaluate(work: Work) -> Result:
-    """Bits per character of the networks, and of the integers: the last two must be equal."""
+    """Measure bits per character: float, quantized and integers; the last two must be equal."""
     from zynq_lstm.models.evaluation import ladder
     from zynq_lstm.models.evaluation.bpc import METRIC, STREAMS, evaluate_keras, evaluate_reference
     from zynq_lstm.models.keras.float_lstm import float_model

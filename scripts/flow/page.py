@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The report as a document: sections of texts, tables, pictures and samples, for HTML and Markdown alike.
 
-:func:`sections` is the only place that puts figures into words; the templates walk through its blocks, so
-the two pages say the same.
+This module puts the figures into words; the templates only walk through its blocks, so the two pages say
+the same.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ NONE = "\N{EM DASH}"  # in a cell without a figure
 
 
 def verdicts(found: Facts) -> list[Text]:
-    """Whether engines agree, and whether the engine fits."""
+    """Return two verdicts: whether engines agree, and whether the engine fits."""
     engines = ", ".join(found["exactness"])
     if not engines:
         first = Text("No engine was compared with the reference.")
@@ -45,7 +45,7 @@ def verdicts(found: Facts) -> list[Text]:
 
 
 def cards(found: Facts) -> list[Card]:
-    """Time and resources of the engine, and bits per character; no figure is on two of them."""
+    """Return cards: time and resources of the engine, and bits per character; no figure appears twice."""
     made: dict[tuple[str, str], list[str]] = {}
     for row in found["engine"]:
         cycles = row["estimated"] if row["measured"] is None else row["measured"]
@@ -70,7 +70,7 @@ def cards(found: Facts) -> list[Card]:
 
 
 def sections(found: Facts) -> list[Section]:
-    """All parts of the page, in order."""
+    """Return all sections of the page, in order."""
     return [
         _built(found),
         _exactness(found),
@@ -78,7 +78,7 @@ def sections(found: Facts) -> list[Section]:
         _training(found),
         Section(
             "schedule",
-            "Schedule of a character",
+            "Schedule for one character",
             "Schedule",
             [
                 Text("From the schedule that the RTL runs, steady state, generating.", "soft"),
@@ -95,7 +95,7 @@ def sections(found: Facts) -> list[Section]:
 
 
 def pairs(rows: Sequence[tuple[str, str]]) -> Table:
-    """A table of names and values."""
+    """Return a table of names and values."""
     return Table(("", ""), rows)
 
 
@@ -166,7 +166,7 @@ def _above(value: float | None) -> str:
     return NONE if value is None else f"{value:+.4f}"
 
 
-#: Rows of the table of training: name, key of a network's facts, how it is written.
+#: Rows of the table of training: name, key of a network's facts, format of the value.
 _TRAINED = (
     ("epochs", "epochs", "{:g}"),
     ("batch, streams", "batch", "{:,}"),
@@ -209,7 +209,7 @@ def _training(found: Facts) -> Section:
 
 
 def _shared(networks: Sequence[Facts], key: str, how: str) -> list[tuple[str, str]]:
-    """Long facts of networks, each said once, with the networks' names."""
+    """Return long facts of networks, each only once, with the networks' names."""
     names: dict[str, list[str]] = {}
     for one in networks:
         if one[key] is not None:
@@ -243,7 +243,7 @@ def _time(found: Facts) -> Section:
     ]
     if found["utilisation"]:
         used = f"{100 * found['utilisation']:.1f} %"
-        blocks.append(Text(f"{used} of the array's multiply-accumulates are of use, measured."))
+        blocks.append(Text(f"{used} of the array's multiply-accumulates do useful work (measured)."))
     if found["speed"]:
         rates = "; ".join(f"{engine} {rate:,} characters/s" for engine, rate in found["speed"])
         blocks.append(Text(f"On this machine: {rates}."))

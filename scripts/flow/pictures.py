@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The pictures of the report, each for a light and a dark page, and what they show in words."""
+"""Draw the pictures of the report, each for a light and a dark page, and describe them in words."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from zynq_lstm.scripts.pictures import COLORS, on_page, picture
 if TYPE_CHECKING:
     from zynq_lstm.scripts.flow.work import Work
 
-SMALL = (4.8, 2.6)  # inches; letters stay readable on a telephone
+SMALL = (4.8, 2.6)  # inches; the text stays readable on a phone
 
 Facts = dict[str, Any]
 
 
 def pictures(work: Work, found: Facts) -> list[Facts]:
-    """Each picture for a light and a dark page, as data addresses, and what it shows in words."""
+    """Return each picture for a light and a dark page, as data URLs, with a description in words."""
     shown = []
     for name, draw, says in (
         ("resources", _draw_resources, _say_resources(found)),

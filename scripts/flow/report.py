@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The report of a flow: one HTML page that needs nothing else, and the same as Markdown.
+"""The report of a flow: one HTML page that needs no other file, and the same content as Markdown.
 
-:func:`facts` collects what the stages found, as plain data; :mod:`zynq_lstm.scripts.flow.page` puts it into
-sections, and the templates in this folder show those. Every table says how its figures were obtained.
+:func:`facts` collects the stages' results as plain data; :mod:`zynq_lstm.scripts.flow.page` puts them into
+sections, and the templates in the folder ``templates`` show those. Every table says how its figures were
+obtained.
 """
 
 from __future__ import annotations
@@ -31,9 +32,9 @@ if TYPE_CHECKING:
 
 TEMPLATES = Path(__file__).parent / "templates"
 RESOURCES = {"lut": "LUT", "ff": "flip-flops", "dsp": "DSP48E1", "bram36": "block RAM (36 Kb)"}
-#: Folders of training logs by what was trained; below a stage's folder.
+#: Folder of the training logs of each network: a stage, and a folder in the stage's folder.
 LOGS = {"base": ("train", "base"), "float": ("train", "float"), "quantized": ("quantize", "quantized")}
-#: Of a training's options, those that the report shows.
+#: Options of training that the report shows.
 OPTIONS = ("epochs", "batch", "steps", "learning_rate", "dropout", "clip", "distill", "seed")
 
 Facts = dict[str, Any]
@@ -43,7 +44,7 @@ def write_report(work: Work) -> list[str]:
     """Write ``report.html`` and ``report.md`` into the flow's folder, and the pictures into the stage's.
 
     Returns:
-        The files' names, from the stage's folder.
+        Names of the files, relative to the stage's folder.
     """
     found = facts(work)
     shown = pictures(work, found)
@@ -54,7 +55,7 @@ def write_report(work: Work) -> list[str]:
 
 
 def render(found: Facts, shown: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-    """The pages by file name."""
+    """Return the pages by file name."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
     environment = Environment(
@@ -80,24 +81,24 @@ def render(found: Facts, shown: Sequence[Mapping[str, Any]]) -> dict[str, str]:
 
 
 def _cell(text: str) -> str:
-    """In a table of Markdown."""
+    """Return text for a cell of a table in Markdown."""
     return text.replace("|", "\\|").replace("\n", " ")
 
 
 def _quoted(text: str) -> str:
-    """Code within a line, in Markdown; two backticks and blanks where the text has one."""
+    """Return code for a line of Markdown, with two backticks and blanks if the text has a backtick."""
     return f"`` {text} ``" if "`" in text else f"`{text}`"
 
 
 def _fenced(text: str) -> str:
-    """Lines as they are, in Markdown."""
+    """Return lines as a code block in Markdown."""
     longest = max((len(run) for run in re.findall("`+", text)), default=0)
     fence = "`" * max(3, longest + 1)
     return f"{fence}\n{text.rstrip()}\n{fence}"
 
 
 def facts(work: Work) -> Facts:
-    """All that the report says."""
+    """Return all facts of the report."""
     flow, config = work.flow, work.flow.config
     stages = [stage for stage in work.stages() if stage.name != "report"]
     built = work.figures("quantize")
@@ -167,7 +168,7 @@ def _built(work: Work, spec: NetworkSpec) -> list[tuple[str, str]]:
 
 
 def _hashes(work: Work) -> list[tuple[str, str]]:
-    """Of what was read and of what came out."""
+    """Return hashes of the inputs and of the results."""
     corpus, made = work.figures("corpus"), work.figures("quantize")
     return [
         ("SHA-256 of the corpus", corpus["sha256"]),
@@ -213,12 +214,12 @@ def _bits(found: Mapping[str, Any]) -> list[Facts]:
 
 
 def _bits_on(found: Mapping[str, Any]) -> str:
-    """The text that networks were evaluated on, and the metric."""
+    """Return the text that networks were evaluated on, and the metric."""
     return f"{found['split'].capitalize()} split; {found['metric']}"
 
 
 def _ladder_on(found: Mapping[str, Any]) -> str:
-    """The text that the ladder was measured on, the metric, and its noise."""
+    """Return the text that the ladder was measured on, the metric, and the noise."""
     if "ladder" not in found:
         return ""
     ladder = found["ladder"]
@@ -242,7 +243,7 @@ def _ladder(found: Mapping[str, Any]) -> list[Facts]:
 def _engine(
     estimated: Mapping[str, Any], simulated: Mapping[str, Any], clock_mhz: float, simulator: str
 ) -> list[Facts]:
-    """Cycles a character by mode, estimated and measured, and what that is in time."""
+    """Return cycles per character by mode, estimated and measured, and the time that they take."""
     rows = []
     for mode, predicted in estimated["cycles_per_character"].items():
         measured = simulated.get("cycles_per_character", {}).get(mode)
@@ -288,7 +289,7 @@ def _fits(estimated: Mapping[str, Any], synthesized: Mapping[str, Any]) -> bool:
 
 
 def _speed(work: Work) -> list[tuple[str, int]]:
-    """Characters a second on this machine."""
+    """Return characters per second on this machine, by engine."""
     known = {"HLS C++, compiled": "hls", "RTL, simulated": "simulate"}
     return [
         (what, work.figures(stage)["characters_per_second"])
@@ -298,7 +299,7 @@ def _speed(work: Work) -> list[tuple[str, int]]:
 
 
 def _training(work: Work) -> list[Facts]:
-    """Of each network that was trained: how, from which start, how long, and how well it does."""
+    """Return a row for each trained network: its options, its start, the time and bits per character."""
     records = dict(work.figures("train").get("records", {}))
     records["quantized"] = work.figures("quantize")["record"]
     return [
@@ -326,7 +327,7 @@ def _trained(name: str, record: Mapping[str, Any]) -> Facts:
 
 
 def _curves(work: Work) -> dict[str, dict[str, list[tuple[int, float]]]]:
-    """Learning curves of what was trained here: (update, BPC) by network, in training and on validation."""
+    """Return learning curves of the networks trained in this flow: (update, BPC), training and validation."""
     folders = {name: work.at(stage) / run / "logs" for name, (stage, run) in LOGS.items()}
     found = {name: _events(folder) for name, folder in folders.items() if folder.is_dir()}
     return {name: curves for name, curves in found.items() if curves[TRAINING] or curves[VALIDATION]}

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Running stages of a flow: only those whose inputs have changed, and so that it can stop at any moment.
+"""Run stages of a flow: only those whose inputs have changed, and so that a run can stop at any moment.
 
-A stage leaves its results in a folder of its own, with ``stage.json``: what it was made from, the hashes of
-what the stages after it read, its figures and its time. It is done as long as all of that is still so. What
-a stage is made from: the keys of the configuration that it reads, the results of the stages before it, files
+A stage leaves its results in its own folder, with ``stage.json``: its inputs, the hashes of the files that
+later stages read, its figures and its time. A stage is done as long as its inputs and these files are
+unchanged. The inputs are the keys of the configuration that it reads, the results of earlier stages, files
 that the configuration names, the sources of its code without comments, and the versions of packages.
 """
 
@@ -39,17 +39,17 @@ class Stage:
     """One step of the flow.
 
     Args:
-        name: of its folder.
-        what: it does, in a few words.
-        run: does it; returns the files (in its folder) that other stages read, and figures as JSON data.
-        reads: sections or keys of the configuration that matter to it.
+        name: name of the stage and of its folder.
+        what: what it does, in a few words.
+        run: runs it; returns the files (in its folder) that other stages read, and figures as JSON data.
+        reads: sections or keys of the configuration that affect its results.
         after: the stages whose results it reads.
-        code: modules that decide what comes out, with all that they import and the data beside these.
-        alone: modules that decide it, too; what they import does not.
-        packages: whose versions decide it, too.
-        wanted: whether a configuration asks for it at all.
-        files: that it reads, of those that the configuration names.
-        shows: it reads all that the stages before it found, and not only their files.
+        code: modules that decide its results, with all modules that they import and the data beside these.
+        alone: modules that also decide its results, without the modules that they import.
+        packages: packages whose versions also decide its results.
+        wanted: returns True if a configuration asks for the stage.
+        files: returns the files that it reads, of those that the configuration names.
+        shows: True if it reads the whole records of earlier stages, and not only their files.
     """
 
     name: str
@@ -67,17 +67,17 @@ class Stage:
 
 @dataclass(frozen=True)
 class State:
-    """How a stage stands."""
+    """The state of a stage."""
 
     stage: Stage
     word: str  # done, to do or begun
-    reason: str = ""  # why it is to do
+    reason: str = ""  # why it must run
     record: Mapping[str, Any] = field(default_factory=dict)  # of its last run, whatever has changed since
-    seconds: float | None = None  # that it took the last time
+    seconds: float | None = None  # of its last run
 
 
 class Pipeline:
-    """The stages of one flow and what is known about them."""
+    """The stages of one flow, and their records and states."""
 
     def __init__(self, flow: Flow, stages: Sequence[Stage]) -> None:
         self.flow = flow
@@ -89,7 +89,7 @@ class Pipeline:
         return self.flow.folder / name
 
     def named(self, name: str) -> Stage:
-        """Raises UserError for a name that no stage has."""
+        """Return the stage of that name; raise a UserError if there is none."""
         known = [stage.name for stage in self.stages]
         if name not in known:
             left_out = name in [s.name for s in self.left_out]
@@ -98,15 +98,15 @@ class Pipeline:
         return self.stages[known.index(name)]
 
     def record(self, name: str) -> dict[str, Any]:
-        """What a stage left; empty if nothing."""
+        """Return the record that a stage left; empty if there is none."""
         return _read(self.folder(name) / DONE)
 
     def before(self, stage: Stage) -> list[str]:
-        """The stages whose results it reads, of those that are wanted."""
+        """Return the wanted stages whose results a stage reads."""
         return [name for name in stage.after if name in [s.name for s in self.stages]]
 
     def made_from(self, stage: Stage) -> dict[str, dict[str, Any]]:
-        """What decides a stage's results, as far as it is there."""
+        """Return the inputs that decide a stage's results, as far as they exist."""
         flow = self.flow
         return {
             "configuration": {key: value(flow.config, key) for key in stage.reads},
@@ -120,7 +120,7 @@ class Pipeline:
         }
 
     def states(self, forced: Collection[str] = ()) -> list[State]:
-        """How every wanted stage stands now; what is behind one that is to do may still turn out done."""
+        """Return the state of every wanted stage; a stage after one that is to do may still turn out done."""
         found: list[State] = []
         for stage in self.stages:
             waiting = {state.stage.name for state in found if state.word != "done"}
@@ -128,7 +128,7 @@ class Pipeline:
         return found
 
     def state(self, stage: Stage, forced: Collection[str] = (), waiting: Collection[str] = ()) -> State:
-        """How a stage stands, if those that are ``waiting`` might still change what it reads."""
+        """Return the state of a stage, if the ``waiting`` stages might still change what it reads."""
         record, begun = self.record(stage.name), _read(self.folder(stage.name) / BEGUN)
         seconds = record.get("seconds", begun.get("last_seconds"))
         if stage.name in forced:
@@ -145,7 +145,7 @@ class Pipeline:
         return State(stage, "to do" if reason else "done", reason, record, seconds)
 
     def cost(self, name: str) -> float | None:
-        """Seconds that a stage and all that read its results took the last time."""
+        """Return the seconds that a stage and all that depend on it took the last time; None if unknown."""
         after = {name}
         for stage in self.stages:
             if after & set(stage.after):
@@ -155,17 +155,17 @@ class Pipeline:
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """Nobody else works in this flow's folder meanwhile; this run is recorded there."""
+        """Keep other runs out of this flow's folder, and record this run there."""
         with only_run(self.flow.folder, self.flow.changes) as self._recorder:
             yield
 
     def run(self, stage: Stage, force: bool, work: Callable[[Stage, bool], Any]) -> Mapping[str, Any]:
-        """Run one stage now; its record.
+        """Run one stage now, and return its record.
 
         Args:
-            force: begin anew, whatever was begun.
-            work: makes what the stage's function is called with, given the stage and whether to go on with
-                what was begun.
+            force: True to begin anew, even if an interrupted run could be continued.
+            work: makes the argument of the stage's function, given the stage and whether to continue an
+                interrupted run.
         """
         if self._recorder:
             self._recorder.begin(stage.name)
@@ -174,7 +174,7 @@ class Pipeline:
         resume = bool(begun) and begun["made_from"] == _plain(made_from) and not force
         if not resume:
             _clear(folder)
-        spent: float = begun["seconds"] if resume else 0.0  # before it was stopped
+        spent: float = begun["seconds"] if resume else 0.0  # by the interrupted run
         note = {
             "made_from": made_from,
             "seconds": spent,
@@ -219,12 +219,12 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _write(path: Path, data: Mapping[str, Any]) -> None:
-    """Write a record, in ASCII: names of files need not be Unicode."""
+    """Write a record in ASCII, since names of files need not be Unicode."""
     write_text(path, json.dumps(data, indent=1) + "\n")
 
 
 def _clear(folder: Path) -> None:
-    """Remove a stage's folder; refuse what no stage has made."""
+    """Remove a stage's folder; refuse a folder that no stage has made."""
     if not folder.exists():
         return
     if not any((folder / name).exists() for name in (DONE, BEGUN)) and any(folder.iterdir()):
@@ -233,7 +233,7 @@ def _clear(folder: Path) -> None:
 
 
 def value(config: Config, key: str) -> Any:
-    """The value of a section or a key, as plain data."""
+    """Return the value of a section or a key, as plain data."""
     found: Any = config
     for part in key.split("."):
         found = getattr(found, part)
@@ -241,12 +241,12 @@ def value(config: Config, key: str) -> Any:
 
 
 def _plain(data: Any) -> Any:
-    """As it would come back from a file."""
+    """Return the data as JSON would give it back."""
     return json.loads(json.dumps(data))
 
 
 def _difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
-    """The first thing of :meth:`Pipeline.made_from` that has changed, in words."""
+    """Return the first input of :meth:`Pipeline.made_from` that has changed, in words; empty if none has."""
     now = _plain(now)
     for kind in now:
         if kind not in before:
@@ -272,7 +272,7 @@ def _changed_key(key: str, old: Any, new: Any) -> str:
 
 
 def _damage(folder: Path, record: Mapping[str, Any]) -> str:
-    """Which result is no longer what the stage left."""
+    """Return the first result that is missing or changed, in words; empty if there is none."""
     for name, sha256 in record["outputs"].items():
         if not (folder / name).is_file():
             return f"{name} is missing"

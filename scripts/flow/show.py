@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a person sees of a flow: the tree of its stages, and how far the one that runs has come."""
+"""Show a flow in the terminal: the tree of its stages, and the progress of the stage that runs."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ STYLES = {"done": "green", "to do": "yellow", "begun": "yellow", "running": "cya
 
 
 def duration(seconds: float | None) -> str:
-    """For people; what is not known is said to be so."""
+    """Return a duration in words; ``unknown`` for None."""
     if seconds is None:
         return "unknown"
     if seconds < 60:
@@ -43,7 +43,7 @@ def duration(seconds: float | None) -> str:
 
 
 def running_as(states: Sequence[State], run: LastRun) -> list[State]:
-    """The same with the stage that a run is in shown as running."""
+    """Return the states with the current stage of a run as running."""
     return [
         replace(state, word="running", reason=f"since {run.stage_since}, process {run.process}")
         if state.stage.name == run.stage and state.word != "done"
@@ -53,7 +53,7 @@ def running_as(states: Sequence[State], run: LastRun) -> list[State]:
 
 
 def overrides(flow: Flow, file: Config) -> list[str]:
-    """A line for each value of a flow that is not the file's."""
+    """Return a line for each value of a flow that differs from the file's."""
     keys = dict.fromkeys(change.partition("=")[0].strip() for change in flow.changes)
     return [
         f"--set {key}={toml(value(flow.config, key))} ({flow.file} says {toml(value(file, key))})"
@@ -63,7 +63,7 @@ def overrides(flow: Flow, file: Config) -> list[str]:
 
 
 def tree(pipeline: Pipeline, states: Sequence[State]) -> Tree:
-    """Every stage: how it stands and why, when it ran, where its results are, what redoing it would cost."""
+    """Return the tree of the stages: state, reason, time and folder of each, and the cost of redoing it."""
     flow = pipeline.flow
     root = Tree(f"[bold]{flow.name}[/]  {escape(str(flow.file))} -> {escape(str(flow.folder))}")
     for state in states:
@@ -84,7 +84,7 @@ def tree(pipeline: Pipeline, states: Sequence[State]) -> Tree:
 
 
 def plan(states: Sequence[State]) -> Table:
-    """What a run would do."""
+    """Return a table of what a run would do."""
     table = Table("stage", "would", "because", "last time took", pad_edge=False)
     for state in states:
         word = "run" if state.word == "to do" else "go on" if state.word == "begun" else "stay as it is"
@@ -94,14 +94,14 @@ def plan(states: Sequence[State]) -> Table:
 
 @dataclass
 class Terminal:
-    """:class:`zynq_lstm.scripts.flow.work.Work` for a person who looks on."""
+    """:class:`zynq_lstm.scripts.flow.work.Work` that shows the steps in a terminal."""
 
     flow: Flow
     stage: Stage
     resume: bool
     pipeline: Pipeline
     console: Console
-    quiet: bool = False  # no progress is shown, only what is done
+    quiet: bool = False  # show finished steps only, no progress
 
     @property
     def folder(self) -> Path:

@@ -15,10 +15,10 @@ def _report(work: Work) -> Result:
     return work.step("drawing and writing", lambda: write_report(work)), {}
 
 
-# Modules of the flow that decide the results of a stage: only they themselves, not what they import.
+# Modules of the flow that decide the results of a stage, without the modules that they import.
 _NETWORK = tuple(f"zynq_lstm.scripts.flow.{name}" for name in ("network", "checks", "work"))
 _ENGINES = ("zynq_lstm.scripts.flow.engines", "zynq_lstm.scripts.flow.work")
-#: Keys that matter to the float networks, too.
+#: Keys of training that affect the float networks, too.
 _OF_FLOAT = tuple(k for k in Training.model_fields if k not in ("distill", "quantized_from"))
 #: Keys that choose the array of the RTL, and what engines read and write.
 _ARRAY = ("engine.part", "engine.lanes", "engine.dsp")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a stage works with, and what several stages ask of it."""
+"""The interface that a stage works with, and functions that several stages share."""
 
 from __future__ import annotations
 
@@ -27,43 +27,43 @@ Result = tuple[Sequence[str], Figures]
 
 
 class Work(Protocol):
-    """What a stage works with."""
+    """The interface that a stage works with."""
 
     flow: Flow
     folder: Path  # of the stage
-    resume: bool  # what is in the folder is of the same run, which was stopped
+    resume: bool  # the folder holds the files of the same run, which was interrupted
 
     def at(self, stage: str) -> Path:
-        """The folder of another stage."""
+        """Return the folder of another stage."""
 
     def stages(self) -> Sequence[Stage]:
-        """All stages that the configuration asks for."""
+        """Return all stages that the configuration asks for."""
 
     def record(self, stage: str) -> dict[str, Any]:
-        """What the runner knows of another stage; empty if it has not run or is left out."""
+        """Return the record of another stage; empty if it has not run or is left out."""
 
     def figures(self, stage: str) -> Figures:
-        """What another stage found."""
+        """Return the figures of another stage."""
 
     def step(self, title: str, run: Callable[[], T], show: Callable[[T], str] | None = None) -> T:
-        """Do something, and show what, for how long, and of the result what ``show`` makes of it."""
+        """Run a step and show its title, its time, and the text that ``show`` makes of the result."""
 
     def count(self, title: str, total: int, run: Callable[[Callable[[int], object]], T]) -> T:
-        """The same for something that says how far it has come."""
+        """Run a step that reports its progress, out of ``total``."""
 
     def say(self, text: str) -> None:
-        """A line for the person that waits."""
+        """Show a line to the user."""
 
 
 def text_of(work: Work) -> Corpus:
-    """The corpus as the first stage left it."""
+    """Return the corpus as the first stage left it."""
     found = work.figures("corpus")
     corpus = from_text(found["name"], read_text(work.at("corpus") / "text.txt", as_is=True))
     return replace(corpus, folded=found.get("folded", {}))
 
 
 def checkpoint_of(work: Work) -> tuple[Checkpoint, IntegerNetwork]:
-    """The quantized network, as weights and as integers."""
+    """Return the quantized network, as weights and as integers."""
     folder = work.at("quantize")
     return (
         Checkpoint.load(folder / "quantized.safetensors"),
@@ -72,14 +72,14 @@ def checkpoint_of(work: Work) -> tuple[Checkpoint, IntegerNetwork]:
 
 
 def verified(work: Work, network: IntegerNetwork) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """The held-out characters that engines are compared on, and those before what they write."""
+    """Return the held-out characters that engines are compared on, and those that prime their text."""
     held_out = text_of(work).with_vocabulary(network.vocabulary).split().validation
     codes = held_out[: work.flow.config.verification.characters]
     return codes, codes[: len(codes) // 8]
 
 
 def array_of(config: Config, spec: NetworkSpec) -> Array:
-    """The array of the engine that the configuration asks for."""
+    """Return the array of the engine that the configuration asks for."""
     from zynq_lstm.hls.engine.estimate import fitting_array
 
     return fitting_array(spec, config.engine.part, config.engine.dsp, config.engine.lanes)

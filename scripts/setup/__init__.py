@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Setting up the environment: make runs these modules, before anything else is installed."""
+"""Set up the environment; make runs these modules before anything else is installed."""

@@ -4,12 +4,12 @@
 ``python3 scripts/setup/bootstrap.py`` installs what ``requirements.lock`` and
 ``requirements-nodeps.lock`` pin, every file checked by its SHA-256, and the project itself in
 development mode. It needs nothing but Python's standard library, and Python 3.7 can read it, so
-that an older one gets a sentence and not a syntax error.
+that an older Python gives a message instead of a syntax error.
 
 * A second run with the same locks, Python and folder installs nothing.
-* After an interrupted run the next one goes on: what was installed stays, a half-installed package
+* After an interrupted run, the next run continues: installed packages stay, a half-installed package
   is installed again, a half-made environment is remade.
-* Two runs at once: the second waits.
+* If two runs start at once, the second waits.
 """
 
 from __future__ import annotations
@@ -39,24 +39,24 @@ WITH_PARENT = "ZYNQ_LSTM_ENDS_WITH_PARENT"  # as in models/interruption.py; make
 # Needed to build the few packages that PyPI has as source only, and this project itself.
 BUILD_TOOLS = ("setuptools", "wheel", "packaging")
 BIG_DOWNLOAD_MB = 4.0
-#: How pip tells that the package index does not answer, or refuses; the reason is a group.
+#: pip's lines if the package index does not answer, or refuses; the reason is a group.
 NO_ANSWER = re.compile(
     r"Retrying .*after connection broken by '(?P<broken>.*)': |Could not fetch URL (?P<refused>.*) - skipping"
 )
-#: A path that a script's first line may name: no blank, and short enough for any kernel.
+#: A path that a script's first line may name: without blanks, and short enough for any kernel.
 SIMPLE_PATH = re.compile(r"[A-Za-z0-9_@%+=,./-]{1,100}")
-#: A script begins with this where its path is another: it runs the Python in its own folder. To Python it
-#: is a string.
+#: First lines of a script if the path is not simple: they run the Python in the script's own folder. To
+#: Python they are a string.
 SCRIPT_START = (
     b'#!/bin/sh\n\'\'\'exec\' "$(dirname -- "$(readlink -f -- "$0")")/python" "$0" "$@"\n\' \'\'\'\n'
 )
-# How many packages one call of pip installs: an interruption loses at most these, whether or not
-# pip's cache may keep what was downloaded.
+# Number of packages that one call of pip installs: an interruption loses at most these, even if pip's
+# cache does not keep the downloads.
 BATCH = 12
 
 
 class SetupError(Exception):
-    """What the person at the terminal can mend, in one line."""
+    """An error that the user can fix; its message is one line."""
 
 
 def check_machine(commands: list[str]) -> None:
@@ -130,7 +130,7 @@ def check_path(venv: Path) -> None:
 
 
 def wanted_state(venv: Path, wheel: Path | None) -> dict[str, str]:
-    """What the stamp of a finished environment says; any difference means work to do."""
+    """Return the content of a finished environment's stamp; any difference means work to do."""
     dependencies = hashlib.sha256()
     for name in (LOCK, NODEPS_LOCK):
         dependencies.update((ROOT / name).read_bytes())
@@ -159,7 +159,7 @@ def write_stamp(venv: Path, state: dict[str, str]) -> None:
 
 
 def works(venv: Path) -> bool:
-    """Whether the environment's Python starts and has the version of this one, and has pip."""
+    """Return True if the environment's Python starts, has the version of this Python, and has pip."""
     code = "import pip, platform; print(platform.python_version())"
     try:
         done = subprocess.run(
@@ -185,7 +185,7 @@ def make_environment(venv: Path) -> None:
 
 
 def mend_scripts(venv: Path) -> None:
-    """Let the environment's scripts start their Python whatever its path.
+    """Make the environment's scripts start their Python whatever its path.
 
     pip writes that path into each script. The kernel splits it at a blank and cuts a long one, and the shell
     that pip then calls splits it at quotes and ``$``.
@@ -213,10 +213,10 @@ def mend_scripts(venv: Path) -> None:
 
 
 def remove_half_installed(venv: Path) -> None:
-    """Take away the metadata of packages whose installation was cut short.
+    """Remove the metadata of packages whose installation was interrupted.
 
-    pip writes a package's RECORD last; metadata without it (or files that RECORD names and that
-    are not there) would make pip believe that the package is installed.
+    pip writes a package's RECORD last; metadata without it, or with a RECORD that names missing
+    files, would make pip believe that the package is installed.
     """
     for info in venv.glob("lib/python3*/site-packages/*.dist-info"):
         record = info / "RECORD"
@@ -228,7 +228,7 @@ def remove_half_installed(venv: Path) -> None:
 
 
 def end_with_parent() -> None:
-    """Have this process end when the one that started it does (Linux)."""
+    """Make this process end when its parent process ends (Linux)."""
     try:
         import ctypes
 
@@ -242,9 +242,9 @@ def say(*words: str) -> None:
 
 
 def pip(venv: Path, arguments: list[str], seen: int = 0, total: int = 0) -> int:
-    """Run pip with its output cut down to lines that a person can follow.
+    """Run pip, and reduce its output to lines that a person can follow.
 
-    ``seen`` of ``total`` packages were done before; returns how many are done now.
+    ``seen`` of ``total`` packages were done before; return how many are done now.
     """
     process, said, silent = start_pip(venv, arguments), [], False
     assert process.stdout is not None
@@ -265,7 +265,7 @@ def pip(venv: Path, arguments: list[str], seen: int = 0, total: int = 0) -> int:
     if process.returncode != 0:
         trouble = index_trouble(said)
         if not trouble and any("No matching distribution found" in line for line in said):
-            # Why it found none, pip only tells when asked to tell more.
+            # pip gives the reason only in its verbose output.
             again = start_pip(venv, [*arguments, "-vv"])
             assert again.stdout is not None
             trouble = index_trouble(list(again.stdout))
@@ -283,11 +283,11 @@ def pip(venv: Path, arguments: list[str], seen: int = 0, total: int = 0) -> int:
 
 
 def start_pip(venv: Path, arguments: list[str]) -> subprocess.Popen[str]:
-    """Begin to install with the environment's pip; its output is to be read."""
+    """Start an installation with the environment's pip; the caller reads its output."""
     command = [str(venv / "bin" / "python"), "-m", "pip", "install"]
     command += ["--disable-pip-version-check", "--no-input", "--progress-bar", "off"]
     environment = dict(os.environ, PYTHONUNBUFFERED="1", PIP_REQUIRE_VIRTUALENV="0")
-    # A path set by the caller would be seen as installed packages.
+    # pip would take packages on the caller's PYTHONPATH for installed ones.
     environment.pop("PYTHONPATH", None)
     environment.pop("PYTHONHOME", None)
     return subprocess.Popen(
@@ -303,21 +303,21 @@ def start_pip(venv: Path, arguments: list[str]) -> subprocess.Popen[str]:
 
 
 def index_trouble(lines: list[str]) -> str:
-    """Why pip got nothing from the package index, by its output; nothing if it did."""
+    """Return why pip got nothing from the package index, from its output; empty if it did get something."""
     index = next((line.split(": ", 1)[1].strip() for line in lines if "Looking in indexes: " in line), "")
     match = next(filter(None, map(NO_ANSWER.search, lines)), None)
     if match is None:
         return ""
     url, _, refused = (match.group("refused") or "").partition(": ")
     text = (match.group("broken") or refused).split(" (Caused by ", 1)[-1]
-    # The messages of the exceptions, without their names and the objects that they are about.
+    # The messages of the exceptions, without their names and objects.
     text = re.sub(r"<[^>]*>[:,]* *|\w+\(host=[^)]*\): *", "", text)
     words = [a or b for a, b in re.findall(r"'([^']*)'|\"([^\"]*)\"", text) if a or b]
     return ": ".join(filter(None, [url or index, "; ".join(words) or text]))
 
 
 def progress_line(line: str, seen: int, total: int) -> str:
-    """What to show for a line of pip's output, or nothing."""
+    """Return the text to show for a line of pip's output, or an empty text."""
     match = re.match(r"\s+(Downloading|Using cached) (\S+) \(([\d.]+) (MB|kB|GB|bytes)\)", line)
     if match:
         size = float(match.group(3)) * {"MB": 1, "GB": 1000}.get(match.group(4), 0)
@@ -333,7 +333,7 @@ def progress_line(line: str, seen: int, total: int) -> str:
 
 
 def requirement_blocks(text: str) -> list[tuple[str, str]]:
-    """The requirements of a lock file, each with its hashes, by name."""
+    """Return the requirements of a lock file as pairs: the name, and the text with its hashes."""
     blocks = re.split(r"(?m)^(?=[A-Za-z0-9])", text)
     return [(b.split("==")[0].strip(), b) for b in blocks if "==" in b]
 
@@ -364,7 +364,7 @@ def install_project(venv: Path, wheel: Path | None) -> None:
 
 
 def link_packages(venv: Path) -> None:
-    """Make a folder in which the project's folders are packages of its import name, for mypy to find."""
+    """Link the project's folders into a package of its import name, so that mypy finds them."""
     folder = venv / "links" / "zynq_lstm"
     folder.mkdir(parents=True, exist_ok=True)
     for name in ("models", "hls", "sim", "scripts"):
@@ -374,7 +374,7 @@ def link_packages(venv: Path) -> None:
 
 
 def set_up(venv: Path, commands: list[str], wheel: Path | None = None) -> bool:
-    """Bring the environment to the state that the lock files ask for; True if there was work."""
+    """Bring the environment to the state that the lock files describe; return True if there was work."""
     check_machine(commands)
     check_path(venv)
     wanted, found = wanted_state(venv, wheel), read_stamp(venv)
@@ -421,7 +421,7 @@ def main() -> int:
         print("setup: error: {} failed".format(" ".join(error.cmd)), file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("setup: interrupted; run make again to go on", file=sys.stderr)
+        print("setup: interrupted; run make again to continue", file=sys.stderr)
         return 130
     finally:
         os.close(handle)

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Run the quick tests from the installed wheel, with every Python that is here (not a verb: make runs it).
+"""Run the quick tests from the installed wheel, with every Python found (not a verb: make runs it).
 
 ``python -m zynq_lstm.scripts.setup.matrix [--python 3.11 ...] [--folder FOLDER] [PYTEST ARGUMENTS]`` builds
-the wheel from the files under version control, and for each Python from 3.10 to 3.13 on the PATH or in pyenv
-makes an environment outside the checkout with what ``requirements.lock`` pins and that wheel, and runs tests
-there: neither the sources nor the folder of the checkout can be imported. About 3 GB for each.
+the wheel from the files under version control. For each Python from 3.10 to 3.13 on the PATH or in pyenv, it
+makes an environment outside the checkout with that wheel and the packages that ``requirements.lock`` pins,
+and runs the tests there: neither the sources nor the folder of the checkout can be imported. Each
+environment takes about 3 GB.
 """
 
 from __future__ import annotations
@@ -22,13 +23,13 @@ from zynq_lstm.scripts.setup.bootstrap import NEWEST, OLDEST, ROOT
 
 PACKAGES = ("models", "hls", "sim", "scripts")
 VERSIONS = tuple(f"3.{minor}" for minor in range(OLDEST[1], NEWEST[1] + 1))
-#: Not of an installed package: the repository itself, and how it sets itself up.
+#: Tests that are not of an installed package: those of the repository itself, and of its setup.
 OF_THE_CHECKOUT = ("tests/test_project.py", "tests/test_bootstrap.py")
 QUICK = ("-m", "not slow and not nightly and not rtl and not hls")
 
 
 def interpreters(versions: tuple[str, ...]) -> dict[str, str]:
-    """Interpreters by version, those on the PATH first; versions that are not here are left out."""
+    """Return interpreters by version, those on the PATH first; versions that are not found are left out."""
     pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
     found = {}
     for version in versions:
@@ -37,7 +38,7 @@ def interpreters(versions: tuple[str, ...]) -> dict[str, str]:
             shutil.which(name),
             *map(str, sorted(pyenv.glob(f"{version}.*/bin/{name}"), reverse=True)),
         ]
-        # A shim of pyenv is there for versions that it then refuses to run.
+        # pyenv also has shims for versions that it then refuses to run.
         works = [path for path in candidates if path and _version(path) == version]
         if works:
             found[version] = works[0]
@@ -51,13 +52,13 @@ def _version(python: str) -> str:
 
 
 def tracked() -> list[Path]:
-    """Files of the work tree that are under version control, relative to it."""
+    """Return the files of the work tree that are under version control, relative to it."""
     done = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True)
     return [Path(name) for name in done.stdout.split("\0") if name and (ROOT / name).is_file()]
 
 
 def copy(files: list[Path], folder: Path) -> None:
-    """Copies of files of the work tree, in a folder that is made anew."""
+    """Copy files of the work tree into a folder, which is emptied first."""
     shutil.rmtree(folder, ignore_errors=True)
     for file in files:
         (folder / file).parent.mkdir(parents=True, exist_ok=True)
@@ -65,7 +66,7 @@ def copy(files: list[Path], folder: Path) -> None:
 
 
 def build_wheel(folder: Path) -> Path:
-    """The wheel of the work tree; built from a copy, where no older build can leave files in it."""
+    """Build the wheel from a copy of the work tree, so that it has no files of an older build."""
     with tempfile.TemporaryDirectory() as temporary:
         source = Path(temporary, "source")
         copy(tracked(), source)
@@ -77,7 +78,7 @@ def build_wheel(folder: Path) -> Path:
 
 
 def run(python: str, wheel: Path, folder: Path, arguments: list[str]) -> bool:
-    """Make the environment, and run the tests in it; whether they passed."""
+    """Make the environment and run the tests in it; return True if they passed."""
     venv, tests = folder / "venv", folder / "tests"
     setup = [
         python,
@@ -89,7 +90,7 @@ def run(python: str, wheel: Path, folder: Path, arguments: list[str]) -> bool:
     ]
     if subprocess.run(setup, check=False).returncode:
         return False
-    # Without the packages: they can only come from the environment.
+    # The packages are not copied: they can only come from the environment.
     copy(
         [file for file in tracked() if file.parts[0] not in PACKAGES and str(file) not in OF_THE_CHECKOUT],
         tests,

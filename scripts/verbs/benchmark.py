@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``zynq-lstm benchmark``: how fast each engine computes on this machine."""
+"""``zynq-lstm benchmark``: measure how fast each engine computes on this machine."""
 
 from __future__ import annotations
 
@@ -47,9 +47,9 @@ def command(
 ) -> None:
     """Print characters per second of each engine, and the ratio to the reference on one stream.
 
-    Building is not counted; for the RTL the simulation is, with its bench and the comparison of every
-    signal, without the start of Python. It runs on one core: the figure by processor time says what that core
-    does if the machine has nothing else to do.
+    Building is not counted. For the RTL, the time is that of the simulation with its bench and the
+    comparison of every signal, without the start of Python. It runs on one core: the figure by processor
+    time is for a machine that is otherwise idle.
     """
     from rich.console import Console
     from rich.table import Table
@@ -75,7 +75,7 @@ def command(
 
 
 def _rates(name: str, checkpoint: Any, characters: int, repeat: int, output: Path) -> dict[str, float]:
-    """Median characters per second; for the RTL also by processor time."""
+    """Return median characters per second; for the RTL also by processor time."""
     import numpy as np
 
     network = frozen(checkpoint)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``zynq-lstm calibrate``: formats from data for a float network, without any training."""
+"""``zynq-lstm calibrate``: fit formats to a float network, without any training."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ def command(
     output: Path | None,
     json_path: Path | None,
 ) -> None:
-    """Fit the binary points of a preset's formats to a float network, and say what that gives.
+    """Fit the binary points of a preset's formats to a float network, and print the result.
 
-    Half of the text is to calibrate on: a binary point is moved where that predicts it better. The other half
-    gives bits per character, in streams that each start from a zero state: of the float network, of the
-    preset as it is, and of the calibrated formats. What training gave instead is printed where the record of
+    Half of the text is for calibration: a binary point is moved if that improves the prediction. The
+    other half gives bits per character, in streams that each start from a zero state: for the float network,
+    the preset as it is, and the calibrated formats. The result of training is also printed if the record of
     such a network is shipped.
     """
     from rich.console import Console

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``zynq-lstm cells``: the recurrent cells that the field knows, side by side."""
+"""``zynq-lstm cells``: compare the common recurrent cells."""
 
 from __future__ import annotations
 
@@ -68,10 +68,10 @@ def command(
     plot: Path | None,
     **options: Any,
 ) -> None:
-    """Compare cells in float training: equally many parameters, characters and updates for each.
+    """Compare cells in float training, with equal numbers of parameters, characters and updates.
 
-    Bits per character are of networks trained briefly. The gradient is that of one character's loss with
-    respect to the state some characters before.
+    Bits per character are those of briefly trained networks. The gradient is that of one character's loss
+    with respect to the state some characters earlier.
     """
     from rich.console import Console
 
@@ -162,7 +162,7 @@ def _print(console: Any, record: Mapping[str, Any]) -> None:
 
 
 def draw(record: Mapping[str, Any], path: Path) -> None:
-    """Gradient norm against distance in time, and the norm in training beside where it is clipped."""
+    """Plot the gradient norm against distance in time, and the norm in training with its clipping level."""
     from zynq_lstm.scripts.pictures import COLORS, picture
 
     with picture(path, 2) as (left, right):

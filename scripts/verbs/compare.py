@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``zynq-lstm compare``: two engines on the same characters, and the first value at which they part."""
+"""``zynq-lstm compare``: run two engines on the same characters, and find the first value that differs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 ENGINES = engines.offered("compare")
 SIMULATED = tuple(name for name in ENGINES if issubclass(engines.registry()[name], RtlEngine))
-AFTER = 1  # characters in the waveform after the one that differs, whose last gates overlap with it
+AFTER = 1  # characters of the waveform after the one that differs: its last gates overlap with the next
 
 
 @click.command(cls=Verb, name="compare")
@@ -121,13 +121,13 @@ def command(
 
 
 def _compare(network: IntegerNetwork, codes: Raw, a: engines.Engine, b: engines.Engine) -> Comparison:
-    """Compare two engines piece by piece, up to where the first of them ends."""
+    """Compare two engines piece by piece, until the first of them ends."""
     from zynq_lstm.sim.trace import Comparison, compare
 
     result = Comparison(0, 0, 0, None)
     try:
         for found in zip(a.trace(codes), b.trace(codes), strict=False):
-            # An engine that is held to the reference while it runs ends at a difference.
+            # An engine that is compared with the reference while it runs ends at a difference.
             length = min(len(signals["logits"]) for signals in found)
             one, other = ({name: x[:length] for name, x in signals.items()} for signals in found)
             result += compare(network, one, other, result.characters)
@@ -140,7 +140,7 @@ def _compare(network: IntegerNetwork, codes: Raw, a: engines.Engine, b: engines.
 def _describe(
     names: tuple[str, str], network: IntegerNetwork, codes: Raw, first: Mismatch
 ) -> tuple[dict[str, Any], list[str]]:
-    """The first difference as data, and for people."""
+    """Return the first difference as data, and as lines for the user."""
     values = dict(zip(names, (first.expected, first.actual), strict=True))
     mask = (1 << first.format.bits) - 1
     differ = (first.expected ^ first.actual) & mask
@@ -170,7 +170,7 @@ def _describe(
 
 
 def _judge(names: tuple[str, str], network: IntegerNetwork, codes: Raw, first: Mismatch) -> str:
-    """Which of two engines the reference agrees with there."""
+    """Return a line that says which engine the reference agrees with at the first difference."""
     from zynq_lstm.models.integers.reference import Reference
 
     signals: dict[str, Raw] = {}
@@ -183,7 +183,7 @@ def _judge(names: tuple[str, str], network: IntegerNetwork, codes: Raw, first: M
 
 
 def _waveform(engine: RtlEngine, codes: Raw, first: Mismatch, waves: bool) -> dict[str, Any]:
-    """When the simulation took the character, and the file of a waveform from there on."""
+    """Return the time at which the simulation took the character, and the file of a waveform from then on."""
     report = engine.bench.report("score")
     assert report is not None  # of the run that was compared
     start = report["taken_ns"][first.character]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``zynq-lstm convert``: from a quantized network to HLS C++ or to RTL, through hls4ml."""
+"""``zynq-lstm convert``: convert a quantized network to HLS C++ or RTL, through hls4ml."""
 
 from __future__ import annotations
 

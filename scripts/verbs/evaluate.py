@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``zynq-lstm evaluate``: bits per character of networks on held-out text."""
+"""``zynq-lstm evaluate``: measure bits per character of networks on held-out text."""
 
 from __future__ import annotations
 
@@ -49,9 +49,9 @@ def command(
     characters: int | None,
     json_path: Path | None,
 ) -> None:
-    """Print bits per character: one stream, state carried through from zero.
+    """Print bits per character of networks, over one stream that starts from a zero state.
 
-    A float network runs in Keras; a quantized one in Keras and, as integers, in the reference, and
+    A float network runs in Keras. A quantized network runs in Keras and, as integers, in the reference;
     the two figures are equal.
     """
     from rich.console import Console
@@ -105,7 +105,7 @@ def _codes(
     split: str,
     characters: int | None,
 ) -> NDArray[np.uint8]:
-    """The text to evaluate on, in the network's own vocabulary."""
+    """Return the text to evaluate on, in the network's own vocabulary."""
     if corpus_file is not None:
         return file_codes(checkpoint, corpus_file)[:characters]
     text = load_corpus(corpus, vocabulary=checkpoint.vocabulary, rest=checkpoint.rest)

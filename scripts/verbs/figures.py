@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``zynq-lstm figures``: measure the figures of the documentation, print them, write them as JSON."""
+"""``zynq-lstm figures``: measure the figures of the documentation, print them, and write them as JSON."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ENGINE_PRESETS = ("w8a8", "w4a8")
 
 @click.group(name="figures")
 def command() -> None:
-    """Measure the figures of the documentation; one group of them a subcommand."""
+    """Print the figures of the documentation; each subcommand measures or reads one group."""
 
 
 command.command_class = Verb
@@ -57,7 +57,7 @@ def engine(
     output: Path,
     json_path: Path | None,
 ) -> None:
-    """The RTL engine of the shipped network: cycles in simulation, resources and LUT levels by Yosys.
+    """Measure the RTL engine of a shipped network: cycles by simulation, resources and LUT levels by Yosys.
 
     Exit code 1 if the netlist has a latch, a net with several drivers or none, a combinational loop, a
     memory in LUTs that is not meant to be, or a DSP or block RAM without register.
@@ -95,11 +95,11 @@ def engine(
 )
 @json_option()
 def training(measure: bool, rounds: int, updates: int, json_path: Path | None) -> None:
-    """Bits per character of the networks whose training records are shipped.
+    """Print bits per character of the networks whose training records are shipped.
 
-    Validation comes first: networks are chosen by it, and test is for the one that was chosen. 'Above float'
-    is only for networks of equally long training: the same base, then the same number of updates; or anew,
-    as many as both together.
+    Validation comes first: networks are chosen by it, and the test split is for the chosen network. 'Above
+    float' is only for networks of equally long training: from the same base, with the same number of
+    updates; or from the start, with as many updates as both together.
     """
     from rich.console import Console
     from rich.table import Table
@@ -156,10 +156,10 @@ _records_option = click.option(
 @json_option()
 @click.pass_context
 def verification(ctx: click.Context, folder: Path | None, json_path: Path | None) -> None:
-    """What verification found: random networks, mutants, coverage, the longest run, bad inputs.
+    """Print the results of verification: random networks, mutants, coverage, the longest run, bad inputs.
 
-    Read from the last runs' records, each with its date and commit (+: with changes); nothing runs. Exit code
-    1 if the sources of one have changed since it was made.
+    They are read from the last runs' records, each with its date and commit (+: with changes); nothing runs.
+    Exit code 1 if the sources of a record have changed since it was made.
     """
     from zynq_lstm.sim.campaigns import records
 
@@ -171,12 +171,12 @@ def verification(ctx: click.Context, folder: Path | None, json_path: Path | None
 @json_option()
 @click.pass_context
 def robustness(ctx: click.Context, folder: Path | None, json_path: Path | None) -> None:
-    """What became of strangers' models, typed mistakes, odd folder names, odd formats and interruptions.
+    """Print the results on strangers' models, typing mistakes, odd folder names, odd formats, interruptions.
 
-    Read from the last runs' records, as "figures verification" does. "cases" are models and "situations"
-    command lines with their right answers; "specs" are random networks for which estimate's verdict was
-    compared with building each engine; "skipped tests" are those of the last "make test". Exit code 1 if the
-    sources of a record have changed since it was made.
+    They are read from the last runs' records, as for "figures verification". "cases" are models and
+    "situations" command lines, each with its right answer; "specs" are random networks for which estimate's
+    verdict was compared with building each engine; "skipped tests" are those of the last "make test". Exit
+    code 1 if the sources of a record have changed since it was made.
     """
     from zynq_lstm.sim.campaigns import records
 
@@ -213,7 +213,7 @@ def _show_records(
 def _measure(
     console: Any, preset: str, characters: int, part: str, synthesis: bool, folder: Path
 ) -> tuple[dict[str, Any], list[str]]:
-    """Figures of a preset, and the faults of its netlist."""
+    """Return the figures of a preset, and the faults of its netlist."""
     import numpy as np
 
     from zynq_lstm.hls.engine.estimate import fitting_array
@@ -246,7 +246,7 @@ def _measure(
 
 
 def _checkpoint(preset: str) -> Checkpoint:
-    """The shipped network; rounded from the shipped float one, if none of this preset is shipped."""
+    """Return the shipped network of a preset; if there is none, the shipped float network, rounded."""
     from zynq_lstm.models.description.checkpoint import Checkpoint, preset_spec, shipped
     from zynq_lstm.models.errors import UserError
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``zynq-lstm formats``: what each signal's format costs, one change at a time."""
+"""``zynq-lstm formats``: measure the cost of each signal's format, one change at a time."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``zynq-lstm fuzz``: random networks on the RTL, the quantized Keras model and the HLS C++."""
+"""``zynq-lstm fuzz``: run random networks on the RTL, the quantized Keras model and the HLS C++."""
 
 from __future__ import annotations
 
@@ -60,11 +60,13 @@ def command(
     output: Path,
     json_path: Path | None,
 ) -> None:
-    """Try random networks, arrays, formats and texts on the RTL; every signal must be the reference's.
+    """Try random networks, arrays, formats and texts on the RTL; every signal must equal the reference's.
 
-    Those whose weights have QKeras' symmetric formats also on the quantized Keras model, some on the HLS C++.
+    Networks whose weights have QKeras' symmetric formats also run on the quantized Keras model, and some
+    networks on the HLS C++.
 
-    A network on which it isn't is made as small as it gets and saved, for --replay. Exit code 1 then.
+    A network with a difference is made as small as possible and saved, for --replay. The exit code
+    is then 1.
     """
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``zynq-lstm hls-project``: HLS C++ with scripts, vectors and a test bench for Vitis HLS."""
+"""``zynq-lstm hls-project``: write HLS C++ with scripts, vectors and a test bench for Vitis HLS."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from zynq_lstm.scripts.options import (
 )
 @output_option("build/hls-project")
 def command(checkpoint: Path | None, part: str, output: Path, **options: Any) -> None:
-    """Write all that Vitis HLS needs for C simulation, synthesis, RTL simulation and an IP.
+    """Write everything that Vitis HLS needs for C simulation, synthesis, RTL simulation and an IP.
 
     The test bench compares every logit with the reference's. 'zynq-lstm synth --tool vitis-hls' also runs it.
     """

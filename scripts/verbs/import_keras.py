@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``zynq-lstm import-keras``: a Keras or QKeras character model of somebody else's, for the whole flow."""
+"""``zynq-lstm import-keras``: import somebody else's Keras or QKeras character model into the flow."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from zynq_lstm.scripts.options import Option, json_option
 if TYPE_CHECKING:
     from zynq_lstm.models.importing.deviation import Deviation
 
-WINDOW = 128  # characters that each start from a zero state, where the model doesn't say
+WINDOW = 128  # characters read from a zero state, if the model doesn't say how many
 WINDOW_LEAST = 2  # characters of the shortest window: one to read, one to predict
 
 
@@ -74,13 +74,13 @@ def command(
     json_path: Path | None,
     as_is: bool,
 ) -> None:
-    """Make a checkpoint of a Keras model: LSTM or QKeras' QLSTM layers, and a Dense one.
+    """Make a checkpoint from a Keras model: LSTM or QKeras' QLSTM layers, and a Dense layer.
 
     MODEL is a .keras file of Keras 2 or 3, the .h5 file of model.save('name.h5'), or the .json of
     model.to_json().
 
-    Formats that the model doesn't have are calibrated on a text. Printed is what each rounding changes in
-    the model's logits. Nothing in the file is run: classes that aren't known are refused.
+    Formats that the model doesn't have are calibrated on a text. The effect of each rounding on the model's
+    logits is printed. No code in the file is run: classes that aren't known are refused.
     """
     if (vocabulary is None) == (vocabulary_file is None):
         raise UserError("give either --vocabulary or --vocabulary-file: the file holds no characters")
@@ -94,7 +94,7 @@ def command(
         text = read_text(text_file, vocabulary, as_is=as_is)
     if text is None:
         raise UserError("formats are calibrated on a text: give --text-file")
-    # Refused before the model is loaded, which takes seconds.
+    # Refuse a short text before the model is loaded, which takes seconds.
     codes, cut = encode(text[:characters], vocabulary, source), len(text) > characters
     _require_characters(codes, WINDOW_LEAST, source, cut)
 
@@ -138,7 +138,7 @@ def command(
 
 
 def _windows(codes: NDArray[np.uint8], window: int | None, source: str, cut: bool) -> NDArray[np.uint8]:
-    """The codes cut to (S, T + 1), T what the model reads at once."""
+    """Return the codes as windows (S, T + 1); T is the number of characters that the model reads at once."""
     length = (window or WINDOW) + 1
     _require_characters(codes, length, source, cut, window)
     count = len(codes) // length
@@ -151,8 +151,8 @@ def _require_characters(
     """Refuse fewer than two windows of characters.
 
     Args:
-        length: of a window, with the character that follows it.
-        cut: the text is longer than --characters.
+        length: characters of a window, with the one that follows it.
+        cut: True if the text is longer than --characters.
         window: characters that the model reads at once, if it says so.
     """
     if len(codes) < 2 * length:

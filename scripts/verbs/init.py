@@ -21,7 +21,7 @@ from zynq_lstm.scripts.options import config_argument, set_option
 @click.option("--list", "listed", is_flag=True, help="Show the presets and write nothing.")
 @click.option("--overwrite", is_flag=True, help="Replace a file that is there.")
 def command(file: Path, preset: str, changes: tuple[str, ...], listed: bool, overwrite: bool) -> None:
-    """Write a configuration FILE with every key, what it means, its default and what is legal.
+    """Write a configuration FILE with every key, its meaning, its default and its legal values.
 
     FILE is flow.toml if not given.
     """
@@ -36,7 +36,7 @@ def command(file: Path, preset: str, changes: tuple[str, ...], listed: bool, ove
         return
     source = preset_file(preset)
     if file.exists() and not overwrite:
-        raise UserError(f"{file}: is there already; choose another name, or give --overwrite")
+        raise UserError(f"{file}: already exists; choose another name, or give --overwrite")
     text = source.read_text(encoding="utf-8")
     config = checked(parsed(text), source, text, changes)
     name = os.fsencode(file.name).decode("utf-8", "replace")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``zynq-lstm ladder``: what quantization costs, step by step, and what it saves."""
+"""``zynq-lstm ladder``: show what quantization costs, step by step, and what it saves."""
 
 from __future__ import annotations
 
@@ -49,10 +49,10 @@ def command(
 ) -> None:
     """Print the ladder from the float network to the integers, for every preset.
 
-    A float network is rounded: each kind of signals alone, then all, with no training. 'trained' is the
+    A float network is rounded without training: each kind of signal alone, then all. 'trained' is the
     shipped network that was trained with the rounding; its distance is from the float network that was
-    trained as long. After each distance stands its noise: how far it may lie from that on other text of the
-    same kind (95 %, a block bootstrap). Size is of the weights; cycles and block RAM are the estimator's, of
+    trained as long. Each distance is followed by its noise: how much it may differ on other text of the
+    same kind (95 %, a block bootstrap). Size is that of the weights; cycles and block RAM are estimates for
     the whole engine.
     """
     from rich.console import Console
@@ -78,7 +78,7 @@ def command(
 
 
 def _engine(source: Checkpoint, preset: str, part: str) -> dict[str, Any]:
-    """Cycles a character (scored) and block RAMs of the fastest engine that fits the part."""
+    """Return cycles per character (scored) and block RAMs of the fastest engine that fits the part."""
     from zynq_lstm.hls.engine.estimate import estimate, fitting_array
 
     spec = preset_spec(source, preset)
@@ -104,7 +104,7 @@ def _print(
     for heading in (*bits, "kbit", "cycles", "block RAM"):
         table.add_column(heading, justify="right")
     for row in rows:
-        # Hardware is for what is rounded as a whole.
+        # Figures of hardware are for a network that is rounded as a whole.
         engine = engines[row["preset"]] if row["step"] in ("all", "trained") else None
         table.add_row(
             row["preset"],
@@ -118,7 +118,7 @@ def _print(
 
 
 def _above(row: Mapping[str, Any], part: str) -> str:
-    """Distance from float with its noise; nothing for the float network itself."""
+    """Return the distance from float with its noise; empty for the float network itself."""
     if not row["preset"]:
         return ""
     noise = row[f"{part}_noise"]
@@ -137,7 +137,7 @@ STEPS = {
 
 
 def markdown() -> str:
-    """The shipped record as the table of the documentation: test BPC above float, and what it saves."""
+    """Return the shipped record as the documentation's table: test BPC above float, size and engine."""
     from zynq_lstm.models.evaluation import ladder
 
     found, source = load_record("ladder"), load_float()
@@ -159,7 +159,7 @@ def markdown() -> str:
 
 
 def draw(rows: Sequence[Mapping[str, Any]], engines: Mapping[str, Mapping[str, Any]], path: Path) -> None:
-    """The ladder as a picture: test BPC above float of every step, and against the weights' size."""
+    """Draw the ladder: test BPC above float of every step, and against the weights' size."""
     from zynq_lstm.models.evaluation.ladder import STEPS
     from zynq_lstm.scripts.pictures import COLORS, picture
 

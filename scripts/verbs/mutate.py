@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``zynq-lstm mutate``: faults planted in the RTL, and how many of them the bench finds."""
+"""``zynq-lstm mutate``: plant faults in the RTL, and count those that the bench finds."""
 
 from __future__ import annotations
 
@@ -49,8 +49,8 @@ def command(
 ) -> None:
     """Plant single faults in the RTL of a small design, and run the bench's protocol tests on each.
 
-    Lists the mutants that no test finds. Exit code 1 if fewer are found than --goal asks for, of those that
-    are neither proved nor argued to be equivalent; or if one is found that is argued to be equivalent.
+    Lists the mutants that no test finds. Exit code 1 if the share found of the mutants that are neither
+    proved nor argued to be equivalent is below --goal; or if a mutant argued to be equivalent is found.
     """
     from zynq_lstm.models.errors import CheckError, UserError
     from zynq_lstm.models.store import write_json
@@ -60,7 +60,7 @@ def command(
 
     asked = set(only.split(",")) if only else set()
     if wrong_number := next((text for text in sorted(asked) if not text.isdecimal()), None):
-        raise UserError(f"--only {only}: {wrong_number!r} is no number of a mutant; write them as 12,57")
+        raise UserError(f"--only {only}: {wrong_number!r} is not a mutant number; write them as 12,57")
     if beyond := next((text for text in sorted(asked) if not 1 <= int(text) <= count), None):
         raise UserError(f"--only {only}: there is no mutant {beyond}; --count makes those from 1 to {count}")
     design = small_design(seed)
@@ -69,7 +69,7 @@ def command(
     if only:
         mutants = [mutant for mutant in mutants if str(mutant.number) in asked]
         if len(mutants) < len(asked):
-            raise UserError(f"--only {only}: there is no such mutant, or it is asked for twice")
+            raise UserError(f"--only {only}: no such mutant, or it is given twice")
 
     def show(test: str, found: int) -> None:
         click.echo(f"  {test:30}{found:6} found")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``zynq-lstm peers``: the tests that hls4ml has of recurrent layers, with and without this package."""
+"""``zynq-lstm peers``: run hls4ml's own tests of recurrent layers, with and without this package."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ RECURRENT = ("test_rnn*.py", "test_recurrent*.py")
 def command(checkout: Path, patterns: tuple[str, ...], json_path: Path | None) -> None:
     """Run hls4ml's own tests from CHECKOUT twice, without and with this package hooked into hls4ml.
 
-    The hls4ml that is installed is tested, with the tests of the checkout, which should be of the same
-    version; they write their projects beside themselves. Nothing is installed. Exit code 1 if a test comes
-    out differently.
+    The installed hls4ml is tested with the tests of the checkout, which should be of the same version;
+    they write their projects beside the test files. Nothing is installed. Exit code 1 if the outcome of a
+    test differs.
     """
     from rich.console import Console
     from rich.table import Table
@@ -73,7 +73,7 @@ def command(checkout: Path, patterns: tuple[str, ...], json_path: Path | None) -
 
 
 def run(files: list[Path], mode: str) -> dict[str, str]:
-    """Outcome of each test: passed, failed, error or skipped.
+    """Return the outcome of each test: passed, failed, error or skipped.
 
     Raises:
         UserError: if pytest could not run, or hls4ml was not as ``mode`` says.

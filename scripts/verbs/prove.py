@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``zynq-lstm prove``: formal proofs of RTL modules."""
+"""``zynq-lstm prove``: prove properties of RTL modules formally."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from zynq_lstm.scripts.options import output_option
 def command(names: tuple[str, ...], output: Path) -> None:
     """Prove properties of RTL modules for all inputs, with Yosys and Z3.
 
-    All proofs, or those whose names begin with NAME.
+    Runs all proofs, or those whose names begin with NAME.
 
     docs/verification.md says what each one proves and assumes.
     """
     from zynq_lstm.models.errors import CheckError, UserError
     from zynq_lstm.sim.campaigns.formal import PROOFS, ROUNDING, proofs, prove
 
-    # Which proofs of rounding there are is known after some synthesis only; how they begin, at once.
+    # The proofs of rounding are only known after some synthesis; how their names begin is known at once.
     begins = [proof.name for proof in PROOFS]
     for name in names:
         if not any(one.startswith(name) for one in [*begins, ROUNDING]) and not name.startswith(

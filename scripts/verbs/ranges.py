@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``zynq-lstm ranges``: how every signal of a network uses its format, and where another would be better."""
+"""``zynq-lstm ranges``: show how every signal of a network uses its format, and where another is better."""
 
 from __future__ import annotations
 
@@ -35,9 +35,10 @@ def command(
 ) -> None:
     """Print, for every weight array and signal, the range used, saturation, and the error against float.
 
-    Lowest, highest and rounding are of the float network's values; 'saturated' counts values of the quantized
-    network on its format's bounds; drift is between the two networks' values, after all that was rounded
-    before. A suggestion has the same width; it counts the squared error, for the index of the table after it.
+    Lowest, highest and rounding are those of the float network's values; 'saturated' counts values of the
+    quantized network at the bounds of the format; drift is the difference between the two networks' values,
+    with all rounding before the signal. A suggestion has the same width and the least squared error; for the
+    index of a table, the error of the table's output counts.
     """
     from rich.table import Table
 

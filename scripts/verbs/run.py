@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``zynq-lstm run``: from one configuration file to a verified, sized and documented engine."""
+"""``zynq-lstm run``: make a verified, sized and documented engine from one configuration file."""
 
 from __future__ import annotations
 
@@ -21,15 +21,17 @@ if TYPE_CHECKING:
 @config_argument()
 @set_option
 @click.option("--until", metavar="STAGE", help="The last stage to run.")
-@click.option("--force", multiple=True, metavar="STAGE", help="Run it anew though nothing has changed.")
+@click.option(
+    "--force", multiple=True, metavar="STAGE", help="Run this stage again even if nothing has changed."
+)
 @click.option("-n", "--dry-run", is_flag=True, help="Say what would run and why; change nothing.")
 def command(
     config: Path, changes: tuple[str, ...], until: str | None, force: tuple[str, ...], dry_run: bool
 ) -> None:
     """Run the stages of CONFIG that have not run yet, or whose inputs have changed.
 
-    Ctrl-C stops; the next run goes on from there. Exit code 1 if engines differ or a check fails: later
-    stages then do not run. CONFIG is flow.toml if not given; 'zynq-lstm init' writes one.
+    Ctrl-C stops the run; the next run continues from there. Exit code 1 if engines differ or a check fails:
+    later stages then do not run. CONFIG is flow.toml if not given; 'zynq-lstm init' writes one.
     """
     from rich.console import Console
     from rich.markup import escape
@@ -77,7 +79,7 @@ def command(
 
 
 def run_stages(pipeline: Pipeline, stages: list[Stage], forced: set[str], console: Any) -> int:
-    """Run what is to be run of these stages, in order; how many did."""
+    """Run those of the stages that must run, in order; return how many ran."""
     from zynq_lstm.scripts.flow.show import Terminal, duration
 
     def say(text: str) -> None:
@@ -94,10 +96,10 @@ def run_stages(pipeline: Pipeline, stages: list[Stage], forced: set[str], consol
         left = [pipeline.state(later, forced) for later in stages[number - 1 :]]
         seconds = [later.seconds for later in left if later.word != "done"]
         known = sum(second for second in seconds if second is not None)
-        more = "" if None not in seconds else " and what has not run yet"
+        more = "" if None not in seconds else " plus the stages that have not run yet"
         expected = f", [dim]about {duration(known)}{more} to go[/]" if known else ""
         say(f"[cyan]run [/] {title}: {stage.what} ({state.reason}){expected}")
-        stopped = f"stopped in stage {stage.name}; the same command goes on from there"
+        stopped = f"stopped in stage {stage.name}; the same command continues from there"
         try:
             with interruption.at_interruption(lambda stopped=stopped: interruption.say(stopped)):  # type: ignore[misc]
                 record = pipeline.run(

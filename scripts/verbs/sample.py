@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``zynq-lstm sample``: text from a trained network, on any engine."""
+"""``zynq-lstm sample``: write text with a trained network, on any engine."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from zynq_lstm.scripts.files import Folder, Reads, Verb
 from zynq_lstm.scripts.options import Number, Option
 from zynq_lstm.sim import engines
 
-#: Engines by the names that they have here, where 'float' is Keras, too.
+#: Engines by the names that this verb gives them: here 'float' is Keras, too.
 OFFERED = {{"keras": "quantized"}.get(name, name): name for name in engines.offered("sample")}
 BUILT = tuple(choice for choice, name in OFFERED.items() if engines.registry()[name].in_folder)
 
 
 def build_folder(engine: str | None) -> Path | None:
-    """The folder that an engine is built in, unless another is given."""
+    """Return the default folder in which an engine is built; None for an engine without a folder."""
     return Path("build", f"sample-{engine}") if engine in BUILT else None
 
 
@@ -77,7 +77,7 @@ def command(
     seed: int,
     output: Path | None,
 ) -> None:
-    """Print text that the network writes after the priming text, as it comes."""
+    """Print the text that the network writes after the priming text, character by character."""
     source = Checkpoint.load(checkpoint or shipped("float" if engine == "float" else "w8a8"))
     engine = engine or ("reference" if source.spec else "float")
     if (source.spec is None) != (engine == "float"):
@@ -102,7 +102,7 @@ def command(
 
 
 def _float(source: Checkpoint, codes: Any, length: int, temperature: float, seed: int) -> Iterator[int]:
-    """The characters that the float network writes."""
+    """Return the characters that the float network writes, as they are written."""
     from zynq_lstm.models.keras.float_lstm import float_model
     from zynq_lstm.models.keras.text import generate
 
@@ -112,7 +112,7 @@ def _float(source: Checkpoint, codes: Any, length: int, temperature: float, seed
 def _integers(
     name: str, source: Checkpoint, codes: Any, length: int, temperature: float, seed: int, folder: Path
 ) -> Iterator[int]:
-    """The characters of an engine; everything slow but the writing itself is done before it returns."""
+    """Return the characters that an engine writes; all slow work but the writing is done first."""
     network = engines.frozen(source, name)
     raw = temperature_to_raw(temperature)
     check_arguments(len(codes), length, raw, seed)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``zynq-lstm schedule``: the schedule of one character as a chart, in the terminal or as a picture."""
+"""``zynq-lstm schedule``: show the schedule of one character as a chart, in the terminal or as a picture."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def command(
     plot: Path | None,
     **shape: Any,
 ) -> None:
-    """Show what works when on one character: lanes, gate pipelines and output layer against cycles."""
+    """Show in which cycles the lanes, the gate pipelines and the output layer work on one character."""
     from zynq_lstm.hls.engine.chart import chart, draw
     from zynq_lstm.hls.engine.estimate import fitting_array
     from zynq_lstm.hls.engine.schedule import schedule
@@ -61,7 +61,7 @@ def _print(shown: Chart) -> None:
         line = [" "] * width
         style = [""] * width
         for bar in row.bars:
-            # A bar that goes over the end comes in at the beginning: characters follow each other.
+            # A bar that passes the end continues at the beginning: characters follow each other.
             first, last = int(bar.start / scale), max(int(bar.start / scale), int((bar.end + 1) / scale) - 1)
             for x in range(first, last + 1):
                 line[x % width] = " "

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``zynq-lstm simulate``: a network's RTL or netlist under cocotb, on text of yours or held-out text."""
+"""``zynq-lstm simulate``: simulate a network's RTL or netlist under cocotb, on your text or held-out text."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from zynq_lstm.scripts.options import (
 )
 from zynq_lstm.sim.simulation.simulator import SIMULATORS, require
 
-PIECE = 1000  # characters scored as one sequence: a bound on memory
+PIECE = 1000  # characters scored as one sequence: limits the memory used
 
 
 @click.command(cls=Verb, name="simulate")
@@ -85,9 +85,9 @@ def command(
 ) -> None:
     """Simulate a network's RTL and compare every signal with the reference, at every character.
 
-    Any number of characters takes the same memory and disk, but for some bytes a character. Of a netlist,
-    which has no signals of that name, everything that the ports say is compared. Exit code 1 with the first
-    difference (character, layer, gate, unit, raw values; or the beat at the port) if there is one.
+    Use of memory and disk does not depend on the number of characters, except for some bytes per character.
+    A netlist has no signals of these names: everything at its ports is compared instead. Exit code 1 with
+    the first difference (character, layer, gate, unit, raw values; or the beat at the port) if there is one.
     """
     from rich.console import Console
     from rich.markup import escape
@@ -105,7 +105,7 @@ def command(
     if length < 0:
         raise UserError(f"--generate is {length}; it must be 0 or more")
     if (exported is None) != (ports is None):
-        raise UserError("--exported and --ports go together")
+        raise UserError("--exported and --ports need each other")
     if netlist + with_hls + (exported is not None) > 1:
         raise UserError("--netlist, --hls and --exported exclude each other")
     if (with_hls or exported) and (waves or simulator != "verilator"):
@@ -132,7 +132,7 @@ def command(
         with console.status(test):
             rtl.protocol(test, seed)
         console.print(f"passed  {test}")
-    # The last character primes what is generated: the state goes on from one sequence to the next.
+    # The last character primes the generation: the state is carried from one sequence to the next.
     scored = codes[:-1] if length else codes
     sequences = [Sequence(scored[at : at + PIECE]) for at in range(0, len(scored), PIECE)]
     if length:

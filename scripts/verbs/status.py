@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``zynq-lstm status``: the stages of a configuration, which are done, and what redoing them would cost."""
+"""``zynq-lstm status``: show the stages of a configuration, which are done, and the cost of redoing them."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from zynq_lstm.scripts.options import config_argument, set_option
 @set_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead.")
 def command(config: Path, changes: tuple[str, ...], as_json: bool) -> None:
-    """Show the tree of the stages of CONFIG: running, done, to do and why, when, how long, and where.
+    """Show the stages of CONFIG as a tree: state and reason, time, duration and folder of each.
 
-    Without --set, the --set options of the last run count, and are shown. CONFIG is flow.toml if not given.
+    Without --set, the --set options of the last run apply, and are shown. CONFIG is flow.toml if not given.
     """
     from rich.console import Console
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``zynq-lstm synth``: what a network takes of a part, by Yosys, Vivado or Vitis HLS."""
+"""``zynq-lstm synth``: count a network's resource use on a part, with Yosys, Vivado or Vitis HLS."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from zynq_lstm.models.integers.network import IntegerNetwork
 
 TOOLS = ("yosys", "vivado", "vitis-hls")
-PERIOD = 5.0  # ns: 200 MHz, what docs/architecture.md finds plausible
+PERIOD = 5.0  # ns: 200 MHz, which docs/architecture.md calls plausible
 #: Options and the tools that have them.
 ONLY = {
     "dsp": ("yosys", "vivado"),
@@ -69,11 +69,11 @@ def command(
     json_path: Path | None,
     **options: Any,
 ) -> None:
-    """Write the project of a network, synthesize it, and print what it takes of the part.
+    """Write the project of a network, synthesize it, and print its resource use on the part.
 
     yosys is installed with this command, and its netlist is checked ('zynq-lstm figures engine --help').
     vivado places and routes the RTL and reports timing and power. vitis-hls simulates the HLS C++ and its RTL
-    against the reference, and exports an IP. Without the tool, the project is there all the same.
+    against the reference, and exports an IP. Without the tool, the project is still written.
 
     Exit code 1 if the netlist has a fault or the clock is too fast.
     """

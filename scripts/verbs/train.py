@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``zynq-lstm train``: a float network from a text, then from it the final float and quantized ones."""
+"""``zynq-lstm train``: train a float network on a text, then from it the final float and quantized ones."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def command(
     preset: str,
     **options: Any,
 ) -> None:
-    """Train a float network (the base), then continue from it, float and quantized, equally long.
+    """Train a float network (the base), then continue from it in float and quantized, equally long.
 
     The quantized network's training is quantization-aware, and the finished float network teaches it.
 
@@ -115,7 +115,7 @@ def command(
         units=options["units"],
         layers=options["layers"],
     )
-    for part in HELD_OUT:  # what the network is evaluated on in the end
+    for part in HELD_OUT:  # the network is evaluated on these in the end
         require_text(corpus.split().part(part), f"{corpus.name}: the {part} split")
     require_length(len(corpus.split().train), options["batch"], options["steps"])
     options["command"] = _command_line()
@@ -126,7 +126,7 @@ def command(
     trained = [one for one in STAGES if stage in ("all", one) and not (one == "base" and options["base"])]
     for one in trained:
         _require_writable(paths[preset if one == "quantized" else one], options, corpus_file)
-    # What is read must be there before the first stage trains for an hour.
+    # Inputs must exist before the first stage trains for an hour.
     if "base" not in trained and trained:
         float_network(base, corpus, "base")
     if "quantized" in trained and options["distill"] and ("float" not in trained or options["teacher"]):
@@ -141,7 +141,7 @@ def command(
 
 
 def _require_writable(path: Path, options: dict[str, Any], corpus_file: Path | None) -> None:
-    """Refuse results of a stage that would overwrite what is read, another kind of file, or another run."""
+    """Refuse results of a stage that would overwrite an input, another kind of file, or another run."""
     require_new(path, options)
     reads = {"--text-file": corpus_file, "--base": options["base"], "--teacher": options["teacher"]}
     for file, kind in ((path, NETWORK), (path.with_suffix(".json"), TRAINING)):
@@ -153,7 +153,7 @@ def _require_writable(path: Path, options: dict[str, Any], corpus_file: Path | N
 
 
 def _command_line() -> str:
-    """The command as a person would type it, without what only says where to and how often."""
+    """Return the command as a user would type it, without options of where and how often to write."""
     context = click.get_current_context()
     words = ["zynq-lstm", "train"]
     for parameter in context.command.params:
@@ -161,7 +161,7 @@ def _command_line() -> str:
         given = context.get_parameter_source(name) is not ParameterSource.DEFAULT
         if given and name not in ("resume", "overwrite", "run_dir", "checkpoint_seconds"):
             value = context.params[name]
-            # Of a path the name: where the file was is nobody else's business; its hash is in the record.
+            # Only the name of a path: the folder is private, and the file's hash is in the record.
             shown = value.name if isinstance(value, Path) else str(value)
             words += [parameter.opts[0], *([] if value is True else [shown])]
     return shlex.join(words)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``zynq-lstm upset``: bits flipped in state and weights, and how long the output shows it."""
+"""``zynq-lstm upset``: flip bits in state and weights, and measure how long the output differs."""
 
 from __future__ import annotations
 
@@ -78,8 +78,8 @@ def command(
 ) -> None:
     """Flip bits of h, c, accumulators and weights, and measure how long the output differs.
 
-    In scoring and in generation, by signal and bit. Exit code 1 if the RTL and the reference disagree on what
-    a flip does.
+    Results are for scoring and generation, by signal and bit. Exit code 1 if the RTL and the reference
+    disagree on the effect of a flip.
     """
     from zynq_lstm.models.store import write_json
     from zynq_lstm.sim.campaigns import records, upsets
@@ -98,7 +98,7 @@ def command(
 
 
 def _measure(checkpoint: Path | None, **options: Any) -> dict[str, Any]:
-    """The record."""
+    """Measure and return the record."""
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
     from zynq_lstm.models.description.checkpoint import load_quantized
@@ -115,7 +115,7 @@ def _measure(checkpoint: Path | None, **options: Any) -> dict[str, Any]:
 
 
 def draw(record: dict[str, Any], path: Path) -> None:
-    """Share of flips that change what is written, and how many characters of it, by bit."""
+    """Draw, by bit, the share of flips that change the text, and the number of characters that change."""
     from zynq_lstm.scripts.pictures import COLORS, picture
 
     rows = record["state"]["generate"]

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The engines: each builds a network, traces its signals and writes text. One file of this folder each.
+"""The engines, in the modules of this folder: each builds a network, traces its signals and generates text.
 
-A verb takes the engines that :func:`offered` names; an engine says itself which verbs offer it. Engines
-import their tools when they are used, so that their names and limits cost nothing.
+A verb offers the engines that :func:`offered` returns; each engine's class names the verbs that offer it.
+Engines import their tools only when they are used, so that reading their names and limits costs nothing.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ PIECE = 4096  # characters traced at once: 100 MB for two layers of 128 units
 
 @dataclass(eq=False)
 class Engine(ABC):
-    """A network in one implementation. Nothing is built before :meth:`build`.
+    """One implementation of a network. Nothing is built before :meth:`build`.
 
     Args:
         checkpoint: the quantized network as weights.
-        network: the same as integers.
-        folder: to build in.
+        network: the same network as integers.
+        folder: folder to build in.
     """
 
     checkpoint: Checkpoint
@@ -46,13 +46,13 @@ class Engine(ABC):
     folder: Path
 
     name: ClassVar[str]
-    verbs: ClassVar[tuple[str, ...]] = ()  # that offer it by its name
-    limits: ClassVar[tuple[str, ...]]  # keys of models.limits.ENGINES that apply to it
-    in_folder: ClassVar[bool] = False  # whether it writes files when it is built
+    verbs: ClassVar[tuple[str, ...]] = ()  # verbs that offer the engine by its name
+    limits: ClassVar[tuple[str, ...]]  # keys of models.integers.limits.ENGINES that apply to the engine
+    in_folder: ClassVar[bool] = False  # True if building the engine writes files
 
     @abstractmethod
     def build(self) -> None:
-        """Build what :meth:`trace` and :meth:`write` run.
+        """Build the program that :meth:`trace` and :meth:`write` run.
 
         Raises:
             UserError: if a tool fails.
@@ -60,42 +60,42 @@ class Engine(ABC):
 
     @abstractmethod
     def trace(self, codes: Codes, piece: int = PIECE) -> Iterator[dict[str, Raw]]:
-        """Every signal of ``codes`` from a zero state, as raw integers, ``piece`` characters at a time.
+        """Yield every raw signal for ``codes`` from a zero state, in pieces of ``piece`` characters.
 
         Raises:
-            CheckError: after the last piece that could be read, if the engine found a difference itself.
+            CheckError: if the engine itself finds a difference; after the last piece that could be read.
         """
 
     @abstractmethod
     def write(self, prime: Codes, length: int, temperature_raw: int = 0, seed: int = 0) -> Iterator[int]:
-        """Codes of ``length`` characters that follow ``prime``, from a zero state, as they are written.
+        """Iterate over the ``length`` codes that follow ``prime``, from a zero state, as they are generated.
 
         Raises:
-            UserError: at the call, if an argument is not legal.
+            UserError: if an argument is not legal; raised by the call, not by the iterator.
         """
 
     def whole_trace(self, codes: Codes) -> dict[str, Raw]:
-        """:meth:`trace` in one piece."""
+        """Return :meth:`trace` in one piece."""
         return next(self.trace(codes, len(codes)))
 
     def seconds(self, codes: Codes) -> dict[str, float]:
-        """Time to compute ``codes``, by the name of the clock; that of the wall has the name ''."""
+        """Return the seconds to compute ``codes``, by the clock's name; the wall clock has the name ''."""
         started = time.perf_counter()
         self.logits(codes)
         return {"": time.perf_counter() - started}
 
     def logits(self, codes: Codes) -> Raw:
-        """Raw logits of ``codes`` from a zero state."""
+        """Return the raw logits for ``codes`` from a zero state."""
         return self.whole_trace(codes)["logits"]
 
     def describe(self) -> dict[str, Any]:
-        """Figures of the engine as built, and of its last runs."""
+        """Return figures of the engine as built, and of its last runs."""
         return {}
 
 
 @functools.cache
 def registry() -> Mapping[str, type[Engine]]:
-    """All engines by name: the classes with a name in the modules of this folder."""
+    """Return all engines by name: the classes with a name in the modules of this folder."""
     found: list[type[Engine]] = []
     for module in pkgutil.iter_modules(__path__):
         values = vars(importlib.import_module(f"{__name__}.{module.name}")).values()
@@ -105,18 +105,18 @@ def registry() -> Mapping[str, type[Engine]]:
 
 
 def offered(verb: str) -> tuple[str, ...]:
-    """Names of the engines that a verb offers."""
+    """Return the names of the engines that a verb offers."""
     return tuple(name for name, engine in registry().items() if verb in engine.verbs)
 
 
 def frozen(checkpoint: Checkpoint, *names: str) -> IntegerNetwork:
-    """The integers of a quantized network; before anything heavy is imported.
+    """Return a quantized network as integers; check that engines support it, before heavy imports.
 
     Args:
-        names: of the engines that it is for.
+        names: names of the engines.
 
     Raises:
-        UserError: with the reason why one of the engines can't be built for it.
+        UserError: if one of the engines can't be built for the network; the message gives the reason.
     """
     from zynq_lstm.models.integers.freeze import freeze
 

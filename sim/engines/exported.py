@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""RTL that Vitis HLS exported of the converted network; only its ports are seen."""
+"""RTL that Vitis HLS exported from the converted network; only its ports are observed."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from zynq_lstm.sim.engines.rtl import Simulated
 
 @dataclass(eq=False)
 class ExportedEngine(Simulated):
-    """Exported RTL behind the engine's streams and registers.
+    """Exported RTL in the shell with our engine's streams and registers.
 
     Args:
-        exported: folder of its Verilog.
-        ports: file that says what its ports are called.
+        exported: folder of the exported Verilog.
+        ports: file with the names of its ports.
     """
 
     exported: Path = field(kw_only=True)

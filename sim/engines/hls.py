@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The HLS C++ by hls4ml: as a library, and behind the RTL's streams and registers."""
+"""The HLS C++ by hls4ml: as a library, and in the shell with the RTL's streams and registers."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class HlsEngine(Engine):
     """The C++ compiled with g++.
 
     Args:
-        options: of :func:`zynq_lstm.hls.hls4ml.convert.convert`.
+        options: options of :func:`zynq_lstm.hls.hls4ml.convert.convert`.
     """
 
     options: dict[str, Any] = field(default_factory=dict)
@@ -32,7 +32,7 @@ class HlsEngine(Engine):
 
     @cached_property
     def graph(self) -> Any:
-        """hls4ml's graph of the network, converted and not yet written."""
+        """hls4ml's graph of the network, converted but not yet written."""
         from zynq_lstm.hls.hls4ml.convert import convert
         from zynq_lstm.models.keras import quantized
 
@@ -77,7 +77,7 @@ class HlsEngine(Engine):
 
 @dataclass(eq=False)
 class ShellEngine(Simulated):
-    """The compiled C++ behind the RTL's streams and registers."""
+    """The compiled C++ in the shell with the RTL's streams and registers."""
 
     name = "hls-shell"
     limits = ("rtl", "hls")

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class KerasEngine(Engine):
-    """The model that is trained, with its own quantizers."""
+    """The Keras model that training uses, with its own quantizers."""
 
     name = "keras"
     verbs = ("compare", "sample", "benchmark", "flow")

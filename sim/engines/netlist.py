@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The netlist that Yosys makes of the RTL; only its ports are seen."""
+"""The netlist that Yosys makes from the RTL; only its ports are observed."""
 
 from __future__ import annotations
 

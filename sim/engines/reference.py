@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
 
 class ReferenceEngine(Engine):
-    """:class:`zynq_lstm.models.integers.reference.Reference`: right by definition."""
+    """The reference (:class:`zynq_lstm.models.integers.reference.Reference`), right by definition."""
 
     name = "reference"
     verbs: ClassVar[tuple[str, ...]] = ("compare", "sample", "benchmark")
     limits = ("reference",)
 
     def build(self) -> None:
-        """There is nothing to build."""
+        """Do nothing: there is nothing to build."""
 
     def trace(self, codes: Codes, piece: int = PIECE) -> Iterator[dict[str, Raw]]:
         from zynq_lstm.models.integers.reference import Reference
@@ -44,7 +44,7 @@ class ReferenceEngine(Engine):
 
 
 class StreamsEngine(ReferenceEngine):
-    """The reference, which computes many streams at once if speed is measured."""
+    """The reference, which computes many streams in parallel when its speed is measured."""
 
     name = "streams"
     verbs = ("benchmark",)
@@ -52,7 +52,7 @@ class StreamsEngine(ReferenceEngine):
     def seconds(self, codes: Codes) -> dict[str, float]:
         from zynq_lstm.models.integers.reference import Reference
 
-        # 64 streams, each repeated so that the time is not too short.
+        # 64 streams, with each character repeated so that the time is not too short.
         many = codes[: len(codes) // 64 * 64].reshape(64, -1).repeat(8, axis=1)
         started = time.perf_counter()
         Reference(self.network, 64).run(many)

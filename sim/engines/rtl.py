@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The RTL, simulated under cocotb: with Verilator, and with Icarus."""
+"""The RTL, simulated with cocotb on Verilator or Icarus."""
 
 from __future__ import annotations
 
@@ -23,10 +23,11 @@ if TYPE_CHECKING:
 class Simulated(Engine):
     """An engine with the RTL's streams and registers, which a simulator runs.
 
-    The bench compares it with the reference as it runs and stops at a difference: the trace ends there.
+    The bench compares the engine with the reference as it runs. At a difference the bench stops and the trace
+    ends.
 
     Args:
-        progress: called with the number of characters traced so far, from time to time.
+        progress: called from time to time with the number of characters traced so far.
     """
 
     limits: ClassVar[tuple[str, ...]] = ("rtl",)
@@ -34,7 +35,7 @@ class Simulated(Engine):
 
     simulator: str = "verilator"
     progress: Callable[[int], object] | None = None
-    bench: Rtl = field(init=False, repr=False)  # since build()
+    bench: Rtl = field(init=False, repr=False)  # set by build()
     ran: set[str] = field(init=False, repr=False, default_factory=set)  # runs of the bench
 
     def trace(self, codes: Codes, piece: int = PIECE) -> Iterator[dict[str, Raw]]:
@@ -64,7 +65,7 @@ class Simulated(Engine):
         return self.bench.stream(prime, length, temperature_raw=temperature_raw, seed=seed)
 
     def seconds(self, codes: Codes) -> dict[str, float]:
-        """Time of the simulation with its bench, without the start of Python; also by processor time."""
+        """Return the time of simulation and bench, without the start of Python; also as processor time."""
         from zynq_lstm.sim.simulation.rtl import Sequence
 
         report = self.bench.verify([Sequence(codes)])
@@ -76,8 +77,8 @@ class Designed(Simulated):
     """RTL that is generated from a network and an array.
 
     Args:
-        array: the fastest that fits the default part, if not given.
-        waves: whether to write waveforms; slower.
+        array: by default the fastest array that fits the default part.
+        waves: if True, write waveforms, which is slower.
     """
 
     array: Array | None = None
@@ -85,7 +86,7 @@ class Designed(Simulated):
 
     @cached_property
     def design(self) -> Design:
-        """The network and the array."""
+        """The design of the network on the array."""
         from zynq_lstm.hls.engine.design import Design
         from zynq_lstm.hls.engine.estimate import fitting_array
 
@@ -97,8 +98,8 @@ class RtlEngine(Designed):
     """The RTL on Verilator, or on another simulator.
 
     Args:
-        project: written by ``zynq-lstm convert`` and maybe changed since, to simulate instead.
-        quick: whether the build is to be quick instead of the simulation.
+        project: project to simulate instead, written by ``zynq-lstm convert`` and maybe changed since.
+        quick: if True, the build is quick rather than the simulation.
     """
 
     project: Path | None = None
@@ -120,9 +121,9 @@ class RtlEngine(Designed):
         )
 
     def describe(self) -> dict[str, Any]:
-        """Measured cycles, and how much of the array's time is of use, of :meth:`trace` and :meth:`write`."""
+        """Return measured cycles and the array's utilisation for runs of :meth:`trace` and :meth:`write`."""
         macs, lanes = self.network.spec.macs_per_character(), self.design.array.lanes
-        runs = {"score": "score", "stream": "generate"}  # of the bench, and the mode of the hardware
+        runs = {"score": "score", "stream": "generate"}  # run of the bench: mode of the hardware
         reports = {mode: self.bench.report(run) or {} for run, mode in runs.items() if run in self.ran}
         whole = {mode: report for mode, report in reports.items() if "sequences" in report}  # did not fail
         cycles = {mode: report["sequences"][0]["cycles_per_character"] for mode, report in whole.items()}

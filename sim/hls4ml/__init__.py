@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The hls4ml backend ``OpenRTL``, and the registration of everything of ours with hls4ml."""
+"""The hls4ml backend ``OpenRTL``, and the registration of all our extensions with hls4ml."""

@@ -39,12 +39,12 @@ class OpenRTLWriter(Writer):
 
 
 def folder(model: Any) -> Path:
-    """Where a model's files are: the RTL project in ``rtl``, simulation and synthesis beside it."""
+    """Return a model's folder: the RTL project is in ``rtl``, simulation and synthesis are beside it."""
     return Path(model.config.get_output_dir())
 
 
 def engine(model: Any) -> RtlEngine:
-    """The engine for a graph, not yet built."""
+    """Return the engine for a graph, not yet built."""
     network = network_from_graph(model)
     names = "Part", "Dsp", "Lanes", "Parity"
     part, dsp, lanes, parity = (model.config.get_config_value(name) for name in names)
@@ -53,14 +53,14 @@ def engine(model: Any) -> RtlEngine:
 
 
 def _compiled(model: Any) -> RtlEngine:
-    """The engine that ``compile`` has built."""
+    """Return the engine that ``compile`` has built."""
     if not hasattr(model, "engine"):
         raise not_compiled()
     return model.engine
 
 
 class CheckChain(ModelOptimizerPass):
-    """Refuses, by name, graphs that the RTL can't be."""
+    """Refuses graphs that the RTL can't implement."""
 
     def __init__(self) -> None:
         super().__init__("check_chain", self.transform)
@@ -89,9 +89,10 @@ class OpenRTLBackend(FPGABackend):
         parity: bool = False,
         **unknown: Any,
     ) -> dict[str, Any]:
-        """Options of ``convert_from_keras_model``: the part, most DSPs and lanes of the array, and parity.
+        """Return the configuration for options of ``convert_from_keras_model``.
 
-        Without a limit, the fastest array that fits the part.
+        They are the part, the most DSPs and lanes of the array, and parity. Without limits, the array is the
+        fastest that fits the part.
         """
         part_name(part)
         for name, limit in (("dsp", dsp), ("lanes", lanes)):
@@ -106,7 +107,7 @@ class OpenRTLBackend(FPGABackend):
             "Dsp": dsp,
             "Lanes": lanes,
             "Parity": parity,
-            "IOType": "io_parallel",  # of no meaning here; hls4ml's own passes ask for it
+            "IOType": "io_parallel",  # has no meaning here; hls4ml's own passes ask for it
             "HLSConfig": {},
             "WriterConfig": {},
         }
@@ -115,7 +116,7 @@ class OpenRTLBackend(FPGABackend):
         self.writer.write_hls(model)
 
     def compile(self, model: Any) -> None:
-        """Build the simulation. hls4ml loads what is returned as a library: None is the running program."""
+        """Build the simulation. hls4ml loads the returned path as a library; None is the running program."""
         built = engine(model)
         built.build()
         model.engine = built
@@ -126,7 +127,7 @@ class OpenRTLBackend(FPGABackend):
         model.codes_since_reset = np.empty(0, np.int64)
 
     def trace(self, model: Any, codes: Raw) -> dict[str, Raw]:
-        """Every signal of the RTL for codes (characters,), raw.
+        """Return every raw signal of the RTL for codes (characters,).
 
         A simulation starts from reset, so the characters since the last :meth:`reset` are run again.
         """
@@ -138,15 +139,15 @@ class OpenRTLBackend(FPGABackend):
         return {name: signal[earlier:] for name, signal in signals.items()}
 
     def generate(self, model: Any, prime: Raw, length: int, temperature_raw: int, seed: int) -> Raw:
-        """Codes (length,) that the RTL writes behind ``prime``, from a zero state."""
+        """Return the codes (length,) that the RTL generates after ``prime``, from a zero state."""
         return np.fromiter(_compiled(model).write(prime, length, temperature_raw, seed), np.int64)
 
     def predict(self, model: Any, x: NDArray[Any]) -> NDArray[np.float64]:
-        """Logits (characters, vocabulary) for codes (characters, 1); see :meth:`trace`."""
+        """Return logits (characters, vocabulary) for codes (characters, 1); see :meth:`trace`."""
         logits = self.trace(model, np.ravel(x).astype(np.int64))["logits"]
         return network_from_graph(model).spec.output.logits.to_real(logits)
 
     def build(self, model: Any) -> dict[str, Any]:
-        """Synthesize with Yosys; returns the report."""
+        """Synthesize with Yosys, and return the report."""
         self.write(model)
         return synthesize(folder(model) / "rtl", model.config.get_config_value("Part"))

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Hooks this package into hls4ml.
+"""Registers this package with hls4ml.
 
-hls4ml calls :func:`register` while it is being imported (entry point ``hls4ml.backends``). Only entries of
-ours are added to hls4ml's registries, none is replaced, and neither TensorFlow nor Keras is imported.
+hls4ml calls :func:`register` while it is being imported (entry point ``hls4ml.backends``). It only
+adds our entries to hls4ml's registries, replaces none, and imports neither TensorFlow nor Keras.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def register(*, register_backend: Callable[..., Any], register_writer: Callable[
 
     from hls4ml.model.layers import layer_map, register_layer
 
-    import zynq_lstm.hls.hls4ml.parsing  # noqa: F401 - its classes enter themselves on definition
+    import zynq_lstm.hls.hls4ml.parsing  # noqa: F401 - its classes register themselves when they are defined
     from zynq_lstm.hls.hls4ml.layers import LAYERS
     from zynq_lstm.hls.vitis.templates import TEMPLATES, CopyKernel
     from zynq_lstm.sim.hls4ml.openrtl import OpenRTLBackend, OpenRTLWriter

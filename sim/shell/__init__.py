@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Cores for the engine's shell whose network is not our RTL: hls4ml's C++, or RTL that somebody exported from
-Vitis HLS. So driver, monitors, model and checker are the same for all.
+"""Cores for the engine's shell whose network is not our RTL: hls4ml's C++, or RTL exported from Vitis HLS.
 
-The shell (``hls/rtl/lstm_engine.sv``) is as it is; another file has its module ``lstm_core``, and asks module
-``kernel`` for one character's logits at a time.
+Driver, monitors, model and checker are the same for all cores. The shell (``hls/rtl/lstm_engine.sv``) is
+unchanged; another file defines its module ``lstm_core``, which asks module ``kernel`` for one character's
+logits at a time.
 """
 
 from __future__ import annotations
@@ -29,27 +29,27 @@ DPI = "dpi_kernel.cpp"
 
 
 def project(design: Design, kernel: str) -> dict[str, str]:
-    """File name -> content of a project whose network is in ``kernel``, the text of that module."""
+    """Return a project (file name -> content) whose network is in ``kernel``, the text of that module."""
     return generate(design) | {name: text(name) for name in CORE} | {"kernel.sv": kernel}
 
 
 def text(name: str) -> str:
-    """A file of this folder."""
+    """Return the text of a file of this folder."""
     return (resources.files(__name__) / name).read_text(encoding="utf-8")
 
 
 @dataclass(frozen=True)
 class PortMap:
-    """Ports of RTL that Vitis HLS made of a converted model (ap_ctrl_hs, io_parallel).
+    """Ports of RTL that Vitis HLS made from a converted model (ap_ctrl_hs, io_parallel).
 
     Args:
-        top: its top module.
-        code: input of 16 bits: bit 15 clears the state, below it the character's code.
-        logits: outputs, one a code; ``{}`` in the name is the code. Without it: one port, code 0 in the low
-            bits.
-        code_valid, logits_valid: valid signals beside them (ap_vld), if there are any.
+        top: the top module.
+        code: input of 16 bits: bit 15 clears the state, the bits below it are the character's code.
+        logits: outputs, one for each code; ``{}`` in the name is the code. Without ``{}`` there is one port,
+            with code 0 in the low bits.
+        code_valid, logits_valid: valid signals of code and logits (ap_vld), if there are any.
         start, ready, done: the block's handshake.
-        tied: other inputs, and the value that each is given.
+        tied: other inputs, each with the value that it is tied to.
         unused: other outputs.
     """
 
@@ -69,10 +69,10 @@ class PortMap:
 
     @classmethod
     def load(cls, path: Path) -> PortMap:
-        """Read a TOML file with these names.
+        """Read a port map from a TOML file whose keys are these names.
 
         Raises:
-            UserError: naming the file and what is wrong with it.
+            UserError: naming the file and the error in it.
         """
         try:
             data: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -93,7 +93,7 @@ class PortMap:
         return cls(**data)
 
     def kernel(self, vocabulary: int) -> str:
-        """Module ``kernel`` with their top inside."""
+        """Return the text of module ``kernel`` with the top module inside."""
         single = "{}" not in self.logits
         ports = {
             self.clock: "clk_i",

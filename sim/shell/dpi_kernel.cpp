@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The hls4ml C++ as a simulator's DPI functions. ZYNQ_LSTM_NETWORK is the project's top function for doubles;
-// it and the others are in the library that hls4ml compiled (hls/vitis/nnet_utils/zynq_lstm_csim.h).
+// DPI functions that run the hls4ml C++ in a simulator. ZYNQ_LSTM_NETWORK is the project's top function for doubles;
+// it and the others below are in the library that hls4ml compiled (hls/vitis/nnet_utils/zynq_lstm_csim.h).
 #include <cstddef>
 #include <cstdio>
 #include <cstdlib>
@@ -14,9 +14,9 @@ long long *zynq_lstm_trace_end();
 unsigned long long zynq_lstm_sums_too_wide();
 }
 
-static const int SIGNALS = ZYNQ_LSTM_SIGNALS; // of a unit
-static const int WORD_LOGITS = ZYNQ_LSTM_WORD_LOGITS; // of a line of the logits' trace
-static const int DIGITS = ZYNQ_LSTM_SIGNAL_BITS / 4; // of a word of a trace
+static const int SIGNALS = ZYNQ_LSTM_SIGNALS; // signals of a unit
+static const int WORD_LOGITS = ZYNQ_LSTM_WORD_LOGITS; // logits in a line of their trace
+static const int DIGITS = ZYNQ_LSTM_SIGNAL_BITS / 4; // digits of a word of a trace
 static const unsigned MASK = (1u << ZYNQ_LSTM_SIGNAL_BITS) - 1;
 static std::vector<long long> values;
 static int logits_at = 0;
@@ -36,7 +36,7 @@ extern "C" void zynq_lstm_dpi_trace(const char *units, const char *logits) {
     logits_file = open_file(logits);
 }
 
-// The lines of gate_pipeline.sv's and output_layer.sv's trace monitors (sim/trace.py reads them).
+// Writes the same lines as the trace monitors of gate_pipeline.sv and output_layer.sv (sim/trace.py reads them).
 static void write_lines(int units, int vocabulary, int lowest) {
     for (int unit = 0; unit < units; unit++) {
         fprintf(units_file, "%0*x", DIGITS, unit);

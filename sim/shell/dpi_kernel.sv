@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The network as C++ behind DPI (dpi_kernel.cpp): logits in the next cycle, signals to the trace's files.
+// The network as C++ through DPI (dpi_kernel.cpp): logits come in the next cycle, signals go to the trace's files.
 module kernel
 `include "kernel_header.svh"
 ;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Parameters and ports of a kernel, which has the logits of one character at a time.
+// Parameters and ports of a kernel, which computes the logits of one character at a time.
 #(
     parameter int VOCABULARY = 90,
     parameter int LOGIT_BITS = 16,
@@ -9,7 +9,7 @@
 ) (
     input  logic                             clk_i,
     input  logic                             rst_i,
-    input  logic                             start_i,  // for one cycle; the next one comes after done_o
+    input  logic                             start_i,  // for one cycle; the next start comes after done_o
     input  logic                             fresh_i,  // from a zero state
     input  logic [14:0]                      code_i,
     output logic                             done_o,   // for one cycle; logits_o then stays until start_i

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// A network core (hls/rtl/lstm_core_ports.svh) whose network is not our RTL: module kernel has the logits of
-// one character at a time (kernel_header.svh). So lstm_engine.sv is around it as around our own core.
-// One character after the other; all of its beats start in a row.
+// A network core (hls/rtl/lstm_core_ports.svh) whose network is not our RTL: module kernel computes the logits of
+// one character at a time (kernel_header.svh). lstm_engine.sv instantiates it like our own core.
+// It takes one character after the other; all beats of a character start in a row.
 module lstm_core #(
     // verilator lint_off UNUSEDPARAM  // our own core's
     `include "lstm_core_parameters.svh"
@@ -61,7 +61,7 @@ module lstm_core #(
   kernel #(
       .VOCABULARY(VOCABULARY),
       .LOGIT_BITS(LOGIT_BITS),
-      .UNITS     (BEATS)  // of one gate pipeline
+      .UNITS     (BEATS)  // with one gate pipeline, a beat is a unit
   ) u_kernel (
       .clk_i,
       .rst_i,

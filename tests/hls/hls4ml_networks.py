@@ -12,19 +12,19 @@ from tests.networks import small_spec, with_weights
 from zynq_lstm.models.errors import require_package
 from zynq_lstm.models.integers.network import IntegerNetwork
 
-# g++ looks for wrong frees and deletes even with -w: with constant weights that is nine tenths of its time.
+# g++ looks for wrong frees and deletes even with -w; with constant weights this takes 90 % of its time.
 UNANALYSED = ("-Wno-free-nonheap-object", "-Wno-mismatched-dealloc", "-Wno-mismatched-new-delete")
 
 
 def random_network(
     preset: str, vocabulary: int, units: tuple[int, ...], rng: np.random.Generator, extreme: bool = False
 ) -> IntegerNetwork:
-    """Of a preset; see :func:`tests.networks.with_weights`."""
+    """Return a network of a preset with random weights; see :func:`tests.networks.with_weights`."""
     return with_weights(small_spec(preset, vocabulary, units), rng, extreme)
 
 
 def keras_model(network: IntegerNetwork, time_steps: int = 1) -> Any:
-    """The quantized Keras model with a network's weights."""
+    """Return the quantized Keras model with a network's weights."""
     from zynq_lstm.models.keras.float_lstm import load_weights
     from zynq_lstm.models.keras.quantized import build_quantized
 
@@ -35,7 +35,7 @@ def keras_model(network: IntegerNetwork, time_steps: int = 1) -> Any:
 
 
 def kernel_includes(folder: Path) -> list[str]:
-    """Options of g++ for the headers of the kernel; the generated one is written to a folder."""
+    """Return g++'s options for the kernel's headers; write the generated header to ``folder``."""
     import hls4ml  # noqa: F401 - first: it imports the templates, too
 
     from zynq_lstm.hls.vitis.templates import HEADERS, noise_header

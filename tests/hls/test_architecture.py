@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What docs/architecture.md says is what the code has."""
+"""The figures and tables of docs/architecture.md agree with the code."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_registers_are_there_verbatim() -> None:
 
 
 def test_chart_is_the_schedule(tmp_path: Path) -> None:
-    """To the letter if the same matplotlib draws it; others place texts a little differently."""
+    """The files are equal if the same matplotlib drew them; other versions place text differently."""
     draw(chart(SPEC, schedule(SPEC, fitting_array(SPEC)), "generate"), tmp_path / "schedule.svg")
     texts = [folder.joinpath("schedule.svg").read_text("utf-8") for folder in (tmp_path, ROOT / "docs")]
     creators = [re.findall(r"Matplotlib v[\d.]+", text) for text in texts]
@@ -42,7 +42,7 @@ def test_chart_is_the_schedule(tmp_path: Path) -> None:
 
 
 def test_tables() -> None:
-    """But for the LUTs, which synthesis counts: tables() takes those from the page."""
+    """All but the LUTs are checked: synthesis counts these, and tables() takes them from the page."""
     assert tables(TEXT, table_rows(SPEC, "xc7z020")) == TEXT, "run make docs"
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Numbers shared by Python and the RTL: stated once, and used by both."""
+"""Numbers that Python and the RTL share are stated once, and used by both."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ CORES = Path(sim.__file__).parent / "shell"
 
 
 def sources() -> dict[str, str]:
-    """Handwritten SystemVerilog, without comments."""
+    """Return the handwritten SystemVerilog, without comments."""
     files = [*RTL.glob("*.sv"), *RTL.glob("*.svh"), *CORES.glob("*.sv")]
     return {str(path): re.sub(r"//.*", "", path.read_text()) for path in files}
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Widths and shifts of the RTL: as wide as proved, no wider; and what the RTL does not have is refused."""
+"""Widths and shifts of the RTL: exactly as wide as proved; and refusal of what the RTL does not support."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_parameters_of_the_default_network(default: IntegerNetwork) -> None:
         "COUNT_BITS": 5,
         "ITEM_BITS": 8,
         "X_WEIGHT_BITS": 8,
-        # the sums' 13 fraction bits to z's 6, f c's 8 + 11 and i g's 8 + 7 to c's 11
+        # fraction bits: 13 of the sums to 6 of z; 8 + 11 of f c, and 8 + 7 of i g, to 11 of c
         "Z_SHIFT": 7,
         "Z_BITS": 10,
         "GATE_BITS": 9,
@@ -83,7 +83,7 @@ def test_parameters_of_the_default_network(default: IntegerNetwork) -> None:
 @pytest.mark.parametrize("extreme", [False, True])
 @pytest.mark.parametrize("preset", PRESETS)
 def test_widths_are_those_of_the_proven_ranges(preset: str, extreme: bool, seed: int) -> None:
-    """In Python integers: one bit less would not hold some value, and each holds all."""
+    """Checked in Python integers: each width holds all values, and one bit less would not."""
     spec = small_spec(preset, 6, (3, 4, 2))
     points = itertools.cycle([1, 3, -1, 0, 2])
     if preset != "q8.8":
@@ -180,7 +180,7 @@ def test_packable() -> None:
     assert not packable(spec(U="ap_fixed<9,2,AP_RND,AP_SAT_SYM>"))
     assert not packable(spec(h="ap_fixed<9,1>"))
     wide = spec().with_weight_formats({"layers.0.W": FixedFormat.parse("ap_fixed<12,2>")})
-    assert packable(wide)  # a look-up, not a factor
+    assert packable(wide)  # layer 0's W is a look-up table, not a factor
 
 
 @pytest.mark.parametrize(
@@ -246,7 +246,7 @@ def test_layers_share_their_formats(signal: str, seed: int) -> None:
 
 
 def test_layers_share_their_functions(seed: int) -> None:
-    """One gate pipeline has one table of tanh; before, the first layer's served all."""
+    """One gate pipeline has one table of tanh; earlier, the first layer's was used for all."""
     spec = small_spec("w8a8", 6, (3, 4))
     formats = dataclasses.replace(spec.layers[1].formats, tanh="hard_tanh")
     layers = (spec.layers[0], dataclasses.replace(spec.layers[1], formats=formats))
@@ -262,7 +262,7 @@ def test_sums_in_luts_must_be_in_time(seed: int) -> None:
         design(seed, array=Array(2, 2, 2, 2, lut_depth=4))
     with pytest.raises(UserError, match="lut_depth must be at most 4 with 4-bit weights, got 5"):
         design(seed, "w4a8", array=Array(2, 2, 2, 2, lut_depth=5))
-    with pytest.raises(UserError, match=r"5 inputs a cycle of 8-bit weights overflow .* at most 4 fit"):
+    with pytest.raises(UserError, match=r"5 inputs per cycle with 8-bit weights overflow .* at most 4 fit"):
         design(seed, array=Array(2, 4, 2, 2, lut_depth=1))
     assert design(seed, array=Array(2, 3, 2, 2, lut_depth=1))
     assert design(seed, "w4a8", array=Array(2, 2, 2, 2, lut_depth=4))

@@ -90,7 +90,7 @@ def test_shipped_shape() -> None:
 
 
 def test_cost_of_parity() -> None:
-    """A bit for each chain: free where words leave room in block RAM; one RAMB36E1 for the shipped one."""
+    """Parity takes one bit per chain: free where words leave room in block RAM, one RAMB36E1 by default."""
     for spec, array, halves_more in (
         (network_spec("w8a8", vocabulary=78), Array(), 2),
         (network_spec("w8a8", vocabulary=78), Array(26, 4, 2, 13), 0),
@@ -101,7 +101,7 @@ def test_cost_of_parity() -> None:
 
 
 def test_is_a_matter_of_milliseconds() -> None:
-    spec = network_spec("w8a8", vocabulary=77)  # of no other test: nothing is known yet
+    spec = network_spec("w8a8", vocabulary=77)  # used by no other test, so nothing is cached yet
     started = time.process_time()
     estimate(spec, part="xc7z007s")
     list(changes(spec, "xc7z007s"))
@@ -132,7 +132,8 @@ def test_luts_are_about_those_of_the_documentation() -> None:
 def test_what_binds() -> None:
     spec = network_spec("w8a8", vocabulary=78)
     found = {part: estimate(spec, part=part) for part in parts()}
-    # Too large, too large for anything faster, too few DSPs for anything faster, nothing faster in the list.
+    # The network is too large for the xc7z007s; a faster array is too large for the xc7z010, has too many
+    # DSPs for the xc7z020, and does not exist for the xc7z030.
     assert [found[part].binds for part in ("xc7z007s", "xc7z010", "xc7z030")] == [
         ("bram36",),
         ("bram36",),
@@ -140,7 +141,7 @@ def test_what_binds() -> None:
     ]
     assert "dsp" in found["xc7z020"].binds
     assert [one.fits for one in found.values()] == [False, True, True, True, True]
-    # As chosen smaller than it could be, nothing of the part binds.
+    # With fewer lanes than would fit, no resource of the part binds.
     assert estimate(spec, fitting_array(spec, "xc7z020", lanes=16)).binds == ()
 
 
@@ -160,7 +161,7 @@ def test_changes_make_it_fit() -> None:
     assert fastest(network_spec("w4a8", vocabulary=78), "xc7z007s")
     assert fastest(network_spec("w8a8", vocabulary=78, units=112), "xc7z007s")
     assert not fastest(network_spec("w8a8", vocabulary=78, units=120), "xc7z007s")
-    # There is nothing larger or narrower.
+    # There is no larger part and no narrower preset.
     assert list(changes(small_spec("w2a8", 256, (512,) * 4), "xc7z045")) == ["--units 504"]
 
 
@@ -183,7 +184,7 @@ def test_fitting_arrays_fit(part: str) -> None:
 
 
 def test_array_of_a_network_that_fits_no_memory() -> None:
-    """The fastest of the DSPs, and the estimate says that it does not fit."""
+    """The array is the fastest for the DSPs, and the estimate says that it does not fit."""
     spec = network_spec("w8a8", vocabulary=78)
     found = estimate(spec, part="xc7z007s")
     assert not found.fits and found.bram36 > parts()["xc7z007s"].bram36
@@ -209,7 +210,7 @@ def test_arrays_are_sorted_and_within() -> None:
 
 
 def test_block_ram_literals() -> None:
-    """Of AMD UG473: 512 x 72, 1K x 36, 2K x 18, 4K x 9, 8K x 4, 16K x 2 in a RAMB36E1."""
+    """From AMD UG473: 512 x 72, 1K x 36, 2K x 18, 4K x 9, 8K x 4, 16K x 2 in a RAMB36E1."""
     for bits, width in ((9, 72), (10, 36), (11, 18), (12, 9), (13, 4), (14, 2)):
         assert halves(width, bits) == 2
         assert halves(width + 1, bits) == 3 if bits not in (12,) else True

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The generated project: whole, the same every time, and its memories give back the network."""
+"""The generated project is complete and reproducible, and its memories contain the network."""
 
 from __future__ import annotations
 
@@ -58,14 +58,14 @@ def words(text: str) -> list[int]:
 
 
 def unfolded(rom: Rom, text: str) -> list[int]:
-    """The words of a rom.sv, picked as it picks them."""
+    """Return the words of a rom.sv's memory file, selected as rom.sv selects them."""
     rows = words(text)
     assert len(rows) == rom.rows
     return [rows[n % rom.rows] >> n // rom.rows * rom.width & (1 << rom.width) - 1 for n in range(rom.depth)]
 
 
 def field(word: int, at: int, bits: int) -> int:
-    """A signed field of a memory word."""
+    """Return a signed field of a memory word."""
     value = word >> at & (1 << bits) - 1
     return value - (1 << bits) if value >> (bits - 1) else value
 
@@ -92,7 +92,7 @@ def test_project_is_whole(design: Design, files: dict[str, str]) -> None:
     }
     for name in sources_here:
         assert files[name] == (RTL / name).read_text()
-    # Every memory that a source reads is there, and every module that one instantiates.
+    # Every memory that a source reads exists, and every module that a source instantiates.
     text = "\n".join(files[name] for name in files if name.endswith(".sv"))
     for name in re.findall(r'"(\w+\.mem)"', text):
         assert name in files
@@ -109,7 +109,7 @@ def test_top_names_every_parameter_and_port(design: Design, files: dict[str, str
     core = re.findall(r"parameter [^=]*?(\w+) =", (RTL / "lstm_core_parameters.svh").read_text())
     given = parameters(files["zynq_lstm.sv"])
     assert list(given) == re.findall(r"parameter [^=]*?(\w+) =", head) + core
-    # The shell hands all of the core's on.
+    # The shell passes on all parameters of the core.
     instance = engine.split("lstm_core #(\n")[1].split(") u_core")[0]
     assert re.findall(r"\.(\w+)\(\1\)", instance) == core
     assert given == {name: str(value) for name, value in design.parameters().items()}
@@ -164,7 +164,7 @@ def test_another_process_gives_equal_bytes(tmp_path: Path, rng: np.random.Genera
 
 
 def test_other_weights_change_memories_only(design: Design, files: dict[str, str]) -> None:
-    """Sizes aside, which follow the proven ranges: no weight is in the sources."""
+    """No weight is in the sources, except for sizes, which follow the proven ranges."""
     network = design.network
     W = network.arrays["output.W"].copy()
     W[0, 0] += 1 if W[0, 0] < 0 else -1
@@ -178,7 +178,7 @@ def test_other_weights_change_memories_only(design: Design, files: dict[str, str
 
 
 def test_weights_come_back_from_the_memories(design: Design, files: dict[str, str]) -> None:
-    """Decoded as the RTL does: jobs in order, a word a step; DSP by DSP along each chain of each unit."""
+    """Decode as the RTL does: jobs in order, one word per step; DSP by DSP along each chain of each unit."""
     array, spec, bits = design.array, design.network.spec, design.weight_bits
     memories = {name: unfolded(rom, files[f"{name}.mem"]) for name, rom in design.weight_roms.items()}
     dsp = [memories[f"weights_{s:02d}"] for s in range(array.segments)]
@@ -205,7 +205,7 @@ def test_weights_come_back_from_the_memories(design: Design, files: dict[str, st
                         depth = array.lut_depth if in_lut else array.dsp_depth
                         at = ((chain * depth + input_) * array.pack + factor) * bits
                         weight = field(word, at, bits)
-                        # in a DSP, the upper one gave one away if the lower one is negative
+                        # in a DSP, 1 was subtracted from the upper weight if the lower weight is negative
                         if factor == 1 and not in_lut:
                             weight += field(word, at - bits, bits) < 0
                         row, column = step * array.depth + j, job.first + unit
@@ -231,7 +231,7 @@ def test_weights_come_back_from_the_memories(design: Design, files: dict[str, st
 
 
 def test_schedule_memory(design: Design, files: dict[str, str]) -> None:
-    """Decoded by the fields that mac_sequencer.sv and lstm_core.sv take apart."""
+    """Decode the fields as mac_sequencer.sv and lstm_core.sv do."""
     given = parameters(files["zynq_lstm.sv"])
     step, item, count = (int(given[n]) for n in ("STEP_BITS", "ITEM_BITS", "COUNT_BITS"))
     row = max(1, (int(given["ROWS"]) - 1).bit_length())
@@ -269,7 +269,7 @@ def test_tables_and_biases(design: Design, files: dict[str, str]) -> None:
     for name, rom in roms.items():
         assert int(given[f"{name.upper()}_BITS"]) == rom.width
     for name, values in (
-        ("sigmoid", words(files["sigmoid.mem"])),  # unsigned, as long as all of its values are
+        ("sigmoid", words(files["sigmoid.mem"])),  # unsigned, since all of its values are
         ("sigmoid", unfolded(roms["sigmoid"], files["sigmoid_o.mem"])),
         *(
             (n, [field(w, 0, roms[n].width) for w in unfolded(roms[n], files[f"{n}.mem"])])

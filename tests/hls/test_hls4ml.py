@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The hls4ml extension: HLS C++ equal to the reference in every signal, and refusals by name."""
+"""The hls4ml extension: HLS C++ equal to the reference in every signal, and refusals that name the layer."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SEED = 7
 MANY = 400
 
 # (preset, vocabulary, units, extreme weights, reuse factor): reuse below, at and above the inputs, columns
-# that are no multiple of the groups, layers of different size, the default.
+# that are not a multiple of the groups, layers of different size, the default.
 CASES = {
     "w8a8": ("w8a8", 11, (12, 8), False, None),
     "w4a8-extreme": ("w4a8", 5, (7, 7), True, 7 * 3),
@@ -140,9 +140,9 @@ def test_accumulators_are_as_wide_as_proved(compiled: Compiled) -> None:
 
 
 def test_ap_int_sums_are_the_same(tmp_path: Path) -> None:
-    """Synthesis adds in ap_int, the C simulation in machine integers: run the former too.
+    """Synthesis adds in ap_int, the C simulation in machine integers: run ap_int, too.
 
-    And with weights from the headers, as synthesis reads them, not from text files.
+    Weights come from the headers, as in synthesis, not from text files.
     """
     network = random_network("w8a8", 11, (6, 8), np.random.default_rng(SEED))
     graph = convert(keras_model(network), tmp_path, write_weights_txt=False)
@@ -374,7 +374,7 @@ def uneven() -> Any:
 def test_hls4mls_own_reuse_factor_suits_any_units(
     uneven: Any, tmp_path: Path, backend: str, granularity: str | None
 ) -> None:
-    """Its default of 1 was given by nobody; in the configurations that it makes it stands for every layer."""
+    """The user did not give its default of 1; but hls4ml's own configurations state it for every layer."""
     import hls4ml
 
     options: dict[str, Any] = {"backend": backend}
@@ -406,7 +406,7 @@ def test_a_split_graph_is_refused_by_name(
 def test_profiling_of_the_keras_model_knows_our_layer(
     uneven: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """hls4ml.model.profiling.numerical(model=...): it needs pandas, which is not installed here."""
+    """For hls4ml.model.profiling.numerical(model=...), which needs pandas: a stand-in is used here."""
     table = {"QLSTM": lambda layer: (layer.get_weights(), ["w", "u", "b"])}
     profiling = SimpleNamespace(keras_process_layer_map=table)
     monkeypatch.setattr(parsing, "PROFILING", ())

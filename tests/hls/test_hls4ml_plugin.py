@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Registration with hls4ml: it happens, it is light, and nothing changes for anybody else."""
+"""Registration with hls4ml: it happens, it is quick, and nothing changes for other users of hls4ml."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def test_registration_only_adds() -> None:
     for name in new["passes"]:
         backend, _, rest = name.partition(":")
         assert backend == "openrtl" or (backend == "vitis" and any(rest.startswith(x) for x in ours)), name
-    # The two flows in which ours take part; they match no layer but ours.
+    # The two flows that contain our passes, which match only our layers.
     assert set(changed) == {"vitis:write", "vitis:apply_templates"}
 
 

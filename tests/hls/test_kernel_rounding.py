@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How the C++ kernel rounds a signal, against :mod:`.fixed`: many pairs of formats in one program.
+"""Rounding in the C++ kernel against ``models/fixed.py``: many pairs of formats in one program.
 
 The formats go far beyond the presets': unsigned ones, binary points outside the word, a single bit.
 """
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.hls
 
 PAIRS = 60  # of formats, each a template for g++
 VALUES = 40  # of each kind
-WIDEST = 60  # of what is rounded: a sum of products
+WIDEST = 60  # bits of a value before rounding: a sum of products
 
 SOURCE = """
 #include <iostream>
@@ -38,7 +38,7 @@ template <class to_T, class from_T> void show(const long long *values, unsigned 
 
 @dataclass(frozen=True)
 class Pair:
-    """What is rounded, and the format that it is rounded to."""
+    """The format of a value before rounding, and the format that it is rounded to."""
 
     width: int
     frac: int
@@ -47,7 +47,7 @@ class Pair:
 
     @classmethod
     def drawn(cls, rng: np.random.Generator) -> Pair:
-        """A random pair that models.integers.limits allows and whose values NumPy can shift."""
+        """Return a random pair that models.integers.limits allows and whose values NumPy can shift."""
         while True:
             width, frac = int(rng.integers(1, WIDEST + 1)), int(rng.integers(0, WIDEST))
             bits = int(rng.choice([1, 2, rng.integers(1, 26)]))
@@ -67,7 +67,7 @@ class Pair:
         return f"ap_{'' if self.signed else 'u'}fixed<{self.width}, {self.width - self.frac}>"
 
     def values(self, rng: np.random.Generator) -> Raw:
-        """The ends of the range, numbers beside ties, and any."""
+        """Return the ends of the range, numbers next to ties, and random numbers."""
         low, high = (
             (-(1 << (self.width - 1)), (1 << (self.width - 1)) - 1)
             if self.signed

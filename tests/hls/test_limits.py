@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What models.limits says of a network, and so 'estimate', against building the engines.
+"""The limits of ``models.integers.limits``, and so of 'estimate', against building the engines.
 
 Networks are drawn far beyond what any engine takes. An engine is built if its files are generated and
-elaborated: SystemVerilog by lint of Verilator, C++ by g++ without code. That succeeds if and only if nothing
-is said against it; otherwise the engine itself must refuse the network, and by nothing but a UserError.
+elaborated: SystemVerilog by lint of Verilator, C++ by g++ without code. That succeeds if and only if the
+limits give no reason against it; otherwise the engine itself must refuse the network, with a UserError.
 """
 
 from __future__ import annotations
@@ -44,12 +44,12 @@ from zynq_lstm.sim.trace import compare
 
 QUICK = {"rtl": 16, "hls": 2}  # networks, for every run of the tests
 NIGHTLY = 500
-COMPARED = 16  # of which the integers are compared, each night
+COMPARED = 16  # networks whose integers are compared, each night
 LIGHT = ("reference", "rtl")  # engines that need neither TensorFlow nor g++
 
 
 def networks(spec: NetworkSpec) -> Iterator[IntegerNetwork]:
-    """With the largest weights that the formats hold, in every combination of signs of the arrays' kinds."""
+    """Yield networks with extreme weights, in every combination of signs of the kinds of arrays."""
     shapes, formats = spec.weight_shapes(), spec.weight_formats()
     kinds = sorted({name.rsplit(".", 1)[1] for name in shapes})
     for ends in itertools.product(("min_raw", "max_raw"), repeat=len(kinds)):
@@ -90,7 +90,7 @@ def gxx(*arguments: str, folder: Path) -> None:
 
 
 def generated_hls(network: IntegerNetwork, folder: Path) -> Any:
-    """The C++ of a network, written, and its graph."""
+    """Write the C++ of a network, and return its graph."""
     from zynq_lstm.hls.hls4ml.convert import convert, save
     from zynq_lstm.models.keras.quantized import quantized_model
 
@@ -132,11 +132,11 @@ BUILD: dict[str, Callable[[IntegerNetwork, Path], None]] = {
 
 
 def disagreement(engine: str, spec: NetworkSpec) -> str | None:
-    """How building an engine contradicts what is said of it; None if it does not."""
+    """Return how building an engine contradicts its limits; None if it does not."""
     why = reasons(engine, spec)
     refusals = []
     try:
-        # A refusal may be due to the weights of one network only; one that is built stands for all.
+        # Only the weights of one network may cause a refusal; if one network is built, that is enough.
         for network in networks(spec):
             with tempfile.TemporaryDirectory() as folder:
                 try:
@@ -145,7 +145,7 @@ def disagreement(engine: str, spec: NetworkSpec) -> str | None:
                     refusals.append(str(error))
             if not why or refusals:
                 break
-    except UserError as error:  # of the integer network itself
+    except UserError as error:  # raised by the integer network itself
         refusals.append(str(error))
     except Exception as error:  # a defect, which the record counts
         return f"{engine}: {type(error).__name__}: {error}"
@@ -155,7 +155,7 @@ def disagreement(engine: str, spec: NetworkSpec) -> str | None:
 
 
 def estimate_agrees(spec: NetworkSpec) -> bool:
-    """Whether 'estimate' refuses a network if and only if something is said against its RTL."""
+    """Return True if 'estimate' refuses a network exactly when the RTL's limits do."""
     try:
         estimate(spec)
     except UserError:
@@ -169,7 +169,7 @@ def drawn(
     shrinks: bool = True,
     networks: SearchStrategy[NetworkSpec] | None = None,
 ) -> None:
-    """Check so many drawn networks; the smallest that fails is shown."""
+    """Check ``count`` drawn networks; with ``shrinks``, show the smallest that fails."""
 
     @settings(
         max_examples=count,
@@ -193,7 +193,7 @@ def test_the_rtl_is_built_if_and_only_if_nothing_is_said_against_it() -> None:
         verdicts[not reasons("rtl", spec)] += 1
 
     drawn(QUICK["rtl"], check)
-    assert min(verdicts[True], verdicts[False]) > 0, verdicts  # of both kinds, or nothing was tried
+    assert min(verdicts[True], verdicts[False]) > 0, verdicts  # both verdicts occurred
 
 
 @pytest.mark.hls
@@ -236,7 +236,7 @@ def test_a_gru_s_gates_may_be_coarser_than_1(gate: str) -> None:
     assert disagreement("reference", spec) is None
 
 
-CODES = np.random.default_rng(0).integers(0, 2, 24)  # of any vocabulary
+CODES = np.random.default_rng(0).integers(0, 2, 24)  # legal in any vocabulary
 
 
 def trace_keras(network: IntegerNetwork, folder: Path) -> dict[str, Raw]:
@@ -266,7 +266,7 @@ def trace_rtl(network: IntegerNetwork, folder: Path) -> dict[str, Raw]:
     return Rtl.build(Design(network, fitting_array(network.spec)), folder, quick=True).score(CODES).trace
 
 
-#: How an engine's integers come about. "ap_int": the HLS C++ with the sums that synthesis reads.
+#: Functions that give an engine's integers. "ap_int": the HLS C++ with the sums that synthesis uses.
 TRACE: dict[str, Callable[[IntegerNetwork, Path], dict[str, Raw]]] = {
     "keras": trace_keras,
     "hls": trace_hls,
@@ -276,7 +276,7 @@ TRACE: dict[str, Callable[[IntegerNetwork, Path], dict[str, Raw]]] = {
 
 
 def unequal(kind: str, network: IntegerNetwork) -> str | None:
-    """The first signal in which an engine and the reference differ; None if there is none."""
+    """Return the first signal in which an engine and the reference differ; None if there is none."""
     expected: dict[str, Raw] = {}
     Reference(network).run(CODES, expected)
     with tempfile.TemporaryDirectory() as folder:
@@ -293,7 +293,7 @@ def test_unsigned_signals_have_the_reference_s_integers(kind: str) -> None:
     network = with_weights(spec, np.random.default_rng(1))
     signals: dict[str, Raw] = {}
     Reference(network).run(CODES, signals)
-    for name in ("z", "c", "ct", "h"):  # the highest bit is used, or nothing was tried
+    for name in ("z", "c", "ct", "h"):  # the highest bit is used
         fmt = spec.layers[0].formats.format(name)
         assert signals[f"layers.0.{name}"].max() > fmt.max_raw // 2
     assert unequal(kind, network) is None
@@ -308,7 +308,7 @@ def test_unsigned_signals_have_the_reference_s_integers(kind: str) -> None:
 def test_integers_are_the_reference_s_on_drawn_networks(
     engine: str, kinds: tuple[str, ...], seed: int
 ) -> None:
-    """A stronger check than that an engine can be built."""
+    """A stronger check than building alone: all signals of the engines that can be built are equal."""
 
     def check(spec: NetworkSpec) -> None:
         assume(not reasons(engine, spec))
@@ -346,7 +346,7 @@ def test_presets_are_within_every_limit(engine: str) -> None:
         ("keras", {"U": "ap_fixed<25,2,AP_RND_CONV,AP_SAT_SYM>", "logits": "ap_fixed<25,6>"}, None),
         ("keras", {"U": "ap_fixed<2,1,AP_RND_CONV,AP_SAT_SYM>", "h": "ap_ufixed<24,0>"}, None),
         ("rtl", {"U": "ap_fixed<16,2>", "c": "ap_fixed<16,5>", "gate": "ap_ufixed<15,0>"}, None),
-        ("rtl", {"W": "ap_fixed<17,2>"}, None),  # a look-up, which nothing is multiplied by
+        ("rtl", {"W": "ap_fixed<17,2>"}, None),  # W only selects a row; nothing is multiplied by it
         ("rtl", {"U": "ap_fixed<17,2>"}, r"format of layers\.0\.U: the RTL multiplies weights of at most 16"),
     ],
 )

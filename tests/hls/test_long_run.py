@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Thousands of characters through the RTL in one run, every signal of each compared as it comes."""
+"""Thousands of characters through the RTL in one run, every signal compared as it comes."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ LONGEST = 100_000  # characters
 
 @pytest.fixture(autouse=True)
 def _compiled_well(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Simulating takes longer than compiling here."""
+    """Compile with optimization: here the simulation takes longer than the compilation."""
     monkeypatch.delenv(QUICK, raising=False)
 
 
@@ -41,13 +41,13 @@ def _compiled_well(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_shipped_network_on_the_whole_engine(
     characters: int, tmp_path: Path, seed: int, write_record: Callable[..., None]
 ) -> None:
-    """Held-out text, a closed loop, again text, again a closed loop: nine of ten characters are the RTL's."""
+    """Score held-out text, then generate, twice: the RTL writes nine of ten characters itself."""
     network = freeze(Checkpoint.load(shipped("w8a8")))
     text = load_corpus().with_vocabulary(network.vocabulary).split().part("validation")
     scored = characters // 20
     length = characters // 2 - scored
-    # What is generated starts from the last character of the text: of those generated, the last one is not
-    # fed back, so that each pair of sequences is half of the characters.
+    # Generation starts from the last character of the text, and the last character generated is not fed
+    # back; therefore each pair of sequences is half of the characters.
     sequences = [
         part
         for start in (0, scored + 1)
@@ -74,7 +74,7 @@ def test_shipped_network_on_the_whole_engine(
     written = report["sequences"][1]["generated"]
     prime = text[: scored + 1]
     assert written == generate(network, prime, length, temperature_to_raw(0.8), seed).tolist()
-    assert len(set(written)) > 30  # text, no short cycle
+    assert len(set(written)) > 30  # text, not a short cycle
     folder = tmp_path / "run-verify"
     assert sum(file.stat().st_size for file in folder.iterdir()) < 30 * characters + 100_000
 

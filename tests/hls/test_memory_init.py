@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Memories hold in synthesis what their files say: simulation alone would not notice."""
+"""After synthesis, memories hold the content of their files: simulation alone would not check that."""
 
 from __future__ import annotations
 

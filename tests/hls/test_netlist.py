@@ -115,7 +115,7 @@ def test_faults_are_found(maker: Maker, tmp_path: Path) -> None:
 def test_bad_files_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "netlist.json"
     path.write_text("{")
-    with pytest.raises(UserError, match="no netlist in Yosys' JSON format"):
+    with pytest.raises(UserError, match="not a netlist in Yosys' JSON format"):
         Netlist(path)
     path.write_text('{"modules": {"other": {}}}')
     with pytest.raises(UserError, match="no module 'zynq_lstm'; there are other"):
@@ -200,7 +200,7 @@ def test_fault_is_seen_in_the_netlist(body: str, faults: list[str], tmp_path: Pa
     ids=("two assignments", "two processes", "no driver", "loop"),
 )
 def test_fault_is_seen_before_synthesis(body: str, warning: str, tmp_path: Path) -> None:
-    """Yosys would choose one of several drivers, and make something of a net without."""
+    """Yosys would choose one of several drivers, and assume a value for a net without a driver."""
     with pytest.raises(UserError, match=r"Yosys refuses .*/rtl; see .*check\.log") as error:
         synthesized(body, tmp_path)
     log = Path(str(error.value).split("see ")[1].split(": ")[0]).read_text()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Netlists under the bench of the RTL: the same integers at the ports; and that a fault in one shows."""
+"""Netlists in the bench of the RTL give the same integers at the ports, and a fault in one is found."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_score(engine: Engine, rng: np.random.Generator) -> None:
     vocabulary = engine.design.network.spec.vocabulary
     run = engine.rtl.score(rng.integers(0, vocabulary, 40))
     assert run.trace == {} and run.report["mismatches"] == 0
-    # Beats of four logits, the last filled up.
+    # Beats of four logits; the last beat is padded.
     assert (run.report["characters"], run.report["values"]) == (40, 40 * -(-vocabulary // 4) * 4)
     assert run.report["cycles_per_character"] == engine.design.schedule.timing("score").cycles_per_character
 
@@ -92,11 +92,11 @@ def test_netlist_is_sound(engine: Engine) -> None:
     assert report.lut_levels <= LEVELS, report.long_paths[0]
 
 
-# ---- that a fault shows
+# ---- a fault is found
 
 
 def table_bit(engine: Engine, codes: list[int]) -> Callable[[str], str]:
-    """Flips the sign of the tanh(c) that the last layer's unit with the largest o reads first."""
+    """Return a change that flips the sign of the first tanh(c) read by the last layer's unit of largest o."""
     network, trace = engine.design.network, {}
     Reference(network).run(codes, trace)
     layer = f"layers.{len(network.spec.layers) - 1}"
@@ -117,7 +117,7 @@ def table_bit(engine: Engine, codes: list[int]) -> Callable[[str], str]:
 
 
 def lut_content(text: str) -> str:
-    """Complements what one of the LUTs holds that round h."""
+    """Complement the content of one of the LUTs that round h."""
     cell = re.compile(r"  LUT(\d) #\(\n    \.INIT\((\d+)'([hd])(\w+)\)\n  \) \S+ \(\n(?:    .*\n)*?  \);")
     found = next(m for m in cell.finditer(text) if "u_round_h.rounded_q" in m[0])
     value = int(found[4], 16 if found[3] == "h" else 10) ^ (2 ** int(found[2]) - 1)
@@ -126,7 +126,7 @@ def lut_content(text: str) -> str:
 
 
 def dsp_register(text: str) -> str:
-    """Takes the register after a multiplier of the array out, so that a product comes a cycle too early."""
+    """Remove the register after a multiplier of the array, so that a product comes one cycle too early."""
     cell = re.compile(r"  DSP48E1 #\(\n(?:    .*\n)*?  \) \S+ \(\n(?:    .*\n)*?  \);")
     found = next(m for m in cell.finditer(text) if ".MREG(1'h1)" in m[0] and "u_array" in m[0])
     return text[: found.start()] + found[0].replace(".MREG(1'h1)", ".MREG(1'h0)") + text[found.end() :]

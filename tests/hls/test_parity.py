@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Parity of the weight memory: says nothing without a flipped bit, and finds every single one."""
+"""Parity of the weight memory reports no error without a flipped bit, and every single flipped bit."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def test_flips_are_flagged_and_counted(name: str, tmp_path: Path, rng: np.random
             where = Place(f"u_array/gen_segment[1]/u_segment/{name}", int(rng.integers(rom.depth)), bit)
             struck = rtl.upset(codes, {at: dataclasses.asdict(where)})
             assert struck.report["errors"] == flag
-            # Once a character; the products U.h for the next one may have been made before.
+            # One error per character; the products U.h for the first of them may be older than the flip.
             assert abs(struck.report["parity_errors"] - len(codes[at:])) <= 1
             assert np.array_equal(struck.logits[:at], expected[:at])
             if bit:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A part is a file: one more is there for every verb, and a wrong one is named."""
+"""A part is a file: every verb knows a new part, and a wrong file is named."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ GOOD = (parts.FOLDER / "xc7z045.toml").read_text(encoding="utf-8")
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A copy of the parts that the test may change."""
+    """Copy the parts, so that the test may change them."""
     copy = Path(shutil.copytree(parts.FOLDER, tmp_path / "parts"))
     monkeypatch.setattr(parts, "FOLDER", copy)
     parts.parts.cache_clear()
@@ -43,9 +43,9 @@ def test_a_file_adds_a_part(folder: Path, capsys: pytest.CaptureFixture[str]) ->
         ("lut = ", "not TOML"),
         (GOOD.replace("dsp = 900\n", ""), "dsp is missing; a part has lut, ff, dsp, bram36, package"),
         (GOOD + "uram = 4\n", "uram is not a key"),
-        (GOOD.replace("900\n", "900.5\n"), "dsp must be a whole number from 1 on, got 900.5"),
-        (GOOD.replace("dsp = 900", "dsp = true"), "dsp must be a whole number from 1 on, got True"),
-        (GOOD.replace("dsp = 900", "dsp = 0"), "dsp must be a whole number from 1 on, got 0"),
+        (GOOD.replace("900\n", "900.5\n"), "dsp must be a whole number of at least 1, got 900.5"),
+        (GOOD.replace("dsp = 900", "dsp = true"), "dsp must be a whole number of at least 1, got True"),
+        (GOOD.replace("dsp = 900", "dsp = 0"), "dsp must be a whole number of at least 1, got 0"),
         (GOOD.replace("-2", ""), "package must be like 'clg400-1', with a speed grade, got 'ffg900'"),
     ],
 )

@@ -78,7 +78,7 @@ def test_nothing_that_passes_is_no_agreement(checkout: Path, capsys: pytest.Capt
 
 @pytest.mark.slow
 def test_the_wrong_hls4ml_is_refused(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Tests that undo what the plugin did: the run is refused, not compared."""
+    """If the tests undo the plugin's work, the run is refused, not compared."""
     (checkout / "test" / "pytest" / "test_rnn.py").write_text(
         "def test_x():\n"
         "    from hls4ml.backends.backend import register_backend\n"

@@ -52,7 +52,7 @@ def test_map_is_consistent() -> None:
 
 
 def test_side_effects_are_consistent() -> None:
-    """What a field's access allows, and names of registers that there are."""
+    """Fields have only side effects that their access allows, on registers that exist."""
     for register in REGISTERS:
         for field in register.fields:
             where = f"{register.name}.{field.name}"
@@ -94,7 +94,7 @@ def test_constants_of_a_design(rng: np.random.Generator) -> None:
 
 
 def test_literals() -> None:
-    """What a driver in the field relies on; a change here is a new major VERSION, more a minor one."""
+    """Existing drivers rely on these values: a change needs a new major VERSION, an addition a minor one."""
     assert int.from_bytes(b"ZLST", "big") == ID
     assert VERSION == 0x00010002
     assert {register.name: register.address for register in REGISTERS} == {

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The RTL on simulators: every signal, its timing, its interfaces; and that a fault shows."""
+"""The RTL on simulators: every signal, its timing, its interfaces; and faults, which must be found."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Case:
     units: tuple[int, ...]
     array: Array | None  # None: the default
     extreme: bool = False
-    own_points: bool = False  # every weight array with another binary point
+    own_points: bool = False  # each weight array has its own binary point
     formats: dict[str, str] = field(default_factory=dict)
 
     def network(self, rng: np.random.Generator) -> IntegerNetwork:
@@ -67,7 +67,7 @@ CASES = {
     "default array": Case("w4a8", 37, (20, 17), None, extreme=True),
     "ternary": Case("w2a8", 19, (9, 6), Array(6, 4, 2, 4, lut_depth=4)),
     "wide": Case("w4a8", 9, (7, 10), Array(6, 4, 2, 4, lut_depth=2, gate_lanes=2), own_points=True),
-    # A step of the logits that is more than any sum.
+    # One LSB of the logits is larger than any sum.
     "coarse logits": Case("w4a8", 3, (2,), Array(1, 1, 1, 1), formats={"logits": "ap_fixed<2,9>"}),
     # Jobs of very different length next to each other.
     "uneven": Case("w8a8", 9, (23, 1, 6), Array(3, 1, 1, 2)),
@@ -90,7 +90,7 @@ CASES = {
 }
 
 
-# As large as a layer may be: a few characters.
+# The largest legal layer, for a few characters.
 LARGE_CASES = {
     "uneven": Case("w4a8", 255, (8, 512, 9, 257), Array(2, 4, 2, 2, lut_depth=4, gate_lanes=2)),
     "largest": Case("w8a8", 256, (512, 512, 512, 512), Array(4, 4, 2, 4)),
@@ -110,7 +110,7 @@ def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 
 def test_score(engine: Engine, rng: np.random.Generator) -> None:
-    """Every signal of every character, and the cycles that the schedule foretells."""
+    """Compare every signal of every character, and the cycles with those that the schedule predicts."""
     network = engine.design.network
     codes, expected = rng.integers(0, network.spec.vocabulary, 60), {}
     Reference(network).run(codes, expected)
@@ -160,7 +160,7 @@ PROTOCOL_CASE = Case("w8a8", 11, (7, 10), Array(4, 2, 2, 2), own_points=True)
 
 @pytest.fixture(scope="module")
 def small(tmp_path_factory: pytest.TempPathFactory, seed: int) -> Engine:
-    """One network for the tests of the interfaces, of waveforms and of faults."""
+    """Build one network for the tests of interfaces, waveforms and faults."""
     design = PROTOCOL_CASE.design(seed)
     return Engine(design, Rtl.build(design, tmp_path_factory.mktemp("small")))
 
@@ -223,12 +223,12 @@ def test_runs_repeat_without_building_again(small: Engine, tmp_path: Path) -> No
 
 
 def test_waveform_on_request(small: Engine) -> None:
-    """FST: the whole run, with signals inside."""
+    """The FST file covers the whole run, and has signals inside the engine."""
     rtl = Rtl.build(small.design, small.rtl.network_file.parent, waves=True)
     assert rtl.simulator.build_dir != small.rtl.simulator.build_dir
     rtl.score([1, 2, 3], run="waves")
     waves = rtl.network_file.parent / "run-waves" / "waves.fst"
-    # Blocks: a byte for the kind, 8 for the length behind it. The first is the header, with the last time.
+    # A block begins with a byte for its kind and 8 for the rest's length. The first has the last time.
     data, at, blocks = waves.read_bytes(), 0, {}
     while at < len(data):
         length = int.from_bytes(data[at + 1 : at + 9], "big")
@@ -243,11 +243,11 @@ def test_waveform_on_request(small: Engine) -> None:
         assert name in names
 
 
-# ---- a fault must show
+# ---- a fault must be found
 
 
 def mutant(small: Engine, folder: Path, name: str, change: Callable[[str], str]) -> Rtl:
-    """The engine with one file changed; memories are read when a simulation starts, sources built anew."""
+    """Return the engine with one file changed; changed sources are built anew, memories read at the start."""
     project = folder / "rtl"
     shutil.copytree(small.rtl.simulator.folder, project)
     text = (project / name).read_text()
@@ -261,7 +261,7 @@ def mutant(small: Engine, folder: Path, name: str, change: Callable[[str], str])
 
 
 def flip(line: int, bit: int) -> Callable[[str], str]:
-    """One bit of one word of a memory."""
+    """Return a change that flips one bit of one word of a memory."""
 
     def change(text: str) -> str:
         lines = text.splitlines()
@@ -279,7 +279,7 @@ class Fault:
 
 
 def faults(small: Engine, codes: np.ndarray) -> dict[str, Fault]:
-    """A fault of each kind, and where it must be seen first."""
+    """Return a fault of each kind, and the place where it must be seen first."""
     design, trace = small.design, {}
     Reference(design.network).run(codes, trace)
     parameters = {n: v for n, v in design.parameters().items() if isinstance(v, int)}
@@ -339,7 +339,7 @@ def test_fault_is_found_and_named(small: Engine, name: str, tmp_path: Path, rng:
 
 
 def test_silence_is_no_success(small: Engine, tmp_path: Path) -> None:
-    """An engine that never answers is an error, not an empty comparison: here a job waits for no layer."""
+    """An engine that never answers is an error, not an empty comparison: here a job waits forever."""
     top = max(
         int(word, 16).bit_length()
         for word in (small.rtl.simulator.folder / "schedule.mem").read_text().split()
@@ -358,7 +358,7 @@ def test_silence_is_no_success(small: Engine, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", CASES)
 def test_lint_is_clean(name: str, tmp_path: Path, seed: int) -> None:
-    """With and without the trace monitors."""
+    """Check with and without the trace monitors."""
     write_project(CASES[name].design(seed), tmp_path)
     for define in ([], ["-DZYNQ_LSTM_TRACE"]):
         assert verilator_lint(tmp_path, *define) == ""

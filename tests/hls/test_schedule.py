@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The order of a character's jobs: complete, legal, and as short as it should be."""
+"""The order of a character's jobs is complete, legal, and as short as it should be."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def test_jobs_describe_themselves(s: Schedule) -> None:
 @settings(max_examples=25)
 @given(schedules())
 def test_parts_of_a_unit_follow_each_other(s: Schedule) -> None:
-    """One shift register gathers them."""
+    """This is needed because one shift register gathers them."""
     groups = [s.jobs[n : n + s.array.parts] for n in range(0, len(s.jobs), s.array.parts)]
     for group in groups:
         assert [job.part for job in group] == list(range(s.array.parts))
@@ -90,7 +90,7 @@ def test_parts_of_a_unit_follow_each_other(s: Schedule) -> None:
 @settings(max_examples=25)
 @given(schedules(), st.sampled_from(["score", "generate"]))
 def test_sums_leave_before_the_next_are_loaded(s: Schedule, mode: str) -> None:
-    """Whatever the lengths of neighbours; over two characters, for the first job follows the last."""
+    """True for neighbours of any length. Two characters are checked, since the first job follows the last."""
     timing, jobs = s.timing(mode), s.jobs * 2
     starts = [t + timing.cycles_per_character * n for n in (0, 1) for t in timing.starts]
     for job, start, after, next_start in zip(jobs, starts, jobs[1:], starts[1:], strict=False):
@@ -101,9 +101,9 @@ def test_sums_leave_before_the_next_are_loaded(s: Schedule, mode: str) -> None:
 @settings(max_examples=25)
 @given(schedules())
 def test_order_is_legal(s: Schedule) -> None:
-    """A layer's h, of this character, is read only behind all of the W that make it.
+    """A layer's h of this character is read only after all jobs of the W that make it.
 
-    What U gives is used by the next character's pass, before which this pass ends.
+    The sums of U are used in the next character's pass, which starts after the end of this one.
     """
     place = {(job.matrix, job.first): n for n, job in enumerate(s.jobs)}
     for job in s.jobs:
@@ -229,7 +229,7 @@ def test_unknown_mode_is_refused() -> None:
 
 
 def test_small_shapes_exhaustively() -> None:
-    """Every small shape has a schedule whose timing settles."""
+    """Every small shape has a schedule whose timing reaches a steady state."""
     for units, vocabulary, group, depth in itertools.product(
         [(1,), (2,), (5,), (1, 1), (3, 2), (1, 4, 2)], [2, 5, 17], [0, 1, 2, 5], [1, 3]
     ):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The same bench on the hls4ml C++ (DPI), and on RTL in the form in which Vitis HLS exports it."""
+"""The RTL's bench on the hls4ml C++ (through DPI), and on RTL in the form that Vitis HLS exports."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from zynq_lstm.sim.shell import PortMap
 from zynq_lstm.sim.simulation.rtl import CORNER_TESTS, PROTOCOL_TESTS, SHELL_ARRAY, Rtl, write_project
 
 SEED = 7
-# There is no schedule behind the shell.
+# The shell's core has no schedule, whose pace could be tested.
 TESTS = [test for test in PROTOCOL_TESTS + CORNER_TESTS if test != "pace"]
 FEW_TESTS = (
     "score_with_pauses",
@@ -40,7 +40,7 @@ FEW_TESTS = (
 
 
 def parametrized(*left_out: str) -> list[object]:
-    """All tests of the bench, most of them nightly."""
+    """Return all tests of the bench as parameters, most of them nightly."""
     return [
         test if test in FEW_TESTS else pytest.param(test, marks=pytest.mark.nightly)
         for test in TESTS
@@ -72,7 +72,7 @@ def cplusplus(tmp_path_factory: pytest.TempPathFactory) -> tuple[IntegerNetwork,
 @pytest.mark.rtl
 @pytest.mark.slow
 def test_text_of_the_cplusplus(cplusplus: tuple[IntegerNetwork, Rtl]) -> None:
-    """Every signal of every character, and the text it writes."""
+    """Compare every signal of every character, and the text that the C++ writes."""
     network, rtl = cplusplus
     text_is_the_references(rtl, network)
     codes, expected = [3, 1, 4, 1, 5], {}
@@ -94,7 +94,7 @@ def test_protocol_of_the_cplusplus(cplusplus: tuple[IntegerNetwork, Rtl], test: 
 @pytest.mark.rtl
 @pytest.mark.slow
 def test_cplusplus_of_another_network_is_found(cplusplus: tuple[IntegerNetwork, Rtl], tmp_path: Path) -> None:
-    """The bench compares the C++ itself: one weight of layer 1 changed in the reference shows in layer 1."""
+    """The bench compares the C++ itself: a changed weight of layer 1 in the reference is found in layer 1."""
     network, rtl = cplusplus
     arrays = dict(network.arrays)
     arrays["layers.1.U"] = arrays["layers.1.U"].copy()
@@ -116,7 +116,7 @@ logits_valid = "layer4_out_{}_ap_vld"
 
 
 def stand_in(network: IntegerNetwork, folder: Path) -> Path:
-    """Our RTL with its modules renamed, in a block with ap_ctrl_hs that takes one character at a time."""
+    """Write our RTL with renamed modules, in a block with ap_ctrl_hs that takes one character at a time."""
     folder.mkdir()
     files = rtl_project(Design(network, Array(2, 2, 1, 1)))
     modules = [name.removesuffix(".sv") for name in files if name.endswith(".sv")]
@@ -207,7 +207,7 @@ def test_exported_rtl_of_another_network_is_found(
 @pytest.mark.slow
 @pytest.mark.parametrize("test", parametrized("counters"))
 def test_protocol_of_exported_rtl(exported: tuple[IntegerNetwork, Rtl], test: str, seed: int) -> None:
-    """All but the test that sets counters, which takes every character to need equally many cycles."""
+    """All tests run but 'counters', which assumes that every character takes the same number of cycles."""
     exported[1].protocol(test, seed)
 
 
@@ -215,7 +215,7 @@ def test_protocol_of_exported_rtl(exported: tuple[IntegerNetwork, Rtl], test: st
 
 
 def shell_of(kind: str, folder: Path) -> tuple[Path, list[str]]:
-    """A project of a shell, and what else Verilator must be given: the stand-in, which is not looked at."""
+    """Return a shell's project, and further arguments of Verilator: the stand-in, which lint ignores."""
     network = random_network("w8a8", 11, (6, 5), np.random.default_rng(SEED))
     kernel, more = shell.text("dpi_kernel.sv"), []
     if kind == "exported":
@@ -231,13 +231,13 @@ def shell_of(kind: str, folder: Path) -> tuple[Path, list[str]]:
 
 @pytest.mark.parametrize("kind", ["dpi", "exported"])
 def test_lint_is_clean(kind: str, tmp_path: Path) -> None:
-    """And a wire that is left out is found."""
+    """Lint finds nothing; and it finds a wire that is left out."""
     project, more = shell_of(kind, tmp_path)
     assert verilator_lint(project, *more) == ""
     engine = project / "lstm_engine.sv"
     text = engine.read_text()
     for wire in (".open_o", ".open_i", ".offered_i", ".parity_error_i"):
-        # Nothing but a line of the instance.
+        # Remove only a line of the instance.
         changed = re.sub(rf"\n *{re.escape(wire)} .*|,\n *{re.escape(wire)}\(.*", "", text)
         assert changed != text
         engine.write_text(changed)
@@ -245,7 +245,7 @@ def test_lint_is_clean(kind: str, tmp_path: Path) -> None:
 
 
 def test_port_that_the_map_forgets(tmp_path: Path) -> None:
-    """It would float; which one, and where to say so."""
+    """Such a port would float: the message names it."""
     network = random_network("w8a8", 11, (6, 5), np.random.default_rng(SEED))
     theirs = stand_in(network, tmp_path / "theirs")
     (tmp_path / "ports.toml").write_text(PORTS + "unused = []\n")
@@ -254,7 +254,7 @@ def test_port_that_the_map_forgets(tmp_path: Path) -> None:
 
 
 def test_shell_is_the_engines_own() -> None:
-    """Of the generated files a project with another core differs in the core only."""
+    """A project with another core differs only in the core's generated files."""
     network = random_network("w8a8", 11, (6, 5), np.random.default_rng(SEED))
     design = Design(network, SHELL_ARRAY)
     ours, theirs = rtl_project(design), shell.project(design, "")
@@ -296,7 +296,7 @@ def test_folder_without_verilog(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        (["--exported", "FOLDER"], "--exported and --ports go together"),
+        (["--exported", "FOLDER"], "--exported and --ports need each other"),
         (["--hls", "--netlist"], "--netlist, --hls and --exported exclude each other"),
         (["--hls", "--waves"], "--hls and --exported run on Verilator, without waveforms"),
     ],

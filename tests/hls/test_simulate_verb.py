@@ -59,7 +59,7 @@ def test_text_in_pieces_and_what_the_rtl_writes_behind_it(
 @pytest.mark.rtl
 @pytest.mark.slow
 def test_netlist(tmp_path: Path, capfd: pytest.CaptureFixture[str], seed: int) -> None:
-    """What Yosys makes of the RTL scores and writes the same text; of it, the ports' values are counted."""
+    """Yosys's netlist scores and writes the same text; only values at the ports are counted."""
     network = random_network("w8a8", 11, (3,), np.random.default_rng(seed))
     checkpoint, folder = save_checkpoint(network, tmp_path / "small.safetensors"), tmp_path / "built"
     codes = [3, 1, 4, 1, 5, 9, 2, 6]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Synthesis with Yosys: what the report counts."""
+"""Synthesis with Yosys, and the counts of its report."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ ARRAY = Array(2, 2, 2, 2)  # what dsp=8 gives
 
 @pytest.fixture(scope="module")
 def synthesized(tmp_path_factory: pytest.TempPathFactory, seed: int) -> tuple[Path, dict[str, Any]]:
-    """Through hls4ml's ``build``: the folder and the report."""
+    """Synthesize through hls4ml's ``build``: the folder and the report."""
     spec = small_spec("w8a8", 3, (4,), z="ap_fixed<6,4>", ct="ap_fixed<6,3>")
     model = keras_model(with_weights(spec, np.random.default_rng(seed)))
     folder = tmp_path_factory.mktemp("synthesis")
@@ -49,7 +49,7 @@ def test_report(synthesized: tuple[Path, dict[str, Any]]) -> None:
         *("cells.json", "check.log", "netlist.json", "netlist.v", "report.json", "yosys.log")
     }
     netlist = json.loads((folder / "netlist.json").read_text())["modules"]["zynq_lstm"]
-    # What would go first if a memory had lost its content: the schedule's last field, generation, the noise.
+    # Signals that vanish first if a memory has lost its content: schedule's last field, generation, noise.
     for signal in (
         "u_core.u_sequencer.row_o",
         "u_characters.left_q",
@@ -125,7 +125,7 @@ def test_sources_that_yosys_refuses_name_the_log(tmp_path: Path) -> None:
 
 
 def test_multiplexer_comes_before_an_adders_second_operand(tmp_path: Path) -> None:
-    """The operands of an adder are exchanged, with the same sum; those of a subtracter are not."""
+    """An adder's operands are exchanged, which keeps the sum; a subtracter's are not."""
     shape = ".A_SIGNED(0), .B_SIGNED(0), .A_WIDTH(8), .B_WIDTH(8), .Y_WIDTH(8)"
     (tmp_path / "top.v").write_text(
         "module top (input f, input [7:0] a, b, output [7:0] sum, difference);\n"
@@ -150,7 +150,7 @@ def test_multiplexer_comes_before_an_adders_second_operand(tmp_path: Path) -> No
 
 @pytest.mark.slow
 def test_chain_of_dsps_keeps_its_sign(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Yosys 0.70 by itself leaves a sign bit of this chain without a driver; a later one may not."""
+    """Yosys 0.70 by itself leaves a sign bit of this chain without a driver; a later version may not."""
     (tmp_path / "rtl").mkdir()
     for name in ("mac_chain.sv", "delay.sv"):
         (tmp_path / "rtl" / name).write_text((Path(hls.__file__).parent / "rtl" / name).read_text())

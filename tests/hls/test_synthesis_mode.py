@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The C++ as a synthesis tool reads it: compiled by g++ with ``__SYNTHESIS__``, against the reference.
 
-C simulation never sees what stands under that macro: sums of the proved widths, weights as constants, and no
-hooks. The ap types look at it, too, and then need the vendor's compiler: they come before it is defined.
+C simulation never sees the code under that macro: sums of the proved widths, weights as constants, and no
+hooks. The ap types would need the vendor's compiler with that macro: they are included before it is defined.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ SOURCE = """
 #define __SYNTHESIS__
 #include "firmware/char_lstm.cpp"
 """
-# Whatever C++ leaves undefined ends the program. The ap types shift negative numbers, which C++20 defines.
+# Undefined behaviour ends the program. The ap types shift negative numbers, which C++20 defines.
 SANITIZED = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 
-# Preset, units, extreme weights; the second and third layer's code is another than the first's.
+# Preset, units, extreme weights; the code of the second and third layer differs from the first's.
 CASES = {"w8a8": ("w8a8", (6, 5), True), "q8.8": ("q8.8", (3, 4, 2), False)}
 
 
@@ -51,7 +51,7 @@ def project(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 
 
 def add_bench(network: IntegerNetwork, folder: Path) -> None:
-    """The vendor's test bench; the state is cleared halfway."""
+    """Add the vendor's test bench; it clears the state halfway."""
     (folder / "tb_data").mkdir(exist_ok=True)
     codes = np.random.default_rng(SEED).integers(0, 11, 60)
     (folder / "tb_data" / "vectors.txt").write_text(vectors(network, codes))
@@ -60,7 +60,7 @@ def add_bench(network: IntegerNetwork, folder: Path) -> None:
 
 
 def run(folder: Path, compiler: str = "g++", *options: str) -> tuple[int, str]:
-    """Compile and run the bench: exit code and output."""
+    """Compile and run the bench; return its exit code and output."""
     given = ["-std=c++20", "-w", "-O0", "-I.", "-Ifirmware/ap_types", *UNANALYSED, *options]
     command = [compiler, *given, "synthesis.cpp", BENCH, "-o", "bench"]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
@@ -74,7 +74,7 @@ def test_every_logit_is_the_references(project: Path, compiler: str) -> None:
     assert run(project, compiler, *SANITIZED) == (0, "660 logits of 60 characters: equal\n")
 
 
-#: What is planted for synthesis only: place in the kernel -> what stands there then.
+#: Faults in code for synthesis only: name -> text in the kernel, and its replacement.
 FAULTS = {
     "no reset of layer 0": ("    ap_uint<1> reset = word[CODE_BITS];", "    ap_uint<1> reset = 0;"),
     "no reset of layers above": ("    reset_next = reset;", "    reset_next = 0;"),
@@ -85,7 +85,7 @@ FAULTS = {
 
 @pytest.fixture
 def kernel(project: Path) -> Iterator[Path]:
-    """The kernel's header, put back afterwards."""
+    """The kernel's header, which is restored afterwards."""
     path = project / KERNEL
     text = path.read_text()
     yield path

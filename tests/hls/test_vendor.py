@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The path through Vivado and Vitis HLS as far as it goes without them.
+"""The path through Vivado and Vitis HLS, as far as it can be tested without them.
 
 Reports are small files of the documented layout, written here; a Tcl interpreter stands in for the tools,
 and knows their commands and options (vendor_stub.tcl). The test bench for Vitis HLS is compiled with g++.
@@ -141,7 +141,7 @@ PLACE = 5
 
 
 def written(folder: Path, **changed: str) -> Path:
-    """The reports in a folder, some with other text (by the name up to the dot)."""
+    """Write the reports into a folder; ``changed`` has other texts, by the name up to the dot."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, (_, text) in FILES.items():
         (folder / name).write_text(changed.get(name.partition(".")[0], text))
@@ -174,7 +174,7 @@ def test_timing_is_met_only_without_failing_endpoints(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", FILES)
 def test_missing_empty_and_binary_reports_are_refused(name: str, tmp_path: Path) -> None:
     read, _ = FILES[name]
-    with pytest.raises(UserError, match=r"there is no such report; see the tool's log"):
+    with pytest.raises(UserError, match=r"no such report; see the tool's log"):
         read(tmp_path / name)
     for content in (b"", b"nothing of interest\n", b"\xff\xfe\x00"):
         (tmp_path / name).write_bytes(content)
@@ -258,7 +258,7 @@ def test_vectors_are_the_references(network: IntegerNetwork) -> None:
 
 @pytest.mark.parametrize("period", [0, -1, 1e9, float("nan")])
 def test_impossible_periods_are_refused(period: float, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"a clock period is from 0\.5 to 1000 ns"):
+    with pytest.raises(UserError, match=r"a clock period must be from 0\.5 to 1000 ns"):
         projects.add_vivado(tmp_path, "top", "xc7z020", period)
 
 
@@ -295,7 +295,7 @@ def vivado(checkpoint: Path, tools: Path, tmp_path: Path, capsys: pytest.Capture
     assert report | USED == report and report["power"]["total"] == 0.512 and report["routed"]
     log = (folder / "out" / "rtl" / "vivado.log").read_text()
     assert "synth_design -top zynq_lstm -part xc7z020clg400-1 -mode out_of_context" in log
-    assert f"-include_dirs {{{{{folder / 'out' / 'rtl'}}}}}" in log  # a list of one name, blanks and all
+    assert f"-include_dirs {{{{{folder / 'out' / 'rtl'}}}}}" in log  # a list of one name, which has blanks
     steps = [line.split()[0] for line in log.splitlines()]
     assert steps.index("synth_design") < steps.index("route_design") < steps.index("report_utilization")
     assert "-period 4.000 [get_ports clk_i]" in (folder / "out" / "rtl" / "clock.xdc").read_text()
@@ -352,7 +352,7 @@ def test_scripts_run_in_a_tcl_interpreter(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """One test, since it is one program that a machine may lack."""
+    """This is one test, since it needs one program that a machine may lack."""
     timing = (tools / "timing.rpt").read_text()
     vivado(checkpoint, tools, tmp_path / "vivado", capsys)
     vivado_without_routing_and_with_a_clock_too_fast(checkpoint, tools, tmp_path / "fast", capsys)
@@ -414,7 +414,7 @@ def test_options_of_another_tool_are_refused(
 def test_hls_project_and_its_bench(
     checkpoint: Path, network: IntegerNetwork, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """csim_design with g++ in its place: equal, and 1 with the logit's place if one vector is changed."""
+    """g++ stands in for csim_design: equal; with one vector changed, exit code 1 and the logit's place."""
     folder = tmp_path / "project"
     arguments = ["--checkpoint", str(checkpoint), "--output", str(folder), "--characters", "9"]
     assert main(["hls-project", *arguments]) == 0

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Formats from data, the report of ranges, and formats of one's own for each layer and matrix."""
+"""Formats from data, the report of ranges, and separate formats for each layer and matrix."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def bits(spec: NetworkSpec, weights, codes) -> float:
 
 
 def typical(network: Checkpoint, rng: np.random.Generator, streams: int, steps: int) -> np.ndarray:
-    """Text that the float network itself writes, so that it's the best at predicting it."""
+    """Return text that the float network writes itself, so that no other network predicts it better."""
     model = PartlyQuantized(preset_spec(network, "w8a8"), network.weights)
     model.state = model.zero_state(streams)
     codes = [rng.integers(0, len(LETTERS), streams)]
@@ -71,7 +71,7 @@ def test_calibration_finds_formats_again_that_were_moved_away(
 def test_ranges_count_what_saturates_and_suggest_what_does_not(network: Checkpoint) -> None:
     codes = np.random.default_rng(1).integers(0, len(LETTERS), (4, 100))
     weights = {name: array * 0.1 for name, array in network.weights.items()}
-    weights["layers.0.b"] = weights["layers.0.b"] + 11.0  # b holds +-8: each is on the bound
+    weights["layers.0.b"] = weights["layers.0.b"] + 11.0  # b holds +-8: every value is at the bound
     spec = network_spec(vocabulary=len(LETTERS), units=8)
     rows = {row.name: row for row in usage(spec, weights, codes)}
     b = rows["layers.0.b"]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The cells in floating point: their equations, their gradients, their sizes."""
+"""The cells in floating point: equations, gradients and sizes."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def test_cells_learn(cell: str) -> None:
 
 @pytest.mark.parametrize("cell", cells.FLOAT_CELLS)
 def test_gradient_by_distance_is_the_difference_quotient(cell: str, rng: np.random.Generator) -> None:
-    """One layer, one stream: move the state some steps before and see what the loss does."""
+    """With one layer and one stream: change an earlier state a little, and measure the change of the loss."""
     model = random_model(cell, rng, layers=1)
     codes = rng.integers(0, VOCABULARY, (13, 1))
     norms = cells.gradient_by_distance(model, codes, 6)
@@ -160,7 +160,7 @@ def test_the_verb_measures_prints_and_draws(
     for cell in found["cells"].values():
         assert cell["updates"] == 26
         assert len(cell["gradient_by_distance"]["after"]) == 100
-        # Nothing is to be learned from noise but how often each character comes.
+        # From noise a network can only learn the frequency of each character.
         assert 2.5 < cell["bits_per_character"]["test"] < 2.9
         assert f"{cell['bits_per_character']['test']:.4f}" in measured
     assert "rounded" in found["cells"]["rnn"]

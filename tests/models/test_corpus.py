@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Corpora: what is read, how it is normalised and split, and what is refused."""
+"""Corpora: reading, normalisation, splits, and refusals."""
 
 from __future__ import annotations
 

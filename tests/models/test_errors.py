@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is repeated of an external tool's log."""
+"""The lines of an external tool's log that messages repeat."""
 
 from __future__ import annotations
 

@@ -62,7 +62,7 @@ def test_the_mean_does_not_depend_on_the_cut(rng):
 
 
 def test_evaluation_is_one_stream_from_zero(network, rng):
-    """Against the definition: one character after the other, the state never reset."""
+    """Compare with the definition: one character after the other, and the state never reset."""
     codes = rng.integers(0, 5, 300).astype(np.uint8)
     reference = Reference(freeze(network))
     assert network.spec is not None
@@ -74,7 +74,7 @@ def test_evaluation_is_one_stream_from_zero(network, rng):
 
 
 def test_keras_and_reference_give_the_same_figure(network, rng):
-    """Over the border between two calls of the compiled function, too."""
+    """Equal also across the border between two calls of the compiled function."""
     codes = rng.integers(0, 5, 2048 + 777).astype(np.uint8)
     model = quantized.quantized_model(network)
     assert evaluate_keras(model, codes) == evaluate_reference(freeze(network), codes)
@@ -100,13 +100,13 @@ def test_shipped_figures_are_what_the_records_say():
     floating = Checkpoint.load(shipped("float"))
     w8a8 = Checkpoint.load(shipped("w8a8"))
     for checkpoint, stage in ((floating, "float"), (w8a8, "quantized --preset w8a8")):
-        # Defaults only, whether the stages were run together or one by one.
+        # Only default options, whether the stages ran together or one by one.
         assert checkpoint.record["command"] in ("zynq-lstm train", f"zynq-lstm train --stage {stage}")
         assert checkpoint.record["corpus"]["sha256"] == load_corpus().sha256
     float_bits = evaluate_keras(float_lstm.float_model(floating), split.validation)
-    # float32 sums in another order on another processor
+    # another processor adds float32 in another order
     assert float_bits == pytest.approx(floating.record["bits_per_character"]["validation"], abs=1e-4)
-    # integers: the same everywhere, but for exp and log in float64
+    # integers: the same everywhere, except for exp and log in float64
     integer_bits = evaluate_reference(freeze(w8a8), split.validation)
     assert integer_bits == pytest.approx(w8a8.record["bits_per_character"]["validation"], abs=1e-9)
     assert integer_bits <= float_bits + 0.005

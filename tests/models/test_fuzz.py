@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Damaged and hostile files: each is refused with one line, whatever was done to it, or is as good as before.
+"""Damaged and hostile files: each is refused with one line, or still loads as a legal file.
 
-Nothing in our files is executed on loading (safetensors), so that a file can only be wrong: bytes changed,
-cut off or swapped, or content that is consistent with its hash and yet means nothing.
+Nothing in our files is executed on loading (safetensors), so a file can only have wrong content: bytes
+changed, cut off or swapped, or content that matches its hash but is meaningless.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ JSON = st.recursive(
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """One good file of each kind."""
+    """Write one good file of each kind."""
     folder = tmp_path_factory.mktemp("good")
     network = with_weights(small_spec("w8a8", 5, (3, 2)), np.random.default_rng(0))
     network.save(folder / "network.safetensors")
@@ -56,7 +56,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 
 def _refused(kind: str, path: Path) -> None:
-    """A user's mistake, in one line that names the file."""
+    """Check that the file is refused as a user's mistake, in one line that names it."""
     with pytest.raises(UserError) as error:
         LOAD[kind](path)
     assert str(path) in str(error.value) and "\n" not in str(error.value)
@@ -89,7 +89,7 @@ def test_changed_bytes(kind: str, files: dict[str, Path], tmp_path: Path, data: 
 @settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_changed_header(kind: str, files: dict[str, Path], tmp_path: Path, data: st.DataObject) -> None:
-    """With the hash made anew: somebody meant it. Accepted only if it then means something."""
+    """The hash is correct, as if changed on purpose; a file that loads must give a network that runs."""
     tensors, metadata = load_tensors(files[kind])
     where = data.draw(st.sampled_from(list(_places(metadata))), "where")
     value = data.draw(JSON, "value")
@@ -106,7 +106,7 @@ def test_changed_header(kind: str, files: dict[str, Path], tmp_path: Path, data:
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_changed_arrays(kind: str, files: dict[str, Path], tmp_path: Path, data: st.DataObject) -> None:
-    """Another shape, type or value than the header has; or one too many, or too few."""
+    """Arrays of another shape, type or value than in the header; one array too many, or one too few."""
     tensors, metadata = load_tensors(files[kind])
     name = data.draw(st.sampled_from(sorted(tensors)), "name")
     array = tensors[name]
@@ -135,7 +135,7 @@ def test_changed_arrays(kind: str, files: dict[str, Path], tmp_path: Path, data:
 
 
 class Bomb:
-    """What a pickle would do on loading."""
+    """Code that a pickle would run on loading."""
 
     def __reduce__(self) -> tuple[Any, ...]:
         return (Path.touch, (Path("exploded"),))
@@ -191,7 +191,7 @@ def _index(header: dict[str, Any]) -> bytes:
 
 
 def _places(value: Any, prefix: tuple[Any, ...] = ()) -> Any:
-    """Paths of everything within a JSON value, itself not included."""
+    """Yield the paths of everything within a JSON value, except the value itself."""
     items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     for key, inner in items:
         yield (*prefix, key)

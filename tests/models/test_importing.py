@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Models of others: their logits, their formats, and what is refused before Keras sees it."""
+"""Other people's models: their logits, their formats, and refusals before Keras loads them."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ FLOAT = {
 def test_an_imported_model_predicts_what_the_saved_one_did(
     name: str, ending: str, tmp_path: Path, rng: np.random.Generator
 ) -> None:
-    """Read without Keras and built anew; the last character's integers are near, and not the floats."""
+    """A model is read without Keras and built anew; its integers are near the floats, but not equal."""
     model = keras.Sequential(FLOAT[name]())
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -122,7 +122,7 @@ def test_an_imported_model_predicts_what_the_saved_one_did(
 def test_qkeras_formats_are_kept_and_keras_gives_the_references_integers(
     tmp_path: Path, rng: np.random.Generator
 ) -> None:
-    """With QKeras' default activations, both hard ones."""
+    """The model has QKeras' default activations, which are both hard."""
     model = keras.Sequential(
         [
             keras.Input((20, SIZE)),
@@ -140,9 +140,9 @@ def test_qkeras_formats_are_kept_and_keras_gives_the_references_integers(
     spec = calibrate(imported.spec, imported.weights, text[:, :-1], imported.fixed)
     assert spec.layers[0].formats.W == formats.W and spec.layers[0].formats.c == formats.c
     checkpoint = Checkpoint(VOCABULARY, imported.weights, spec)
-    Checkpoint.load(_save(checkpoint, tmp_path / "c.safetensors"))  # functions survive the file
+    Checkpoint.load(_save(checkpoint, tmp_path / "c.safetensors"))  # the file keeps the functions
     network = freeze(checkpoint)
-    # Their quantizers' values are the integers', but for those that are the lowest of an asymmetric format.
+    # Their quantizers' values are the integers', except for the lowest value of an asymmetric format.
     for name in ("layers.0.W", "layers.0.U", "output.W"):
         fmt = spec.weight_formats()[name]
         assert np.abs(fmt.to_real(network.arrays[name]) - imported.weights[name]).max() <= fmt.lsb
@@ -176,7 +176,7 @@ CHECKED = {
 
 
 def rounding_layer() -> Any:
-    """Rounds everything that QKeras can round."""
+    """Return a layer that rounds everything that QKeras can round."""
     return QLSTM(
         7,
         return_sequences=True,
@@ -193,7 +193,7 @@ def dense_quantizers() -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def checked(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Imported]:
-    """One import of each of :data:`CHECKED`; that none of them raises is tested by it."""
+    """Import each model of :data:`CHECKED`; this also tests that no import raises."""
     rng, folder = np.random.default_rng(SEED), tmp_path_factory.mktemp("checked")
     found = {}
     for name, layers in CHECKED.items():
@@ -204,7 +204,7 @@ def checked(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Imported]:
 
 @pytest.fixture(scope="module")
 def observed(checked: dict[str, Imported]) -> dict[str, Observed]:
-    """What Keras computes for each of them."""
+    """Record what Keras computes for each of them."""
     return {name: observe(imported) for name, imported in checked.items()}
 
 
@@ -222,7 +222,7 @@ def with_formats(imported: Imported, **changed: Any) -> Imported:
 
 
 def without_layer(imported: Imported) -> Imported:
-    """As if the second LSTM layer had been overlooked; both have the same shape."""
+    """Leave out the second LSTM layer, as if it had been overlooked; both have the same shape."""
     chain = imported.file.chain
     layers = tuple(layer for layer in chain.layers if layer is not chain.recurrent[1])
     file = dataclasses.replace(imported.file, chain=dataclasses.replace(chain, layers=layers))
@@ -235,13 +235,13 @@ def without_rounding(imported: Imported, signal: str) -> Imported:
 
 
 def one_step(array: np.ndarray) -> np.ndarray:
-    """One value wrong by the step of an 8-bit weight."""
+    """Change one value by one step of an 8-bit weight."""
     array.flat[0] += 2.0**-5
     return array
 
 
 def gates_swapped(array: np.ndarray) -> np.ndarray:
-    """f and g in each other's place."""
+    """Exchange the gates f and g."""
     i, f, g, o = np.split(array, 4, axis=-1)
     return np.concatenate([i, g, f, o], axis=-1)
 
@@ -292,7 +292,7 @@ def test_rounded_and_plain_layers_share_a_format_that_holds_both(checked: dict[s
 
 
 def test_layers_keep_what_they_set_differently(tmp_path: Path, rng: np.random.Generator) -> None:
-    """Functions and widths of their own; the check holds each layer to its own."""
+    """Each layer has its own functions and widths, and is checked with these."""
     layers = [
         QLSTM(3, return_sequences=True, activation=quantized_tanh(bits, use_real_tanh=real), name=str(bits))
         for bits, real in ((6, True), (4, False))
@@ -336,7 +336,7 @@ def test_a_shared_layer_fails_structure_and_numbers(
 
 @pytest.mark.parametrize("scale, message", [(1e-42, None), (3e38, "output in Keras is not finite")])
 def test_weights_at_the_ends_of_float32(scale: float, message: str | None, tmp_path: Path) -> None:
-    """The smallest may become zero in Keras; the largest are no fault of the import."""
+    """Keras may make the smallest zero; the largest overflow, which is not a fault of the import."""
     config = sequential(first((None, SIZE)), lstm(4), dense(SIZE, use_bias=False))
     arrays = arrays_of(config)
     arrays["dense"] = [np.full(array.shape, scale, np.float32) for array in arrays["dense"]]
@@ -349,7 +349,7 @@ def test_weights_at_the_ends_of_float32(scale: float, message: str | None, tmp_p
             import_model(path, "w8a8")
 
 
-#: Of a Keras 2 model with the weights of :func:`simple`, as its own predict() printed them.
+#: Probabilities that predict() of a Keras 2 model with the weights of :func:`simple` printed.
 KERAS2_SAID = (
     (0.31198931, 0.23473342, 0.45327735),
     (0.30271730, 0.23673816, 0.46054456),
@@ -359,7 +359,7 @@ KERAS2_SAID = (
 
 
 def simple(config: dict[str, Any]) -> dict[str, list[np.ndarray]]:
-    """Weights that are easily made anywhere: array number k holds sin(k), sin(k + 1), ..."""
+    """Return weights that are easy to make anywhere: array number k holds sin(k), sin(k + 1), ..."""
     arrays, k = arrays_of(config), 0
     for own in arrays.values():
         for j, array in enumerate(own):
@@ -439,7 +439,7 @@ def test_files_that_are_no_models(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("ending", ["keras", "h5"])
 def test_damaged_files_are_refused_in_one_line(ending: str, tmp_path: Path) -> None:
-    """Cut off anywhere, or with one byte changed: read as it was, or refused; never a traceback."""
+    """Files cut off anywhere, or with one byte changed, are read as before or refused, without traceback."""
     config = sequential(first((None, SIZE)), lstm(4), dense(SIZE))
     path = tmp_path / f"m.{ending}"
     (write_archive if ending == "keras" else write_names)(path, config, arrays_of(config))

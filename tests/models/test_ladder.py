@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The ladder from float to integers, and the measure it is in."""
+"""The ladder from float to integers, and how its bits per character are measured."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def random_network(rng: np.random.Generator, vocabulary: str) -> Checkpoint:
 
 
 def test_streams_from_the_float_network_s_states_are_one_stream(rng: np.random.Generator) -> None:
-    """Float: exactly, whatever the cut. Integers: nearly, and the reference says to what."""
+    """Float: exactly, however the text is cut. Integers: nearly; one stream gives the reference's figure."""
     text = corpus.from_text("t", TEXT)
     source = random_network(rng, text.vocabulary)
     spec = preset_spec(source, "w8a8")
@@ -63,7 +63,7 @@ def test_a_rung_is_the_network_with_only_that_rounded(rng: np.random.Generator) 
     record = ladder.measure(source, text, ("w8a8", "w2a8"))
     steps = record["presets"]
     assert set(steps["w8a8"]) == set(ladder.STEPS)
-    # The two differ in their weights' formats only.
+    # The two presets differ only in their weights' formats.
     for step in ("tables", "activations", "state"):
         assert steps["w8a8"][step] == steps["w2a8"][step]
     assert steps["w2a8"]["weights"] != steps["w8a8"]["weights"]

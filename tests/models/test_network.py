@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The integer network: what it refuses, the bounds that it proves, and its file."""
+"""The integer network: its refusals, the bounds that it proves, and its file."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def test_sums_beyond_float64_are_refused(rng: np.random.Generator) -> None:
 
 
 def reached(weights: np.ndarray, low: int, high: int) -> tuple[np.ndarray, np.ndarray]:
-    """Per column, the smallest and the largest sum over h in low..high, by choosing the h of each row."""
+    """Return each column's smallest and largest sum for h in low..high, by choosing h for each row."""
     least = np.where(weights > 0, low, high)
     most = np.where(weights > 0, high, low)
     return (weights * least).sum(axis=0), (weights * most).sum(axis=0)
@@ -132,7 +132,7 @@ networks = st.builds(
 @settings(max_examples=40)
 @given(networks, st.randoms(use_true_random=False))
 def test_accumulator_ranges_are_reached_and_never_exceeded(network: IntegerNetwork, random: Any) -> None:
-    """The h that drives a column furthest gives the bound; partial sums in any order stay within."""
+    """The h that drives a column furthest gives the bound; partial sums in any order stay within it."""
     spec = network.spec
     for k, layer in enumerate(spec.layers):
         fmt, arrays, frac = layer.formats, network.layer(k), spec.accumulator_frac(k)
@@ -143,7 +143,7 @@ def test_accumulator_ranges_are_reached_and_never_exceeded(network: IntegerNetwo
             x_low, x_high = reached(arrays["W"], *network.h_range(k - 1))
         else:
             x_low, x_high = arrays["W"].min(axis=0), arrays["W"].max(axis=0)
-        # Terms that hurt are left out: the bound is that of the partial sums too.
+        # Terms of the other sign are left out, since the bound must also hold for partial sums.
         lows = (u_low << u_shift) + np.minimum(x_low << x_shift, 0) + np.minimum(b, 0)
         highs = (u_high << u_shift) + np.maximum(x_high << x_shift, 0) + np.maximum(b, 0)
         low, high = network.accumulator_range(k)
@@ -183,14 +183,14 @@ def test_h_range_is_what_the_tables_give(preset: str, rng: np.random.Generator) 
 
 
 def test_h_range_of_odd_tables(rng: np.random.Generator) -> None:
-    """From the tables at hand, not from the function: here o is negative too, and h never is above 0."""
+    """The range follows from the tables, not from the functions: here o is also negative."""
     network = with_weights(small_spec("q8.8", 4, (2,)), rng)
     sigmoid = np.where(np.arange(4096) % 2, -300, 200)
     tanh_c = np.where(np.arange(4096) % 2, 100, 50)
     changed = rebuilt(network, layers__0__sigmoid=sigmoid, layers__0__tanh_c=tanh_c)
     assert changed.h_range(0) == (-117, 78)
     positive = rebuilt(network, layers__0__sigmoid=sigmoid.clip(5), layers__0__tanh_c=tanh_c)
-    assert positive.h_range(0) == (0, 78)  # 0 is there from the start
+    assert positive.h_range(0) == (0, 78)  # h is 0 at the start
 
 
 def test_product_range_literal() -> None:
@@ -245,7 +245,7 @@ def test_hashes_tell_what_differs(network: IntegerNetwork) -> None:
     b[3] += 1 if b[3] < 0 else -1
     other = rebuilt(network, layers__1__b=b)
     assert other.sha256 != network.sha256 and other.identity != network.identity
-    # Another alphabet is another file, but computes the same.
+    # Another vocabulary gives another file, but the same computation.
     letters = IntegerNetwork(network.spec, "abcdef", network.arrays)
     assert letters.sha256 != network.sha256 and letters.identity == network.identity
     renamed = dataclasses.replace(network.spec, preset="mine")
@@ -262,7 +262,7 @@ def blob(network: IntegerNetwork, tmp_path_factory: pytest.TempPathFactory) -> b
 
 
 def refused(path: Path, blob: bytes) -> str:
-    """The file's error: one line that names the file, of the type that means 'mend this'."""
+    """Return the error on loading: a UserError in one line that names the file."""
     path.write_bytes(blob)
     with pytest.raises(UserError) as error:
         IntegerNetwork.load(path)
@@ -322,7 +322,7 @@ def test_more_behind_the_end_is_refused(blob: bytes, tmp_path: Path) -> None:
 
 
 def with_header(blob: bytes, **changes: Any) -> bytes:
-    """The file with other entries in our header."""
+    """Return the file with changed entries in our header."""
     size = int.from_bytes(blob[:8], "little")
     header = json.loads(blob[8 : 8 + size])
     header["__metadata__"] |= changes
@@ -359,7 +359,7 @@ def test_wrong_metadata_is_refused(blob: bytes, tmp_path: Path, metadata: str) -
 def test_whole_files_with_wrong_content_are_refused(
     blob: bytes, tmp_path: Path, change: dict[str, Any], message: str
 ) -> None:
-    """The hash is right here: someone made this file so."""
+    """The hash is correct here: the file was made like this on purpose."""
     (tmp_path / "good").write_bytes(blob)
     tensors, metadata = load_tensors(tmp_path / "good")
     metadata = {k: v for k, v in {**metadata, **change}.items() if v is not None}

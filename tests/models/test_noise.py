@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The noise of a mean over a text: it is what resampling gives, and what the theory of known series gives."""
+"""The noise of a mean over a text agrees with resampling, and with the theory of known series."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_independent_values_have_the_error_of_the_textbook(rng: np.random.Genera
 
 
 def test_neighbours_that_agree_count_less(rng: np.random.Generator) -> None:
-    """Each value repeated 16 times says no more than once: blocks see that, single characters do not."""
+    """Values repeated 16 times give no more information: blocks show that, single characters do not."""
     once = rng.normal(size=4000)
     values = np.repeat(once, 16)
     true = once.std() / math.sqrt(len(once))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Between float and integers: with everything rounded, the reference's integers, for every cell."""
+"""Networks between float and integers: with everything rounded, they give the reference's integers."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def random_case(cell: str, preset: str, scale: float, rng: np.random.Generator):
 @pytest.mark.parametrize("preset", PRESETS)
 @pytest.mark.parametrize("cell", CELLS)
 def test_all_rounded_is_the_reference(cell: str, preset: str, scale: float, rng: np.random.Generator) -> None:
-    """Two implementations that share the tables' definition only: NumPy in LSBs, and reals rounded."""
+    """The two implementations share only the tables' definition: integers in NumPy, and rounded reals."""
     spec, weights, network = random_case(cell, preset, scale, rng)
     codes = rng.integers(0, len(VOCABULARY), (3, 100))
     integers: dict[str, np.ndarray] = {}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Programs that are started, and how they end with the process that started them, however that ends."""
+"""Started programs end with the process that started them, however that process ends."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from zynq_lstm.models import interruption, processes
 from zynq_lstm.scripts.setup import bootstrap
 
 ROOT = Path(__file__).parents[2]
-#: A program that starts others: in the background, in a session of its own, and through a shell.
+#: A program that starts others: in the background, in their own session, and through a shell.
 FAMILY = ["sh", "-c", "setsid sleep 1000 & (sleep 1000; true) & echo begun > begun; sleep 1000; true"]
 PROGRAM = """
 import os, subprocess, sys, threading
@@ -48,7 +48,7 @@ if __name__ == "__main__":
 
 
 def begin(how: str, folder: Path, mark: str) -> subprocess.Popen[str]:
-    """Its standard error is a file: a pipe would only end with the last program that has it."""
+    """Start the program with standard error in a file: a pipe would stay open until the last program ends."""
     with (folder / "said").open("w") as said:
         return _begin(how, folder, mark, said)
 
@@ -65,7 +65,7 @@ def _begin(how: str, folder: Path, mark: str, said: IO[str]) -> subprocess.Popen
 
 
 def wait_for(condition: Callable[[], object], mark: str) -> None:
-    """Wait as long as the tree does something."""
+    """Wait for a condition, as long as the tree of processes is active."""
     idle = 0
     while not condition() and idle < trees.IDLE_LOOKS:
         idle = 0 if trees.active(trees.tree(mark)) else idle + 1
@@ -79,7 +79,7 @@ def wait_for(condition: Callable[[], object], mark: str) -> None:
         (how, number)
         for how in ("run", "marked", "beside", "nested", "plain")
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL)
-        if (how, number) != ("plain", signal.SIGKILL)  # nothing knows of what others start by themselves
+        if (how, number) != ("plain", signal.SIGKILL)  # nobody watches programs started in another way
     ],
 )
 def test_no_program_outlives_the_process(how: str, number: signal.Signals, tmp_path: Path) -> None:
@@ -98,7 +98,7 @@ def test_no_program_outlives_the_process(how: str, number: signal.Signals, tmp_p
 
 
 def test_the_process_ends_with_its_parent_if_that_is_wanted(tmp_path: Path) -> None:
-    """As make wants it; and whatever it has started ends with it."""
+    """make asks for this; every program that the process started ends with it."""
     mark = secrets.token_hex(8)
     command = [sys.executable, "-c", PROGRAM, "run", FAMILY[2]]
     parent = subprocess.Popen(
@@ -140,7 +140,7 @@ def test_the_program_gets_what_it_is_given(tmp_path: Path) -> None:
 
 
 def test_whichever_of_two_fails_first_stops_the_other() -> None:
-    """The block's exception kills the work's program, and the work can't start another."""
+    """An exception in the block kills the program of the work, which can't start another."""
     begun, reached = threading.Event(), []
 
     def work() -> None:
@@ -176,8 +176,8 @@ def test_workers_are_ended_with_their_programs(tmp_path: Path) -> None:
 
 
 def test_programs_are_started_in_one_place() -> None:
-    """Elsewhere nothing would end them; the set-up, which runs before anything is installed, is by itself,
-    as is the compiler's wrapper, which make starts."""
+    """Programs started elsewhere would not be ended. Exceptions are the setup, which runs before anything is
+    installed, and the compiler's wrapper, which make starts."""
     alone = {
         "models/processes.py",
         "scripts/setup/bootstrap.py",

@@ -29,7 +29,7 @@ VOCABULARY = "abcdefghijk"
 
 
 def random_checkpoint(rng: np.random.Generator, spec: NetworkSpec, scale: float = 1.0) -> Checkpoint:
-    """Weights over the formats' whole range at scale 1, beyond it above."""
+    """Return random weights over the formats' whole range at scale 1, and beyond it at larger scales."""
     weights = {}
     for name, fmt in spec.weight_formats().items():
         shape = spec.weight_shapes()[name]
@@ -64,7 +64,7 @@ def test_every_signal_equals_the_reference(rng, preset, scale):
     model = quantized.quantized_model(checkpoint)
     network = freeze(checkpoint)
     state = assert_same_trace(model, network, rng.integers(0, len(VOCABULARY), 200))
-    # and on from where it ended
+    # and continue from that state
     assert_same_trace(model, network, rng.integers(0, len(VOCABULARY), 50), state)
     assert_same_trace(model, network, rng.integers(0, len(VOCABULARY), (5, 40)))
 
@@ -138,7 +138,7 @@ def test_equal_logits_mean_an_equal_figure():
 
 
 def test_freezing_a_checkpoint_and_its_model_is_the_same(rng):
-    """NumPy's rounding of the weights is QKeras', ties and saturation included."""
+    """NumPy rounds the weights as QKeras does, including ties and saturation."""
     spec = network_spec("w8a8", vocabulary=7, units=8)
     checkpoint = random_checkpoint(rng, spec, 1.5)
     kernel = np.array(checkpoint.weights["layers.0.U"])
@@ -180,7 +180,7 @@ def test_inexact_sums_are_refused(rng):
 
 
 def test_the_bound_is_reached_not_only_respected():
-    """A network made to drive its output sum to the bound: the proof is tight, not just safe."""
+    """This network drives its output sum to the bound: the proof is tight, not only safe."""
     spec = network_spec("w8a8", vocabulary=2, units=4, layers=1)
     weights = {name: np.zeros(shape) for name, shape in spec.weight_shapes().items()}
     weights["layers.0.b"][:] = 8  # all gates saturate at their largest value

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Atomic writing: what was there stays, whole, until what replaces it is whole."""
+"""Atomic writing: an old file stays complete until the new file is complete."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_killed_writer_leaves_the_old_content(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", program, str(path)], cwd=root)
     assert done.returncode < 0
     assert path.read_text() == "old"
-    write_text(path, "new")  # what the killed one left is in nobody's way
+    write_text(path, "new")  # files left by the killed process do not disturb
     assert path.read_text() == "new"
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Training: what it computes, that it resumes exactly, and what it refuses."""
+"""Training: its results, exact resuming, and refusals."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def test_the_float_network_is_keras_lstm(rng):
 
 
 def test_no_thread_outlives_a_run():
-    """However it ends; threads that are left are waited for when the interpreter ends."""
+    """True for every end of a run: the interpreter would wait for remaining threads when it ends."""
 
     def threads():
         return {thread for thread in threading.enumerate() if thread.name.startswith("ThreadPoolExecutor")}
@@ -109,7 +109,7 @@ def test_no_thread_outlives_a_run():
     assert threads() == before
     during = []
     trainer.run(report=lambda _: during.append(threads() - before))
-    assert {len(new) for new in during} == {bptt.GROUPS}  # the same ones for all updates
+    assert {len(new) for new in during} == {bptt.GROUPS}  # the same threads for all updates
     assert len(set.union(*during)) == bptt.GROUPS
     assert threads() == before
 
@@ -146,10 +146,10 @@ def test_the_plan_reads_every_stream_in_order():
     first, second = plan.indices(0), plan.indices(1)
     assert first.shape == (17, 4)
     assert first[0].tolist() == [0, 250, 500, 750]
-    assert np.array_equal(first[-1], second[0])  # the next chunk starts where this one looks ahead
+    assert np.array_equal(first[-1], second[0])  # the next chunk starts with the last target of this one
     assert np.array_equal(np.diff(first, axis=0), np.ones((16, 4)))
     later = plan.indices(plan.steps_per_epoch)
-    assert later[0, 0] != 0  # another epoch, another place
+    assert later[0, 0] != 0  # another epoch starts at another place
     assert np.array_equal(later, plan.indices(plan.steps_per_epoch))
 
 
@@ -179,7 +179,7 @@ def test_training_learns_and_carries_the_state():
 
 
 def test_stopping_and_resuming_changes_nothing(tmp_path):
-    """With dropout, whose masks must be the same ones; the killed run below is without."""
+    """This is with dropout, whose masks must be the same; the killed run below is without."""
     dropout = 0.2
     whole = small_trainer(epochs=1.5, dropout=dropout)
     whole.run()
@@ -229,7 +229,7 @@ def test_a_loss_that_is_no_number_stops_and_keeps_the_checkpoint(tmp_path, monke
 
 
 def test_a_real_divergence_stops_with_its_step_and_keeps_what_was_before(tmp_path):
-    """The loss stays a number here: only it is far above a guess's."""
+    """Here the loss stays finite, but far above the loss of guessing."""
     path = tmp_path / "c.safetensors"
     wild = small_trainer(epochs=2, learning_rate=10.0)
     seen = []
@@ -296,7 +296,7 @@ def test_a_full_disk_loses_nothing(text_file, tmp_path, capsys, monkeypatch):
 
 
 def test_no_matrix_starts_dead(rng):
-    """Rounded to coarse formats, what a float network starts from may be all zeros, which never learn."""
+    """In coarse formats, the initial weights of a float network may all round to 0, and never learn."""
     from zynq_lstm.models.training.recipe import ALIVE, _initial_weights
 
     base = network_spec("w2a8", vocabulary=20, units=32)
@@ -335,7 +335,7 @@ def test_a_run_with_another_text_or_spec_is_not_continued(text_file, tmp_path, c
     refused("is of another run (network.units: '8' there, '9' here)", "--stage", "base", "--units", "9")
     quantized = run / "text-w8a8.safetensors"
     refused("is a quantized network; this takes a float one", "--stage", "float", "--base", str(quantized))
-    # The state of one preset where another's should be, as if files had been moved.
+    # The state of another preset is in the folder, as if files had been moved.
     (run / "text-w4a8").mkdir()
     shutil.copy(run / "text-w8a8" / "training.safetensors", run / "text-w4a8")
     refused("is of another run (spec.", "--stage", "quantized", "--preset", "w4a8")
@@ -382,7 +382,7 @@ def test_a_killed_run_ends_with_the_same_weights(text_file, tmp_path, seed):
         assert process.poll() is None, process.communicate()[0]
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
-        step = load_tensors(checkpoint)[1]["step"]  # whole, whenever it was killed
+        step = load_tensors(checkpoint)[1]["step"]  # complete, whenever the run was killed
         assert 0 < step < 2 * (len(TEXT) * 9 // 10 // 4 // 16), "killed too late to mean anything"
     last = start(text_file, killed, "--resume")
     output = last.communicate()[0]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The coverage plan, what counts it, and the record."""
+"""The coverage plan, its measurement, and the record."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def test_weights_take_every_accumulator_to_its_ends(seed: int, more: int) -> Non
 
 @needs_cocotb_coverage
 def test_value_bins_are_not_hit_by_anything(rng: np.random.Generator) -> None:
-    """Ordinary weights and a short text reach no proven end, and hardly a corner of a table."""
+    """Ordinary weights and a short text reach no proven bound, and hardly any corner of a table."""
     network = with_weights(small_spec("w8a8", 11, (7, 10)), rng)
     found = value_bins(Design(network, Array(4, 2, 2, 2)), [[3]])
     assert not {b for b in found if b[0] in ("accumulators", "sums")}
@@ -129,7 +129,7 @@ def test_every_exclusion_is_of_rtl_that_there_is() -> None:
 @pytest.mark.rtl
 @pytest.mark.slow
 def test_bench_counts_what_a_test_does(tmp_path: Path, seed: int) -> None:
-    """A small design: what two tests must hit, and what they cannot."""
+    """On a small design, check bins that two tests must hit, and bins that they cannot hit."""
     network = with_weights(small_spec("w8a8", 3, (2, 1)), np.random.default_rng(seed), extreme=True)
     design = Design(network, Array(1, 1, 1, 1))
     rtl = Rtl.build(design, tmp_path, coverage=True)
@@ -149,7 +149,7 @@ def test_bench_counts_what_a_test_does(tmp_path: Path, seed: int) -> None:
 def test_plan_is_covered(
     tmp_path: Path, write_record: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As ``zynq-lstm cover`` does it."""
+    """Measure as ``zynq-lstm cover`` does."""
     monkeypatch.delenv(QUICK)
     data = measure(designs(1), tmp_path, 1)
     write_record(data)

@@ -40,7 +40,7 @@ class Toy(ReferenceEngine):
 
 @pytest.mark.parametrize("wrong", [0, 1])
 def test_an_engine_is_one_file(wrong: int, tmp_path: Path, rng: np.random.Generator) -> None:
-    """A file in the folder of engines is all that 'compare' needs."""
+    """'compare' needs nothing but a file in the folder of engines."""
     network = random_network("w8a8", 11, (8, 8), rng)
     checkpoint = save_checkpoint(network, tmp_path / "small.safetensors")
     (tmp_path / "engines").mkdir()
@@ -88,7 +88,7 @@ def test_registry_imports_no_tool() -> None:
 def test_pieces_give_the_whole_trace_and_the_text(
     name: str, tmp_path: Path, rng: np.random.Generator
 ) -> None:
-    """The state goes on from piece to piece, starts at zero each time, and text follows the reference's."""
+    """Pieces carry the state on, each trace starts at zero, and the text equals the reference's."""
     network = random_network("w8a8", 6, (4, 3), rng)
     codes = rng.integers(0, 6, 12)
     checkpoint = thaw(network)

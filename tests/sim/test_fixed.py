@@ -43,7 +43,7 @@ formats = st.builds(
 
 
 def exact(value: Fraction, fmt: FixedFormat) -> int:
-    """The raw value by definition."""
+    """Return the raw value by definition."""
     scaled = value * Fraction(2) ** fmt.frac
     floor = math.floor(scaled)
     rest = scaled - floor
@@ -117,20 +117,20 @@ def test_all_8_bit_values_into_all_narrower_formats(rounding: Rounding, mode: Ov
 def test_quantize_and_requantize_agree_with_fractions(fmt: FixedFormat, raws: list[int], frac: int) -> None:
     expected = [exact(Fraction(raw) / Fraction(2) ** frac, fmt) for raw in raws]
     assert np.array_equal(fmt.quantize([math.ldexp(raw, -frac) for raw in raws]), expected)
-    if fmt.frac - frac <= 15:  # what is multiplied must stay within int64
+    if fmt.frac - frac <= 15:  # products must stay within int64
         assert np.array_equal(fmt.requantize(raws, frac), expected)
     assert fmt.contains(expected)
 
 
 @given(formats, st.floats(allow_nan=False, allow_infinity=False, allow_subnormal=False))
 def test_quantize_any_float(fmt: FixedFormat, value: float) -> None:
-    if abs(value) >= 2.0**-900:  # times the step it could not be told from zero
+    if abs(value) >= 2.0**-900:  # otherwise, times the step, it could not be distinguished from zero
         assert fmt.quantize(value) == exact(Fraction(value), fmt)
 
 
 @pytest.mark.parametrize("rounding", Rounding)
 def test_just_below_a_tie(rounding: Rounding) -> None:
-    """The sum x + 1/2 would itself be rounded, up to 1."""
+    """Here the sum x + 1/2 would itself be rounded up to 1."""
     below = np.nextafter(0.5, 0)
     expected = [0, -1] if rounding is Rounding.AP_TRN else [0, 0]
     assert np.array_equal(FixedFormat(8, 8, rounding=rounding).quantize([below, -below]), expected)

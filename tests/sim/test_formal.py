@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every proof holds, and every one fails on RTL with a fault of the kind that it is about."""
+"""Every proof holds, and fails on RTL with a fault of the kind that it excludes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from zynq_lstm.sim.campaigns.formal import PROOFS, Proof, markdown, proofs, prov
 NAMES = {proof.name: proof for proof in PROOFS}
 ROUND = "round_saturate"
 
-# Proof -> (what a line of its module says, what it says instead, why that is a fault).
+# Proof -> (text of a line of its module, the faulty text, why that is a fault).
 FAULTS = {
     "axis_fifo": [
         (

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The bench's model of the engine: what it says does not depend on when it is asked."""
+"""The bench's model of the engine: its answers do not depend on when they are requested."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def send(model: EngineModel, codes: list[int]) -> None:
 
 
 def play(model: EngineModel) -> None:
-    """A bit of everything; 5 + 2 + 3 + 2 + 1 + (1 + 5) + 4 characters."""
+    """Run a mix of all operations: 5 + 2 + 3 + 2 + 1 + (1 + 5) + 4 characters."""
     model.configure(generate=False, auto_reset=False, length=0)
     send(model, [0, 1, 2, 3, 9])
     send(model, [4, 5])
@@ -63,7 +63,7 @@ def test_it_is_the_reference(network: IntegerNetwork) -> None:
     play(model)
     trace = model.finish()
     reference, logits = Reference(network), []
-    logits.append(reference.run([0, 1, 2, 3, 0, 4, 5]))  # 9 is no code
+    logits.append(reference.run([0, 1, 2, 3, 0, 4, 5]))  # 9 is not a code
     reference.reset()
     logits.append(reference.run([5, 5, 1, 2, 3, 2]))
     written = generate(network, [1], 6, 300, 5).tolist()

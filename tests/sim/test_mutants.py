@@ -55,7 +55,7 @@ def made(tmp_path_factory: pytest.TempPathFactory, seed: int) -> tuple[list[Muta
 @pytest.mark.rtl
 @pytest.mark.slow
 def test_most_of_a_few_are_found(made: tuple[list[Mutant], Rtl], seed: int) -> None:
-    """The tests pass without a fault (or it raises), and faults all over the design make them fail."""
+    """The tests pass without a fault (or hunt raises), and faults all over the design make them fail."""
     mutants, rtl = made
     folder = rtl.network_file.parent
     assert COUNT - 2 <= len(mutants) <= COUNT and len({m.number for m in mutants}) == len(mutants)
@@ -69,7 +69,7 @@ def test_most_of_a_few_are_found(made: tuple[list[Mutant], Rtl], seed: int) -> N
 @pytest.mark.rtl
 @pytest.mark.slow
 def test_no_fault_is_not_found(made: tuple[list[Mutant], Rtl], seed: int) -> None:
-    """A number that chooses no mutant passes every test, the first one a second time."""
+    """A number that selects no mutant passes every test, and the first test also a second time."""
     nothing = [a_mutant(COUNT + 1), a_mutant(COUNT + 2)]
     assert hunt(nothing, made[1], seed, tests=(TESTS[0], "register_map", TESTS[0])) == {}
 
@@ -87,7 +87,7 @@ def test_a_bench_that_is_never_green_is_no_measure(monkeypatch: pytest.MonkeyPat
 
 
 def test_simulation_that_breaks_off_is_continued(tmp_path: Path) -> None:
-    """The mutant at which it broke off counts as found, those behind it are tried in another simulation."""
+    """The mutant that stopped it counts as found; those after it are tried in another simulation."""
     asked = []
 
     class Fragile:
@@ -209,7 +209,7 @@ MODES = ("inv", "const0", "const1", "cnot0", "cnot1")
 def test_proof_around_a_register(
     place: str, bit: int, same: tuple[str, ...], mode: str, tmp_path: Path
 ) -> None:
-    """A fault is seen that a register or an instance takes in, or that Yosys would make part of one."""
+    """Faults at inputs of a register or an instance are seen, even if Yosys would merge them into it."""
     folder = tmp_path / "mutants"
     folder.mkdir()
     (folder / "mutants.il").write_text(DEEP)
@@ -263,7 +263,7 @@ def test_statement_is_the_same_however_it_is_wrapped(tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def every_place(tmp_path_factory: pytest.TempPathFactory) -> list[Mutant]:
-    """Mutants of nearly every cell of the design."""
+    """Make mutants of nearly every cell of the design."""
     return make_list(small_design(1), tmp_path_factory.mktemp("list"), 60_000, 1)
 
 
@@ -275,14 +275,14 @@ def test_every_argument_is_about_rtl_that_there_is(every_place: list[Mutant]) ->
 
 
 def test_every_survivor_can_be_argued_about(every_place: list[Mutant]) -> None:
-    """Mutants have a target that is no name of Yosys' own, but for the logic that it adds."""
+    """A mutant's target is not an internal name of Yosys, except in logic that Yosys adds."""
     assert not [mutant for mutant in every_place if "$auto$" in mutant.target or "$proc" in mutant.target]
     unnamed = [mutant for mutant in every_place if not mutant.target]
     assert len(unnamed) < len(every_place) / 100
 
 
 def test_small_design_is_lively(seed: int) -> None:
-    """Or faults would not show: every signal takes both signs, and its bounds; every code wins."""
+    """Otherwise faults would stay hidden: every signal takes both signs and its bounds; every code wins."""
     network = small_design(seed).network
     rng = np.random.default_rng(seed)
     vocabulary = network.spec.vocabulary
@@ -337,7 +337,7 @@ def test_verb_tries_some_only(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
 
 
 def test_verb_refuses_an_argument_that_is_wrong(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """A mutant that a test finds is not equivalent, whatever is said about it."""
+    """A mutant that a test finds is not equivalent, whatever the argument says."""
     entry = Equivalent("delay", "a + b", "A", "says why", bits=(3,), fault="cnot1 2")
     monkeypatch.setattr("zynq_lstm.sim.campaigns.equivalent_mutants.EQUIVALENT", (entry,))
     monkeypatch.setattr("zynq_lstm.sim.campaigns.mutants.make", lambda *_: ([a_mutant(1)], None))
@@ -347,7 +347,7 @@ def test_verb_refuses_an_argument_that_is_wrong(monkeypatch: pytest.MonkeyPatch,
 
 
 def test_designs_go_to_other_processes() -> None:
-    """As :func:`hunt` sends them, after everything that is worked out once has been."""
+    """They are pickled as by :func:`hunt`, after all cached values were computed."""
     design = small_design(1)
     files = generate(design)
     assert generate(pickle.loads(pickle.dumps(design))) == files

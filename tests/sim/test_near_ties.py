@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Seeds that are solved for, and choices that hang on one bit."""
+"""Seeds found by solving equations, and choices that one bit decides."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def test_a_seed_has_the_word_that_was_asked_for(lane: int, seed: int) -> None:
     for octave in range(OCTAVE_BITS + 1):
         for cell in (0, CELLS - 1, rng.randrange(CELLS)):
             found = seed_of(lane, octave, cell, rng)
-            if found is None:  # some words of rare octaves come behind no seed
+            if found is None:  # no seed gives some words of rare octaves
                 missing += 1
                 continue
             word = next(islice(Xorshift128(found), lane, None))
@@ -33,7 +33,7 @@ def test_a_seed_has_the_word_that_was_asked_for(lane: int, seed: int) -> None:
 
 
 def scored(network: IntegerNetwork, prime: int, seed: int, temperature_raw: int, change: np.ndarray) -> int:
-    """The code chosen with a change to the noise of each."""
+    """Return the code chosen after a change to the noise of each code."""
     logits = Reference(network).run([prime])[0]
     noise = Sampler(network.spec, seed=seed).noise() + change
     return int(np.argmax(scores(logits, noise, temperature_raw, network.spec.output.logits)))
@@ -49,6 +49,6 @@ def test_one_lsb_of_noise_decides(seed: int) -> None:
         before = scored(*arguments, np.zeros_like(lsb[0]))
         for sign in decided:
             decided[sign] += any(scored(*arguments, sign * one) != before for one in lsb)
-    # For every lane and octave there is a choice either way; nearly all are that close.
+    # Every lane and octave has ties for both directions, with few exceptions.
     assert len(ties) >= 2 * 0.9 * WORD_LOGITS * (OCTAVE_BITS + 1)
     assert min(decided.values()) >= 0.4 * len(ties)

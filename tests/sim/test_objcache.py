@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What all designs share is compiled once; everything else, and what has changed, anew."""
+"""Code that all designs share is compiled once; changed code and all other code is compiled anew."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 from zynq_lstm.sim.simulation.objcache import PORTS, PROGRAM
 from zynq_lstm.sim.simulation.verilator import OBJECT_CACHE
 
-#: Writes its source to the object, and is counted.
+#: A compiler that copies its source to the object, and logs each call.
 COMPILER = '#!/bin/sh\nfor source; do :; done\necho "$source" >> calls\ncp "$source" "$4"\n'
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Random networks on the RTL; and that one on which it is wrong is found, made small, saved and replayed."""
+"""Random networks on the RTL: a network with a difference is found, made small, saved and replayed."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from zynq_lstm.sim.simulation.simulator import SIMULATORS
 @pytest.mark.slow
 @pytest.mark.parametrize("half", [0, 1])
 def test_twenty_networks(half: int, seed: int, tmp_path: Path) -> None:
-    """RTL and reference of all, Keras of most, HLS C++ of some."""
+    """All run on the RTL and the reference, most in Keras, some as HLS C++."""
     engines = Engines(tmp_path, SIMULATORS[0], hls=5, keras=True)
     tried, failed = search(10, seed + half, tmp_path, engines.check)
     assert (tried, failed) == (10, "")

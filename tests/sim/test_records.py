@@ -80,7 +80,7 @@ def test_robustness_in_its_form(tmp_path: Path, capsys: pytest.CaptureFixture[st
 def test_stale_record_is_called_so(
     hash_of_then: str | None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A record of other sources, or one that does not say of which."""
+    """A record is stale if it is of other sources, or if it has no hash of them."""
     write_all(tmp_path)
     record = records.new(records.MUTANTS, **FOUND[records.MUTANTS]) | {"sources": hash_of_then}
     write_json(records.path(records.MUTANTS, tmp_path), record)
@@ -134,7 +134,7 @@ def test_docs_have_the_shipped_figures(wanted: Mapping[str, records.Figure]) -> 
 
 
 def test_no_seed_no_git(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A record says so if there is no seed, and is made without git, too."""
+    """A record without a seed says so, and a record can be made without git."""
 
     def missing(*_: object, **__: object) -> None:
         raise FileNotFoundError("git")

@@ -120,7 +120,7 @@ def test_float_type_is_the_narrowest_that_is_exact(
 
 
 def test_bound_beyond_float32_goes_to_float64(rng: np.random.Generator) -> None:
-    """The same formats; only the bound of these weights decides, and both give the contract's values."""
+    """Only the bound of the weights decides between float32 and float64; both give the contract's values."""
     spec = small_spec("w8a8", 5, (4,), U="ap_fixed<14,1>", b="ap_fixed<16,1>", c="ap_fixed<12,5>")
     network = with_weights(spec, rng, extreme=True)
     assert max(map(abs, network.accumulator_range(0))) < 2**24
@@ -152,7 +152,7 @@ def test_exact_float_at_its_bounds() -> None:
 
 
 def test_binary_points_of_their_own(rng: np.random.Generator) -> None:
-    """Each weight array with another binary point, as fitting gives them."""
+    """Each weight array has its own binary point, as after fitting."""
     spec = small_spec("w8a8", 11, (5, 4, 3))
     points = itertools.cycle([2, -1, 4, 0, 1, 3, -2])
     formats = {
@@ -216,7 +216,7 @@ def test_state_is_carried_saved_and_set(network: IntegerNetwork, rng: np.random.
     other.state = saved
     assert np.array_equal(other.run(codes[20:]), whole[20:])
     other.state = saved
-    saved.h[0][:] = 0  # set by value
+    saved.h[0][:] = 0  # changed in place
     assert np.array_equal(other.run(codes[20:]), whole[20:])
     other.reset()
     assert np.array_equal(other.run(codes), whole)
@@ -275,7 +275,7 @@ def zeros(units: tuple[int, ...] = (6, 5), streams: int = 1) -> list[np.ndarray]
         (zeros(streams=2), zeros(), r"state.h\[0\] must be integers of shape \(1, 6\)"),
         (zeros(), [np.zeros((1, 6)), zeros()[1]], r"state.c\[0\] must be integers .* got float64"),
         (zeros(), [zeros()[0], zeros()[1] + 2**15], r"state.c\[1\] must be within -32768\.\.32767"),
-        # No gate and tanh give -128; the bounds of the accumulators rest on that.
+        # No gate times tanh gives -128; the accumulators' bounds depend on that.
         ([zeros()[0] - 128, zeros()[1]], zeros(), r"state.h\[0\] must be within -127\.\.127"),
     ],
 )
@@ -311,7 +311,7 @@ def test_streams_must_be_positive(network: IntegerNetwork) -> None:
 
 
 def test_wide_vocabulary_and_long_text(rng: np.random.Generator) -> None:
-    """256 characters, and more of them than one stretch holds."""
+    """The vocabulary has 256 characters, and the text is longer than one stretch."""
     network = with_weights(small_spec("w4a8", 256, (2,)), rng)
     assert len(set(LETTERS)) == 256
     codes = rng.integers(0, 256, zynq_lstm.models.integers.reference.STRETCH + 10)

@@ -62,7 +62,7 @@ def test_outputs_are_marsaglias() -> None:
 
 
 def step_matrix() -> list[int]:
-    """The step as a matrix over GF(2): column k is what becomes of the state that is bit k alone."""
+    """Return the step as a matrix over GF(2): column k is the step of the state with only bit k set."""
     columns = []
     for bit in range(128):
         generator = Xorshift128(0)
@@ -95,7 +95,7 @@ def power(matrix: list[int], exponent: int) -> list[int]:
 
 
 def test_period_is_all_states_but_zero() -> None:
-    """The step's order is 2**128 - 1: it divides that, and no quotient of it by a prime factor."""
+    """The step's order is 2**128 - 1: the order divides that, but none of its quotients by a prime factor."""
     order, identity = 2**128 - 1, [1 << bit for bit in range(128)]
     factors = (3, 5, 17, 257, 641, 65537, 274177, 6700417, 67280421310721)
     assert math.prod(factors) == order
@@ -106,7 +106,7 @@ def test_period_is_all_states_but_zero() -> None:
 
 
 def test_every_bit_of_the_seed_has_spread() -> None:
-    """Neighbouring seeds start with sequences as different as any two."""
+    """Sequences of neighbouring seeds differ as much as any two sequences."""
     first = Xorshift128(0)
     words = list(islice(first, 256))
     for bit in range(32):
@@ -146,7 +146,7 @@ def test_seeds_out_of_range_are_refused(seed_value: int) -> None:
 
 
 def test_tables_are_the_contracts() -> None:
-    """Pinned: another platform's logarithm must not change the text of a seed."""
+    """The tables are fixed: another platform's logarithm must not change the text of a seed."""
     table, tail = choice.noise_table(), choice.noise_tail()
     digest = hashlib.sha256(table.astype("<i2").tobytes() + tail.astype("<i2").tobytes()).hexdigest()
     assert digest == "2e4e6e04f10c97be8b72016ef4b41319d1e2e33755dc188a7b3726cd4a2372c9"
@@ -157,7 +157,7 @@ def test_tables_are_the_contracts() -> None:
 
 
 def test_noise_of_words() -> None:
-    """Leading zeros and the low byte, and nothing else."""
+    """The noise depends on the leading zeros and the low byte, and on nothing else."""
     table, tail = choice.noise_table(), choice.noise_tail()
     words = {
         0xFFFFFFFF: table[255],
@@ -173,7 +173,7 @@ def test_noise_of_words() -> None:
 
 
 def test_noise_is_gumbels() -> None:
-    """Against -ln(-ln u): at each cell's middle, within what the table rounds and the tail leaves out."""
+    """Compare with -ln(-ln u) in the middle of each cell, within the table's rounding and cut tail."""
     octave, cell = np.divmod(np.arange(24 * 256), 256)
     v = 2.0 ** -(octave + 1.0) * (1 + (cell + 0.5) / 256)
     raw = choice.noise((1 << (31 - octave)) | cell)
@@ -190,7 +190,7 @@ def spec(vocabulary: int, logits: str = "ap_fixed<16,6>") -> NetworkSpec:
 
 
 def trained_like(vocabulary: int, seed: int) -> tuple[NetworkSpec, np.ndarray]:
-    """Raw logits as a trained network has them: a few likely characters, many that are not."""
+    """Return raw logits like a trained network's: a few likely characters, and many unlikely ones."""
     shape = spec(vocabulary)
     real = np.random.default_rng(seed).normal(0, 3, vocabulary)
     return shape, shape.output.logits.quantize(real)
@@ -203,7 +203,7 @@ def softmax(shape: NetworkSpec, logits: np.ndarray, temperature_raw: int) -> np.
 
 
 def chi_squared(drawn: np.ndarray, chance: np.ndarray) -> tuple[float, int]:
-    """Statistic and degrees of freedom; what is expected fewer than five times counts as one."""
+    """Return statistic and degrees of freedom; values expected fewer than five times count as one."""
     expected = chance * drawn.sum()
     common = expected >= 5
     observed = np.append(drawn[common], drawn[~common].sum())
@@ -229,7 +229,7 @@ def test_draws_are_from_the_softmax(temperature: float, seed_value: int) -> None
 
 
 def test_chi_squared_would_notice() -> None:
-    """The test above fails for a temperature that is a fiftieth off."""
+    """The test above fails for a temperature that is wrong by 2 %."""
     shape, logits = trained_like(78, 1)
     sampler = Sampler(shape, 256, 0)
     drawn = np.bincount([sampler.choose(logits) for _ in range(DRAWS)], minlength=78)
@@ -240,7 +240,7 @@ def test_chi_squared_would_notice() -> None:
 @pytest.mark.parametrize("temperature", [0.1, 0.4, 0.7, 1.0, 2.0, 15.99])
 @pytest.mark.parametrize("network", range(2))
 def test_bias_of_the_tables_is_bounded(temperature: float, network: int) -> None:
-    """Exactly, for fair bits: the bounds that docs/numerics.md states."""
+    """For fair bits, the bias is exactly within the bounds that docs/numerics.md states."""
     shape, logits = trained_like(78, network)
     raw = temperature_to_raw(temperature)
     chance, wanted = choice.probabilities(logits, raw, shape.output.logits), softmax(shape, logits, raw)
@@ -252,14 +252,14 @@ def test_bias_of_the_tables_is_bounded(temperature: float, network: int) -> None
 
 
 def test_bias_of_a_tie() -> None:
-    """Two codes of the same logit: they share a cell now and then, and the lower one wins."""
+    """Two codes of equal logit sometimes share a cell, and then the lower code wins."""
     chance = choice.probabilities(np.zeros(2, np.int64), 256, PRESETS["w8a8"][1].logits)
     assert 0.5 < chance[0] < 0.501
     assert abs(chance[0] - 0.5 - 1 / (6 * 256)) < 1e-4
 
 
 def test_probabilities_are_those_of_the_sampler() -> None:
-    """The exact distribution above is checked itself, where the bias is large: few draws of few codes."""
+    """Check the exact distribution above itself, where the bias is large: few draws, few codes."""
     shape = spec(3)
     logits = np.array([0, 0, -2048])
     raw, seeds = 256, 4
@@ -282,7 +282,7 @@ def test_zero_is_greedy_and_ties_go_to_the_lowest_code() -> None:
 
 
 def test_scores_are_exact_integers() -> None:
-    """logit + T noise in fractions, for logits finer and coarser than the noise."""
+    """Compare with logit + T noise in fractions, for logits finer and coarser than the noise."""
     from fractions import Fraction
 
     rng = np.random.default_rng(3)
@@ -301,7 +301,7 @@ def test_scores_are_exact_integers() -> None:
 
 
 def test_generator_moves_by_whole_words_of_four() -> None:
-    """However many codes there are, and at any temperature."""
+    """True for any number of codes, and at any temperature."""
     for vocabulary, used in ((2, 4), (4, 4), (5, 8), (78, 80)):
         for raw in (0, 300):
             sampler = Sampler(spec(vocabulary), raw, 9)
@@ -393,7 +393,7 @@ def test_protocol(rtl: Rtl, test: str, seed: int) -> None:
 def test_shapes_and_formats(
     preset: str, vocabulary: int, units: tuple[int, ...], array: Array, logits: str, tmp_path: Path, seed: int
 ) -> None:
-    """Two of the last word's codes missing, or none; one unit; words in several groups."""
+    """Two of the last word's codes are missing, or none; one unit; words in several groups."""
     shape = small_spec(preset, vocabulary, units, logits=logits)
     network = with_weights(shape, np.random.default_rng(seed))
     rtl = Rtl.build(Design(network, array), tmp_path)
@@ -439,7 +439,7 @@ def test_one_text_on_every_engine(network: IntegerNetwork, rtl: Rtl, tmp_path: P
 
 
 def with_ties(network: IntegerNetwork) -> IntegerNetwork:
-    """Several codes have each logit, within a word of the RTL's four and in different ones."""
+    """Return a network in which several codes share each logit, within the RTL's words and across them."""
     weights = {name: network.arrays[name].copy() for name in network.spec.weight_formats()}
     for name in ("output.W", "output.b"):
         weights[name] = weights[name][..., [0, 0, 2, 2, 0, 5, 5, 2, 0, 5, 10]]
@@ -447,7 +447,7 @@ def with_ties(network: IntegerNetwork) -> IntegerNetwork:
 
 
 def equal_scores(network: IntegerNetwork, text: list[int], temperature_raw: int, seed: int) -> int:
-    """How many of a text's characters, behind code 1, were chosen of several with the highest score."""
+    """Return how many characters of a text after code 1 were chosen among several with the highest score."""
     reference, sampler = Reference(network), Sampler(network.spec, temperature_raw, seed)
     ties = 0
     for code in [1, *text[:-1]]:
@@ -462,7 +462,7 @@ def equal_scores(network: IntegerNetwork, text: list[int], temperature_raw: int,
 @pytest.mark.rtl
 @pytest.mark.hls
 def test_ties_go_to_the_lowest_code_on_every_engine(network: IntegerNetwork, tmp_path: Path) -> None:
-    """Greedy, every choice is a tie; with a temperature the noise makes one."""
+    """In greedy mode every choice is a tie; with a temperature, the noise makes some ties."""
     from tests.hls.hls4ml_networks import keras_model
     from zynq_lstm.hls.hls4ml import simulate
     from zynq_lstm.hls.hls4ml.convert import compile_model, convert

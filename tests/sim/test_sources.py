@@ -88,7 +88,7 @@ def test_unknown_module_is_an_error(project: Path) -> None:
 
 
 def test_installed_package_has_no_tests(project: Path) -> None:
-    """Where the tests are not, nothing can be said of a record that depends on them."""
+    """Without the tests, it is unknown whether a record that depends on them is stale."""
     records.digest.cache_clear()
     try:
         assert records.digest(records.BAD_INPUTS) is None

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The comparison that every claim of exactness rests on: it finds, names, counts and never passes silence."""
+"""The comparison that every claim of exactness rests on: it finds, names and counts
+differences, and does not pass if nothing was compared.
+"""
 
 from __future__ import annotations
 
@@ -119,7 +121,7 @@ def test_other_length_is_an_error(network: IntegerNetwork, trace: Trace, signal:
 
 
 def write_files(folder: Path, network: IntegerNetwork, trace: Trace) -> tuple[Path, Path]:
-    """What the RTL's monitors would write, layer 1 a character behind layer 0."""
+    """Write the files of the RTL's monitors; layer 1 is one character later than layer 0."""
     units, lines = [layer.units for layer in network.spec.layers], []
     length = len(trace["logits"])
     for t in range(length + 1):
@@ -176,7 +178,7 @@ def test_undefined_bits_are_refused(
 def test_rtl_trace_is_read_while_it_is_written(
     network: IntegerNetwork, trace: Trace, tmp_path: Path, discard: bool
 ) -> None:
-    """In random pieces, which end anywhere within lines and characters."""
+    """The files grow in random pieces, which end anywhere within lines and characters."""
     written = tmp_path / "written"
     written.mkdir()
     whole = {path.name: path.read_bytes() for path in write_files(tmp_path, network, trace)}
@@ -211,7 +213,7 @@ def test_a_wrong_number_of_a_unit_is_refused(network: IntegerNetwork, trace: Tra
 def test_files_of_different_length_are_refused(
     network: IntegerNetwork, trace: Trace, tmp_path: Path, file: int
 ) -> None:
-    """Whole characters missing in one."""
+    """In one of the files, whole characters are missing."""
     short = {name: values[:-2] for name, values in trace.items()}
     text = write_files(tmp_path, network, short)[file].read_text()
     paths = write_files(tmp_path, network, trace)

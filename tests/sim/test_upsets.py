@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Flipped bits: what they change, against the scalar model and the RTL, and how that is counted."""
+"""Flipped bits: their effects, compared with the scalar model and the RTL, and the counts of effects."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def test_flip_of_c_is_the_scalar_models(design: Design, layer: int, rng: np.rand
 
 
 def test_every_flip_is_another_state(design: Design, rng: np.random.Generator) -> None:
-    """Of h and c in the word that is meant, and back again with the same flip."""
+    """A flip changes the right word of h or c, and the same flip restores it."""
     for signal in ("h", "c"):
         flips = random_flips(design, signal, 1, 1, rng)
         assert [flip.bit for flip in flips] == list(range(state_bits(design, signal)))
@@ -94,7 +94,7 @@ def test_every_flip_is_another_state(design: Design, rng: np.random.Generator) -
 def test_effects_are_those_of_runs_beside_each_other(
     design: Design, temperature: int | None, rng: np.random.Generator
 ) -> None:
-    """Counted flip by flip, without the streams that are dropped as soon as they have forgotten."""
+    """Compare with flips that run one by one, without dropping streams when they have forgotten the flip."""
     horizon = 12
     text = rng.integers(0, 11, (2, PREFIX + horizon))
     calm = undisturbed(design, text, horizon, temperature, 1)
@@ -145,7 +145,7 @@ def test_text_that_is_written_is_the_samplers(design: Design, rng: np.random.Gen
 
 
 def memories(design: Design, files: dict[str, str]) -> list[int]:
-    """The words of all weight memories that are ever read."""
+    """Return the words of all weight memories that the engine reads."""
     words = []
     for name, rom in {**design.weight_roms, "rows": design.row_rom}.items():
         for n, row in enumerate(files[f"{name}.mem"].split()):
@@ -157,7 +157,7 @@ def memories(design: Design, files: dict[str, str]) -> list[int]:
 
 @pytest.mark.parametrize("array", [Array(4, 2, 2, 2), Array(4, 2, 1, 2)], ids=["packed", "single"])
 def test_flipped_weights_are_those_of_the_memory(array: Array, rng: np.random.Generator) -> None:
-    """A network with these weights has a memory that differs in that one bit."""
+    """The memory of a network with these weights differs in exactly one bit."""
     network = with_weights(small_spec("w8a8", 11, (7, 10)), rng)
     design = Design(network, array)
     before = generate(design)
@@ -171,7 +171,7 @@ def test_flipped_weights_are_those_of_the_memory(array: Array, rng: np.random.Ge
                 weights[name][flip.row, column] = value
             fmt = network.spec.weight_formats()[name]
             if weights[name].min() < fmt.min_raw or weights[name].max() > fmt.max_raw:
-                continue  # no network has it, but the memory may
+                continue  # the formats exclude this weight, but the memory may hold it
             changed = IntegerNetwork.from_weights(network.spec, network.vocabulary, weights)
             after = generate(Design(changed, array))
             old, new = memories(design, before), memories(design, after)
@@ -213,7 +213,7 @@ def test_rtl_does_the_same(
     rtl = Rtl.build(design, tmp_path, simulator=simulator, quick=True, upsets=True)
     found = compare(rtl, 2, 1)
     assert found["flips"] == 12 and found["disturbed"] > 0
-    # And a flip in another bit than was said does not go unnoticed.
+    # A flip of another bit than was asked for is noticed.
 
     def wrong(design: Design, flip: Flip, character: int) -> Place:
         return place(design, Flip(flip.signal, flip.layer, flip.index, flip.bit ^ 1), character)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The compressors behind FST waveforms (sim/simulation/fst), against decoders written from their formats."""
+"""The compressors of FST waveforms (sim/simulation/fst), against decoders written from their formats."""
 
 from __future__ import annotations
 

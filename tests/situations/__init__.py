@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Situations of a user's first hour, each with the right answer: one table, a module a subject.
+"""Situations of a user's first hour, each with the right answer: one module per subject.
 
-A situation is a command line that somebody typed, the files that were there, and the answer. The tables
+A situation is a command line that somebody typed, the files that existed, and the answer. The tables
 are data; ``tests/test_situations.py`` runs them. Add a row to the module of its subject.
 """
 
@@ -21,12 +21,12 @@ class Situation:
         said: regular expression that the answer must match: standard error where ``code`` is 1 or 2,
             standard output where it is 0.
         code: exit code; with 1 or 2 the answer is one line of standard error.
-        prepare: makes the files that are there before, in the working folder.
+        prepare: makes the files that exist before, in the working folder.
         check: looks at the working folder afterwards; its assertions are part of the right answer.
-        imports: whether the answer may take more than a second, because TensorFlow is needed to find it.
-            Without it, a refused command must not have imported TensorFlow.
-        folder: of the working folder, a name that a person may have given it.
-        case: whether this is one of the models on which the first import of a stranger's model failed.
+        imports: True if the answer may take more than a second, because TensorFlow is needed to find it.
+            Otherwise, a refused command must not have imported TensorFlow.
+        folder: name of the working folder, such as a user might give it.
+        case: True if this is one of the models on which the first import of a stranger's model failed.
     """
 
     line: str

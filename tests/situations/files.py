@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Files and folders: what may be overwritten, what is not there, and values that are out of range."""
+"""Files and folders: overwriting, missing files, and values that are out of range."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ IMPORT = "import-keras case.keras --vocabulary ab --text-file a.txt -o"
 
 
 def made(*steps: Prepare) -> Prepare:
-    """A network of a text, and the text."""
+    """Make a text, and a network with its vocabulary."""
     return both(text(PLAIN), lambda folder: network(folder, "".join(sorted(set(PLAIN)))), *steps)
 
 
 def foreign(name: str) -> Prepare:
-    """A folder with a file of somebody else's."""
+    """Make a folder with somebody else's file."""
 
     def make(folder: Path) -> None:
         (folder / name).mkdir(parents=True)
@@ -149,7 +149,7 @@ SITUATIONS = {
         prepare=both(text(PLAIN), text("mine", "b.txt")),
     ),
     "a configuration over a configuration": Situation(
-        "init", r"flow\.toml: is there already; choose another name, or give --overwrite", prepare=flow("")
+        "init", r"flow\.toml: already exists; choose another name, or give --overwrite", prepare=flow("")
     ),
     "figures in a device": Situation("estimate --json /dev/null", r"--json /dev/null: is not a regular file"),
     "figures in a folder": Situation(
@@ -179,7 +179,7 @@ SITUATIONS = {
     ),
     "a run in a folder of something else": Situation(
         "run flow.toml --dry-run",
-        r"build/flow: holds files of something else; choose another with the configuration's key name",
+        r"build/flow: holds other files; choose another with the configuration's key name",
         prepare=both(flow(""), foreign("build/flow")),
     ),
     "a run that would remove its network": Situation(
@@ -198,7 +198,7 @@ SITUATIONS = {
     ),
     "training over the text's folder": Situation(
         "train --text-file out/thesis.txt --run-dir out",
-        r"--run-dir out: holds files of something else",
+        r"--run-dir out: holds other files",
         prepare=foreign("out"),
     ),
     "training over its base": Situation(
@@ -242,7 +242,7 @@ SITUATIONS = {
     ),
     "a proof that almost is": Situation("prove axis_fifo lut_ram2", r"no proof 'lut_ram2'"),
 }
-#: Verbs that fill a folder, with what else they need.
+#: Verbs that fill a folder, with the other arguments that they need.
 FILLS = (
     *("benchmark", "compare keras hls", "convert", "cover", "demo", "figures engine", "fuzz", "hls-project"),
     *("mutate", "prove", "simulate", "synth", "upset", "sample --engine rtl"),
@@ -250,14 +250,14 @@ FILLS = (
 SITUATIONS |= {
     f"{line} in a folder of something else": Situation(
         f"{line} --output out",
-        r"--output out: holds files of something else; choose another folder, or give --overwrite",
+        r"--output out: holds other files; choose another folder, or give --overwrite",
         prepare=foreign("out"),
     )
     for line in FILLS
 }
 SITUATIONS |= {
     f"{line} in build/{name} of something else": Situation(
-        line, rf"build/{name}: holds files of something else", prepare=foreign(f"build/{name}")
+        line, rf"build/{name}: holds other files", prepare=foreign(f"build/{name}")
     )
     for line, name in (
         *(

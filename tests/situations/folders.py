@@ -17,7 +17,7 @@ def _estimated(folder: Path) -> None:
 
 
 SITUATIONS = {
-    # The text has '"', which the shell of a person would want quoted.
+    # The text has '"', which a user's shell needs quoted.
     "simulation in a folder with a blank": Situation(
         "simulate --checkpoint net.safetensors --text '!\"#$'",
         r"^\d+ values of 4 characters equal to the reference's",

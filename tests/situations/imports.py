@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Models of others, as they come: graphs, settings, values, and the files of Keras 2 and 3."""
+"""Other people's models: graphs, settings, values, and the files of Keras 2 and 3."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ text = prepared.text(TEXT, "text.txt")  # has all characters
 
 
 def archive(config: Entry, version: str = KERAS3, change: Callable[[dict[str, Any]], None] = dict) -> Prepare:
-    """A ``.keras`` file and a text.
+    """Write a ``.keras`` file and a text.
 
     Args:
-        change: of the arrays by layer, before they are written.
+        change: changes the arrays, by layer, before they are written.
     """
 
     def prepare(folder: Path) -> None:
@@ -54,7 +54,7 @@ def archive(config: Entry, version: str = KERAS3, change: Callable[[dict[str, An
 
 
 def names(config: Entry, whole: bool = True) -> Prepare:
-    """An ``.h5`` file of Keras 2 and a text."""
+    """Write an ``.h5`` file of Keras 2 and a text."""
 
     def prepare(folder: Path) -> None:
         text(folder)
@@ -64,7 +64,7 @@ def names(config: Entry, whole: bool = True) -> Prepare:
 
 
 def json_and(write: Callable[..., object], *layers: Entry) -> Prepare:
-    """The configuration as JSON, the weights in a file of their own."""
+    """Write the configuration as JSON, and the weights to a separate file."""
 
     def prepare(folder: Path) -> None:
         text(folder)
@@ -77,19 +77,19 @@ def json_and(write: Callable[..., object], *layers: Entry) -> Prepare:
 
 
 def chain(*layers: Entry, **more: Any) -> Prepare:
-    """A Sequential model of Keras 3 on one-hot text."""
+    """Write a Sequential model of Keras 3 on one-hot text."""
     return archive(sequential(first((None, V)), *layers), **more)
 
 
 def graph(
     *layers: tuple[Entry, Sequence[Sequence[tuple[str, int]]]], end: Sequence[tuple[str, int]]
 ) -> Prepare:
-    """A model with a graph, behind a one-hot input."""
+    """Write a model with a graph, after a one-hot input."""
     return archive(functional([(first((None, V)), []), *layers], end))
 
 
 def call(**keywords: Any) -> Prepare:
-    """A chain of which the LSTM is called with more than its input."""
+    """Write a chain whose LSTM is called with more arguments than its input."""
     config = functional(
         [(first((None, V)), []), (lstm(4), [[("input", 0)]]), (dense(V), [[("lstm", 0)]])], [("dense", 0)]
     )
@@ -98,7 +98,7 @@ def call(**keywords: Any) -> Prepare:
 
 
 def value(name: str, array: int, at: tuple[int, ...], number: float, embedding: bool = False) -> Prepare:
-    """A chain with one value of one array changed."""
+    """Write a chain with one value of one array changed."""
 
     def change(arrays: dict[str, Any]) -> None:
         arrays[name][array][at] = number
@@ -109,7 +109,7 @@ def value(name: str, array: int, at: tuple[int, ...], number: float, embedding: 
 
 
 def folder_of(*files: str) -> Prepare:
-    """A folder in the place of a model."""
+    """Make a folder instead of a model's file."""
 
     def prepare(folder: Path) -> None:
         text(folder)
@@ -121,7 +121,7 @@ def folder_of(*files: str) -> Prepare:
 
 
 def quantizer(kind: str, **config: Any) -> Entry:
-    """As Keras 3 writes one of QKeras."""
+    """Return a quantizer of QKeras as Keras 3 writes it."""
     return {
         "module": "qkeras.quantizers",
         "class_name": kind,
@@ -131,7 +131,7 @@ def quantizer(kind: str, **config: Any) -> Entry:
 
 
 def rounding(name: str, units: int = 4, **config: Any) -> Entry:
-    """A QLSTM that rounds its state."""
+    """Return a QLSTM that rounds its state."""
     entry = lstm(
         units, name, **{"state_quantizer": quantizer("quantized_bits", bits=8, integer=1, alpha=1)} | config
     )
@@ -140,7 +140,7 @@ def rounding(name: str, units: int = 4, **config: Any) -> Entry:
 
 
 def old_rounding(name: str) -> Entry:
-    """A QLSTM as QKeras wrote it with Keras 2."""
+    """Return a QLSTM as QKeras wrote it with Keras 2."""
     old = {"class_name": "quantized_bits", "config": {"bits": 8, "integer": 0, "symmetric": 1, "alpha": 1.0}}
     entry = lstm(
         4, name, keras2=True, **{f"{role}_quantizer": old for role in ("kernel", "recurrent", "bias")}
@@ -170,7 +170,7 @@ LONG = functional(
 
 
 def long_text(folder: Path) -> None:
-    """A window of 9000 characters and a text that has enough of them."""
+    """Write a model with a window of 9000 characters, and a text that is long enough."""
     archive(LONG)(folder)
     (folder / "text.txt").write_text("abcde" * 8000)
 

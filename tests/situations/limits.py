@@ -14,7 +14,7 @@ from tests.situations import Situation
 from zynq_lstm.models.description.spec import NetworkSpec
 
 TEXT = "abba cab dad fed bead face " * 40
-STEPS = 20  # that the models of others take at once
+STEPS = 20  # characters that the imported models read at once
 
 
 def two_widths(folder: Path) -> None:
@@ -24,7 +24,7 @@ def two_widths(folder: Path) -> None:
 
 
 def qkeras_model(*layers: dict[str, Any], bits: int = 8, integer: int = 0) -> Prepare:
-    """Writes net.keras, QKeras layers of random weights of so many bits, and text.txt.
+    """Writes net.keras, QKeras layers with random weights of ``bits`` bits, and text.txt.
 
     Args:
         layers: more arguments of each QLSTM.
@@ -56,7 +56,7 @@ def qkeras_model(*layers: dict[str, Any], bits: int = 8, integer: int = 0) -> Pr
 
 
 def activations(bits: int) -> dict[str, Any]:
-    """Arguments of a QLSTM that rounds its gates to so many bits."""
+    """Return the arguments of a QLSTM that rounds its gates to ``bits`` bits."""
     from zynq_lstm.models.keras.quiet import import_qkeras
 
     import_qkeras()
@@ -89,7 +89,7 @@ TOO_WIDE = r"format of layers\.0\.U: the RTL multiplies weights of at most 16 bi
 UNEQUAL = r"layers\[1\] has gate in ap_ufixed<4,0,.*, layers\[0\] in .*: all layers share one gate pipeline"
 
 SITUATIONS = {
-    # Layers of 12, 20 and 7 units: a reuse factor was refused that nobody gave.
+    # Layers of 12, 20 and 7 units: a default reuse factor was refused.
     "f03": Situation(
         "convert --checkpoint net.safetensors --backend openrtl --output out",
         "project  out",

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Options by their old names, which go on working and say the new one."""
+"""Options by their old names, which still work and tell the new names."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.situations.texts import PLAIN
 
 
 def _clock(folder: Path) -> None:
-    """A clock of 4 ns, as one of 250 MHz."""
+    """Check that a clock of 4 ns became one of 250 MHz."""
     assert "4.000" in (folder / "p" / "settings.tcl").read_text(encoding="utf-8")
 
 

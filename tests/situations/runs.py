@@ -11,11 +11,11 @@ from tests.situations import Situation
 from zynq_lstm.models.store import FLOW_LOCK
 from zynq_lstm.scripts.flow.last_run import RECORD, Recorder, only_run
 
-_held = contextlib.ExitStack()  # locks of runs that are taken to run, until the tests end
+_held = contextlib.ExitStack()  # locks of runs that seem to be running, until the tests end
 
 
 def _flow(folder: Path) -> Path:
-    """A configuration; the folder of its results."""
+    """Write a configuration, and return the folder of its results."""
     (folder / "text.txt").write_text("to be or not to be\n" * 4000)
     (folder / "flow.toml").write_text('[corpus]\nfile = "text.txt"\n')
     results = folder / "build" / "flow"

@@ -18,7 +18,7 @@ NEEDS_ICARUS = r"simulator icarus is not installed; on Debian: apt-get install i
 
 
 def saved_case(folder: Path) -> None:
-    """A network that ``fuzz`` could have saved."""
+    """Save a case as ``fuzz`` saves it."""
     network = with_weights(small_spec("w8a8", 5, (2,)), np.random.default_rng(0))
     Case(Design(network, Array(1, 1, 1, 1)), (1, 2, 3), 2, 0, 0).save(folder / "case")
 
@@ -66,7 +66,7 @@ SITUATIONS = {
     ),
     "what the machine has": Situation("doctor", r"iverilog", 0),
 }
-if not available("icarus"):  # where it is, these are no mistakes
+if not available("icarus"):  # where it is installed, these are not mistakes
     SITUATIONS |= {
         "networks on a simulator that is not there": Situation("fuzz --simulator icarus", NEEDS_ICARUS),
         "upsets on a simulator that is not there": Situation("upset --simulator icarus", NEEDS_ICARUS),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Texts of other people: line ends, byte order marks, encodings, Unicode forms, and too many characters."""
+"""Other people's texts: line ends, byte order marks, encodings, Unicode forms, and too many characters."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ COMPOSED, DECOMPOSED = "\u00e9", "e\u0301"
 
 
 def model(folder: Path, vocabulary: int) -> None:
-    """A small Keras model of random weights."""
+    """Write a small Keras model with random weights."""
     from zynq_lstm.models.keras.quiet import import_tensorflow
 
     import_tensorflow()
@@ -32,7 +32,7 @@ def model(folder: Path, vocabulary: int) -> None:
 
 
 def carriage_returns(folder: Path) -> None:
-    """A model that was trained on a text with CR LF, the text, and its vocabulary."""
+    """Write a model that was trained on a text with CR LF, the text, and its vocabulary."""
     crlf = PLAIN.replace("\n", "\r\n")
     vocabulary = sorted(set(crlf))
     text(crlf, "cr.txt")(folder)

@@ -6,7 +6,7 @@
 //   logits = q(h.W + b)
 //
 // One call takes one character through a layer; h and c stay in the layer until a character comes with
-// its reset flag set. Weights lie in block RAM, a word of ROWS x LANES of them for each clock cycle.
+// its reset flag set. Weights are in block RAM, with a word of ROWS x LANES weights for each clock cycle.
 //
 // Function       cycles (II = 1 in every loop)
 // first layer    groups + units*groups/rows + units
@@ -27,13 +27,13 @@
 namespace nnet {
 namespace zynq_lstm {
 
-// A character on the input port: its code, and above it the flag "clear the state first".
+// A character on the input port: its code, and above it the flag that clears the state first.
 const unsigned CODE_BITS = 15;
 
 // Column G*u + k of W, U and b is gate k of G of unit u, so that a unit's sums are neighbours and can be read in
 // one cycle from a cyclic partition.
 
-// The bits of a fixed-point value as an integer; wires only.
+// Returns the bits of a fixed-point value as an integer; this is only wiring.
 template <int W, int N, ap_q_mode Q, ap_o_mode V, int S> ap_int<W> raw(const ap_fixed<W, N, Q, V, S> &value) {
 #pragma HLS INLINE
     ap_int<W> bits;
@@ -60,7 +60,7 @@ template <class T> ap_uint<T::width> address(const T &value) {
     return bits;
 }
 
-// Sums are integers at the accumulator's binary point, in the width that was proved for these weights.
+// Sums are integers at the accumulator's binary point, in the width that was proved to suffice for these weights.
 // The C simulation adds machine integers instead, a hundred times faster, and checks each sum against
 // that width: integer sums modulo 2**width agree if the result fits.
 #if defined(__SYNTHESIS__) || defined(ZYNQ_LSTM_AP_INT)
@@ -82,8 +82,8 @@ template <class T> struct Point {
     static const int frac = T::width - T::iwidth;
 };
 
-// A value in another format. It gets a sign first, which an unsigned one has no bit for; and the bit that decides
-// how it is rounded must be one that it has: values that are all smaller than the format's step are widened.
+// Converts a value to another format. The value is widened first: by a sign bit, which an unsigned one lacks, and far
+// enough to have the bit that decides the rounding, even if all its values are smaller than the new format's step.
 template <class to_T, class from_T> to_T rounded(const from_T &value) {
 #pragma HLS INLINE
     static const int dropped = Point<from_T>::frac - Point<to_T>::frac;
@@ -92,7 +92,7 @@ template <class to_T, class from_T> to_T rounded(const from_T &value) {
     return wide;
 }
 
-// The sum as a fixed-point number.
+// Returns a sum as a fixed-point number.
 template <class accum_T, class sum_T> accum_T fixed_point(const sum_T &sum) {
 #pragma HLS INLINE
     ap_int<accum_T::width> bits = sum;
@@ -104,7 +104,7 @@ template <class accum_T, class sum_T> accum_T fixed_point(const sum_T &sum) {
     return value;
 }
 
-// A value as a sum of one term.
+// Returns a value as a sum of one term.
 template <class accum_T, class T> typename Sum<accum_T::width>::type term(const T &value) {
 #pragma HLS INLINE
     return typename Sum<accum_T::width>::type(operand(value)) << (Point<accum_T>::frac - Point<T>::frac);

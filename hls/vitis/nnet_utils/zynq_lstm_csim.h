@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What the C simulation can do and the hardware can't: look at every internal signal, clear the state
-// from outside, check the proof of the accumulators' widths, and let the network write text by itself.
-// Never seen by synthesis.
+// Functions of the C simulation that the hardware does not have: they record every internal signal, clear the
+// state from outside, check the proof of the accumulators' widths, and let the network generate text by itself.
+// Synthesis never sees this file.
 #ifndef NNET_ZYNQ_LSTM_CSIM_H_
 #define NNET_ZYNQ_LSTM_CSIM_H_
 
@@ -21,7 +21,7 @@ template <> struct Integer<true> {
     typedef long long type;
 };
 
-// One of each per translation unit; the kernels and the functions below are in the same one.
+// One of each per translation unit; the kernels and the functions below are in the same unit.
 static bool reset_requested = false;
 static long long *trace_next = 0, *trace_end = 0;
 static unsigned long long sums_too_wide = 0;
@@ -40,7 +40,7 @@ inline bool take_reset() {
 
 inline bool tracing() { return trace_next != 0; }
 
-// Values that don't fit the buffer are dropped; the caller sees too few of them.
+// Values that don't fit in the buffer are dropped; the caller gets too few of them.
 inline void record(const long long *values, size_t count) {
     for (size_t n = 0; n < count && trace_next != trace_end; n++) {
         *trace_next++ = values[n];
@@ -56,28 +56,28 @@ extern "C" {
 // The next character starts with h = c = 0 in every layer.
 __attribute__((weak)) void zynq_lstm_reset() { nnet::zynq_lstm::csim::reset_requested = true; }
 
-// Record raw values from here on into a buffer; for a layer and character 12 for each unit (z of i, f, g
-// and o, then i, f, g, o, c, ct, tc, h), then the logits.
+// Record raw values into a buffer from here on: for each character, 12 values for each unit of each layer (z of
+// i, f, g and o, then i, f, g, o, c, ct, tc, h), then the logits.
 __attribute__((weak)) void zynq_lstm_trace(long long *buffer, size_t count) {
     nnet::zynq_lstm::csim::trace_next = buffer;
     nnet::zynq_lstm::csim::trace_end = buffer + count;
 }
 
-// Stop recording; the end of what was recorded.
+// Stop recording, and return the end of the recorded values.
 __attribute__((weak)) long long *zynq_lstm_trace_end() {
     long long *end = nnet::zynq_lstm::csim::trace_next;
     nnet::zynq_lstm::csim::trace_next = 0;
     return end;
 }
 
-// How often a sum did not fit its accumulator; anything but 0 is a defect.
+// Number of sums that did not fit their accumulator; anything but 0 is a defect.
 __attribute__((weak)) unsigned long long zynq_lstm_sums_too_wide() { return nnet::zynq_lstm::csim::sums_too_wide; }
 
 // Start the random sequence of a seed.
 __attribute__((weak)) void zynq_lstm_seed(unsigned value) { nnet::zynq_lstm::csim::random.seed(value); }
 
-// Write `length` characters behind `code`: each is the input of the next. `network` is hls4ml's top function
-// for doubles, `logits` what it may write to, `temperature` raw.
+// Generate `length` characters after `code`: each is the input for the next. `network` is hls4ml's top function
+// for doubles, `logits` a buffer for its output, `temperature` a raw value.
 __attribute__((weak)) void zynq_lstm_generate(void (*network)(double *, double *), unsigned code, size_t length,
                                               unsigned temperature, double *logits, long long *codes) {
     using namespace nnet::zynq_lstm;

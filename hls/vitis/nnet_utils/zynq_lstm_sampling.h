@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The next character from its logits, in the integers of docs/numerics.md (Sampling): the code with the largest
-// logit + temperature * noise, of equal ones the lowest. Temperature 0 is the likeliest character, a higher one
-// a draw from softmax(logits / temperature): the noise is Gumbel's (the Gumbel-max rule).
+// Chooses the next character from its logits, in the integers of docs/numerics.md (Sampling): the code with the
+// largest logit + temperature * noise, or the lowest code if several are equal. Temperature 0 gives the likeliest
+// character, a higher one a draw from softmax(logits / temperature), by Gumbel noise (the Gumbel-max rule).
 //
 // Function  cycles (II = 1)
 // choose    outputs / 4
@@ -65,12 +65,12 @@ Zeros:
     return noise;
 }
 
-// Takes four random words for every four logits begun.
+// Uses four random words for every four logits, and for the last ones if they are fewer.
 template <unsigned OUTPUTS, class logits_T>
 ap_uint<8> choose(const logits_T logits[OUTPUTS], temperature_t temperature, Xorshift128 &random) {
 #pragma HLS INLINE off
 #pragma HLS ARRAY_PARTITION variable=logits type=cyclic factor=4
-    // As wide as any logit + temperature * noise, at the finer of the two binary points.
+    // Wide enough for any logit + temperature * noise, at the finer of the two binary points.
     typedef decltype(logits_T() + temperature_t() * noise_t()) score_t;
     ap_uint<8> best = 0;
     score_t highest = 0;
