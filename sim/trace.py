@@ -15,7 +15,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from zynq_lstm.models.description.spec import GATES, UNIT_SIGNALS
 from zynq_lstm.models.errors import UserError
 from zynq_lstm.models.fixed import FixedFormat, Raw
 from zynq_lstm.models.integers.choice import WORD_LOGITS
@@ -41,9 +40,11 @@ class Mismatch:
         """Return a trace's value at this place."""
         if self.layer is None:
             return int(trace["logits"][self.character, self.unit])
-        signal, _, gate = self.signal.partition("_")
-        column = self.unit + (GATES.index(gate) * network.spec.layers[self.layer].units if gate else 0)
-        return int(trace[f"layers.{self.layer}.{signal}"][self.character, column])
+        layer, name, column = network.spec.layers[self.layer], self.signal, self.unit
+        if name not in layer.formats.signals:  # of one gate; a trace has z of all of them
+            name, _, gate = name.partition("_")
+            column += layer.formats.gates.index(gate) * layer.units
+        return int(trace[f"layers.{self.layer}.{name}"][self.character, column])
 
     def __str__(self) -> str:
         where = "output layer" if self.layer is None else f"layer {self.layer}"
@@ -132,7 +133,7 @@ def _describe(network: IntegerNetwork, expected: Trace, actual: Trace, character
     layer = network.spec.layers[int(index)]
     fmt = layer.formats.signal_format(signal)
     if signal == "z":
-        signal, column = f"z_{GATES[column // layer.units]}", column % layer.units
+        signal, column = f"z_{layer.formats.gates[column // layer.units]}", column % layer.units
     return Mismatch(character, signal, int(index), column, *values, fmt)
 
 
@@ -171,13 +172,15 @@ class RtlTraceReader:
     ) -> None:
         self._network = network
         *units, logits = trace_files(run_dir, gate_lanes).values()
-        self._unit_files = [_WordFile(path, 1 + len(UNIT_SIGNALS), discard) for path in units]
+        # All layers of the RTL have the same cell.
+        self._signals = network.spec.layers[0].formats.description.signals
+        self._unit_files = [_WordFile(path, 1 + len(self._signals), discard) for path in units]
         self._logits_file = _WordFile(logits, WORD_LOGITS, discard)
         # The last beat of a layer is padded with unused units.
         self._sizes = [-(-layer.units // gate_lanes) * gate_lanes for layer in network.spec.layers]
         self._beats = -(-network.spec.vocabulary // WORD_LOGITS)  # per character
         # Lines read, but for characters that are not complete yet.
-        self._units = np.empty((0, 1 + len(UNIT_SIGNALS)), np.int16)
+        self._units = np.empty((0, 1 + len(self._signals)), np.int16)
         self._logits = np.empty((0, WORD_LOGITS), np.int16)
 
     def read(self) -> dict[str, Raw]:
@@ -197,15 +200,17 @@ class RtlTraceReader:
         order = np.argsort(lines[:, 0], kind="stable")
         nth = np.arange(len(lines)) - np.repeat(np.cumsum(count) - count, count)
         whole = lines[order[nth < characters]].astype(np.int64)
-        whole = whole.reshape(sum(self._sizes), characters, 1 + len(UNIT_SIGNALS))
+        whole = whole.reshape(sum(self._sizes), characters, 1 + len(self._signals))
         self._units = lines[order[nth >= characters]]
         trace: dict[str, Raw] = {}
         base = 0
         for k, (size, layer) in enumerate(zip(self._sizes, self._network.spec.layers, strict=True)):
             words = whole[base : base + layer.units, :, 1:].transpose(1, 2, 0)  # (characters, words, units)
-            trace[f"layers.{k}.z"] = words[:, : len(GATES)].reshape(characters, len(GATES) * layer.units)
-            for at, name in enumerate(UNIT_SIGNALS[len(GATES) :], len(GATES)):
-                trace[f"layers.{k}.{name}"] = words[:, at]
+            found = {name: words[:, at] for at, name in enumerate(self._signals)}
+            for name in layer.formats.signals:
+                if name not in found:  # z, of all gates side by side
+                    found[name] = np.concatenate([found[f"z_{g}"] for g in layer.formats.gates], axis=1)
+                trace[f"layers.{k}.{name}"] = found[name]
             base += size
         rows = logits[: characters * self._beats].reshape(characters, self._beats * WORD_LOGITS)
         trace["logits"] = rows[:, : self._network.spec.vocabulary].astype(np.int64)

@@ -6,7 +6,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from enum import IntEnum
 
-from zynq_lstm.models.description.spec import UNIT_SIGNALS
 from zynq_lstm.models.integers.choice import DISCARDED, WORD_LOGITS
 from zynq_lstm.models.integers.limits import SIGNAL_BITS
 
@@ -16,12 +15,11 @@ JOB_HEADER = "zynq_lstm_job.svh"
 # Latencies in clock cycles.
 ARRAY_LATENCY = 6  # mac_array: from a job's last step to its first beat; plus DSP depth and segments
 SKEW_LATENCY = 2  # mac_segment: delay of the DSP48E1s if they add products made in LUTs
-PIPELINE_LATENCY = 24  # gate_pipeline: from a unit's start to its h
 LOGITS_LATENCY = 5  # output_layer: from a word's sums to its logits
 NOISE_AHEAD = 2  # xorshift128: stages of the pipeline after it
 SEED_LATENCY = DISCARDED // WORD_LOGITS + 1 + NOISE_AHEAD + 1  # gumbel_noise: from a seed to its noise
 # Latencies that follow from the structure of the RTL, which does not state them.
-GATES_LATENCY = PIPELINE_LATENCY + 3  # plus hidden buffer, counter, readiness: until a job may start
+HIDDEN_LATENCY = 3  # hidden buffer, counter, readiness: from a unit's h until a job may start
 CREDIT_LATENCY = 1  # character_control: from a finished U sum of layer 0 to that unit's start
 CHOICE_LATENCY = LOGITS_LATENCY + 5  # score, maximum, character: from the last output word to the next start
 ACCEPT_LATENCY = 3  # character_control: from a character's last start to the next one's first
@@ -58,9 +56,6 @@ JOB = (
 #: Neighbouring fields that form the tag, which goes with the job's sums.
 TAG = ("TO", "LAYER", "FINAL", "FIRST")
 
-#: Words of a line written by gate_pipeline's trace monitor: the unit's number, then its signals.
-TRACE_UNIT = ("UNIT", *(name.upper() for name in UNIT_SIGNALS))
-
 
 def job_word(values: Mapping[str, int], widths: Mapping[str, int]) -> tuple[int, int]:
     """Return a job word and its width.
@@ -83,7 +78,6 @@ def headers() -> dict[str, str]:
     numbers = {
         "ARRAY_LATENCY": ARRAY_LATENCY,
         "SKEW_LATENCY": SKEW_LATENCY,
-        "PIPELINE_LATENCY": PIPELINE_LATENCY,
         "LOGITS_LATENCY": LOGITS_LATENCY,
         "NOISE_AHEAD": NOISE_AHEAD,
         "SEED_LATENCY": SEED_LATENCY,
@@ -91,9 +85,6 @@ def headers() -> dict[str, str]:
         "WORD_LOGITS": WORD_LOGITS,
         "SIGNAL_BITS": SIGNAL_BITS,
         "FIELD_BITS": FIELD_BITS,
-        "TRACE_WORDS": len(TRACE_UNIT),
-        # The first word of a line is the most significant one.
-        **{f"TRACE_{name}": len(TRACE_UNIT) - 1 - at for at, name in enumerate(TRACE_UNIT)},
     }
     return {
         HEADER: _header(f"localparam int {name} = {value};" for name, value in numbers.items()),

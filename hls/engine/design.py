@@ -12,9 +12,10 @@ import numpy as np
 
 from zynq_lstm.hls.engine import registers
 from zynq_lstm.hls.engine.constants import FIELD_BITS, SKEW_LATENCY
+from zynq_lstm.hls.engine.gates import ARRAY_GATES, Pipeline, Widths, word_bits
 from zynq_lstm.hls.engine.memory import Rom, row_bits
 from zynq_lstm.hls.engine.schedule import Array, Schedule, schedule
-from zynq_lstm.models.description.spec import GATES, LstmFormats, NetworkSpec, symmetric
+from zynq_lstm.models.description.spec import CellFormats, NetworkSpec, symmetric
 from zynq_lstm.models.errors import UserError
 from zynq_lstm.models.fixed import FixedFormat, Rounding, signed_bits
 from zynq_lstm.models.integers import choice
@@ -77,7 +78,7 @@ class Design:
         return schedule(self.network.spec, self.array)
 
     @property
-    def formats(self) -> LstmFormats:
+    def formats(self) -> CellFormats:
         """Formats that all layers share, except those of W, U and b."""
         return self.network.spec.layers[0].formats
 
@@ -140,7 +141,7 @@ class Design:
         return row_rom(self.network.spec, self.array)
 
     @cached_property
-    def table_roms(self) -> Mapping[str, Rom]:
+    def table_roms(self) -> Mapping[str, Table]:
         """Activation tables by name; every gate pipeline has two sigmoid tables, one with two ports."""
         return dict(table_roms(self.formats))  # a copy: a mapping proxy can't be sent to another process
 
@@ -148,10 +149,6 @@ class Design:
         """Return the parameters of lstm_engine.sv; a string is a Verilog literal."""
         network, spec, fmt, array = self.network, self.network.spec, self.formats, self.array
         units = [layer.units for layer in spec.layers]
-        gate_bits = fmt.gate.bits + (not fmt.gate.signed)
-        c_frac = fmt.gate.frac + max(fmt.c.frac, fmt.g.frac)
-        u_shift = [self.sum_frac - x.formats.U.frac - x.formats.h.frac for x in spec.layers]
-        x_shift = [self.sum_frac - x.formats.W.frac - spec.input_frac(k) for k, x in enumerate(spec.layers)]
         output_frac = spec.output_accumulator_frac()
         beats = sum(self.beats)
         items = max(beats, -(-spec.vocabulary // choice.WORD_LOGITS))
@@ -185,26 +182,7 @@ class Design:
             "ITEM_BITS": _bits(items - 1),
             "X_WEIGHT_BITS": spec.layers[0].formats.W.bits,
             "X_ROW_BITS": self.row_rom.row_bits,
-            "Z_SUM_BITS": self.z_sum_bits,
-            "BIAS_BITS": max(signed_bits(int(b.min()), int(b.max())) for b in self.bias),
-            "U_SHIFT": _packed(u_shift, 8),
-            "X_SHIFT": _packed(x_shift, 8),
-            "Z_SHIFT": self.sum_frac - fmt.z.frac,
-            "Z_BITS": fmt.z.bits,
-            "GATE_BITS": gate_bits,
-            "G_BITS": fmt.g.bits,
-            "C_BITS": fmt.c.bits,
-            "FC_SHIFT": c_frac - fmt.gate.frac - fmt.c.frac,
-            "IG_SHIFT": c_frac - fmt.gate.frac - fmt.g.frac,
-            "C_SHIFT": c_frac - fmt.c.frac,
-            "CT_SHIFT": fmt.c.frac - fmt.ct.frac,
-            "CT_BITS": fmt.ct.bits,
-            "TC_BITS": fmt.tc.bits,
-            **{f"{name.upper()}_BITS": rom.width for name, rom in self.table_roms.items()},
-            **{f"{name.upper()}_ROW_BITS": rom.row_bits for name, rom in self.table_roms.items()},
-            "H_SHIFT": fmt.gate.frac + fmt.tc.frac - fmt.h.frac,
             "H_BITS": fmt.h.bits,
-            **{f"{n.upper()}_HALF": _half(getattr(fmt, n)) for n in ("z", "c", "ct", "h")},
             "OUTPUT_BIAS_BITS": signed_bits(int(self.output_bias.min()), int(self.output_bias.max())),
             "OUTPUT_TOTAL_BITS": signed_bits(*network.output_accumulator_range()),
             "OUTPUT_SHIFT": output_frac - spec.output.W.frac - spec.layers[-1].formats.h.frac,
@@ -212,6 +190,33 @@ class Design:
             "LOGIT_HALF": _half(spec.output.logits),
             "LOGIT_BITS": spec.output.logits.bits,
         }
+
+    @cached_property
+    def gates(self) -> Pipeline:
+        """The gate pipeline."""
+        spec, fmt = self.network.spec, self.formats
+        tables = {name: (int(rom.low), int(rom.high)) for name, rom in self.table_roms.items()}
+        widths = Widths(
+            units=sum(self.beats),
+            layers=len(spec.layers),
+            sums=self.sum_bits,
+            x=max(spec.layers[0].formats.W.bits, self.sum_bits),
+            z_sums=self.z_sum_bits,
+            bias=self.bias_bits,
+            frac=self.sum_frac,
+            u_shift=tuple(self.sum_frac - x.formats.U.frac - x.formats.h.frac for x in spec.layers),
+            x_shift=tuple(
+                self.sum_frac - x.formats.W.frac - spec.input_frac(k) for k, x in enumerate(spec.layers)
+            ),
+            tables=tables,
+            table_rows={name: rom.rom.row_bits for name, rom in self.table_roms.items()},
+        )
+        return Pipeline(fmt.description, fmt.by_name(), widths)
+
+    @cached_property
+    def bias_bits(self) -> int:
+        """Width of the widest bias at :attr:`sum_frac`."""
+        return max(signed_bits(int(b.min()), int(b.max())) for b in self.bias)
 
     def register_constants(self) -> dict[str, list[dict[str, int]]]:
         """Return the register fields that depend on the design: register -> a dictionary for each word."""
@@ -286,21 +291,29 @@ def weight_roms(array: Array, words: int, weight_bits: int) -> dict[str, Rom]:
 
 def row_rom(spec: NetworkSpec, array: Array) -> Rom:
     """Return the memory of layer 0's W: for every beat and character, a row of four weights per unit."""
-    width = array.gate_lanes * len(GATES) * spec.layers[0].formats.W.bits
+    width = array.gate_lanes * ARRAY_GATES * spec.layers[0].formats.W.bits
     depth = -(-spec.layers[0].units // array.gate_lanes) * spec.vocabulary
     return Rom(width, depth, row_bits([width], depth))
 
 
+@dataclass(frozen=True)
+class Table:
+    """The memory of an activation table, and its least and largest value."""
+
+    rom: Rom
+    low: int
+    high: int
+
+
 @cache
-def table_roms(formats: LstmFormats) -> Mapping[str, Rom]:
-    """Return the activation tables, only as wide as their values: synthesis would remove constant bits."""
+def table_roms(formats: CellFormats) -> Mapping[str, Table]:
+    """Activation tables, as wide as their values: no bit is constant, which synthesis would remove."""
     roms = {}
     for name, table in formats.tables.items():
         values, depth = formats.table(name), 1 << formats.format(table.index).bits
-        width = signed_bits(int(values.min()), int(values.max()))
-        if name == "sigmoid":  # never negative: stored without a sign bit
-            width = max(1, width - 1)
-        roms[name] = Rom(width, depth, row_bits([width], depth))
+        low, high = int(values.min()), int(values.max())
+        width = word_bits(low, high)
+        roms[name] = Table(Rom(width, depth, row_bits([width], depth)), low, high)
     return MappingProxyType(roms)
 
 

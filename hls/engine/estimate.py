@@ -17,6 +17,7 @@ from types import MappingProxyType
 from typing import Any
 
 from zynq_lstm.hls.engine.design import packable, row_rom, spec_weight_bits, table_roms, weight_roms
+from zynq_lstm.hls.engine.gates import Pipeline
 from zynq_lstm.hls.engine.luts import luts
 from zynq_lstm.hls.engine.memory import halves
 from zynq_lstm.hls.engine.schedule import MAX_GROUP, Array, busy_cycles, schedule, steps
@@ -209,9 +210,11 @@ def _dsp(spec: NetworkSpec, array: Array) -> int:
 def _memories(spec: NetworkSpec, array: Array, words: int) -> dict[str, float]:
     formats = spec.layers[0].formats
     tables = table_roms(formats)
-    sigmoid = tables["sigmoid"]
-    gates = tables["tanh"].halves + tables["tanh_c"].halves + sigmoid.halves
-    gates += halves(sigmoid.width, formats.z.bits, ports=2)
+    gates = 0
+    for memory in Pipeline(formats.description).roms:
+        rom = tables[memory.table].rom
+        index = formats.format(formats.tables[memory.table].index).bits
+        gates += rom.halves if len(memory.signals) == 1 else halves(rom.width, index, ports=2)
     bounds = int(choice.noise_table().min()), int(choice.noise_table().max())
     rows = choice.OCTAVES.bit_length() - 1 + choice.CELL_BITS
     noise = choice.WORD_LOGITS // 2 * halves(signed_bits(*bounds), rows, ports=2)
@@ -224,8 +227,6 @@ def _memories(spec: NetworkSpec, array: Array, words: int) -> dict[str, float]:
 
 
 def gate_dsp(spec: NetworkSpec) -> int:
-    """Count the DSP48E1s of one gate pipeline: one for each of f c, i g and o tanh(c) that is wide enough."""
-    fmt = spec.layers[0].formats
-    gate = fmt.gate.bits + (not fmt.gate.signed)
-    products = ((gate, fmt.c.bits), (gate, fmt.g.bits), (gate, fmt.tc.bits))
-    return sum(a + b >= DSP_MIN_PRODUCT_BITS for a, b in products)
+    """DSP48E1 of one gate pipeline."""
+    formats = spec.layers[0].formats
+    return Pipeline(formats.description, formats.by_name()).dsp

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The gate pipeline of a cell in SystemVerilog, from its description: one unit a cycle, from its sums to its h.
+"""The gate pipeline of a cell in SystemVerilog, from its description: one unit per cycle, from sums to h.
 
-Every equation takes its place in time by what it reads: a sum adds two parts a cycle, as they come; a product
+The time of every equation follows from what it reads: a sum adds two parts per cycle, as they come; a product
 takes the three registers of a DSP48E1; a rounding and a table take two cycles each. Widths follow from the
 formats, so that nothing is lost before the one rounding of an equation.
 """
@@ -13,11 +13,12 @@ from dataclasses import dataclass, field
 
 from zynq_lstm.models.cells.description import Cell, LookUp, Sum, Term
 from zynq_lstm.models.fixed import FixedFormat, Rounding, signed_bits
+from zynq_lstm.models.integers.limits import RTL_GATES
 
 U_READY, X_READY = 3, 4  # cycles after a unit's start: its waiting sums, its x part
 PRODUCT, ROUND, TABLE = 3, 2, 2  # cycles that each takes
 STATE_READY = 2  # a memory's word, if it is read at once
-ARRAY_GATES = 4  # sums of a unit that the array makes
+ARRAY_GATES = RTL_GATES  # sums of a unit that the array makes
 DSP_MIN_PRODUCT_BITS = 11  # Yosys makes smaller products of LUTs
 
 
@@ -140,9 +141,9 @@ class Pipeline:
                 f"    x_{gate}_aligned = '0;",
             ]
             for layer, (u, x) in enumerate(zip(w.u_shift, w.x_shift, strict=True)):
-                part = f"$signed(u_part[{k * w.sums}+:{w.sums}])"
+                part = f"{w.z_sums}'($signed(u_part[{k * w.sums}+:{w.sums}])) <<< {u}"
                 self.lines += [
-                    f"    if (layer_2 == LAYER_BITS'({layer})) u_{gate}_aligned = {w.z_sums}'({part}) <<< {u};",
+                    f"    if (layer_2 == LAYER_BITS'({layer})) u_{gate}_aligned = {part};",
                     f"    if (layer_3_q == LAYER_BITS'({layer})) "
                     f"x_{gate}_aligned = {w.z_sums}'(x_{gate}_3_q) <<< {x};",
                 ]
@@ -150,7 +151,7 @@ class Pipeline:
                 "  end",
                 "  always_ff @(posedge clk_i) begin",
                 f"    u_{gate}_3_q <= fresh_2 ? '0 : u_{gate}_aligned;",
-                f"    x_{gate}_3_q <= x_part_i[{k * w.x}+:{w.x}];  // as it is: it has been picked from several places",
+                f"    x_{gate}_3_q <= x_part_i[{k * w.x}+:{w.x}];  // was picked from several",
                 f"    b_{gate}_3_q <= {w.z_sums}'($signed(bias_2_q[{k * w.bias}+:{w.bias}]));",
                 f"    x_{gate}_4_q <= x_{gate}_aligned;",
                 "  end",
@@ -315,7 +316,7 @@ class Pipeline:
         """The signal; the memory itself is written by :meth:`_tables`, which shares those with two ports."""
         fmt, index = self.format(self.cell.tables[equation.table].value), self._values[equation.index]
         bits = fmt.bits + (not fmt.signed)
-        low, high = self.widths.tables.get(equation.table, (0, 1))
+        low, _ = self.widths.tables.get(equation.table, (0, 1))
         word, name = self.word_bits(equation.table), f"s_{equation.signal}"
         signed = "$signed(" if low < 0 else "("
         self.lines += [
@@ -328,8 +329,7 @@ class Pipeline:
     def word_bits(self, table: str) -> int:
         """Bits of a table's words: as many as its values need; a sign only if one is negative."""
         low, high = self.widths.tables.get(table, (0, 1))
-        bits = signed_bits(low, high)
-        return bits if low < 0 else max(1, bits - 1)
+        return word_bits(low, high)
 
     def _tables(self) -> None:
         """Memories: two look-ups in the same cycle share one with two ports."""
@@ -353,7 +353,8 @@ class Pipeline:
         addresses = ", ".join(self._values[e.index].name for e in reversed(readers))
         if len(readers) == 2:
             self.lines += [
-                f'  rom_dual #(.WIDTH({bits}), .DEPTH({depth}), .FILE("{rom.file}")) u_table_{readers[0].signal} (',
+                f'  rom_dual #(.WIDTH({bits}), .DEPTH({depth}), .FILE("{rom.file}"))',
+                f"  u_table_{'_'.join(e.signal for e in readers)} (",
                 f"      .clk_i, .addresses_i({{{addresses}}}), .data_o({{{words}}}));",
             ]
         else:
@@ -364,10 +365,144 @@ class Pipeline:
                 f"      .clk_i, .address_i({addresses}), .data_o({words}));",
             ]
 
+    # ---- the module
+
+    def text(self) -> str:
+        """The module ``gate_pipeline``."""
+        w, latency = self.widths, self.latency
+        h = self._values["h"]
+        states = [name for name in self.cell.state if f"{name}'" in self._values]
+        body = list(self.lines)
+        before = len(self.lines)
+        outputs = ["", "  // ---- the new state"]
+        for name in states:
+            wire = self._values[name]
+            outputs += [
+                f"  assign {name}_after = {wire.name};",
+                f"  delay #(.WIDTH(UNIT_BITS), .CYCLES({wire.time})) u_{name}_write_unit "
+                f"(.clk_i, .data_i(unit_i), .data_o({name}_write_unit));",
+                f"  delay_flag #(.CYCLES({wire.time})) u_{name}_write "
+                f"(.clk_i, .rst_i, .data_i(start_i), .data_o({name}_write));",
+            ]
+        outputs.append(f"  assign write_h_o = {h.name};")
+        traced = [self.at(self._values[name], latency) for name in self.cell.signals]
+        trace, self.lines = self.lines[before:], self.lines[:before]
+        for name in states:
+            wire = self._values[name]
+            body.insert(0, f"  logic [{wire.bits - 1}:0] {name}_after;")
+            body.insert(0, f"  logic {name}_write;\n  logic [UNIT_BITS-1:0] {name}_write_unit;")
+        words = ", ".join(f"W'({name})" for name in traced)
+        title = f"// {self.cell.title}: {latency} cycles from start_i to write_o, one unit per cycle."
+        return _MODULE.format(
+            title=title,
+            units=w.units,
+            sums=w.sums,
+            x=w.x,
+            bias=w.bias,
+            gates=ARRAY_GATES,
+            h=h.bits,
+            latency=latency,
+            body="\n".join(body),
+            outputs="\n".join(outputs),
+            trace="\n".join(trace),
+            words=words,
+            count=1 + len(traced),
+        )
+
     @property
     def dsp(self) -> int:
         """DSP48E1 of the pipeline: its products, but for those so small that Yosys makes them of LUTs."""
         return sum(a + b >= DSP_MIN_PRODUCT_BITS for a, b in self.products)
+
+
+def word_bits(low: int, high: int) -> int:
+    """Bits of a table's words with values from ``low`` to ``high``: a sign only if one is negative."""
+    bits = signed_bits(low, high)
+    return bits if low < 0 else max(1, bits - 1)
+
+
+def latency(cell: Cell) -> int:
+    """Cycles from a unit's start to its h."""
+    return Pipeline(cell).latency
+
+
+_MODULE = """// SPDX-License-Identifier: Apache-2.0
+// Generated by hls/engine/gates.py from a cell's equations.
+{title}
+// The sums of h(t-1).U wait in a memory here; the x part (one row of W for the first layer, finished sums
+// of W.h for the others) comes with the unit. Units of all layers are numbered through; fresh_i takes the
+// state before as zero. With several pipelines (LANES) side by side, this one is number LANE and has every LANES-th unit.
+// A unit must not start again before it has finished.
+module gate_pipeline #(
+    parameter int LANE = 0,
+    // verilator lint_off UNUSEDPARAM  // only the trace, if compiled in, numbers units by it
+    parameter int LANES = 1,
+    // verilator lint_on UNUSEDPARAM
+    parameter int LAYER_BITS = 2,
+    localparam int UNITS = {units},
+    localparam int UNIT_BITS = UNITS > 1 ? $clog2(UNITS) : 1
+) (
+    input  logic                  clk_i,
+    input  logic                  rst_i,
+    // U parts, as they are finished
+    input  logic                  store_i,
+    input  logic [UNIT_BITS-1:0]  store_unit_i,
+    input  logic [{gates}*{sums}-1:0] store_sums_i,
+    // a unit starts; its x part follows 2 cycles later
+    input  logic                  start_i,
+    input  logic [LAYER_BITS-1:0] layer_i,
+    input  logic [UNIT_BITS-1:0]  unit_i,
+    input  logic                  fresh_i,
+    input  logic                  phase_i,
+    input  logic                  last_i,     // the layer's last unit
+    input  logic [{gates}*{x}-1:0] x_part_i,
+    // the new hidden state
+    output logic                  write_o,
+    output logic [LAYER_BITS-1:0] write_layer_o,
+    output logic [UNIT_BITS-1:0]  write_unit_o,
+    output logic                  write_phase_o,
+    output logic                  write_last_o,
+    output logic [{h}-1:0] write_h_o
+);
+  // ---- cycles 0 to 2: read the waiting U part and the bias
+  logic [{gates}*{sums}-1:0] u_part;
+  logic [UNIT_BITS-1:0] unit_1_q;
+  logic [{gates}*{bias}-1:0] bias_1, bias_2_q;
+  ram #(.WIDTH({gates} * {sums}), .DEPTH(UNITS)) u_sums (
+      .clk_i, .write_i(store_i), .write_address_i(store_unit_i), .write_data_i(store_sums_i),
+      .read_address_i(unit_i), .read_data_o(u_part));
+  lut_rom #(.WIDTH({gates} * {bias}), .DEPTH(UNITS), .FILE({{"bias_", 8'(48 + LANE), ".mem"}})) u_bias (
+      .address_i(unit_1_q), .data_o(bias_1));
+  logic [LAYER_BITS-1:0] layer_2, layer_3_q;
+  logic fresh_2;
+  delay #(.WIDTH(LAYER_BITS + 1), .CYCLES(2)) u_layer (
+      .clk_i, .data_i({{layer_i, fresh_i}}), .data_o({{layer_2, fresh_2}}));
+  always_ff @(posedge clk_i) begin
+    unit_1_q <= unit_i;  // it has been picked from two; many units' biases take a cycle of their own
+    bias_2_q <= bias_1;
+    layer_3_q <= layer_2;
+  end
+
+{body}
+
+  // ---- the unit's number and flags beside all that
+  delay_flag #(.CYCLES({latency})) u_valid (.clk_i, .rst_i, .data_i(start_i), .data_o(write_o));
+  delay #(.WIDTH(LAYER_BITS + UNIT_BITS + 2), .CYCLES({latency})) u_tag (
+      .clk_i, .data_i({{layer_i, unit_i, phase_i, last_i}}),
+      .data_o({{write_layer_o, write_unit_o, write_phase_o, write_last_o}}));
+{outputs}
+
+`ifdef ZYNQ_LSTM_TRACE
+  // Everything about a unit in one line, in the cycle in which its h is written.
+  localparam int W = 16;
+{trace}
+  logic [{count}*W-1:0] words;
+  assign words = {{W'(write_unit_o) * W'(LANES) + W'(LANE), {words}}};
+  trace_monitor #(.WORDS({count}), .BITS(W), .NAME({{"trace_units_", 8'(48 + LANE)}})) u_trace (
+      .clk_i, .valid_i(write_o), .flush_i(write_last_o), .words_i(words));
+`endif
+endmodule
+"""
 
 
 def _difference(products: list[Term]) -> tuple[str, str, str] | None:

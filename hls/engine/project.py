@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from importlib import resources
 
@@ -13,9 +14,9 @@ from numpy.typing import NDArray
 from zynq_lstm.hls.engine import constants, registers
 from zynq_lstm.hls.engine.constants import Destination
 from zynq_lstm.hls.engine.design import Design
+from zynq_lstm.hls.engine.gates import ARRAY_GATES, TableRom
 from zynq_lstm.hls.engine.memory import Rom
 from zynq_lstm.hls.engine.schedule import Job
-from zynq_lstm.models.description.spec import GATES
 from zynq_lstm.models.fixed import Raw
 from zynq_lstm.models.integers.choice import WORD_LOGITS, noise_table
 
@@ -42,6 +43,7 @@ def generate(design: Design) -> dict[str, str]:
     folder = resources.files("zynq_lstm.hls") / "rtl"
     files = {name: folder.joinpath(name).read_text(encoding="utf-8") for name in sources()}
     files |= headers()
+    files["gate_pipeline.sv"] = design.gates.text()
     files[f"{TOP}.sv"] = _top(design)
     files["schedule.mem"] = _schedule(design)
     files |= _weights(design)
@@ -173,34 +175,51 @@ def _matrix(design: Design, job: Job) -> NDArray[np.int64]:
         padded = np.pad(weights, ((0, 0), (0, -weights.shape[1] % WORD_LOGITS)))
         return padded.reshape(len(weights), -1, WORD_LOGITS)
     weights = network.layer(job.layer)["U" if job.destination is Destination.U else "W"]
-    return by_unit(weights)
+    return by_unit(weights, design.formats.gates)
 
 
-def by_unit(columns: Raw) -> Raw:
-    """(..., 4 units) in blocks of GATES -> (..., units, 4): a unit's four values together."""
-    return np.moveaxis(columns.reshape(*columns.shape[:-1], len(GATES), -1), -2, -1)
+def by_unit(columns: Raw, gates: Sequence[str]) -> Raw:
+    """(..., G units) in blocks of gates -> (..., units, 4): a unit's values, filled up with zeros."""
+    units = np.moveaxis(columns.reshape(*columns.shape[:-1], len(gates), -1), -2, -1)
+    return np.pad(units, [*[(0, 0)] * (units.ndim - 1), (0, ARRAY_GATES - len(gates))])
 
 
 def _tables(design: Design) -> dict[str, str]:
     """Return the memory files of the biases, of layer 0's W and of the activation tables."""
-    parameters, network, roms = design.parameters(), design.network, design.table_roms
+    parameters, network = design.parameters(), design.network
+    gates, cell = design.formats.gates, design.formats.description
     layer = network.layer(0)
     lanes = design.array.gate_lanes
-    bias = np.concatenate([_by_beat(by_unit(b), lanes) for b in design.bias])  # (beats, lanes, 4)
+    bias = np.concatenate([_by_beat(by_unit(b, gates), lanes) for b in design.bias])  # (beats, lanes, 4)
     output_bias = np.pad(design.output_bias, (0, -len(design.output_bias) % WORD_LOGITS))
     # Beat by beat, so that the address only increases in steps of the vocabulary's size.
-    rows = np.concatenate([_by_beat(row, lanes)[:, np.newaxis] for row in by_unit(layer["W"])], axis=1)
+    rows = np.concatenate([_by_beat(row, lanes)[:, np.newaxis] for row in by_unit(layer["W"], gates)], axis=1)
     return {
-        **{f"bias_{lane}.mem": memory(bias[:, lane], int(parameters["BIAS_BITS"])) for lane in range(lanes)},
+        **{f"bias_{lane}.mem": memory(bias[:, lane], design.bias_bits) for lane in range(lanes)},
         "output_bias.mem": memory(output_bias.reshape(-1, WORD_LOGITS), int(parameters["OUTPUT_BIAS_BITS"])),
         "rows.mem": folded(
-            design.row_rom, rows.reshape(-1, lanes * len(GATES)), int(parameters["X_WEIGHT_BITS"])
+            design.row_rom, rows.reshape(-1, lanes * ARRAY_GATES), int(parameters["X_WEIGHT_BITS"])
         ),
-        "sigmoid.mem": memory(layer["sigmoid"][:, np.newaxis], roms["sigmoid"].width),
-        "sigmoid_o.mem": folded(roms["sigmoid"], layer["sigmoid"][:, np.newaxis], roms["sigmoid"].width),
-        "tanh.mem": folded(roms["tanh"], layer["tanh"][:, np.newaxis], roms["tanh"].width),
-        "tanh_c.mem": folded(roms["tanh_c"], layer["tanh_c"][:, np.newaxis], roms["tanh_c"].width),
+        **{rom.file: _table(design, rom) for rom in design.gates.roms},
+        **{
+            f"{name}_{lane}.mem": memory(vector[:, lane], design.formats.format(name).bits)
+            for name in cell.vectors
+            for vector in [
+                np.concatenate(
+                    [_by_beat(network.layer(k)[name][:, np.newaxis], lanes) for k in range(len(design.bias))]
+                )
+            ]
+            for lane in range(lanes)
+        },
     }
+
+
+def _table(design: Design, rom: TableRom) -> str:
+    """A memory of an activation table; one with two ports is not folded (rom_dual.sv)."""
+    values, table = design.network.layer(0)[rom.table][:, np.newaxis], design.table_roms[rom.table]
+    if len(rom.signals) == 2:
+        return memory(values, table.rom.width)
+    return folded(table.rom, values, table.rom.width)
 
 
 def folded(rom: Rom, fields: NDArray[np.int64], bits: int) -> str:
@@ -219,7 +238,7 @@ def folded(rom: Rom, fields: NDArray[np.int64], bits: int) -> str:
 def _by_beat(units: Raw, lanes: int) -> Raw:
     """(units, 4) -> (beats, lanes, 4), the last beat padded with zeros."""
     padded = np.pad(units, ((0, -len(units) % lanes), (0, 0)))
-    return padded.reshape(-1, lanes, len(GATES))
+    return padded.reshape(-1, lanes, units.shape[-1])
 
 
 def memory(fields: NDArray[np.int64], bits: int) -> str:

@@ -23,11 +23,12 @@ from zynq_lstm.hls.engine.constants import (
     ARRAY_LATENCY,
     CHOICE_LATENCY,
     CREDIT_LATENCY,
-    GATES_LATENCY,
+    HIDDEN_LATENCY,
     SKEW_LATENCY,
     Destination,
 )
-from zynq_lstm.models.description.spec import GATES, NetworkSpec
+from zynq_lstm.hls.engine.gates import ARRAY_GATES, latency
+from zynq_lstm.models.description.spec import NetworkSpec
 from zynq_lstm.models.errors import UserError
 from zynq_lstm.models.integers.choice import WORD_LOGITS
 
@@ -60,7 +61,7 @@ class Array:
     segment_units: int = 9
     lut_depth: int = 0
     gate_lanes: int = 1
-    sums: int = len(GATES)
+    sums: int = ARRAY_GATES
     parity: bool = False
 
     def __post_init__(self) -> None:
@@ -85,7 +86,7 @@ class Array:
             )
         if self.sums not in (1, 2, 4):
             raise UserError(f"array: sums must be 1, 2 or 4, got {self.sums!r}")
-        if self.sums < len(GATES) and (self.group_units > 1 or self.lut_depth):
+        if self.sums < ARRAY_GATES and (self.group_units > 1 or self.lut_depth):
             raise UserError(
                 f"array: sums must be 4 with more than 1 unit or with products in LUTs, got {self.sums} "
                 f"with {self.group_units} and lut_depth {self.lut_depth}"
@@ -121,7 +122,7 @@ class Array:
     @property
     def parts(self) -> int:
         """Number of jobs that complete a group's sums."""
-        return len(GATES) // self.sums
+        return ARRAY_GATES // self.sums
 
     @property
     def segments(self) -> int:
@@ -180,6 +181,7 @@ class Schedule:
     vocabulary: int
     array: Array
     jobs: tuple[Job, ...]
+    gates_latency: int  # cycles from a unit's start until a job may read its h
 
     @cached_property
     def words(self) -> int:
@@ -206,12 +208,13 @@ def schedule(spec: NetworkSpec, array: Array) -> Schedule:
     # All short delays, and so few of the long ones that this takes milliseconds.
     delays = [n for n in range(longest + 1) if n <= 8 or n % (1 << n.bit_length() - 3) == 0]
     units = tuple(layer.units for layer in spec.layers)
+    gates = latency(spec.layers[0].formats.description) + HIDDEN_LATENCY
     found: dict[tuple[Job, ...], tuple[int, int, Schedule]] = {}
     for delay in delays:
-        jobs = _order(pools, array, delay)
+        jobs = _order(pools, array, delay, gates)
         if jobs in found:
             continue
-        s = Schedule(units, spec.vocabulary, array, _with_cycles(jobs, array))
+        s = Schedule(units, spec.vocabulary, array, _with_cycles(jobs, array), gates)
         generate, score = (s.timing(mode).cycles_per_character for mode in MODES)
         found[jobs] = generate, score, s
         if generate == score == s.words:  # a step in every cycle
@@ -256,7 +259,7 @@ def busy_cycles(spec: NetworkSpec, array: Array) -> int:
     return sum(_distance(job, job, array) for pool in _jobs(spec, array) for job in pool)
 
 
-def _order(pools: list[tuple[Job, ...]], array: Array, delay: int) -> tuple[Job, ...]:
+def _order(pools: list[tuple[Job, ...]], array: Array, delay: int, gates: int) -> tuple[Job, ...]:
     """Return the greedy order in which the output layer waits for ``delay`` groups of U."""
     left = [list(pool) for pool in pools]
     ready = {0: 0}  # layer -> cycle at which its h may be read
@@ -283,7 +286,7 @@ def _order(pools: list[tuple[Job, ...]], array: Array, delay: int) -> tuple[Job,
             order.append(job)
         del pool[: array.parts]
         if job.destination is Destination.X and job.final:
-            ready[job.layer] = _drained(time, job, array) + GATES_LATENCY
+            ready[job.layer] = _drained(time, job, array) + gates
         u_done += job.destination is Destination.U
     return tuple(order)
 
@@ -337,7 +340,7 @@ def _simulate(s: Schedule, mode: str) -> Timing:
             done = start
             start += 1
         gates.append((0, begin, done))
-        h_ready = {0: done + GATES_LATENCY}
+        h_ready = {0: done + s.gates_latency}
         x_ready = done + ACCEPT_LATENCY
         next_credits: list[int] = []
         starts, waits = [], []
@@ -355,7 +358,7 @@ def _simulate(s: Schedule, mode: str) -> Timing:
                     gates.append((job.layer, first, last))
                 gates[-1] = (job.layer, gates[-1][1], last)
                 if job.final:
-                    h_ready[job.layer] = last + GATES_LATENCY
+                    h_ready[job.layer] = last + s.gates_latency
             elif job.destination is Destination.OUTPUT:
                 output = (first if job.first == 0 else output[0], last)
                 choice = last + CHOICE_LATENCY

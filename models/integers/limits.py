@@ -11,7 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from types import MappingProxyType
 
-from zynq_lstm.models.description.spec import LstmFormats, NetworkSpec, require_lstm
+from zynq_lstm.models.cells.description import Sum
+from zynq_lstm.models.description.spec import NetworkSpec
 from zynq_lstm.models.errors import UserError
 from zynq_lstm.models.fixed import FixedFormat, Overflow, Rounding
 from zynq_lstm.models.integers import choice
@@ -36,12 +37,9 @@ ENGINES = MappingProxyType(
     }
 )
 
-#: Signals whose formats all layers share in the RTL, since one gate pipeline serves all layers.
-SHARED_SIGNALS = LstmFormats.signal_fields()
-#: Functions of the tables, which all layers share for the same reason.
-SHARED_FUNCTIONS = tuple(dict.fromkeys(table.function for table in LstmFormats.tables.values()))
 #: Most bits of a value that is kept or passed on as float32: its mantissa, and the sign.
 FLOAT32_BITS = EXACT_BITS["float32"] + 1
+RTL_GATES = 4  # sums of a unit that the array makes
 SIGNAL_BITS = 16  # most bits of the RTL's signals, signed: the room in m_axis and the trace
 #: Most bits of weights that the RTL multiplies in its array; a ninth pair of bits is too much for the adders.
 WEIGHT_BITS = 16
@@ -128,35 +126,37 @@ def _hls(spec: NetworkSpec, network: IntegerNetwork | None) -> Iterator[str]:
 
 
 def _rtl(spec: NetworkSpec, network: IntegerNetwork | None) -> Iterator[str]:
-    cells = list(_cells(spec, "RTL"))
-    yield from cells
     yield from _reference(spec, network)
-    if cells:
-        return
     first = spec.layers[0].formats
+    cell = first.description
+    if cell.recurrent:
+        gate, signal = next(iter(cell.recurrent.items()))
+        yield f"the cell {cell.name}: u_{gate} waits for {signal} of the same step; the RTL has no job for it"
+        return
+    if len(cell.gates) > RTL_GATES:
+        yield f"the cell {cell.name} has {len(cell.gates)} gates; the RTL makes {RTL_GATES} sums of a unit"
+        return
+    functions = dict.fromkeys(table.function for table in first.tables.values())
+    names = (*first.signal_fields(), *cell.vectors, *functions)
     for k, layer in enumerate(spec.layers[1:], 1):
-        for name in (*SHARED_SIGNALS, *SHARED_FUNCTIONS):
+        if layer.formats.description != cell:
+            yield f"layers[{k}] is a {layer.cell}, layers[0] a {cell.name}: all layers share one gate pipeline"
+            return
+        for name in names:
             given, shared = getattr(layer.formats, name), getattr(first, name)
             if given != shared:
                 yield (
                     f"layers[{k}] has {name} in {given}, layers[0] in {shared}: all layers share one gate "
                     "pipeline in the RTL; give them the same formats and functions (W, U, b may differ)"
                 )
-    rounded = {name: first.format(name) for name in ("z", "c", "ct", "h")} | {"logits": spec.output.logits}
+    rounded = {e.format: first.format(e.format) for e in cell.equations if isinstance(e, Sum)}
+    rounded["logits"] = spec.output.logits
     for name, fmt in rounded.items():
         if not signal_fault(fmt) and not (fmt.signed and fmt.overflow is Overflow.AP_SAT):
             yield f"format {name}: the RTL has signed formats with AP_RND or AP_TRN, and AP_SAT; got {fmt}"
-    for name in ("g", "tc"):
-        if not first.format(name).signed:
-            yield f"format {name}: must be signed in the RTL, got {first.format(name)}"
-    for name, fmt in ({name: first.format(name) for name in SHARED_SIGNALS} | rounded).items():
+    for name, fmt in ({name: first.format(name) for name in first.signal_fields()} | rounded).items():
         if fmt.bits + (not fmt.signed) > SIGNAL_BITS:
             yield f"format {name}: at most {SIGNAL_BITS} bits, signed, in the RTL, got {fmt}"
-    if int(first.table("sigmoid").min()) < 0:
-        yield (
-            f"format gate: the table of {first.sigmoid} in {first.gate} has values below 0, which the gates "
-            "of the RTL don't have; use a sigmoid function, and a format that saturates"
-        )
     for name, fmt in spec.weight_formats().items():
         if not fmt.signed:
             yield f"format of {name}: weights are signed in the RTL, got {fmt}"
@@ -169,7 +169,7 @@ _LIMITS = MappingProxyType({"reference": _reference, "keras": _keras, "hls": _hl
 
 def in_array(name: str) -> bool:
     """Return True if the RTL's array multiplies a weight array: not layer 0's look-up, and not biases."""
-    return name != "layers.0.W" and not name.endswith("b")
+    return name != "layers.0.W" and name.endswith((".W", ".U"))
 
 
 def signal_fault(fmt: FixedFormat) -> str | None:
@@ -190,13 +190,6 @@ def weight_fault(fmt: FixedFormat) -> str | None:
             f"a weight format has at most {FLOAT32_BITS} bits, got {fmt}; a checkpoint's weights are float32"
         )
     return None
-
-
-def _cells(spec: NetworkSpec, what: str) -> Iterator[str]:
-    try:
-        require_lstm(spec, what)
-    except UserError as error:
-        yield str(error)
 
 
 def rounded_signals(spec: NetworkSpec) -> Iterator[tuple[str, FixedFormat]]:

@@ -19,7 +19,6 @@ from zynq_lstm.hls.engine.project import PROJECT_FILE, generate
 from zynq_lstm.hls.engine.schedule import MODES, Array
 from zynq_lstm.hls.synthesis.yosys import results, synthesize
 from zynq_lstm.models import processes
-from zynq_lstm.models.description.spec import UNIT_SIGNALS
 from zynq_lstm.models.errors import CheckError, UserError
 from zynq_lstm.models.fixed import Raw
 from zynq_lstm.models.integers.choice import WORD_LOGITS
@@ -171,7 +170,7 @@ class Rtl:
         project, network_file = _write(design, folder, shell.project(design, shell.text("dpi_kernel.sv")))
         defined = {
             "NETWORK": function,
-            "SIGNALS": len(UNIT_SIGNALS),
+            "SIGNALS": len(design.formats.description.signals),
             "WORD_LOGITS": WORD_LOGITS,
             "SIGNAL_BITS": SIGNAL_BITS,
         }
