@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Traces of all signals, by name, and the comparison that every claim of exactness rests on.
 
-A trace is a dictionary from signal name (``layers.K.S`` for S in LAYER_SIGNALS, and ``logits``) to raw
+A trace is a dictionary from signal name (``layers.K.S`` for S in the signals of the cell, and ``logits``) to raw
 integers of shape (characters, width), whichever engine it comes from.
 """
 
@@ -19,7 +19,6 @@ from zynq_lstm.models.errors import UserError
 from zynq_lstm.models.fixed import FixedFormat, Raw
 from zynq_lstm.models.integers.choice import WORD_LOGITS
 from zynq_lstm.models.integers.network import IntegerNetwork
-from zynq_lstm.models.integers.reference import LAYER_SIGNALS
 
 Trace = Mapping[str, Raw]
 
@@ -83,8 +82,8 @@ class Comparison:
 
 def signal_order(network: IntegerNetwork) -> list[str]:
     """Return the names of all signals, in the order in which they are computed for a character."""
-    layers = range(len(network.spec.layers))
-    return [f"layers.{k}.{name}" for k in layers for name in LAYER_SIGNALS] + ["logits"]
+    layers = enumerate(network.spec.layers)
+    return [f"layers.{k}.{name}" for k, layer in layers for name in layer.formats.signals] + ["logits"]
 
 
 def compare(network: IntegerNetwork, expected: Trace, actual: Trace, start: int = 0) -> Comparison:

@@ -35,10 +35,10 @@ def luts(spec: NetworkSpec, array: Array, words: int) -> int:
     sum_bits = weight_bits + formats.h.bits + (widest - 1).bit_length() - 2
     sums = array.group_units * array.sums
     beats = sum(-(-layer.units // array.gate_lanes) for layer in spec.layers)
-    gate_bits = formats.z.bits + formats.c.bits + 3 * formats.h.bits
+    gate_bits = formats.z.bits + (formats.c.bits if formats.has_c else 0) + 3 * formats.h.bits
     roms = [*weight_roms(array, words, weight_bits).values(), row_rom(spec, array)]
     # U sums, c and biases of each unit; h twice.
-    state_bits = len(GATES) * (sum_bits + formats.b.bits) + formats.c.bits
+    state_bits = len(GATES) * (sum_bits + formats.b.bits) + (formats.c.bits if formats.has_c else 0)
     memory = array.gate_lanes * beats * state_bits + 2 * formats.h.bits * sum(x.units for x in spec.layers)
     return round(
         CONTROL

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from zynq_lstm.sim.engines import PIECE, Codes, Engine
 
 if TYPE_CHECKING:
@@ -34,10 +36,19 @@ class KerasEngine(Engine):
         from zynq_lstm.models.integers.reference import State
         from zynq_lstm.models.keras import quantized
 
-        state, layers = None, range(len(self.network.spec.layers))
+        state, layers, empty = None, self.network.spec.layers, np.empty((1, 0), np.int64)
         for at in range(0, len(codes), piece):
             signals = dict(quantized.trace(self.model, codes[at : at + piece], state))
-            state = State(*(tuple(signals[f"layers.{k}.{name}"][-1:] for k in layers) for name in "hc"))
+            # A cell without c has an empty one.
+            state = State(
+                *(
+                    tuple(
+                        signals[f"layers.{k}.{name}"][-1:] if name in layer.formats.signals else empty
+                        for k, layer in enumerate(layers)
+                    )
+                    for name in "hc"
+                )
+            )
             yield signals
 
     def write(self, prime: Codes, length: int, temperature_raw: int = 0, seed: int = 0) -> Iterator[int]:
