@@ -158,7 +158,7 @@ def test_what_was_stopped_goes_on(flow: Fake, failure: BaseException) -> None:
     with pytest.raises(type(failure)):
         run_stages(one, one.stages, set(), console)
     assert flow.ran == ["copy", "double"]
-    assert ("goes on from there" in "".join(console.lines)) == isinstance(failure, KeyboardInterrupt)
+    assert ("continues from there" in "".join(console.lines)) == isinstance(failure, KeyboardInterrupt)
     folder = Path("build/flow/double")
     assert (folder / BEGUN).exists()
     assert not (folder / DONE).exists()
