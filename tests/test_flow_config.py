@@ -136,7 +136,7 @@ def test_what_init_writes_says_what_the_preset_says(preset: str, tmp_path: Path,
             assert f"\n{key} = " in text or f"\n#{key} = " in text
             assert legal(field) in " ".join(text.replace("\n# ", " ").split())
     assert main(["init", str(file)]) == 2
-    assert "is there already" in capsys.readouterr().err
+    assert "already exists" in capsys.readouterr().err
     assert main(["init", str(file), "--preset", "shiped"]) == 2
     assert "did you mean 'shipped'" in capsys.readouterr().err
 
