@@ -265,9 +265,7 @@ def test_status_says_how_the_last_run_stands(flow: Fake, capsys: pytest.CaptureF
     assert re.match(r"the last run failed at .* in stage corpus; the same command continues", first())
     with pytest.raises(KeyboardInterrupt):
         locked(lambda _: fail(KeyboardInterrupt()))
-    assert re.match(
-        r"the last run was interrupted at .* in stage corpus; the same command continues", first()
-    )
+    assert re.match(r"the last run was interrupted at .* in stage corpus; the same command", first())
 
     root = Path(hls.__file__).parents[1]
     environment = os.environ | {"PYTHONPATH": str(root)}
