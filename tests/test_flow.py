@@ -129,7 +129,7 @@ def test_ctrl_c_stops_and_the_next_run_goes_on(folder: Path) -> None:
     assert process.returncode == 130, out + err
     assert err.endswith("zynq-lstm: interrupted\n")
     assert "Traceback" not in err
-    assert "goes on from there" in out
+    assert "continues from there" in out
     assert begun.exists()
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr

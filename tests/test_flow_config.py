@@ -45,11 +45,11 @@ def refused(tmp_path: Path, text: str, *changes: str) -> str:
         ("[model]\nlanes = 3", "flow.toml:2: model.lanes: unknown key; it belongs in [engine]; legal are "),
         ("[engin]\nlanes = 3", "flow.toml:1: engin: unknown key, did you mean 'engine'; legal are name"),
         ("engine = 3", "flow.toml:1: engine: must be a table, [engine], got 3"),
-        ("[engine]\nlanes = 0", "flow.toml:2: engine.lanes: must be a whole number of at least 1, got 0"),
-        ("[engine]\nlanes = 1.5", "flow.toml:2: engine.lanes: must be a whole number of at least 1, got 1.5"),
+        ("[engine]\nlanes = 0", "flow.toml:2: engine.lanes: must be a whole number from 1 on, got 0"),
+        ("[engine]\nlanes = 1.5", "flow.toml:2: engine.lanes: must be a whole number from 1 on, got 1.5"),
         (
             "engine = {lanes = true}",
-            "flow.toml:1: engine.lanes: must be a whole number of at least 1, got true",
+            "flow.toml:1: engine.lanes: must be a whole number from 1 on, got true",
         ),
         ("[engine]\nsynthesis = 1", "flow.toml:2: engine.synthesis: must be true or false, got 1"),
         ("[model]\nunits = 513", "flow.toml:2: model.units: must be a whole number from 1 to 512, got 513"),
@@ -136,7 +136,7 @@ def test_what_init_writes_says_what_the_preset_says(preset: str, tmp_path: Path,
             assert f"\n{key} = " in text or f"\n#{key} = " in text
             assert legal(field) in " ".join(text.replace("\n# ", " ").split())
     assert main(["init", str(file)]) == 2
-    assert "is there already" in capsys.readouterr().err
+    assert "already exists" in capsys.readouterr().err
     assert main(["init", str(file), "--preset", "shiped"]) == 2
     assert "did you mean 'shipped'" in capsys.readouterr().err
 

@@ -60,10 +60,11 @@ ROBUSTNESS: Mapping[str, Figure] = {
     "interruptions": Figure(INTERRUPTIONS, "", ("tried", "hung", "orphans")),
     "skipped_tests": Figure(SKIPPED, "", ("count", "tests"), number="skipped_tests"),
 }
-_COMMAND = ("zynq_lstm.scripts.*", "zynq_lstm.scripts.verbs.*", "zynq_lstm.scripts.flow.*")
+_ENGINES = ("zynq_lstm.sim.engines.*",)  # whose registry imports them by name
+_COMMAND = ("zynq_lstm.scripts.*", "zynq_lstm.scripts.verbs.*", "zynq_lstm.scripts.flow.*", *_ENGINES)
 #: Kind of record -> the modules that were measured, or that measured, and further files that count.
 MEASURED: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
-    RANDOM_NETWORKS: (("zynq_lstm.sim.campaigns.random_networks",), ()),
+    RANDOM_NETWORKS: (("zynq_lstm.sim.campaigns.random_networks", *_ENGINES), ()),
     MUTANTS: (("zynq_lstm.sim.campaigns.mutants",), ()),
     COVERAGE: (("zynq_lstm.sim.campaigns.coverage",), ()),
     LONGEST_RUN: (("tests.hls.test_long_run",), ("models/checkpoints/shakespeare-w8a8.safetensors",)),

@@ -39,7 +39,7 @@ def digest(names: Iterable[str], files: Iterable[str] = ()) -> str:
     """
     found = hashlib.sha256()
     for path in (*sources(names), *(ROOT / name for name in sorted(files))):
-        content = _content(path)
+        content = _without_comments(path.suffix, path.read_bytes())
         found.update(f"{path.relative_to(ROOT).as_posix()} {len(content)}\n".encode() + content)
     return found.hexdigest()
 
@@ -54,12 +54,12 @@ def hashes(names: Iterable[str], alone: Iterable[str] = ()) -> dict[str, str]:
         ModuleNotFoundError: if there is no such module in the project.
     """
     paths = {*sources(names), *(_file(name) for name in alone)}
-    return {path.relative_to(ROOT).as_posix(): _hash(path, path.stat().st_mtime_ns) for path in sorted(paths)}
-
-
-@functools.cache
-def _hash(path: Path, _changed: int) -> str:
-    return hashlib.sha256(_content(path)).hexdigest()
+    return {
+        path.relative_to(ROOT).as_posix(): hashlib.sha256(
+            _without_comments(path.suffix, path.read_bytes())
+        ).hexdigest()
+        for path in sorted(paths)
+    }
 
 
 def sources(names: Iterable[str]) -> list[Path]:
@@ -137,12 +137,12 @@ def _data(package: Path) -> Iterator[Path]:
             yield path
 
 
-def _content(path: Path) -> bytes:
-    """Return a file's content without comments, docstrings and layout."""
-    data = path.read_bytes()
-    if path.suffix == ".py":
+@functools.cache
+def _without_comments(suffix: str, data: bytes) -> bytes:
+    """Return the content of a file of some kind without comments, docstrings and layout."""
+    if suffix == ".py":
         return repr(_tree(ast.parse(data))).encode()
-    if path.suffix in _C_LIKE:
+    if suffix in _C_LIKE:
         code = _C_COMMENT.sub(lambda match: match[0] if match[0][0] == '"' else " ", data.decode("utf-8"))
         return " ".join(code.split()).encode()
     return data

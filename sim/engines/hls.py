@@ -33,6 +33,7 @@ class HlsEngine(Engine):
     @cached_property
     def graph(self) -> Any:
         """hls4ml's graph of the network, converted but not yet written."""
+        import zynq_lstm.sim.hls4ml.plugin  # noqa: F401 - hls4ml loads it by its entry point: a source of this
         from zynq_lstm.hls.hls4ml.convert import convert
         from zynq_lstm.models.keras import quantized
 

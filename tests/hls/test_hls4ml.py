@@ -269,7 +269,7 @@ def whole(**options: Any) -> dict[str, Any]:
         ({"backend": "Quartus"}, r"backend Quartus has no kernel"),
         ({"hls_config": {"LayerName": {"codes": {"Precision": "ap_uint<4>"}}}}, r"ap_uint<4> of codes"),
         ({"backend": "OpenRTL", "io_type": "io_stream"}, r"OpenRTL has no option 'io_type'; legal are part"),
-        ({"backend": "OpenRTL"} | whole(ReuseFactor=4), r"ReuseFactor 4 is for Vitis; .*dsp="),
+        ({"backend": "OpenRTL"} | whole(ReuseFactor=4), r"ReuseFactor 4 applies to Vitis only; .*dsp="),
     ],
 )
 def test_refused_by_name(model: Any, tmp_path: Path, options: Any, message: str) -> None:

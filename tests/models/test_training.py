@@ -245,7 +245,7 @@ def test_a_real_divergence_stops_with_its_step_and_keeps_what_was_before(tmp_pat
 @pytest.mark.parametrize(
     ("norms", "message"),
     [
-        ([math.nan], "the weights that it began with"),
+        ([math.nan], "the initial weights"),
         ([1.0] * 10 + [9.0, math.inf], r"rose from 1 to 9 .*exploded.*0\.5, or a --clip below 2"),
         ([1.0] * 10 + [2.0, math.nan], r"was 1 before.*too long.*lower --learning-rate than 0\.5"),
     ],

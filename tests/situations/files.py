@@ -13,7 +13,7 @@ from tests.situations.texts import PLAIN
 from zynq_lstm.models.description.checkpoint import Checkpoint, shipped
 from zynq_lstm.models.store import LOCK_FILE, write_json
 
-TAKEN = "is there already"
+TAKEN = "already exists"
 WOULD_BE_LOST = "which would be overwritten; choose another name"
 MODEL = text("a model", "case.keras")
 IMPORT = "import-keras case.keras --vocabulary ab --text-file a.txt -o"

@@ -244,11 +244,11 @@ SITUATIONS = {
     ),
     "a model in a model": Situation(
         KERAS,
-        "layer 'inner' is a Sequential: a model in a model",
+        "layer 'inner' is a Sequential: models may not be nested",
         prepare=chain(layer("Sequential", "inner", layers=[lstm(4)]), dense(V)),
     ),
     "two layers of one name": Situation(
-        KERAS, "layer 'lstm' is there twice", prepare=chain(lstm(4), lstm(4), dense(V))
+        KERAS, "layer 'lstm' occurs twice", prepare=chain(lstm(4), lstm(4), dense(V))
     ),
     "another initial state": Situation(
         KERAS,
@@ -256,7 +256,7 @@ SITUATIONS = {
         prepare=call(initial_state=[{"class_name": "__keras_tensor__", "config": {}}]),
     ),
     "dropout that never ends": Situation(
-        KERAS, "layer 'lstm' is called with training=True; its input alone", prepare=call(training=True)
+        KERAS, "layer 'lstm' is called with training=True; only its input", prepare=call(training=True)
     ),
     "two directions": Situation(
         KERAS,

@@ -56,7 +56,7 @@ SITUATIONS = {
     ),
     "status after a run was killed": Situation(
         "status",
-        r"^the last run \(process \d+, since .*\) was killed in stage train; the same command goes on",
+        r"^the last run \(process \d+, since .*\) was killed in stage train; the same command continues",
         0,
         _killed,
     ),
