@@ -11,14 +11,12 @@ Shapes: T steps, B streams, H units, V characters.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
+from zynq_lstm.models.cells import catalogue
 from zynq_lstm.models.description.checkpoint import Checkpoint
-from zynq_lstm.models.description.spec import GATES
 from zynq_lstm.models.keras.quiet import import_tensorflow
 
 tf = import_tensorflow()
@@ -55,146 +53,96 @@ def outer_sum(x: Any, y: Any) -> Any:
     return tf.matmul(tf.reshape(x, (-1, x.shape[2])), tf.reshape(y, (-1, y.shape[2])), transpose_a=True)
 
 
-class StepSignals(NamedTuple):
-    """The signals that the gradient through one step needs."""
-
-    gates: Any  # i, f, g, o, (B, 4H)
-    gate_slopes: Any  # the derivative of each with respect to its z, (B, 4H)
-    c_before: Any  # (B, H)
-    tanh_c: Any  # of c after the step, (B, H)
-    tanh_c_slope: Any
-    pass_c: Any = 1.0  # 0 where c saturated
-
-
-def backward_scan(dh_out: Any, recurrent_kernel: Any, signals: Callable[[Any], StepSignals]) -> Any:
-    """Compute the gradient with respect to the pre-activations z, back through T steps.
-
-    Args:
-        dh_out: gradient with respect to each step's h from above, (T, B, H).
-        recurrent_kernel: U, (H, 4H).
-        signals: function that returns the signals of a step. It is called inside the loop, so that it
-            works on one step's arrays while they are in the cache, and not on all steps through memory.
-
-    Returns:
-        The gradient, (T, B, 4H).
-    """
-    steps, streams, units = dh_out.shape
-
-    def back(t: Any, dh: Any, dc: Any, dz_all: Any) -> tuple[Any, ...]:
-        s = signals(t)
-        i, f, g, o = tf.split(s.gates, 4, axis=1)
-        dh = dh_out[t] + dh
-        dc = (dc + dh * o * s.tanh_c_slope) * s.pass_c
-        dz = s.gate_slopes * tf.concat([dc * g, dc * s.c_before, dc * i, dh * s.tanh_c], axis=1)
-        return t - 1, tf.matmul(dz, recurrent_kernel, transpose_b=True), dc * f, dz_all.write(t, dz)
-
-    zeros = tf.zeros((streams, units), dh_out.dtype)
-    return tf.while_loop(
-        lambda t, *_: t >= 0,
-        back,
-        (steps - 1, zeros, zeros, step_array(steps, (streams, 4 * units), dh_out.dtype)),
-        maximum_iterations=steps,
-    )[-1].stack()
-
-
-def gate_scale(units: int, dtype: Any) -> NDArray[Any]:
-    """Return 1 for g and 1/2 for i, f, o, (4H,): every gate is then ``tanh(scale z) scale + 1 - scale``."""
-    return np.repeat([1.0 if gate == "g" else 0.5 for gate in GATES], units).astype(dtype)
-
-
 def step_array(steps: int, shape: tuple[int, ...], dtype: Any) -> Any:
     """Make room for one tensor of this shape per step."""
     return tf.TensorArray(dtype, steps, element_shape=shape)
 
 
-@tf.custom_gradient
-def lstm_scan(inputs: Any, recurrent_kernel: Any, h0: Any, c0: Any) -> Any:
-    """Run the recurrence over T steps.
-
-    Args:
-        inputs: x.W + b of every step, (T, B, 4H).
-        recurrent_kernel: U, (H, 4H).
-        h0, c0: the state before the first step, (B, H).
-
-    Returns:
-        h of every step (T, B, H), and h and c after the last step. The gradient stops at h0 and c0,
-        where back-propagation is truncated.
-    """
-    steps, streams, width = inputs.shape
-    units = width // 4
-    dtype = inputs.dtype
-    scale = gate_scale(units, dtype.as_numpy_dtype)
-
-    def step(t: Any, h: Any, c: Any, gates: Any, cells: Any, hidden: Any) -> tuple[Any, ...]:
-        z = inputs[t] + tf.matmul(h, recurrent_kernel)  # (B, 4H)
-        values = tf.tanh(z * scale) * scale + (1 - scale)
-        i, f, g, o = tf.split(values, 4, axis=1)
-        c = f * c + i * g
-        h = o * tf.tanh(c)
-        return t + 1, h, c, gates.write(t, values), cells.write(t + 1, c), hidden.write(t + 1, h)
-
-    start = (
-        0,
-        h0,
-        c0,
-        step_array(steps, (streams, width), dtype),
-        step_array(steps + 1, (streams, units), dtype).write(0, c0),
-        step_array(steps + 1, (streams, units), dtype).write(0, h0),
-    )
-    _, h, c, *arrays = tf.while_loop(lambda t, *_: t < steps, step, start, maximum_iterations=steps)
-    gates, cells, hidden = (array.stack() for array in arrays)
-
-    def gradient(dh_out: Any, _dh: Any, _dc: Any) -> tuple[Any, ...]:
-        def signals(t: Any) -> StepSignals:
-            slopes = tf.where(scale == 1, 1 - gates[t] ** 2, gates[t] * (1 - gates[t]))
-            tanh_c = tf.tanh(cells[t + 1])
-            return StepSignals(gates[t], slopes, cells[t], tanh_c, 1 - tanh_c**2)
-
-        dz = backward_scan(dh_out, recurrent_kernel, signals)
-        zeros = tf.zeros((streams, units), dtype)
-        return dz, outer_sum(hidden[:-1], dz), zeros, zeros
-
-    return (hidden[1:], h, c), gradient
-
-
-class Recurrent(keras.layers.Layer):
-    """A recurrent layer of G gates that returns h of every step; subclasses have the equations in ``scan``.
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class FloatRecurrent(keras.layers.Layer):
+    """A recurrent layer of any cell that returns h of every step.
 
     Args:
         units: H.
         input_size: rows of the kernel W: the vocabulary's size, or the units of the layer below.
+        cell: name of the cell, or of the file that describes it.
         one_hot: the input is character codes (B, T) instead of vectors (B, T, input_size).
     """
 
-    gates: Sequence[str]
-    keeps: str | None  # the gate whose bias starts at 1, so that the state is kept
-
-    def __init__(self, units: int, input_size: int, one_hot: bool = False, **kwargs: Any) -> None:
+    def __init__(
+        self, units: int, input_size: int, cell: str = "lstm", one_hot: bool = False, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         self.units = units
         self.input_size = input_size
+        self.cell_name = cell
+        self.description = catalogue.cell(cell)
         self.one_hot = one_hot
 
+    @property
+    def gates(self) -> Sequence[str]:
+        """The column blocks of W, U and b."""
+        return self.description.gates
+
+    @property
+    def keeps(self) -> str | None:
+        """The gate whose bias starts at 1, so that the state is kept."""
+        return self.description.opens
+
+    @property
+    def more(self) -> Sequence[str]:
+        """The weights beside W, U and b."""
+        return self.description.vectors
+
+    @cached_property
+    def steps(self) -> Any:
+        """The equations, in TensorFlow."""
+        from zynq_lstm.models.keras.steps import Steps
+
+        return Steps(self.description, self.units, self.compute_dtype)
+
     def build(self, input_shape: Any) -> None:
-        """Create W (input_size, G H), U (H, G H) and b (G H)."""
+        """Create W (input_size, G H), U (H, G H), b (G H) and the cell's vectors (H)."""
         width = len(self.gates) * self.units
         self.kernel = self.add_weight(shape=(self.input_size, width), initializer="zeros", name="kernel")
         self.recurrent_kernel = self.add_weight(
             shape=(self.units, width), initializer="zeros", name="recurrent_kernel"
         )
         self.bias = self.add_weight(shape=(width,), initializer="zeros", name="bias")
+        self.vectors = {
+            name: self.add_weight(shape=(self.units,), initializer="zeros", name=name) for name in self.more
+        }
 
     def inputs(self, x: Any) -> Any:
         """Compute x.W + b of every step: (T, B) or (T, B, M) -> (T, B, G H)."""
         product = select_rows if self.one_hot else lambda kernel, value: project(value, kernel)
         return product(tf.convert_to_tensor(self.kernel), x) + self.bias
 
+    def recurrent_weights(self) -> dict[str, Any]:
+        """Return U and the vectors."""
+        named = {"U": self.recurrent_kernel, **self.vectors}
+        return {name: tf.convert_to_tensor(weight) for name, weight in named.items()}
+
+    def named(self, state: State) -> dict[str, Any]:
+        """Return the state by the names of the cell's signals."""
+        return dict(zip(self.description.state, state, strict=False))
+
     def scan(self, x: Any, state: State) -> tuple[Any, State]:
         """Compute h of every step and the state after the last: (T, B) or (T, B, M) -> (T, B, H)."""
-        raise NotImplementedError
+        hidden, *after = self.steps.differentiable_scan(
+            self.inputs(x), self.recurrent_weights(), self.named(state)
+        )
+        return hidden, (after[0], after[-1])
+
+    def step(self, inputs: Any, state: State) -> State:
+        """Compute one step: x.W + b (B, G H) and the state before -> the state after."""
+        weights, before = self.recurrent_weights(), self.named(state)
+        values = self.steps.run(inputs, tf.matmul(before["h"], weights["U"]), before, weights)
+        after = [values[name] for name in self.description.state]
+        return after[0], after[-1]
 
     def zero_state(self, streams: Any) -> State:
-        """Return the state before the first character."""
+        """Return the state before the first character; a cell without c has h twice."""
         zeros = tf.zeros((streams, self.units), self.compute_dtype)
         return zeros, zeros
 
@@ -214,30 +162,24 @@ class Recurrent(keras.layers.Layer):
             **super().get_config(),
             "units": self.units,
             "input_size": self.input_size,
+            "cell": self.cell_name,
             "one_hot": self.one_hot,
         }
 
 
-@keras.saving.register_keras_serializable(package=PACKAGE)
-class FloatLSTM(Recurrent):
-    """The LSTM, with a gradient written out by hand."""
-
-    gates = GATES
-    keeps = "f"
-
-    def scan(self, x: Any, state: State) -> tuple[Any, State]:
-        """Compute h of every step and the state after the last: (T, B) or (T, B, M) -> (T, B, H)."""
-        hidden, h, c = lstm_scan(self.inputs(x), tf.convert_to_tensor(self.recurrent_kernel), *state)
-        return hidden, (h, c)
-
-
 def build_float(
-    layers: int, units: int, vocabulary: int, time_steps: int = 1, batch: int | None = 1
+    layers: int,
+    units: int,
+    vocabulary: int,
+    time_steps: int = 1,
+    batch: int | None = 1,
+    cell: str = "lstm",
 ) -> keras.Model:
     """Build a float model: codes (B, T) int32 -> logits (B, T, V).
 
     Args:
-        layers: number of LSTM layers.
+        layers: number of recurrent layers.
+        cell: name of the cell, or of the file that describes it.
         units: H, the same for each layer.
         vocabulary: V, the number of characters.
         time_steps, batch: the input shape of the Keras model itself; training and evaluation go
@@ -245,7 +187,8 @@ def build_float(
     """
     x = codes = keras.Input((time_steps,), batch_size=batch, dtype="int32", name="codes")
     for index in range(layers):
-        x = FloatLSTM(units, units if index else vocabulary, one_hot=not index, name=f"lstm{index + 1}")(x)
+        size = units if index else vocabulary
+        x = FloatRecurrent(units, size, cell, one_hot=not index, name=f"lstm{index + 1}")(x)
     logits = keras.layers.Dense(vocabulary, name="logits")(x)
     return keras.Model(codes, logits, name="float_lstm")
 

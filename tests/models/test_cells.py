@@ -83,7 +83,7 @@ def test_cells_without_a_reference_are_their_equations(cell: str, rng: np.random
     assert np.abs(logits_of(model, codes[:, None])[:, 0] - wanted).max() < 1e-5
 
 
-@pytest.mark.parametrize("cell", cells.FLOAT_CELLS)
+@pytest.mark.parametrize("cell", cells.catalogue.names())
 def test_sizes_are_the_model_s(cell: str) -> None:
     model = cells.build_cells(cell, 2, UNITS, VOCABULARY)
     assert cells.parameters(cell, 2, UNITS, VOCABULARY) == model.count_params()
@@ -97,12 +97,12 @@ def test_sizes_are_the_model_s(cell: str) -> None:
 def test_budgets_are_met() -> None:
     budget = cells.parameters("lstm", 2, 128, 78)
     assert cells.units_for("lstm", 2, 78, budget) == 128
-    for cell in cells.FLOAT_CELLS:
+    for cell in cells.catalogue.names():
         units = cells.units_for(cell, 2, 78, budget)
         assert abs(cells.parameters(cell, 2, units, 78) / budget - 1) < 0.01
 
 
-@pytest.mark.parametrize("cell", cells.FLOAT_CELLS)
+@pytest.mark.parametrize("cell", cells.catalogue.names())
 def test_cells_learn(cell: str) -> None:
     text = corpus.from_text("t", "the quick brown fox jumps over the lazy dog. " * 200)
     model = cells.build_cells(cell, 1, 8, len(text.vocabulary))
@@ -113,7 +113,7 @@ def test_cells_learn(cell: str) -> None:
     assert seen[-1].loss < 0.8 * seen[0].loss
 
 
-@pytest.mark.parametrize("cell", cells.FLOAT_CELLS)
+@pytest.mark.parametrize("cell", cells.catalogue.names())
 def test_gradient_by_distance_is_the_difference_quotient(cell: str, rng: np.random.Generator) -> None:
     """With one layer and one stream: change an earlier state a little, and measure the change of the loss."""
     model = random_model(cell, rng, layers=1)
@@ -127,12 +127,12 @@ def test_gradient_by_distance_is_the_difference_quotient(cell: str, rng: np.rand
         for t in range(12):
             if t == 12 - distance and moved is not None:
                 state = tuple(s + m for s, m in zip(state, moved, strict=True))
-                if not cells.FLOAT_CELLS[cell].has_c:
+                if not cells."c" in catalogue.cell(cell).state:
                     state = (state[0], state[0])
             state = layer.step(inputs[t], state)
         return float(tf.nn.sparse_softmax_cross_entropy_with_logits(codes[-1], dense(state[0]))[0])
 
-    values = 2 if cells.FLOAT_CELLS[cell].has_c else 1
+    values = 2 if cells."c" in catalogue.cell(cell).state else 1
     for distance in (1, 4):
         gradient = []
         for which in range(values):
