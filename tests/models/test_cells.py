@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from zynq_lstm.models.cells import catalogue
 from zynq_lstm.models.description.spec import CELLS, network_spec
 from zynq_lstm.models.evaluation.partial import PartlyQuantized
 from zynq_lstm.models.evaluation.shipped_records import load_record
@@ -40,12 +41,13 @@ def test_cells_with_a_reference_compute_what_it_rounds(cell: str, rng: np.random
     assert np.abs(logits_of(model, codes) - wanted.transpose(1, 0, 2)).max() < 1e-5
 
 
-@pytest.mark.parametrize("cell", ["rnn", "gru"])
+@pytest.mark.parametrize("cell", ["rnn", "gru", "gru_reset_before"])
 def test_cells_are_keras(cell: str, rng: np.random.Generator) -> None:
     model = random_model(cell, rng, layers=1)
     own = read_weights(model)
     x = keras.Input((None, VOCABULARY))
-    layer = (keras.layers.SimpleRNN if cell == "rnn" else keras.layers.GRU)(UNITS, return_sequences=True)
+    options = {"return_sequences": True} | ({} if cell == "rnn" else {"reset_after": cell == "gru"})
+    layer = (keras.layers.SimpleRNN if cell == "rnn" else keras.layers.GRU)(UNITS, **options)
     stock = keras.Model(x, keras.layers.Dense(VOCABULARY)(layer(x)))
     b = own["layers.0.b"]
     if cell == "gru":  # Keras has a second bias for each gate, inside the reset gate's product
@@ -83,7 +85,7 @@ def test_cells_without_a_reference_are_their_equations(cell: str, rng: np.random
     assert np.abs(logits_of(model, codes[:, None])[:, 0] - wanted).max() < 1e-5
 
 
-@pytest.mark.parametrize("cell", cells.catalogue.names())
+@pytest.mark.parametrize("cell", catalogue.names())
 def test_sizes_are_the_model_s(cell: str) -> None:
     model = cells.build_cells(cell, 2, UNITS, VOCABULARY)
     assert cells.parameters(cell, 2, UNITS, VOCABULARY) == model.count_params()
@@ -97,12 +99,12 @@ def test_sizes_are_the_model_s(cell: str) -> None:
 def test_budgets_are_met() -> None:
     budget = cells.parameters("lstm", 2, 128, 78)
     assert cells.units_for("lstm", 2, 78, budget) == 128
-    for cell in cells.catalogue.names():
+    for cell in catalogue.names():
         units = cells.units_for(cell, 2, 78, budget)
         assert abs(cells.parameters(cell, 2, units, 78) / budget - 1) < 0.01
 
 
-@pytest.mark.parametrize("cell", cells.catalogue.names())
+@pytest.mark.parametrize("cell", catalogue.names())
 def test_cells_learn(cell: str) -> None:
     text = corpus.from_text("t", "the quick brown fox jumps over the lazy dog. " * 200)
     model = cells.build_cells(cell, 1, 8, len(text.vocabulary))
@@ -113,7 +115,7 @@ def test_cells_learn(cell: str) -> None:
     assert seen[-1].loss < 0.8 * seen[0].loss
 
 
-@pytest.mark.parametrize("cell", cells.catalogue.names())
+@pytest.mark.parametrize("cell", catalogue.names())
 def test_gradient_by_distance_is_the_difference_quotient(cell: str, rng: np.random.Generator) -> None:
     """With one layer and one stream: change an earlier state a little, and measure the change of the loss."""
     model = random_model(cell, rng, layers=1)
@@ -127,12 +129,12 @@ def test_gradient_by_distance_is_the_difference_quotient(cell: str, rng: np.rand
         for t in range(12):
             if t == 12 - distance and moved is not None:
                 state = tuple(s + m for s, m in zip(state, moved, strict=True))
-                if not cells."c" in catalogue.cell(cell).state:
+                if not "c" in catalogue.cell(cell).state:
                     state = (state[0], state[0])
             state = layer.step(inputs[t], state)
         return float(tf.nn.sparse_softmax_cross_entropy_with_logits(codes[-1], dense(state[0]))[0])
 
-    values = 2 if cells."c" in catalogue.cell(cell).state else 1
+    values = 2 if "c" in catalogue.cell(cell).state else 1
     for distance in (1, 4):
         gradient = []
         for which in range(values):
