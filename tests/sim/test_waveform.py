@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from zynq_lstm import sim
+from zynq_lstm.sim import simulation
 
-HEADERS = Path(sim.__file__).parent / "fst"
+HEADERS = Path(simulation.__file__).parent / "fst"
 
 PROGRAM = r"""
 #include <lz4.h>
