@@ -431,7 +431,8 @@ _MODULE = """// SPDX-License-Identifier: Apache-2.0
 {title}
 // The sums of h(t-1).U wait in a memory here; the x part (one row of W for the first layer, finished sums
 // of W.h for the others) comes with the unit. Units of all layers are numbered through; fresh_i takes the
-// state before as zero. With several pipelines (LANES) side by side, this one is number LANE and has every LANES-th unit.
+// state before as zero. With several pipelines (LANES) side by side, this one is number LANE and has every
+// LANES-th unit.
 // A unit must not start again before it has finished.
 module gate_pipeline #(
     parameter int LANE = 0,
@@ -464,6 +465,8 @@ module gate_pipeline #(
     output logic                  write_last_o,
     output logic [{h}-1:0] write_h_o
 );
+  `include "zynq_lstm_constants.svh"
+
   // ---- cycles 0 to 2: read the waiting U part and the bias
   logic [{gates}*{sums}-1:0] u_part;
   logic [UNIT_BITS-1:0] unit_1_q;
@@ -494,7 +497,7 @@ module gate_pipeline #(
 
 `ifdef ZYNQ_LSTM_TRACE
   // Everything about a unit in one line, in the cycle in which its h is written.
-  localparam int W = 16;
+  localparam int W = SIGNAL_BITS;
 {trace}
   logic [{count}*W-1:0] words;
   assign words = {{W'(write_unit_o) * W'(LANES) + W'(LANE), {words}}};

@@ -14,7 +14,6 @@ from zynq_lstm.hls.engine.constants import (
     JOB,
     JOB_HEADER,
     TAG,
-    TRACE_UNIT,
     Destination,
     headers,
     job_word,
@@ -36,21 +35,16 @@ def test_every_number_is_used_by_the_rtl_and_stated_nowhere_else() -> None:
         names = re.findall(r"localparam (?:int|logic \[.*?\]) (\w+) =", header)
         assert len(names) == len(set(names))
         for name in names:
-            # A field's neighbours are placed by it, a trace's by the first of its gates.
-            others = header.replace(f" {name} =", "")
-            needed = re.search(rf"\b{name}\b", text + others) or re.match(r"TRACE_|TO_NOTHING", name)
+            others = header.replace(f" {name} =", "")  # a field's neighbours are placed by it
+            needed = re.search(rf"\b{name}\b", text + others) or name == "TO_NOTHING"
             assert needed, f"{name} is used nowhere"
             assert not re.search(rf"localparam [^;]*\b{name} =", text), f"{name} is stated twice"
 
 
 def test_literals() -> None:
     constants = headers()[HEADER]
-    for line in ("ARRAY_LATENCY = 6", "SKEW_LATENCY = 2", "PIPELINE_LATENCY = 24", "SEED_LATENCY = 20"):
+    for line in ("ARRAY_LATENCY = 6", "SKEW_LATENCY = 2", "SEED_LATENCY = 20"):
         assert f"localparam int {line};\n" in constants
-    assert TRACE_UNIT == ("UNIT", "Z_I", "Z_F", "Z_G", "Z_O", "I", "F", "G", "O", "C", "CT", "TC", "H")
-    assert (
-        "TRACE_WORDS = 13;" in constants and "TRACE_UNIT = 12;" in constants and "TRACE_H = 0;" in constants
-    )
     assert "localparam logic [TO_BITS-1:0] TO_OUTPUT = 2'd2;" in headers()[JOB_HEADER]
     assert [int(to) for to in Destination] == [0, 1, 2, 3]
 

@@ -265,9 +265,7 @@ def test_schedule_memory(design: Design, files: dict[str, str]) -> None:
 def test_tables_and_biases(design: Design, files: dict[str, str]) -> None:
     network, given = design.network, parameters(files["zynq_lstm.sv"])
     spec, layer = network.spec, network.layer(0)
-    roms = design.table_roms
-    for name, rom in roms.items():
-        assert int(given[f"{name.upper()}_BITS"]) == rom.width
+    roms = {name: table.rom for name, table in design.table_roms.items()}
     for name, values in (
         ("sigmoid", words(files["sigmoid.mem"])),  # unsigned, since all of its values are
         ("sigmoid", unfolded(roms["sigmoid"], files["sigmoid_o.mem"])),
@@ -278,7 +276,7 @@ def test_tables_and_biases(design: Design, files: dict[str, str]) -> None:
     ):
         assert np.array_equal(values, layer[name]), name
 
-    bits = int(given["BIAS_BITS"])
+    bits = design.bias_bits
     frac = max(spec.accumulator_frac(k) for k in range(len(spec.layers)))
     lanes = design.array.gate_lanes
     lines = [iter(words(files[f"bias_{lane}.mem"])) for lane in range(lanes)]
@@ -315,8 +313,9 @@ def test_memory_literals() -> None:
 
 
 def test_by_unit_literal() -> None:
-    columns = np.array([["i0", "i1", "f0", "f1", "g0", "g1", "o0", "o1"]])
-    assert by_unit(columns).tolist() == [[["i0", "f0", "g0", "o0"], ["i1", "f1", "g1", "o1"]]]
+    columns = np.arange(1, 9)[np.newaxis]
+    assert by_unit(columns, "ifgo").tolist() == [[[1, 3, 5, 7], [2, 4, 6, 8]]]
+    assert by_unit(columns[:, :6], "urn").tolist() == [[[1, 3, 5, 0], [2, 4, 6, 0]]]  # filled up with zeros
 
 
 def test_write_project_touches_only_what_differs(

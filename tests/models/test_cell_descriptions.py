@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Cells as data: each description against its oracle, against stock Keras, and wrong ones that are refused."""
+"""Cells as data: each description against its oracle, and wrong ones that are refused by name and line."""
 
 from __future__ import annotations
 

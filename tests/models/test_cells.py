@@ -129,7 +129,7 @@ def test_gradient_by_distance_is_the_difference_quotient(cell: str, rng: np.rand
         for t in range(12):
             if t == 12 - distance and moved is not None:
                 state = tuple(s + m for s, m in zip(state, moved, strict=True))
-                if not "c" in catalogue.cell(cell).state:
+                if "c" not in catalogue.cell(cell).state:
                     state = (state[0], state[0])
             state = layer.step(inputs[t], state)
         return float(tf.nn.sparse_softmax_cross_entropy_with_logits(codes[-1], dense(state[0]))[0])
