@@ -11,6 +11,7 @@ import click
 
 from zynq_lstm.hls.parts import DEFAULT_PART, part_name
 from zynq_lstm.hls.vendor.projects import PERIODS
+from zynq_lstm.models.cells import catalogue
 from zynq_lstm.models.description.spec import DEFAULT_PRESET, PRESETS, NetworkSpec, network_spec
 from zynq_lstm.models.errors import UserError
 from zynq_lstm.models.texts.corpus import (
@@ -130,12 +131,48 @@ array_options = _together(
 SHAPE: dict[str, Any] = {"layers": 2, "units": 128, "vocabulary": 78, "preset": DEFAULT_PRESET}
 
 
-#: ``--layers``, ``--units``, ``--vocabulary``, ``--preset``, or ``--checkpoint``, for :func:`shape_given`.
+class CellNames(click.ParamType[tuple[str, ...]]):
+    """Cells by name or file, separated by commas; as :mod:`zynq_lstm.models.cells.catalogue` writes them."""
+
+    name = "cell"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, ...]:
+        if isinstance(value, tuple):
+            return value
+        return tuple(catalogue.written(catalogue.cell(name.strip())) for name in str(value).split(","))
+
+
+cell_option = click.option(
+    "--cell",
+    type=CellNames(),
+    help=f"Cell of all layers, or of each, as gru,lstm: {', '.join(catalogue.names())}, or a file "
+    f"*{catalogue.ENDING}; lstm if not given.",
+)
+
+
+def cells_of(given: tuple[str, ...] | None, layers: int) -> tuple[str, ...]:
+    """Return the cell of each layer.
+
+    Raises:
+        UserError: if there are neither one nor as many as layers.
+    """
+    cells = given or ("lstm",)
+    if len(cells) not in (1, layers):
+        raise UserError(
+            f"--cell names {len(cells)} cells for {layers} layers; give one, or one for each layer"
+        )
+    return cells * layers if len(cells) == 1 else cells
+
+
+#: ``--layers``, ``--units``, ``--vocabulary``, ``--preset``, ``--cell``, or ``--checkpoint``: :func:`shape_given`.
 shape_options = _together(
     click.option("--layers", type=int, help=f"LSTM layers; {SHAPE['layers']} if not given."),
     click.option("--units", type=int, help=f"Units of each layer; {SHAPE['units']} if not given."),
     click.option("--vocabulary", type=int, help=f"Number of characters; {SHAPE['vocabulary']} if not given."),
     click.option("--preset", type=click.Choice(tuple(PRESETS)), help=f"{SHAPE['preset']} if not given."),
+    cell_option,
     click.option(
         "--checkpoint",
         "network",
@@ -155,7 +192,8 @@ def shape_given(network: Path | None, **shape: Any) -> NetworkSpec:
     """
     given = {name: value for name, value in shape.items() if value is not None}
     if network is None:
-        return network_spec(**(SHAPE | given))
+        shape = SHAPE | given
+        return network_spec(**shape | {"cell": cells_of(given.get("cell"), shape["layers"])})
     for name in given:
         raise UserError(f"--{name} has no effect with --checkpoint, which has its own")
     return _spec_of(network)

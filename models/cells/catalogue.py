@@ -6,7 +6,7 @@ from __future__ import annotations
 from functools import lru_cache
 from pathlib import Path
 
-from zynq_lstm.models.cells.description import Cell, load
+from zynq_lstm.models.cells.description import Cell, load, parse
 from zynq_lstm.models.errors import UserError
 
 FOLDER = Path(__file__).parent
@@ -30,3 +30,19 @@ def cell(name: str) -> Cell:
     if name not in names():
         raise UserError(f"unknown cell {name!r}; legal are {', '.join(names())}, or a file *{ENDING}")
     return load(FOLDER / f"{name}{ENDING}")
+
+
+def written(cell_: Cell) -> str:
+    """How a file names a cell: its name if it is one of the project's, or else its description."""
+    ours = cell_.name in names() and cell(cell_.name) == cell_
+    return cell_.name if ours else cell_.text
+
+
+@lru_cache(maxsize=64)
+def read(text: str) -> Cell:
+    """The cell that :func:`written` wrote.
+
+    Raises:
+        UserError: as :func:`cell`, or what is wrong in the description.
+    """
+    return parse(text, "cell") if "\n" in text else cell(text)

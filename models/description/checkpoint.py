@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zynq_lstm import models
+from zynq_lstm.models.cells import catalogue
 from zynq_lstm.models.description.spec import (
     DEFAULT_PRESET,
     NetworkSpec,
@@ -61,6 +62,8 @@ class Checkpoint:
         corpus: name, characters, vocabulary size and SHA-256 of the training text's corpus, and ``folded`` if
             rare characters were folded (:class:`zynq_lstm.models.texts.corpus.Corpus`).
         record: how it was trained; for information only.
+        float_cells: cell of each layer of a float network, as :mod:`zynq_lstm.models.cells.catalogue` writes
+            it; LSTMs if not given.
 
     Raises:
         UserError: an array or the folding is illegal; names the array and what is wrong with it.
@@ -71,11 +74,12 @@ class Checkpoint:
     spec: NetworkSpec | None = None
     corpus: Mapping[str, Any] = field(default_factory=dict)
     record: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    float_cells: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         first = np.asarray(self.weights.get("layers.0.U", np.zeros((0, 0))))
         float_shape = {"vocabulary": len(self.vocabulary), "units": first.shape[0], "layers": self.layers}
-        shapes = (self.spec or network_spec(**float_shape)).weight_shapes()
+        shapes = (self.spec or network_spec(**float_shape, cell=self.cells)).weight_shapes()
         for name in [*shapes, *self.weights]:
             if name not in self.weights:
                 raise UserError(f"array {name!r} is missing")
@@ -95,8 +99,15 @@ class Checkpoint:
 
     @property
     def layers(self) -> int:
-        """Number of LSTM layers."""
+        """Number of recurrent layers."""
         return sum(name.endswith(".U") for name in self.weights)
+
+    @property
+    def cells(self) -> tuple[str, ...]:
+        """The cell of each layer, as :mod:`zynq_lstm.models.cells.catalogue` writes it."""
+        if self.spec:
+            return tuple(catalogue.written(layer.formats.description) for layer in self.spec.layers)
+        return self.float_cells or ("lstm",) * self.layers
 
     @property
     def units(self) -> int:
@@ -135,6 +146,8 @@ class Checkpoint:
         }
         if self.spec:
             metadata["spec"] = self.spec.to_dict()
+        elif set(self.cells) != {"lstm"}:
+            metadata["cells"] = list(self.cells)
         return save_tensors(path, self.weights, metadata)
 
     @classmethod
@@ -155,6 +168,7 @@ class Checkpoint:
                 NetworkSpec.from_dict(typed(metadata, "spec", dict)) if kind == QUANTIZED else None,
                 typed(metadata, "corpus", dict),
                 typed(metadata, "record", dict),
+                tuple(typed(metadata, "cells", list)) if "cells" in metadata else (),
             )
         except UserError as error:
             raise UserError(f"{path}: {error}") from None
@@ -168,7 +182,8 @@ def preset_spec(
     Args:
         formats: replace the preset's; see :func:`zynq_lstm.models.description.spec.with_formats`.
     """
-    spec = network_spec(preset, vocabulary=len(source.vocabulary), units=source.units, layers=source.layers)
+    shape = {"units": source.units, "layers": source.layers, "cell": source.cells}
+    spec = network_spec(preset, vocabulary=len(source.vocabulary), **shape)
     return fit_weight_formats(with_formats(spec, formats), source.weights)
 
 

@@ -214,7 +214,7 @@ def cell_formats_type(cell: str) -> type[CellFormats]:
     Raises:
         UserError: naming the legal cells, or what is wrong in a file.
     """
-    return formats_of(catalogue.cell(cell))
+    return formats_of(catalogue.read(cell))
 
 
 def formats_from_dict(cls: type[Any], data: Any, where: str) -> Any:

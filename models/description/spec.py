@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from zynq_lstm.models.cells import catalogue
 from zynq_lstm.models.cells.description import Sum
 from zynq_lstm.models.description.formats import (
     CELLS,
@@ -210,7 +211,7 @@ class NetworkSpec:
             "vocabulary": self.vocabulary,
             "layers": [
                 # An LSTM has no key "cell": files written before there were other cells keep their hashes.
-                ({} if x.cell == "lstm" else {"cell": x.cell})
+                ({} if x.cell == "lstm" else {"cell": catalogue.written(x.formats.description)})
                 | {"units": x.units, "formats": formats_to_dict(x.formats)}
                 for x in self.layers
             ],
@@ -307,7 +308,12 @@ FULL_RANGE = frozenset({"q8.8"})  # presets whose binary points are their defini
 
 
 def network_spec(
-    preset: str = DEFAULT_PRESET, *, vocabulary: int, units: int = 128, layers: int = 2, cell: str = "lstm"
+    preset: str = DEFAULT_PRESET,
+    *,
+    vocabulary: int,
+    units: int = 128,
+    layers: int = 2,
+    cell: str | Sequence[str] = "lstm",
 ) -> NetworkSpec:
     """Return a spec of ``layers`` equally large layers with a preset's formats.
 
@@ -318,7 +324,11 @@ def network_spec(
         raise UserError(f"unknown preset {preset!r}; legal are {', '.join(PRESETS)}")
     lstm, dense = PRESETS[preset]
     first = dataclasses.replace(lstm, W=FIRST_KERNEL.get(preset, lstm.W))
-    formats = [_formats_of_cell(one, cell) for one in [first, *[lstm] * (layers - 1)][:layers]]
+    cells = [cell] * layers if isinstance(cell, str) else list(cell)
+    if len(cells) != layers:
+        raise UserError(f"{len(cells)} cells for {layers} layers; give one cell, or one for each layer")
+    starts = [first, *[lstm] * (layers - 1)][:layers]
+    formats = [_formats_of_cell(start, one) for start, one in zip(starts, cells, strict=True)]
     return NetworkSpec(preset, vocabulary, tuple(Layer(units, one) for one in formats), dense)
 
 

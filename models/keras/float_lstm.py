@@ -65,7 +65,7 @@ class FloatRecurrent(keras.layers.Layer):
     Args:
         units: H.
         input_size: rows of the kernel W: the vocabulary's size, or the units of the layer below.
-        cell: name of the cell, or of the file that describes it.
+        cell: of all layers, or of each, as :mod:`zynq_lstm.models.cells.catalogue` reads it.
         one_hot: the input is character codes (B, T) instead of vectors (B, T, input_size).
     """
 
@@ -76,7 +76,7 @@ class FloatRecurrent(keras.layers.Layer):
         self.units = units
         self.input_size = input_size
         self.cell_name = cell
-        self.description = catalogue.cell(cell)
+        self.description = catalogue.read(cell)
         self.one_hot = one_hot
 
     @property
@@ -173,13 +173,13 @@ def build_float(
     vocabulary: int,
     time_steps: int = 1,
     batch: int | None = 1,
-    cell: str = "lstm",
+    cell: str | Sequence[str] = "lstm",
 ) -> keras.Model:
     """Build a float model: codes (B, T) int32 -> logits (B, T, V).
 
     Args:
         layers: number of recurrent layers.
-        cell: name of the cell, or of the file that describes it.
+        cell: of all layers, or of each, as :mod:`zynq_lstm.models.cells.catalogue` reads it.
         units: H, the same for each layer.
         vocabulary: V, the number of characters.
         time_steps, batch: the input shape of the Keras model itself; training and evaluation go
@@ -188,7 +188,8 @@ def build_float(
     x = codes = keras.Input((time_steps,), batch_size=batch, dtype="int32", name="codes")
     for index in range(layers):
         size = units if index else vocabulary
-        x = FloatRecurrent(units, size, cell, one_hot=not index, name=f"lstm{index + 1}")(x)
+        one = cell if isinstance(cell, str) else cell[index]
+        x = FloatRecurrent(units, size, one, one_hot=not index, name=f"lstm{index + 1}")(x)
     logits = keras.layers.Dense(vocabulary, name="logits")(x)
     return keras.Model(codes, logits, name="float_lstm")
 
@@ -213,9 +214,16 @@ def read_weights(model: keras.Model) -> dict[str, Any]:
     return arrays
 
 
+def float_cells(model: keras.Model) -> tuple[str, ...]:
+    """Return the cell of each layer of a float model, as :mod:`zynq_lstm.models.cells.catalogue` writes it."""
+    return tuple(catalogue.written(layer.description) for layer in recurrent_layers(model))
+
+
 def float_model(checkpoint: Checkpoint) -> keras.Model:
     """Build the float model with a checkpoint's weights (for a quantized one, those before quantization)."""
-    model = build_float(checkpoint.layers, checkpoint.units, len(checkpoint.vocabulary))
+    model = build_float(
+        checkpoint.layers, checkpoint.units, len(checkpoint.vocabulary), cell=checkpoint.cells
+    )
     load_weights(model, checkpoint.weights)
     return model
 

@@ -27,6 +27,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from zynq_lstm.models.cells import catalogue
 from zynq_lstm.models.description.checkpoint import Checkpoint, preset_spec
 from zynq_lstm.models.description.spec import (
     DEFAULT_PRESET,
@@ -187,7 +188,7 @@ class QuantizedRecurrent(keras.layers.RNN):
             "trainable": self.trainable,
             "units": self.units,
             "input_size": self.input_size,
-            **({} if self.formats.cell == "lstm" else {"cell": self.formats.cell}),
+            **({} if self.formats.cell == "lstm" else {"cell": catalogue.written(self.formats.description)}),
             "formats": formats_to_dict(self.formats),
             "one_hot": self.one_hot,
             "arithmetic": self.arithmetic,

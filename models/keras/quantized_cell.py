@@ -88,7 +88,7 @@ class QuantizedCell(keras.layers.Layer):
         return {
             "name": self.name,
             "units": self.units,
-            "cell": self.formats.cell,
+            "cell": catalogue.written(self.formats.description),
             "formats": formats_to_dict(self.formats),
             "arithmetic": self.arithmetic,
         }
@@ -101,5 +101,5 @@ class QuantizedCell(keras.layers.Layer):
 def read_formats(config: Mapping[str, Any]) -> dict[str, Any]:
     """Return a layer's settings with its formats read, and without the name of its cell."""
     settings = dict(config)
-    cls = formats_of(catalogue.cell(settings.pop("cell", "lstm")))
+    cls = formats_of(catalogue.read(settings.pop("cell", "lstm")))
     return settings | {"formats": formats_from_dict(cls, config["formats"], "formats")}

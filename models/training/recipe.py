@@ -54,10 +54,12 @@ def train_base(corpus: Corpus, path: Path, options: Mapping[str, Any], show: Sho
     )
     codes = corpus.split().train
     bptt.Plan(len(codes), chosen.batch, chosen.steps, chosen.seed)  # before the model is built
-    model = float_lstm.build_float(options["layers"], options["units"], len(corpus.vocabulary))
+    cells = tuple(options.get("cells") or ("lstm",) * options["layers"])
+    model = float_lstm.build_float(options["layers"], options["units"], len(corpus.vocabulary), cell=cells)
     bptt.initialise(model, chosen.seed)
     identity = {
-        "network": {"layers": options["layers"], "units": options["units"]},
+        "network": {"layers": options["layers"], "units": options["units"]}
+        | ({} if set(cells) == {"lstm"} else {"cells": list(cells)}),
         "corpus": corpus.sha256,
     }
     _run("base", bptt.Trainer(model, codes, chosen, identity), corpus, path, options, show)
@@ -149,7 +151,7 @@ def _initial_weights(like: Checkpoint, spec: NetworkSpec, seed: int) -> dict[str
     from zynq_lstm.models.keras import float_lstm
     from zynq_lstm.models.training import bptt
 
-    model = float_lstm.build_float(like.layers, like.units, len(like.vocabulary))
+    model = float_lstm.build_float(like.layers, like.units, len(like.vocabulary), cell=like.cells)
     bptt.initialise(model, seed)
     weights = float_lstm.read_weights(model)
     for name, fmt in spec.weight_formats().items():
@@ -243,7 +245,7 @@ def _run(
 ) -> None:
     """Train one stage to its end, evaluate it, and write its weights and its record."""
     from zynq_lstm.models.evaluation.bpc import evaluate_keras
-    from zynq_lstm.models.keras.float_lstm import read_weights
+    from zynq_lstm.models.keras.float_lstm import float_cells, read_weights
 
     folder = options["run_dir"] / path.stem
     state = folder / STATE
@@ -264,7 +266,8 @@ def _run(
     record = _record(stage, trainer, corpus, options["command"])
     record |= {"bits_per_character": bits, "metric": METRIC, **(before or {})}
     spec = quantized.spec if quantized else None
-    result = Checkpoint(corpus.vocabulary, read_weights(trainer.model), spec, record["corpus"], record)
+    cells = () if spec else float_cells(trainer.model)
+    result = Checkpoint(corpus.vocabulary, read_weights(trainer.model), spec, record["corpus"], record, cells)
     result.save(path)
     if spec:
         record["spec"] = spec.to_dict()

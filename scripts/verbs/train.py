@@ -33,7 +33,14 @@ from zynq_lstm.scripts.files import (
     require_apart,
     require_output,
 )
-from zynq_lstm.scripts.options import Number, hyperparameters, reading_options, text_file_option
+from zynq_lstm.scripts.options import (
+    Number,
+    cell_option,
+    cells_of,
+    hyperparameters,
+    reading_options,
+    text_file_option,
+)
 from zynq_lstm.scripts.training import Terminal
 
 STAGES = ("base", "float", "quantized")
@@ -75,6 +82,7 @@ STAGES = ("base", "float", "quantized")
 @click.option(
     "--units", type=click.IntRange(1, MAX_UNITS), default=128, show_default=True, help="Units of each layer."
 )
+@cell_option
 @hyperparameters
 @click.option(
     "--run-dir",
@@ -109,11 +117,13 @@ def command(
     and .json (the training record), and logs for TensorBoard.
     """
     corpus = load_corpus(corpus_name, corpus_file, as_is=as_is, fold_rare=fold_rare)
+    options["cells"] = cells_of(options.pop("cell"), options["layers"])
     network_spec(  # refuses an impossible shape before anything is written
         preset,
         vocabulary=len(corpus.vocabulary),
         units=options["units"],
         layers=options["layers"],
+        cell=options["cells"],
     )
     for part in HELD_OUT:  # the network is evaluated on these in the end
         require_text(corpus.split().part(part), f"{corpus.name}: the {part} split")
