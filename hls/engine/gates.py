@@ -410,6 +410,15 @@ class Pipeline:
         )
 
     @property
+    def apart(self) -> bool:
+        """True if an equation needs a gate's sums of W or of U alone."""
+        for gate in self.cell.gates:
+            readers = [e for e in self.cell.equations if {f"x_{gate}", f"u_{gate}"} & set(e.reads)]
+            if len(readers) > 1:
+                return True
+        return False
+
+    @property
     def dsp(self) -> int:
         """DSP48E1 of the pipeline: its products, but for those so small that Yosys makes them of LUTs."""
         return sum(a + b >= DSP_MIN_PRODUCT_BITS for a, b in self.products)

@@ -209,6 +209,28 @@ class CellStep:
 
         return run
 
+    @property
+    def columns(self) -> NDArray[np.intp]:
+        """The column of W, U and b, by column here."""
+        gates = [self.cell.gates.index(gate) for gate in self._order]
+        return np.concatenate([np.arange(self.units) + k * self.units for k in gates])
+
+    def scaled(self, kind: str, raw: Raw, frac: int) -> Floats:
+        """Raw sums of x.W + b (``kind`` "x") or of h.U ("u"), (streams, columns), as a step takes them."""
+        offset = {g: group.index.half - group.index.min_raw for group in self._groups for g in group.gates}
+        parts = []
+        for gate in self._order:
+            k = self.cell.gates.index(gate)
+            part = raw[:, k * self.units : (k + 1) * self.units] * 2.0 ** (
+                self._scale[f"{kind}_{gate}"] - frac
+            )
+            parts.append(part + (offset.get(gate, 0) if kind == "x" else 0))
+        return np.concatenate(parts, axis=1)
+
+    def scale_of(self, factor: str) -> int:
+        """The power of two that a value is kept times."""
+        return self._scale[factor]
+
     def start(self, inputs: Floats, hU: Floats, state: Mapping[str, Floats]) -> dict[str, Floats]:
         """The values that a step begins with: x.W + b and h.U (streams, columns), and raw values before."""
         values: dict[str, Floats] = {"sums": inputs + hU, **self._vectors}

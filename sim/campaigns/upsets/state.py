@@ -11,10 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zynq_lstm.hls.engine.design import Design
-from zynq_lstm.models.description.spec import GATES
 from zynq_lstm.models.fixed import Raw
 from zynq_lstm.models.integers.choice import Sampler, scores
-from zynq_lstm.models.integers.reference import LstmLayer, Reference, State
+from zynq_lstm.models.integers.reference import Reference, State
 
 STATE_SIGNALS = ("h", "c", "U sums")
 PREFIX = 64  # characters before a flip, from a zero state
@@ -67,21 +66,24 @@ class StruckReference(Reference):
         h_new, c_new = [], []
         x: NDArray[Any] = codes
         for k, layer in enumerate(self._layers):
-            assert isinstance(layer, LstmLayer)  # the only kind in the RTL
             arrays, fmt = self.network.layer(k), spec.layers[k].formats
             h, c = self._state.h[k], self._state.c[k].copy()
             flip_bits(c, flips, "c", k, state_bits(design, "c"))
             u_sums = _product(h, arrays["U"])
             flip_bits(u_sums, flips, "U sums", k, design.sum_bits)
             x_sums = arrays["W"][x] if k == 0 else _product(x, arrays["W"])
-            total = u_sums << (design.sum_frac - fmt.format("U").frac - fmt.format("h").frac)
-            total += x_sums << (design.sum_frac - fmt.format("W").frac - spec.input_frac(k))
-            total = wrapped(total + design.bias[k], design.z_sum_bits)
-            # As a layer takes them: in LSBs of z above the lowest z, plus half an LSB, columns in its order.
-            offset = fmt.z.half - fmt.z.min_raw
-            sums = (total * 2.0 ** (fmt.z.frac - design.sum_frac) + offset)[:, np.argsort(layer.columns)]
-            h_k, c_k, _ = layer.step(sums, np.zeros_like(sums), c.astype(np.float64))
-            x = h_k.astype(np.int64)
+            u_part = u_sums << (design.sum_frac - fmt.U.frac - fmt.h.frac)
+            x_part = x_sums << (design.sum_frac - fmt.W.frac - spec.input_frac(k))
+            x_part = x_part + design.bias[k]
+            if not design.gates.apart:  # the RTL adds them before anything else
+                x_part, u_part = x_part + u_part, np.zeros_like(u_part)
+            parts = (wrapped(part, design.z_sum_bits) for part in (x_part, u_part))
+            given = [
+                layer.step.scaled(kind, part, design.sum_frac) for kind, part in zip("xu", parts, strict=True)
+            ]
+            values = layer.step.run(*given, {"h": h.astype(np.float64), "c": c.astype(np.float64)})
+            x = layer.step.raw(values, "h").astype(np.int64)
+            c_k = layer.step.raw(values, "c") if fmt.has_c else c
             flip_bits(x, flips, "h", k, state_bits(design, "h"))
             h_new.append(x)
             c_new.append(c_k.astype(np.int64))
@@ -223,7 +225,8 @@ def random_flips(
     design: Design, signal: str, layer: int, trials: int, rng: np.random.Generator
 ) -> list[Flip]:
     """Return ``trials`` flips of every bit of a word of this signal, each in a random word."""
-    units = design.network.spec.layers[layer].units * (len(GATES) if signal == "U sums" else 1)
+    gates = len(design.formats.gates)
+    units = design.network.spec.layers[layer].units * (gates if signal == "U sums" else 1)
     return [
         Flip(signal, layer, int(index), bit)
         for bit in range(state_bits(design, signal))

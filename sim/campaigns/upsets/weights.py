@@ -10,11 +10,10 @@ from typing import Any
 import numpy as np
 
 from zynq_lstm.hls.engine.design import Design
-from zynq_lstm.models.description.spec import GATES
 from zynq_lstm.models.evaluation.bpc import bits_of_streams
 from zynq_lstm.models.fixed import Raw
 from zynq_lstm.models.integers.network import IntegerNetwork
-from zynq_lstm.models.integers.reference import LstmLayer, Reference
+from zynq_lstm.models.integers.reference import Reference
 from zynq_lstm.sim.campaigns.upsets.state import wrapped
 
 
@@ -57,7 +56,7 @@ def _pair(design: Design, name: str, column: int) -> tuple[int, int]:
     """Return the columns that share a word with ``column``: i with f and g with o, or neighbouring logits."""
     if name.startswith("output"):
         return column - column % 2, column - column % 2 + 1
-    units = design.network.arrays[name].shape[1] // len(GATES)
+    units = design.network.arrays[name].shape[1] // len(design.formats.gates)
     gate, unit = divmod(column, units)
     lower = gate - gate % 2
     return lower * units + unit, (lower + 1) * units + unit
@@ -83,10 +82,11 @@ class WornReference(Reference):
         else:
             layer, matrix = int(name.split(".")[1]), name.split(".")[2]
             formats, engine = self.network.spec.layers[layer].formats, self._layers[layer]
-            assert isinstance(engine, LstmLayer)
-            target, order = getattr(engine, matrix), engine.columns
+            target, order = getattr(engine.step, matrix), np.argsort(engine.step.columns)
             fraction = formats.h.frac if matrix == "U" else self.network.spec.input_frac(layer)
-            scale = 2.0 ** (formats.z.frac - formats.format(matrix).frac - fraction)
+            gate = formats.gates[next(iter(columns)) // self.network.spec.layers[layer].units]
+            kept = engine.step.scale_of(f"{'u' if matrix == 'U' else 'x'}_{gate}")
+            scale = 2.0 ** (kept - formats.format(matrix).frac - fraction)
         self._before = target, row, target[row].copy()
         for column, difference in change.items():
             target[row, column if order is None else order[column]] += difference * scale
