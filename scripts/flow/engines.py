@@ -65,15 +65,20 @@ def record_reference(work: Work) -> Result:
     if "keras" in config.verification.engines:
         model = KerasEngine(checkpoint, network, work.folder)
         found = work.step("quantized Keras model, every signal", lambda: model.whole_trace(codes))
-        figures["exactness"] = {"keras": _judged(work, "keras", network, found)}
+        figures["exactness"] = {"keras": _judged(work, "keras", network, (expected, text), found)}
     return [TRACE], figures
 
 
 def _judged(
-    work: Work, engine: str, network: IntegerNetwork, found: dict[str, Raw], written: Raw | None = None
+    work: Work,
+    engine: str,
+    network: IntegerNetwork,
+    reference: tuple[dict[str, Raw], Raw],
+    found: dict[str, Raw],
+    written: Raw | None = None,
 ) -> Figures:
     """Compare an engine's values and text with the reference's, and report the first difference at once."""
-    expected, text = load_trace(work.at("reference"))
+    expected, text = reference
     result: Comparison = compare(network, expected, found)
     row: Figures = result.summary()
     if not result.exact:
@@ -106,7 +111,7 @@ def run_hls(work: Work) -> Result:
     written = work.step("HLS C++, text", lambda: _text(engine, prime, work.flow.config))
     _save_trace(work.folder, trace, written)
     return [TRACE], engine.describe() | {
-        "exactness": {"hls": _judged(work, "hls", network, trace, written)},
+        "exactness": {"hls": _judged(work, "hls", network, load_trace(work.at("reference")), trace, written)},
         "characters_per_second": round(len(codes) / engine.seconds(codes)[""]),
     }
 
@@ -152,7 +157,7 @@ def simulate(work: Work) -> Result:
 
     trace = work.count("RTL under cocotb, every signal", len(codes), traced)
     written = work.step("RTL, text in closed loop", lambda: _text(engine, prime, work.flow.config))
-    row = _judged(work, "rtl", engine.network, trace, written)
+    row = _judged(work, "rtl", engine.network, load_trace(work.at("reference")), trace, written)
     for test in PROTOCOL_TESTS if chosen.protocol else ():
         work.step(f"protocol: {test}", lambda test=test: engine.bench.protocol(test, chosen.seed))  # type: ignore[misc]
     _save_trace(work.folder, trace, written)

@@ -39,7 +39,7 @@ def digest(names: Iterable[str], files: Iterable[str] = ()) -> str:
     """
     found = hashlib.sha256()
     for path in (*sources(names), *(ROOT / name for name in sorted(files))):
-        content = _without_comments(path.suffix, path.read_bytes())
+        content = _content(path)
         found.update(f"{path.relative_to(ROOT).as_posix()} {len(content)}\n".encode() + content)
     return found.hexdigest()
 
@@ -55,9 +55,7 @@ def hashes(names: Iterable[str], alone: Iterable[str] = ()) -> dict[str, str]:
     """
     paths = {*sources(names), *(_file(name) for name in alone)}
     return {
-        path.relative_to(ROOT).as_posix(): hashlib.sha256(
-            _without_comments(path.suffix, path.read_bytes())
-        ).hexdigest()
+        path.relative_to(ROOT).as_posix(): hashlib.sha256(_content(path)).hexdigest()
         for path in sorted(paths)
     }
 
@@ -135,6 +133,11 @@ def _data(package: Path) -> Iterator[Path]:
                 yield from _data(path)
         elif path.suffix != ".py" and package != ROOT:
             yield path
+
+
+def _content(path: Path) -> bytes:
+    """Return the part of a file that counts."""
+    return _without_comments(path.suffix, path.read_bytes())
 
 
 @functools.cache
