@@ -8,13 +8,14 @@ integers of shape (characters, width), whichever engine it comes from.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from zynq_lstm.hls.engine.stages import Layout, Pipeline
 from zynq_lstm.models.errors import UserError
 from zynq_lstm.models.fixed import FixedFormat, Raw
 from zynq_lstm.models.integers.choice import WORD_LOGITS
@@ -136,19 +137,23 @@ def _describe(network: IntegerNetwork, expected: Trace, actual: Trace, character
     return Mismatch(character, signal, int(index), column, *values, fmt)
 
 
-def trace_files(run_dir: Path, gate_lanes: int) -> dict[str, Path]:
-    """Return the plusargs of the RTL's trace monitors: one per gate pipeline and one for the logits."""
-    units = {f"trace_units_{lane}": run_dir / f"units_{lane}.hex" for lane in range(gate_lanes)}
-    return units | {"trace_logits": run_dir / "logits.hex"}
+def trace_files(run_dir: Path, layout: Layout) -> dict[str, Path]:
+    """Return the plusargs of the RTL's trace monitors: one per gate pipeline and lane, and one for the logits."""
+    names = [name for pipeline in layout.pipelines for name in _unit_traces(pipeline)]
+    return {name: run_dir / f"{name.removeprefix('trace_')}.hex" for name in (*names, "trace_logits")}
 
 
-def read_rtl_trace(network: IntegerNetwork, run_dir: Path, gate_lanes: int = 1) -> dict[str, Raw]:
+def _unit_traces(pipeline: Pipeline) -> list[str]:
+    return [f"trace_{pipeline.level.name}_{lane:x}" for lane in range(pipeline.packing.pipelines)]
+
+
+def read_rtl_trace(network: IntegerNetwork, run_dir: Path, layout: Layout) -> dict[str, Raw]:
     """Read everything that the RTL's trace monitors wrote.
 
     Raises:
         UserError: if a file is missing or empty, ends within a character, or holds undefined bits.
     """
-    reader = RtlTraceReader(network, run_dir, gate_lanes)
+    reader = RtlTraceReader(network, run_dir, layout)
     trace = reader.read()
     reader.finish()
     return trace
@@ -160,27 +165,24 @@ class RtlTraceReader:
     Args:
         network: the network that the RTL computes.
         run_dir: folder of the files.
-        gate_lanes: number of gate pipelines.
+        layout: pipelines and lanes of the RTL.
         discard: empty the files as they are read, so that a run of any length needs little disk space. The
             monitors append. Nothing is lost unless they write at the same moment, which cannot happen: the
             bench runs in the simulator's own process.
     """
 
     def __init__(
-        self, network: IntegerNetwork, run_dir: Path, gate_lanes: int = 1, *, discard: bool = False
+        self, network: IntegerNetwork, run_dir: Path, layout: Layout, *, discard: bool = False
     ) -> None:
         self._network = network
-        *units, logits = trace_files(run_dir, gate_lanes).values()
-        # All layers of the RTL have the same cell.
-        self._signals = network.spec.layers[0].formats.description.signals
-        self._unit_files = [_WordFile(path, 1 + len(self._signals), discard) for path in units]
-        self._logits_file = _WordFile(logits, WORD_LOGITS, discard)
-        # The last beat of a layer is padded with unused units.
-        self._sizes = [-(-layer.units // gate_lanes) * gate_lanes for layer in network.spec.layers]
+        files = trace_files(run_dir, layout)
+        self._pipelines = [
+            _UnitFiles(pipeline, layout, [files[name] for name in _unit_traces(pipeline)], discard)
+            for pipeline in layout.pipelines
+        ]
+        self._logits_file = _WordFile(files["trace_logits"], WORD_LOGITS, discard)
         self._beats = -(-network.spec.vocabulary // WORD_LOGITS)  # per character
-        # Lines read, but for characters that are not complete yet.
-        self._units = np.empty((0, 1 + len(self._signals)), np.int16)
-        self._logits = np.empty((0, WORD_LOGITS), np.int16)
+        self._logits = np.empty((0, WORD_LOGITS), np.int16)  # read, but for characters that are not complete
 
     def read(self) -> dict[str, Raw]:
         """Return every signal of the characters completed since the last call, possibly none.
@@ -188,29 +190,21 @@ class RtlTraceReader:
         Raises:
             UserError: if a file is missing, cut off within a line, or holds undefined bits.
         """
-        lines = np.concatenate([self._units, *(file.read() for file in self._unit_files)])
+        for pipeline in self._pipelines:
+            pipeline.read()
         logits = np.concatenate([self._logits, self._logits_file.read()])
-        count = np.bincount(lines[:, 0].astype(np.uint16), minlength=sum(self._sizes))
-        if len(count) > sum(self._sizes):
-            raise UserError(f"{self._unit_files[0].path}: there is no unit {len(count) - 1}")
-        characters = min(int(count.min()), len(logits) // self._beats)
-        # Units are numbered across all layers. Each unit's lines come in character order, but layers of
-        # neighbouring characters may overlap in time.
-        order = np.argsort(lines[:, 0], kind="stable")
-        nth = np.arange(len(lines)) - np.repeat(np.cumsum(count) - count, count)
-        whole = lines[order[nth < characters]].astype(np.int64)
-        whole = whole.reshape(sum(self._sizes), characters, 1 + len(self._signals))
-        self._units = lines[order[nth >= characters]]
+        characters = min(len(logits) // self._beats, *(x.characters() for x in self._pipelines))
+        found: dict[str, Raw] = {}
+        for pipeline in self._pipelines:
+            found |= pipeline.take(characters)
         trace: dict[str, Raw] = {}
-        base = 0
-        for k, (size, layer) in enumerate(zip(self._sizes, self._network.spec.layers, strict=True)):
-            words = whole[base : base + layer.units, :, 1:].transpose(1, 2, 0)  # (characters, words, units)
-            found = {name: words[:, at] for at, name in enumerate(self._signals)}
+        for k, layer in enumerate(self._network.spec.layers):
             for name in layer.formats.signals:
-                if name not in found:  # z, of all gates side by side
-                    found[name] = np.concatenate([found[f"z_{g}"] for g in layer.formats.gates], axis=1)
-                trace[f"layers.{k}.{name}"] = found[name]
-            base += size
+                if name in layer.formats.description.signals:
+                    trace[f"layers.{k}.{name}"] = found[f"layers.{k}.{name}"]
+                else:  # z, of all gates side by side
+                    parts = [found[f"layers.{k}.z_{gate}"] for gate in layer.formats.gates]
+                    trace[f"layers.{k}.{name}"] = np.concatenate(parts, axis=1)
         rows = logits[: characters * self._beats].reshape(characters, self._beats * WORD_LOGITS)
         trace["logits"] = rows[:, : self._network.spec.vocabulary].astype(np.int64)
         self._logits = logits[characters * self._beats :]
@@ -222,17 +216,78 @@ class RtlTraceReader:
         Raises:
             UserError: if not; it names the file that ends too early.
         """
-        for file in (*self._unit_files, self._logits_file):
-            file.finish()
-        units_path, logits_path = self._unit_files[0].path, self._logits_file.path
+        for pipeline in self._pipelines:
+            pipeline.finish()
+        self._logits_file.finish()
+        logits_path = self._logits_file.path
         if len(self._logits) % self._beats:
             raise UserError(f"{logits_path}: {len(self._logits)} beats are not a whole number of characters")
-        count = np.bincount(self._units[:, 0], minlength=sum(self._sizes))
-        if np.ptp(count):
-            raise UserError(f"{units_path}: units have different numbers of lines")
-        if len(self._units) or len(self._logits):
-            path = logits_path if len(self._units) else units_path
+        longer = next((x for x in self._pipelines if x.characters()), None)
+        if longer or len(self._logits):
+            shorter = next((x.path for x in self._pipelines if not x.characters()), logits_path)
+            path = logits_path if longer and not len(self._logits) else shorter
             raise UserError(f"{path}: ends at an earlier character than the other files")
+
+
+class _UnitFiles:
+    """The files of a gate pipeline, one for each lane.
+
+    Units are numbered through all stages of the pipeline. Each unit's lines come in character order, but layers
+    of neighbouring characters may overlap in time.
+    """
+
+    def __init__(self, pipeline: Pipeline, layout: Layout, paths: Sequence[Path], discard: bool) -> None:
+        self._signals = pipeline.level.signals
+        columns = 1 + len(self._signals)
+        self._files = [_WordFile(path, columns, discard) for path in paths]
+        self.path = paths[0]
+        self._stages = [(stage.layer, layout.first_unit(stage), stage.units) for stage in pipeline.stages]
+        # All units that write lines, among them the unused ones that pad a layer's last beat.
+        self._units = np.concatenate(
+            [
+                layout.first_unit(stage) + np.arange(stage.beats * stage.packing.pipelines)
+                for stage in pipeline.stages
+            ]
+        )
+        self._lines = np.empty((0, columns), np.int16)  # read, but for characters that are not complete yet
+
+    def read(self) -> None:
+        """Read the lines written since the last call."""
+        self._lines = np.concatenate([self._lines, *(file.read() for file in self._files)])
+
+    def _count(self) -> NDArray[np.intp]:
+        numbers = self._lines[:, 0].astype(np.uint16)
+        count = np.bincount(numbers, minlength=self._units[-1] + 1)
+        unknown = np.setdiff1d(np.flatnonzero(count), self._units)
+        if len(unknown):
+            raise UserError(f"{self.path}: there is no unit {unknown[-1]}")
+        return count
+
+    def characters(self) -> int:
+        """Return the number of characters whose lines are all there."""
+        return int(self._count()[self._units].min())
+
+    def take(self, characters: int) -> dict[str, Raw]:
+        """Return the signals of the next characters: name -> (characters, units)."""
+        lines, count = self._lines, self._count()
+        order = np.argsort(lines[:, 0].astype(np.uint16), kind="stable")
+        nth = np.arange(len(lines)) - np.repeat(np.cumsum(count) - count, count)
+        whole = lines[order[nth < characters]].astype(np.int64)
+        whole = whole.reshape(len(self._units), characters, lines.shape[1])
+        self._lines = lines[order[nth >= characters]]
+        found = {}
+        for layer, first, units in self._stages:
+            at = int(np.searchsorted(self._units, first))
+            words = whole[at : at + units, :, 1:].transpose(1, 2, 0)  # (characters, words, units)
+            found |= {f"layers.{layer}.{name}": words[:, k] for k, name in enumerate(self._signals)}
+        return found
+
+    def finish(self) -> None:
+        """Check that all units have the same number of lines, and that the files are whole."""
+        for file in self._files:
+            file.finish()
+        if np.ptp(self._count()[self._units]):
+            raise UserError(f"{self.path}: units have different numbers of lines")
 
 
 class _WordFile:

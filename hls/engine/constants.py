@@ -19,6 +19,7 @@ LOGITS_LATENCY = 5  # output_layer: from a word's sums to its logits
 NOISE_AHEAD = 2  # xorshift128: stages of the pipeline after it
 SEED_LATENCY = DISCARDED // WORD_LOGITS + 1 + NOISE_AHEAD + 1  # gumbel_noise: from a seed to its noise
 # Latencies that follow from the structure of the RTL, which does not state them.
+GEARBOX_LATENCY = 2  # gearbox: from a word to its first unit
 HIDDEN_LATENCY = 3  # hidden buffer, counter, readiness: from a unit's h until a job may start
 CREDIT_LATENCY = 1  # character_control: from a finished U sum of layer 0 to that unit's start
 CHOICE_LATENCY = LOGITS_LATENCY + 5  # score, maximum, character: from the last output word to the next start
@@ -26,15 +27,18 @@ ACCEPT_LATENCY = 3  # character_control: from a character's last start to the ne
 
 FIELD_BITS = 17  # width of the lower of two sums in a DSP48E1
 
-LAYER_BITS = 2  # width of a layer's number in a job
 TO_BITS = 2  # width of a job's destination
 
 
 class Destination(IntEnum):
-    """Destination of a job's sums. NOTHING: further sums of the unit are still to come."""
+    """Destination of a job's sums.
 
-    U = 0
-    X = 1
+    WAIT: the memory in which they wait for the unit's start. START: the gates, with the sums that waited.
+    NOTHING: further sums of the unit are still to come.
+    """
+
+    WAIT = 0
+    START = 1
     OUTPUT = 2
     NOTHING = 3
 
@@ -43,18 +47,18 @@ class Destination(IntEnum):
 #: depends on the design.
 JOB = (
     ("WAIT_ROOM", "1"),  # the output buffer must have room for a character
-    ("SOURCE", "LAYER_BITS"),  # layer whose h is read
+    ("SOURCE", "STAGE_BITS"),  # stage whose results are read
     ("ROW", "ROW_BITS"),  # first row of the hidden buffer
     ("STEPS", "STEP_BITS"),  # less 1
     ("CYCLES", "STEP_BITS"),  # until the next job may start, less 1
     ("TO", "TO_BITS"),  # Destination
-    ("LAYER", "LAYER_BITS"),  # layer that the sums are for
+    ("STAGE", "STAGE_BITS"),  # stage that the sums are for
     ("FINAL", "1"),  # last group of its matrix product
     ("FIRST", "ITEM_BITS"),  # number of the first beat, or output word
-    ("COUNT", "COUNT_BITS"),  # beats, less 1
+    ("COUNT", "COUNT_BITS"),  # cycles in which the sums leave the array, less 1
 )
 #: Neighbouring fields that form the tag, which goes with the job's sums.
-TAG = ("TO", "LAYER", "FINAL", "FIRST")
+TAG = ("TO", "STAGE", "FINAL", "FIRST")
 
 
 def job_word(values: Mapping[str, int], widths: Mapping[str, int]) -> tuple[int, int]:
@@ -64,7 +68,7 @@ def job_word(values: Mapping[str, int], widths: Mapping[str, int]) -> tuple[int,
         values: value of every field.
         widths: values of the width names in :data:`JOB` that depend on the design.
     """
-    known = {"LAYER_BITS": LAYER_BITS, "TO_BITS": TO_BITS} | dict(widths)
+    known = {"TO_BITS": TO_BITS} | dict(widths)
     word = width = 0
     for name, bits in JOB:
         size = int(bits) if bits.isdigit() else known[bits]
@@ -95,9 +99,8 @@ def headers() -> dict[str, str]:
 def _job_lines() -> Iterable[str]:
     """Yield lines with the widths, destinations and field positions of a job word.
 
-    The module that includes them defines ROW_BITS and the other widths that depend on the design.
+    The module that includes them defines STAGE_BITS, ROW_BITS and the other widths that depend on the design.
     """
-    yield f"localparam int LAYER_BITS = {LAYER_BITS};"
     yield f"localparam int TO_BITS = {TO_BITS};"
     for to in Destination:
         yield f"localparam logic [TO_BITS-1:0] TO_{to.name} = {TO_BITS}'d{int(to)};"

@@ -12,9 +12,13 @@ import numpy as np
 
 from zynq_lstm.hls.engine import registers
 from zynq_lstm.hls.engine.constants import FIELD_BITS, SKEW_LATENCY
-from zynq_lstm.hls.engine.gates import ARRAY_GATES, Pipeline, Widths, word_bits
+from zynq_lstm.hls.engine.core import Core, kept
+from zynq_lstm.hls.engine.gates import Pipeline, Widths, word_bits
 from zynq_lstm.hls.engine.memory import Rom, row_bits
-from zynq_lstm.hls.engine.schedule import Array, Schedule, schedule
+from zynq_lstm.hls.engine.array import Array
+from zynq_lstm.hls.engine import stages
+from zynq_lstm.hls.engine.schedule import Schedule, schedule
+from zynq_lstm.hls.engine.stages import Layout
 from zynq_lstm.models.description.spec import CellFormats, NetworkSpec, symmetric
 from zynq_lstm.models.errors import UserError
 from zynq_lstm.models.fixed import FixedFormat, Rounding, signed_bits
@@ -66,7 +70,7 @@ class Design:
                 f"two products per DSP need symmetric weights (AP_SAT_SYM) and h of at most {PACKED_BITS} "
                 "bits; use pack=1"
             )
-        largest = ((1 << (self.weight_bits - 1)) - 1) << (self.formats.h.bits - 1)
+        largest = ((1 << (self.weight_bits - 1)) - 1) << (self.h_format.bits - 1)
         if self.array.pack == 2 and self.array.depth * largest >= 1 << (FIELD_BITS - 1):
             raise UserError(
                 f"array: {self.array.depth} inputs per cycle with {self.weight_bits}-bit weights overflow "
@@ -77,10 +81,18 @@ class Design:
     def schedule(self) -> Schedule:
         return schedule(self.network.spec, self.array)
 
+    @cached_property
+    def layout(self) -> Layout:
+        return Layout(self.network.spec, self.array)
+
     @property
-    def formats(self) -> CellFormats:
-        """Formats that all layers share, except those of W, U and b."""
-        return self.network.spec.layers[0].formats
+    def h_format(self) -> FixedFormat:
+        """Format of the array's inputs, which all layers share."""
+        return self.network.spec.layers[0].formats.h
+
+    def formats(self, pipeline: stages.Pipeline) -> CellFormats:
+        """Formats that a pipeline's layers share; those of W, U and b are its first layer's."""
+        return self.network.spec.layers[pipeline.stages[0].layer].formats
 
     @property
     def weight_bits(self) -> int:
@@ -93,7 +105,7 @@ class Design:
         ranges = []
         for k in range(len(network.spec.layers)):
             layer = network.layer(k)
-            ranges.append(product_range(layer["U"], *network.h_range(k)))
+            ranges.append(product_range(layer["U"], *network.recurrent_range(k)))
             if k:
                 ranges.append(product_range(layer["W"], *network.h_range(k - 1)))
         ranges.append(product_range(network.arrays["output.W"], *network.h_range(last)))
@@ -118,7 +130,7 @@ class Design:
 
     @cached_property
     def bias(self) -> list[np.ndarray]:
-        """Biases of each layer, shape (4 units,), with :attr:`sum_frac` fraction bits."""
+        """Biases of each layer, shape (gates x units,), with :attr:`sum_frac` fraction bits."""
         layers = self.network.spec.layers
         return [
             self.network.layer(k)["b"] << (self.sum_frac - layer.formats.b.frac)
@@ -136,35 +148,34 @@ class Design:
         return weight_roms(self.array, self.schedule.words, self.weight_bits)
 
     @cached_property
-    def row_rom(self) -> Rom:
-        """Memory of the rows of layer 0's W, which the one-hot input selects."""
-        return row_rom(self.network.spec, self.array)
+    def row_roms(self) -> dict[int, Rom]:
+        """Memories of the rows of layer 0's W, by number of the pipeline that reads them."""
+        return row_roms(self.network.spec, self.layout)
 
-    @cached_property
-    def table_roms(self) -> Mapping[str, Table]:
-        """Activation tables by name; every gate pipeline has two sigmoid tables, one with two ports."""
-        return dict(table_roms(self.formats))  # a copy: a mapping proxy can't be sent to another process
+    def table_roms(self, pipeline: stages.Pipeline) -> dict[str, Table]:
+        """Activation tables of a pipeline by name; two look-ups at once share a memory with two ports."""
+        return dict(table_roms(self.formats(pipeline)))  # a copy: a mapping proxy can't be sent to another process
 
     def parameters(self) -> dict[str, int | str]:
         """Return the parameters of lstm_engine.sv; a string is a Verilog literal."""
-        network, spec, fmt, array = self.network, self.network.spec, self.formats, self.array
+        network, spec, array, layout = self.network, self.network.spec, self.array, self.layout
         units = [layer.units for layer in spec.layers]
         output_frac = spec.output_accumulator_frac()
-        beats = sum(self.beats)
-        items = max(beats, -(-spec.vocabulary // choice.WORD_LOGITS))
         return {
             "FIRST_UNITS": units[0],
             **self._choice(),
             "IDENTITY": f"256'h{network.identity}",
             # from here on, the parameters of lstm_core_parameters.svh
             "LAYERS": len(units),
+            "STAGES": len(layout.stages),
+            "STAGE_BITS": self.stage_bits,
+            "PIPELINES": len(layout.pipelines),
+            "STAGE_PIPELINE": _packed([stage.pipeline for stage in layout.stages], 4),
             "GATE_LANES": array.gate_lanes,
-            "BEATS": beats,
-            "FIRST_BEATS": self.beats[0],
+            "BEATS": self.beats,
+            "FIRST_BEATS": layout.stages[0].beats,
             "VOCABULARY": spec.vocabulary,
-            "ROWS": sum(self.rows),
-            "BEAT_BASE": _packed(self.beat_base, 16),
-            "ROW_BASE": _packed(self.row_base, 16),
+            "ROWS": self.rows,
             "GROUP_UNITS": array.group_units,
             "SEGMENT_UNITS": array.segment_units,
             "GROUP_SUMS": array.sums,
@@ -179,10 +190,8 @@ class Design:
             "JOBS": len(self.schedule.jobs),
             "STEP_BITS": self.step_bits,
             "COUNT_BITS": _bits(array.group_units - 1),
-            "ITEM_BITS": _bits(items - 1),
-            "X_WEIGHT_BITS": spec.layers[0].formats.W.bits,
-            "X_ROW_BITS": self.row_rom.row_bits,
-            "H_BITS": fmt.h.bits,
+            "ITEM_BITS": self.item_bits,
+            "H_BITS": self.h_format.bits,
             "OUTPUT_BIAS_BITS": signed_bits(int(self.output_bias.min()), int(self.output_bias.max())),
             "OUTPUT_TOTAL_BITS": signed_bits(*network.output_accumulator_range()),
             "OUTPUT_SHIFT": output_frac - spec.output.W.frac - spec.layers[-1].formats.h.frac,
@@ -192,26 +201,70 @@ class Design:
         }
 
     @cached_property
-    def gates(self) -> Pipeline:
-        """The gate pipeline."""
-        spec, fmt = self.network.spec, self.formats
-        tables = {name: (int(rom.low), int(rom.high)) for name, rom in self.table_roms.items()}
+    def gates(self) -> tuple[Pipeline, ...]:
+        """The gate pipelines, in the layout's order."""
+        return tuple(self._gates(pipeline) for pipeline in self.layout.pipelines)
+
+    def _gates(self, pipeline: stages.Pipeline) -> Pipeline:
+        spec, formats = self.network.spec, self.formats(pipeline)
+        layers = [(k, spec.layers[k].formats) for k in (stage.layer for stage in pipeline.stages)]
+        roms = self.table_roms(pipeline)
         widths = Widths(
-            units=sum(self.beats),
-            layers=len(spec.layers),
+            units=self.layout.beats(pipeline),
+            stages=tuple(stage.number for stage in pipeline.stages),
+            row_stage=next((stage.number for stage in pipeline.stages if not stage.layer), None),
             sums=self.sum_bits,
-            x=max(spec.layers[0].formats.W.bits, self.sum_bits),
+            row=spec.layers[0].formats.W.bits,
             z_sums=self.z_sum_bits,
             bias=self.bias_bits,
             frac=self.sum_frac,
-            u_shift=tuple(self.sum_frac - x.formats.U.frac - x.formats.h.frac for x in spec.layers),
-            x_shift=tuple(
-                self.sum_frac - x.formats.W.frac - spec.input_frac(k) for k, x in enumerate(spec.layers)
-            ),
-            tables=tables,
-            table_rows={name: rom.rom.row_bits for name, rom in self.table_roms.items()},
+            u_shift=tuple(self.sum_frac - x.U.frac - x.h.frac for _, x in layers),
+            x_shift=tuple(self.sum_frac - x.W.frac - spec.input_frac(k) for k, x in layers),
+            tables={name: (int(rom.low), int(rom.high)) for name, rom in roms.items()},
+            table_rows={name: rom.rom.row_bits for name, rom in roms.items()},
+            exported=tuple(name for writer, name in kept(self.layout) if writer is pipeline),
         )
-        return Pipeline(fmt.description, fmt.by_name(), widths)
+        return Pipeline(pipeline.level, formats.by_name(), widths)
+
+    @cached_property
+    def core(self) -> Core:
+        """The module of all gates."""
+        first = self.layout.stages[0].beats
+        return Core(
+            layout=self.layout,
+            pipelines=self.gates,
+            row_roms=self.row_roms,
+            vocabulary=self.network.spec.vocabulary,
+            sum_bits=self.sum_bits,
+            row_bits=self.network.spec.layers[0].formats.W.bits,
+            h_bits=self.h_format.bits,
+            stage_bits=self.stage_bits,
+            item_bits=self.item_bits,
+            beat_bits=_bits(self.beats - 1),
+            address_bits=_bits(first * self.network.spec.vocabulary - 1),
+            rows=self.rows,
+        )
+
+    @property
+    def stage_bits(self) -> int:
+        """Width of a stage's number in a job."""
+        return max(2, _bits(len(self.layout.stages) - 1))
+
+    @property
+    def item_bits(self) -> int:
+        """Width of the number of a beat or an output word in a job."""
+        words = -(-self.network.spec.vocabulary // choice.WORD_LOGITS)
+        return _bits(max(words, *(self.layout.beats(p) for p in self.layout.pipelines)) - 1)
+
+    @property
+    def beats(self) -> int:
+        """Beats of all stages."""
+        return sum(stage.beats for stage in self.layout.stages)
+
+    @property
+    def rows(self) -> int:
+        """Rows of the largest buffer of results."""
+        return max(self.layout.buffer_rows(p) for p in self.layout.pipelines)
 
     @cached_property
     def bias_bits(self) -> int:
@@ -253,25 +306,6 @@ class Design:
         }
 
     @cached_property
-    def beats(self) -> list[int]:
-        """Beats of each layer: one unit for each gate pipeline, the last beat padded."""
-        return [-(-layer.units // self.array.gate_lanes) for layer in self.network.spec.layers]
-
-    @cached_property
-    def beat_base(self) -> list[int]:
-        """Number of each layer's first beat, counted through all layers."""
-        return [sum(self.beats[:k]) for k in range(len(self.beats))]
-
-    @cached_property
-    def rows(self) -> list[int]:
-        """Rows of the hidden buffer that each layer's h occupies."""
-        return [-(-layer.units // self.array.depth) for layer in self.network.spec.layers]
-
-    @cached_property
-    def row_base(self) -> list[int]:
-        return [sum(self.rows[:k]) for k in range(len(self.rows))]
-
-    @cached_property
     def step_bits(self) -> int:
         return _bits(max(job.cycles for job in self.schedule.jobs) - 1)
 
@@ -289,11 +323,19 @@ def weight_roms(array: Array, words: int, weight_bits: int) -> dict[str, Rom]:
     return {name: Rom(width, words, bits) for name, width in widths.items()}
 
 
-def row_rom(spec: NetworkSpec, array: Array) -> Rom:
-    """Return the memory of layer 0's W: for every beat and character, a row of four weights per unit."""
-    width = array.gate_lanes * ARRAY_GATES * spec.layers[0].formats.W.bits
-    depth = -(-spec.layers[0].units // array.gate_lanes) * spec.vocabulary
-    return Rom(width, depth, row_bits([width], depth))
+def row_roms(spec: NetworkSpec, layout: Layout) -> dict[int, Rom]:
+    """Return the memories of layer 0's W by number of their pipeline.
+
+    A memory has a row of a beat's weights for every beat and character.
+    """
+    found = {}
+    for stage in layout.stages:
+        if stage.layer == 0:
+            packing = stage.packing
+            width = packing.pipelines * packing.gates * spec.layers[0].formats.W.bits
+            depth = stage.beats * spec.vocabulary
+            found[stage.pipeline] = Rom(width, depth, row_bits([width], depth))
+    return found
 
 
 @dataclass(frozen=True)

@@ -16,13 +16,15 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 
-from zynq_lstm.hls.engine.design import packable, row_rom, spec_weight_bits, table_roms, weight_roms
+from zynq_lstm.hls.engine.design import packable, row_roms, spec_weight_bits, table_roms, weight_roms
 from zynq_lstm.hls.engine.gates import Pipeline
 from zynq_lstm.hls.engine.luts import luts
 from zynq_lstm.hls.engine.memory import halves
-from zynq_lstm.hls.engine.schedule import MAX_GROUP, Array, busy_cycles, schedule, steps
+from zynq_lstm.hls.engine.array import MAX_GROUP, Array
+from zynq_lstm.hls.engine.schedule import busy_cycles, schedule, steps
+from zynq_lstm.hls.engine.stages import Layout, Level
 from zynq_lstm.hls.parts import DEFAULT_PART, part_name, parts
-from zynq_lstm.models.description.spec import NetworkSpec
+from zynq_lstm.models.description.spec import CellFormats, NetworkSpec
 from zynq_lstm.models.errors import UserError
 from zynq_lstm.models.fixed import signed_bits
 from zynq_lstm.models.integers import choice
@@ -157,9 +159,9 @@ def fitting_array(
     """
     part = part_name(part)
     require("rtl", spec)
-    left = parts()[part].dsp - gate_dsp(spec) - CHOICE_DSP
-    arrays = arrays_within(spec, left if dsp is None else min(dsp, left), lanes)
-    arrays = [replace(array, parity=parity) for array in arrays]
+    arrays = arrays_within(spec, dsp, lanes)
+    left = [array for array in arrays if _dsp(spec, array) <= parts()[part].dsp] or arrays[-1:]
+    arrays = [replace(array, parity=parity) for array in left]
     return next((a for a in arrays if fits(spec, a, part)), arrays[0])
 
 
@@ -204,29 +206,40 @@ def _even(group: int, depth: int, packed: bool, lut_depth: int = 0, gate_lanes: 
 
 
 def _dsp(spec: NetworkSpec, array: Array) -> int:
-    return array.dsp + array.gate_lanes * gate_dsp(spec) + CHOICE_DSP
+    return array.dsp + gate_dsp(spec, array) + CHOICE_DSP
 
 
 def _memories(spec: NetworkSpec, array: Array, words: int) -> dict[str, float]:
-    formats = spec.layers[0].formats
-    tables = table_roms(formats)
-    gates = 0
-    for memory in Pipeline(formats.description).roms:
-        rom = tables[memory.table].rom
-        index = formats.format(formats.tables[memory.table].index).bits
-        gates += rom.halves if len(memory.signals) == 1 else halves(rom.width, index, ports=2)
+    layout = Layout(spec, array)
+    tables = sum(
+        pipeline.packing.pipelines * _table_halves(spec.layers[pipeline.stages[0].layer].formats, pipeline.level)
+        for pipeline in layout.pipelines
+    )
     bounds = int(choice.noise_table().min()), int(choice.noise_table().max())
     rows = choice.OCTAVES.bit_length() - 1 + choice.CELL_BITS
     noise = choice.WORD_LOGITS // 2 * halves(signed_bits(*bounds), rows, ports=2)
     return {
         "weights": sum(rom.halves for rom in weight_roms(array, words, spec_weight_bits(spec)).values()) / 2,
-        "rows of the first layer's W": row_rom(spec, array).halves / 2,
-        "activation tables": array.gate_lanes * gates / 2,
+        "rows of the first layer's W": sum(rom.halves for rom in row_roms(spec, layout).values()) / 2,
+        "activation tables": tables / 2,
         "noise tables": noise / 2,
     }
 
 
-def gate_dsp(spec: NetworkSpec) -> int:
-    """DSP48E1 of one gate pipeline."""
-    formats = spec.layers[0].formats
-    return Pipeline(formats.description, formats.by_name()).dsp
+def _table_halves(formats: CellFormats, level: Level) -> int:
+    """Half block RAMs of a gate pipeline's tables."""
+    tables, count = table_roms(formats), 0
+    for memory in Pipeline(level).roms:
+        rom = tables[memory.table].rom
+        index = formats.format(formats.tables[memory.table].index).bits
+        count += rom.halves if len(memory.signals) == 1 else halves(rom.width, index, ports=2)
+    return count
+
+
+def gate_dsp(spec: NetworkSpec, array: Array) -> int:
+    """DSP48E1 of all gate pipelines."""
+    return sum(
+        pipeline.packing.pipelines
+        * Pipeline(pipeline.level, spec.layers[pipeline.stages[0].layer].formats.by_name()).dsp
+        for pipeline in Layout(spec, array).pipelines
+    )

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The gate pipeline of a cell in SystemVerilog, from its description: one unit per cycle, from sums to h.
 
-The time of every equation follows from what it reads: a sum adds two parts per cycle, as they come; a product
+A cell with several levels has a pipeline for each (:mod:`zynq_lstm.hls.engine.stages`). The time of every equation follows from what it reads: a sum adds two parts per cycle, as they come; a product
 takes the three registers of a DSP48E1; a rounding and a table take two cycles each. Widths follow from the
 formats, so that nothing is lost before the one rounding of an equation.
 """
@@ -10,15 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 
-from zynq_lstm.models.cells.description import Cell, LookUp, Sum, Term
+from zynq_lstm.hls.engine.stages import Level
+from zynq_lstm.models.cells.description import LookUp, Sum, Term
 from zynq_lstm.models.fixed import FixedFormat, Rounding, signed_bits
-from zynq_lstm.models.integers.limits import RTL_GATES
 
 U_READY, X_READY = 3, 4  # cycles after a unit's start: its waiting sums, its x part
 PRODUCT, ROUND, TABLE = 3, 2, 2  # cycles that each takes
 STATE_READY = 2  # a memory's word, if it is read at once
-ARRAY_GATES = RTL_GATES  # sums of a unit that the array makes
 DSP_MIN_PRODUCT_BITS = 11  # Yosys makes smaller products of LUTs
 
 
@@ -43,62 +43,73 @@ class TableRom:
 
 @dataclass(frozen=True)
 class Widths:
-    """What of a design the pipeline's text depends on, beside the formats.
+    """What a pipeline's text depends on beside the formats.
 
     Args:
-        units: of this pipeline, all layers together.
-        layers: number of layers.
-        sums, x, z_sums, bias: bits of a finished sum, an x part, their sum, a bias.
-        frac: fraction bits of the sum.
-        u_shift, x_shift: left shifts of each layer that align its parts.
-        tables: bits of each table's words.
+        units: depth of its memories: the beats of all its stages.
+        stages: numbers of its stages.
+        row_stage: the one of layer 0, whose sums of inputs are rows of W; None if there is none.
+        sums, row, z_sums, bias: bits of a finished sum, a weight of layer 0's W, x.W + h.U + b, a bias.
+        frac: fraction bits of x.W + h.U + b.
+        u_shift, x_shift: left shifts of each stage that align its sums.
+        tables: least and largest value of each table.
         table_rows: address bits of each table's rows (rom.sv).
+        exported: signals that other pipelines read.
     """
 
     units: int = 1
-    layers: int = 1
+    stages: tuple[int, ...] = (0,)
+    row_stage: int | None = 0
     sums: int = 1
-    x: int = 1
+    row: int = 1
     z_sums: int = 1
     bias: int = 1
     frac: int = 0
     u_shift: tuple[int, ...] = (0,)
     x_shift: tuple[int, ...] = (0,)
-    tables: Mapping[str, tuple[int, int]] = field(default_factory=dict)  # least and largest value
+    tables: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     table_rows: Mapping[str, int] = field(default_factory=dict)
+    exported: tuple[str, ...] = ()
 
 
 class Pipeline:
-    """The pipeline of one cell.
+    """The pipeline of a level of a cell.
 
     Args:
-        cell: the description.
+        level: its equations.
         formats: of its signals; none gives the times only.
         widths: of the design.
     """
 
     def __init__(
-        self, cell: Cell, formats: Mapping[str, FixedFormat] | None = None, widths: Widths | None = None
+        self, level: Level, formats: Mapping[str, FixedFormat] | None = None, widths: Widths | None = None
     ) -> None:
-        self.cell, self._formats, self.widths = cell, formats, widths or Widths()
+        self.level, self._formats, self.widths = level, formats, widths or Widths()
+        self.cell = level.cell
         self.lines: list[str] = []
+        self.ports: list[str] = []  # for what other pipelines keep
         self.products: list[tuple[int, int]] = []  # bits of the factors of each DSP48E1
         self.roms: list[TableRom] = []
         self._delayed: dict[tuple[str, int], str] = {}
         self._values: dict[str, Wire] = {}
         self._fresh: dict[int, str] = {}
         self._inputs()
-        for equation in cell.equations:
+        for equation in level.equations:
             self.lines.append(f"\n  // {equation}")
             if isinstance(equation, LookUp):
                 self._values[equation.signal] = self._look_up(equation)
             else:
                 self._values[equation.signal] = self._rounded(equation, self._sum(equation))
         self._tables()
-        self.latency = self._values["h"].time
+        self.latency = max(self._values[name].time for name in level.signals)
 
     def format(self, name: str) -> FixedFormat:
         return FixedFormat(8, 4) if self._formats is None else self._formats[name]
+
+    def bits(self, signal: str) -> int:
+        """Bits of a signal, with a sign."""
+        fmt = self.format(self.cell.equation(signal).format)
+        return fmt.bits + (not fmt.signed)
 
     def signal(self, name: str) -> Wire:
         """A signal of the step."""
@@ -127,31 +138,45 @@ class Pipeline:
     # ---- what a unit begins with
 
     def _inputs(self) -> None:
+        """The sums of the level's gates: those of U are there a cycle before those of W and the bias.
+
+        At level 0 the sums of U waited in memory and those of W start the unit, at others it is the reverse.
+        Those of layer 0's W are a row of that matrix.
+        """
         w = self.widths
-        for k, gate in enumerate(self.cell.gates):
+        wide = max(w.row, w.sums)
+        for k, gate in enumerate(self.level.gates):
             self._values[f"U {gate}"] = Wire(f"u_{gate}_3_q", w.z_sums, w.frac, U_READY)
             self._values[f"B {gate}"] = Wire(f"b_{gate}_3_q", w.z_sums, w.frac, U_READY)
             self._values[f"X {gate}"] = Wire(f"x_{gate}_4_q", w.z_sums, w.frac, X_READY)
+            waits, starts = (f"{name}[{k * w.sums}+:{w.sums}]" for name in ("waiting", "sums_i"))
+            u_sum, x_sum = (starts, waits) if self.level.number else (waits, starts)
+            x_sum, row = f"{wide}'($signed({x_sum}))", f"{wide}'($signed(row_i[{k * w.row}+:{w.row}]))"
+            if len(w.stages) == 1:
+                x_sum = x_sum if w.row_stage is None else row
+            elif w.row_stage is not None:
+                x_sum = f"stage_2 == STAGE_BITS'({w.row_stage}) ? {row} : {x_sum}"
             self.lines += [
-                f"  logic signed [{w.x - 1}:0] x_{gate}_3_q;",
+                f"  logic signed [{wide - 1}:0] x_{gate}_3_q;",
                 f"  logic signed [{w.z_sums - 1}:0] u_{gate}_aligned, x_{gate}_aligned;",
                 f"  logic signed [{w.z_sums - 1}:0] u_{gate}_3_q, b_{gate}_3_q, x_{gate}_4_q;",
                 "  always_comb begin",
                 f"    u_{gate}_aligned = '0;",
                 f"    x_{gate}_aligned = '0;",
             ]
-            for layer, (u, x) in enumerate(zip(w.u_shift, w.x_shift, strict=True)):
-                part = f"{w.z_sums}'($signed(u_part[{k * w.sums}+:{w.sums}])) <<< {u}"
+            for stage, u, x in zip(w.stages, w.u_shift, w.x_shift, strict=True):
                 self.lines += [
-                    f"    if (layer_2 == LAYER_BITS'({layer})) u_{gate}_aligned = {part};",
-                    f"    if (layer_3_q == LAYER_BITS'({layer})) "
+                    f"    if (stage_2 == STAGE_BITS'({stage})) "
+                    f"u_{gate}_aligned = {w.z_sums}'($signed({u_sum})) <<< {u};",
+                    f"    if (stage_3_q == STAGE_BITS'({stage})) "
                     f"x_{gate}_aligned = {w.z_sums}'(x_{gate}_3_q) <<< {x};",
                 ]
+            fresh = "" if self.level.number else "fresh_2 ? '0 : "
             self.lines += [
                 "  end",
                 "  always_ff @(posedge clk_i) begin",
-                f"    u_{gate}_3_q <= fresh_2 ? '0 : u_{gate}_aligned;",
-                f"    x_{gate}_3_q <= x_part_i[{k * w.x}+:{w.x}];  // was picked from several",
+                f"    u_{gate}_3_q <= {fresh}u_{gate}_aligned;",
+                f"    x_{gate}_3_q <= {x_sum};",
                 f"    b_{gate}_3_q <= {w.z_sums}'($signed(bias_2_q[{k * w.bias}+:{w.bias}]));",
                 f"    x_{gate}_4_q <= x_{gate}_aligned;",
                 "  end",
@@ -170,13 +195,16 @@ class Pipeline:
             ]
         return self._fresh[time]
 
-    def _before(self, name: str, time: int) -> Wire:
-        """A state of the step before, which is read so that it is there in the cycle ``time`` or later."""
-        key = f"{name}'"
+    def _kept(self, key: str) -> Wire:
+        """A signal from memory: of the step before (``h'``), or of an earlier level.
+
+        It is read so late that it is there in the cycle of its first use.
+        """
         if key not in self._values:
-            fmt = self.format(self.cell.equation(name).format)
+            name, before = key.removesuffix("'"), key.endswith("'")
+            bits, frac = self.bits(name), self.format(self.cell.equation(name).format).frac
             read = max(0, self._first_use(key) - STATE_READY)
-            wire = Wire(f"{name}_before", fmt.bits, fmt.frac, read + STATE_READY)
+            wire = Wire(f"{name}_before" if before else f"{name}_taken", bits, frac, read + STATE_READY)
             self._values[key] = wire
             unit = "unit_i"
             if read:
@@ -186,19 +214,33 @@ class Pipeline:
                     f"  delay #(.WIDTH(UNIT_BITS), .CYCLES({read})) u_{unit} "
                     f"(.clk_i, .data_i(unit_i), .data_o({unit}));",
                 ]
+            word = f"{name}_stored"
+            if name in self.level.signals:
+                self.lines += [
+                    f"  logic [{bits - 1}:0] {word};",
+                    f"  ram #(.WIDTH({bits}), .DEPTH(UNITS)) u_{name} (",
+                    f"      .clk_i, .write_i({name}_write), .write_address_i({name}_write_unit),",
+                    f"      .write_data_i({name}_after), .read_address_i({unit}), .read_data_o({word}));",
+                ]
+            else:
+                word = f"{name}_i"
+                self.lines.append(f"  assign {name}_read_unit_o = {unit};")
+                self.ports += [
+                    f"output logic [UNIT_BITS-1:0] {name}_read_unit_o",
+                    f"input  logic [{bits - 1}:0] {name}_i",
+                ]
+            value = f"$signed({word})"
+            if before:
+                value = f"{self.fresh(wire.time)} ? '0 : {value}"
             self.lines += [
-                f"  logic [{fmt.bits - 1}:0] {name}_stored;",
-                f"  logic signed [{fmt.bits - 1}:0] {wire.name};",
-                f"  ram #(.WIDTH({fmt.bits}), .DEPTH(UNITS)) u_{name} (",
-                f"      .clk_i, .write_i({name}_write), .write_address_i({name}_write_unit),",
-                f"      .write_data_i({name}_after), .read_address_i({unit}), .read_data_o({name}_stored));",
-                f"  assign {wire.name} = {self.fresh(wire.time)} ? '0 : $signed({name}_stored);",
+                f"  logic signed [{bits - 1}:0] {wire.name};",
+                f"  assign {wire.name} = {value};",
             ]
         return self._values[key]
 
     def _first_use(self, key: str) -> int:
-        """The cycle in which the other factor of a state's first product is there."""
-        for equation in self.cell.equations:
+        """The cycle in which the other factor of a kept signal's first product is there."""
+        for equation in self.level.equations:
             if not isinstance(equation, Sum):
                 continue
             for term in equation.terms:
@@ -216,7 +258,7 @@ class Pipeline:
                 f"  logic [{fmt.bits - 1}:0] {name}_1;",
                 f"  logic signed [{fmt.bits - 1}:0] {name}_2_q;",
                 f"  lut_rom #(.WIDTH({fmt.bits}), .DEPTH(UNITS), "
-                f'.FILE({{"{name}_", 8\'(48 + LANE), ".mem"}})) u_{name} '
+                f'.FILE({{"{self.level.name}_{name}_", 8\'(LANE_DIGIT), ".mem"}})) u_{name} '
                 f"(.address_i(unit_1_q), .data_o({name}_1));",
                 f"  always_ff @(posedge clk_i) {name}_2_q <= {name}_1;",
             ]
@@ -224,9 +266,9 @@ class Pipeline:
 
     # ---- equations
 
-    def _factor(self, name: str, time: int) -> Wire:
-        if name.endswith("'"):
-            return self._before(name[:-1], time)
+    def _factor(self, name: str) -> Wire:
+        if name in self.level.taken or name.endswith("'"):
+            return self._kept(name)
         return self._vector(name) if name in self.cell.vectors else self._values[name]
 
     def _product(self, name: str, a: Wire, b: Wire) -> Wire:
@@ -261,13 +303,13 @@ class Pipeline:
         products = [term for term in terms if len(term.factors) == 2]
         pair = _difference(products)
         if pair:
-            factor, plus, minus = (self._factor(name, 0) for name in pair)
+            factor, plus, minus = (self._factor(name) for name in pair)
             name = f"{equation.signal}_0"
             parts.append((1, self._difference_product(name, factor, plus, minus)))
             terms = [term for term in terms if term not in products]
         for n, term in enumerate(terms):
             if len(term.factors) == 2:
-                a, b = (self._factor(name, 0) for name in term.factors)
+                a, b = (self._factor(name) for name in term.factors)
                 parts.append((term.sign, self._product(f"{equation.signal}_{n}", a, b)))
                 continue
             (factor,) = term.factors
@@ -276,7 +318,7 @@ class Pipeline:
                 names = [f"X {gate}", f"B {gate}"] if kind == "x" else [f"U {gate}"]
                 parts += [(term.sign, self._values[name]) for name in names]
             else:
-                parts.append((term.sign, self._factor(factor, 0)))
+                parts.append((term.sign, self._factor(factor)))
         return parts
 
     def _sum(self, equation: Sum) -> Wire:
@@ -315,7 +357,7 @@ class Pipeline:
     def _look_up(self, equation: LookUp) -> Wire:
         """The signal; the memory itself is written by :meth:`_tables`, which shares those with two ports."""
         fmt, index = self.format(self.cell.tables[equation.table].value), self._values[equation.index]
-        bits = fmt.bits + (not fmt.signed)
+        bits = self.bits(equation.signal)
         low, _ = self.widths.tables.get(equation.table, (0, 1))
         word, name = self.word_bits(equation.table), f"s_{equation.signal}"
         signed = "$signed(" if low < 0 else "("
@@ -334,7 +376,7 @@ class Pipeline:
     def _tables(self) -> None:
         """Memories: two look-ups in the same cycle share one with two ports."""
         for table in self.cell.tables:
-            readers = [e for e in self.cell.equations if isinstance(e, LookUp) and e.table == table]
+            readers = [e for e in self.level.equations if isinstance(e, LookUp) and e.table == table]
             by_time: dict[int, list[LookUp]] = {}
             for equation in readers:
                 by_time.setdefault(self._values[equation.index].time, []).append(equation)
@@ -342,7 +384,8 @@ class Pipeline:
                 while equations:
                     taken, equations = equations[:2], equations[2:]
                     first = not any(rom.table == table for rom in self.roms)
-                    file = f"{table}.mem" if first else f"{table}_{taken[0].signal}.mem"
+                    which = table if first else f"{table}_{taken[0].signal}"
+                    file = f"{self.level.name}_{which}.mem"
                     self.roms.append(TableRom(file, table, tuple(e.signal for e in taken)))
                     self._table_rom(self.roms[-1], taken)
 
@@ -367,15 +410,21 @@ class Pipeline:
 
     # ---- the module
 
+    @property
+    def module(self) -> str:
+        """Name of the module."""
+        return f"{self.level.name}_gates"
+
     def text(self) -> str:
-        """The module ``gate_pipeline``."""
+        """The module."""
         w, latency = self.widths, self.latency
-        h = self._values["h"]
-        states = [name for name in self.cell.state if f"{name}'" in self._values]
+        result = self._values[self.level.result]
+        kept = [name for name in self.level.signals if f"{name}'" in self._values or name in w.exported]
         body = list(self.lines)
         before = len(self.lines)
-        outputs = ["", "  // ---- the new state"]
-        for name in states:
+        outputs = ["", "  // ---- what is kept, and the result"]
+        ports = list(self.ports)
+        for name in kept:
             wire = self._values[name]
             outputs += [
                 f"  assign {name}_after = {wire.name};",
@@ -384,36 +433,66 @@ class Pipeline:
                 f"  delay_flag #(.CYCLES({wire.time})) u_{name}_write "
                 f"(.clk_i, .rst_i, .data_i(start_i), .data_o({name}_write));",
             ]
-        outputs.append(f"  assign write_h_o = {h.name};")
-        traced = [self.at(self._values[name], latency) for name in self.cell.signals]
-        trace, self.lines = self.lines[before:], self.lines[:before]
-        for name in states:
+            if name in w.exported:
+                ports += [
+                    f"output logic {name}_write_o",
+                    f"output logic [UNIT_BITS-1:0] {name}_write_unit_o",
+                    f"output logic [{wire.bits - 1}:0] {name}_o",
+                ]
+                outputs += [
+                    f"  assign {{{name}_write_o, {name}_write_unit_o, {name}_o}} = "
+                    f"{{{name}_write, {name}_write_unit, {name}_after}};",
+                ]
+        outputs.append(f"  assign write_result_o = {self.at(result, latency)};")
+        traced = [self.at(self._values[name], latency) for name in self.level.signals]
+        late, self.lines = self.lines[before:], self.lines[:before]
+        # The trace's own delays are not for synthesis, but the result's are.
+        own = [line for line in late if f" {result.name}_{latency}" in line or f"u_{result.name}_{latency}" in line]
+        trace = [line for line in late if line not in own]
+        for name in kept:
             wire = self._values[name]
             body.insert(0, f"  logic [{wire.bits - 1}:0] {name}_after;")
             body.insert(0, f"  logic {name}_write;\n  logic [UNIT_BITS-1:0] {name}_write_unit;")
         words = ", ".join(f"W'({name})" for name in traced)
-        title = f"// {self.cell.title}: {latency} cycles from start_i to write_o, one unit per cycle."
+        number = f", level {self.level.number}" if self.level.number or self.level.result != "h" else ""
+        unused = []
+        if not self._waits:
+            unused.append("store_i, store_unit_i, store_sums_i")
+        if w.row_stage is None:
+            unused.append("row_i")
+        if len(w.stages) == 1 and w.row_stage is not None and not self.level.number:
+            unused.append("sums_i")
         return _MODULE.format(
-            title=title,
+            title=f"// {self.cell.title}{number}: {latency} cycles from start_i to write_o, one unit per cycle.",
+            waiting="recurrent sums" if not self.level.number else "sums of inputs",
+            module=self.module,
+            stem=self.level.name,
             units=w.units,
-            sums=w.sums,
-            x=w.x,
-            bias=w.bias,
-            gates=ARRAY_GATES,
-            h=h.bits,
+            sums=len(self.level.gates) * w.sums,
+            row=len(self.level.gates) * w.row,
+            bias=len(self.level.gates) * w.bias,
+            result=result.bits,
             latency=latency,
-            body="\n".join(body),
+            ports="".join(f",\n    {port}" for port in ports),
+            memory=_MEMORY.format(sums=len(self.level.gates) * w.sums) if self._waits else "",
+            body="\n".join([*body, *own]),
             outputs="\n".join(outputs),
+            unused=f"  logic unused;\n  assign unused = ^{{{', '.join(unused)}}};\n" if unused else "",
             trace="\n".join(trace),
             words=words,
             count=1 + len(traced),
         )
 
     @property
+    def _waits(self) -> bool:
+        """True if sums wait in a memory: all but those of a single stage that are rows of W."""
+        return not self.level.number or len(self.widths.stages) > 1 or self.widths.row_stage is None
+
+    @property
     def apart(self) -> bool:
         """True if an equation needs a gate's sums of W or of U alone."""
-        for gate in self.cell.gates:
-            readers = [e for e in self.cell.equations if {f"x_{gate}", f"u_{gate}"} & set(e.reads)]
+        for gate in self.level.gates:
+            readers = [e for e in self.level.equations if {f"x_{gate}", f"u_{gate}"} & set(e.reads)]
             if len(readers) > 1:
                 return True
         return False
@@ -430,90 +509,93 @@ def word_bits(low: int, high: int) -> int:
     return bits if low < 0 else max(1, bits - 1)
 
 
-def latency(cell: Cell) -> int:
-    """Cycles from a unit's start to its h."""
-    return Pipeline(cell).latency
+@cache
+def latency(level: Level) -> int:
+    """Cycles from a unit's start to its result."""
+    return Pipeline(level).latency
 
 
 _MODULE = """// SPDX-License-Identifier: Apache-2.0
 // Generated by hls/engine/gates.py from a cell's equations.
 {title}
-// The sums of h(t-1).U wait in a memory here; the x part (one row of W for the first layer, finished sums
-// of W.h for the others) comes with the unit. Units of all layers are numbered through; fresh_i takes the
-// state before as zero. With several pipelines (LANES) side by side, this one is number LANE and has every
-// LANES-th unit.
+// The {waiting} wait in a memory here; the other sums come with the unit (of layer 0's W, a row of that matrix).
+// Units of all layers are numbered through; fresh_i takes the state before as zero. With several pipelines (LANES)
+// side by side, this one is number LANE and has every LANES-th unit.
 // A unit must not start again before it has finished.
-module gate_pipeline #(
+module {module} #(
     parameter int LANE = 0,
     // verilator lint_off UNUSEDPARAM  // only the trace, if compiled in, numbers units by it
     parameter int LANES = 1,
     // verilator lint_on UNUSEDPARAM
-    parameter int LAYER_BITS = 2,
+    parameter int STAGE_BITS = 2,
     localparam int UNITS = {units},
     localparam int UNIT_BITS = UNITS > 1 ? $clog2(UNITS) : 1
 ) (
     input  logic                  clk_i,
     input  logic                  rst_i,
-    // U parts, as they are finished
+    // sums that wait, as they are finished
     input  logic                  store_i,
     input  logic [UNIT_BITS-1:0]  store_unit_i,
-    input  logic [{gates}*{sums}-1:0] store_sums_i,
-    // a unit starts; its x part follows 2 cycles later
+    input  logic [{sums}-1:0]     store_sums_i,
+    // a unit starts; its sums follow 2 cycles later
     input  logic                  start_i,
-    input  logic [LAYER_BITS-1:0] layer_i,
+    input  logic [STAGE_BITS-1:0] stage_i,
     input  logic [UNIT_BITS-1:0]  unit_i,
     input  logic                  fresh_i,
     input  logic                  phase_i,
-    input  logic                  last_i,     // the layer's last unit
-    input  logic [{gates}*{x}-1:0] x_part_i,
-    // the new hidden state
+    input  logic                  last_i,  // the layer's last unit
+    input  logic [{sums}-1:0]     sums_i,
+    input  logic [{row}-1:0]      row_i,
+    // the result
     output logic                  write_o,
-    output logic [LAYER_BITS-1:0] write_layer_o,
+    output logic [STAGE_BITS-1:0] write_stage_o,
     output logic [UNIT_BITS-1:0]  write_unit_o,
     output logic                  write_phase_o,
     output logic                  write_last_o,
-    output logic [{h}-1:0] write_h_o
+    output logic [{result}-1:0]   write_result_o{ports}
 );
   `include "zynq_lstm_constants.svh"
+  localparam int LANE_DIGIT = LANE < 10 ? 48 + LANE : 87 + LANE;
 
-  // ---- cycles 0 to 2: read the waiting U part and the bias
-  logic [{gates}*{sums}-1:0] u_part;
-  logic [UNIT_BITS-1:0] unit_1_q;
-  logic [{gates}*{bias}-1:0] bias_1, bias_2_q;
-  ram #(.WIDTH({gates} * {sums}), .DEPTH(UNITS)) u_sums (
-      .clk_i, .write_i(store_i), .write_address_i(store_unit_i), .write_data_i(store_sums_i),
-      .read_address_i(unit_i), .read_data_o(u_part));
-  lut_rom #(.WIDTH({gates} * {bias}), .DEPTH(UNITS), .FILE({{"bias_", 8'(48 + LANE), ".mem"}})) u_bias (
+  // ---- cycles 0 to 2: read the sums that wait, and the bias
+{memory}  logic [UNIT_BITS-1:0] unit_1_q;
+  logic [{bias}-1:0] bias_1, bias_2_q;
+  lut_rom #(.WIDTH({bias}), .DEPTH(UNITS), .FILE({{"{stem}_bias_", 8'(LANE_DIGIT), ".mem"}})) u_bias (
       .address_i(unit_1_q), .data_o(bias_1));
-  logic [LAYER_BITS-1:0] layer_2, layer_3_q;
+  logic [STAGE_BITS-1:0] stage_2, stage_3_q;
   logic fresh_2;
-  delay #(.WIDTH(LAYER_BITS + 1), .CYCLES(2)) u_layer (
-      .clk_i, .data_i({{layer_i, fresh_i}}), .data_o({{layer_2, fresh_2}}));
+  delay #(.WIDTH(STAGE_BITS + 1), .CYCLES(2)) u_stage (
+      .clk_i, .data_i({{stage_i, fresh_i}}), .data_o({{stage_2, fresh_2}}));
   always_ff @(posedge clk_i) begin
     unit_1_q <= unit_i;  // it has been picked from two; many units' biases take a cycle of their own
     bias_2_q <= bias_1;
-    layer_3_q <= layer_2;
+    stage_3_q <= stage_2;
   end
 
 {body}
 
   // ---- the unit's number and flags beside all that
   delay_flag #(.CYCLES({latency})) u_valid (.clk_i, .rst_i, .data_i(start_i), .data_o(write_o));
-  delay #(.WIDTH(LAYER_BITS + UNIT_BITS + 2), .CYCLES({latency})) u_tag (
-      .clk_i, .data_i({{layer_i, unit_i, phase_i, last_i}}),
-      .data_o({{write_layer_o, write_unit_o, write_phase_o, write_last_o}}));
+  delay #(.WIDTH(STAGE_BITS + UNIT_BITS + 2), .CYCLES({latency})) u_tag (
+      .clk_i, .data_i({{stage_i, unit_i, phase_i, last_i}}),
+      .data_o({{write_stage_o, write_unit_o, write_phase_o, write_last_o}}));
 {outputs}
-
+{unused}
 `ifdef ZYNQ_LSTM_TRACE
-  // Everything about a unit in one line, in the cycle in which its h is written.
+  // Everything about a unit in one line, in the cycle in which its result is written.
   localparam int W = SIGNAL_BITS;
 {trace}
   logic [{count}*W-1:0] words;
   assign words = {{W'(write_unit_o) * W'(LANES) + W'(LANE), {words}}};
-  trace_monitor #(.WORDS({count}), .BITS(W), .NAME({{"trace_units_", 8'(48 + LANE)}})) u_trace (
+  trace_monitor #(.WORDS({count}), .BITS(W), .NAME({{"trace_{stem}_", 8'(LANE_DIGIT)}})) u_trace (
       .clk_i, .valid_i(write_o), .flush_i(write_last_o), .words_i(words));
 `endif
 endmodule
+"""
+_MEMORY = """  logic [{sums}-1:0] waiting;
+  ram #(.WIDTH({sums}), .DEPTH(UNITS)) u_sums (
+      .clk_i, .write_i(store_i), .write_address_i(store_unit_i), .write_data_i(store_sums_i),
+      .read_address_i(unit_i), .read_data_o(waiting));
 """
 
 

@@ -8,8 +8,9 @@ block RAMs (:mod:`zynq_lstm.hls.engine.estimate`), LUTs depend on an optimizer.
 
 from __future__ import annotations
 
-from zynq_lstm.hls.engine.design import row_rom, spec_weight_bits, weight_roms
-from zynq_lstm.hls.engine.schedule import Array
+from zynq_lstm.hls.engine.design import row_roms, spec_weight_bits, weight_roms
+from zynq_lstm.hls.engine.array import Array
+from zynq_lstm.hls.engine.stages import Layout
 from zynq_lstm.models.description.spec import GATES, NetworkSpec
 
 ERROR = 0.1  # relative to Yosys' count
@@ -36,7 +37,7 @@ def luts(spec: NetworkSpec, array: Array, words: int) -> int:
     sums = array.group_units * array.sums
     beats = sum(-(-layer.units // array.gate_lanes) for layer in spec.layers)
     gate_bits = formats.z.bits + (formats.c.bits if formats.has_c else 0) + 3 * formats.h.bits
-    roms = [*weight_roms(array, words, weight_bits).values(), row_rom(spec, array)]
+    roms = [*weight_roms(array, words, weight_bits).values(), *row_roms(spec, Layout(spec, array)).values()]
     # U sums, c and biases of each unit; h twice.
     state_bits = len(GATES) * (sum_bits + formats.b.bits) + (formats.c.bits if formats.has_c else 0)
     memory = array.gate_lanes * beats * state_bits + 2 * formats.h.bits * sum(x.units for x in spec.layers)

@@ -14,11 +14,13 @@ from numpy.typing import NDArray
 from zynq_lstm.hls.engine import constants, registers
 from zynq_lstm.hls.engine.constants import Destination
 from zynq_lstm.hls.engine.design import Design
-from zynq_lstm.hls.engine.gates import ARRAY_GATES, TableRom
+from zynq_lstm.hls.engine.gates import TableRom
+from zynq_lstm.hls.engine.stages import Pipeline, Stage
 from zynq_lstm.hls.engine.memory import Rom
 from zynq_lstm.hls.engine.schedule import Job
 from zynq_lstm.models.fixed import Raw
 from zynq_lstm.models.integers.choice import WORD_LOGITS, noise_table
+from zynq_lstm.models.integers.limits import WORD_SUMS
 
 TOP = "zynq_lstm"
 PROJECT_FILE = "project.json"
@@ -43,7 +45,8 @@ def generate(design: Design) -> dict[str, str]:
     folder = resources.files("zynq_lstm.hls") / "rtl"
     files = {name: folder.joinpath(name).read_text(encoding="utf-8") for name in sources()}
     files |= headers()
-    files["gate_pipeline.sv"] = design.gates.text()
+    files["network_gates.sv"] = design.core.text()
+    files |= {f"{gates.module}.sv": gates.text() for gates in design.gates}
     files[f"{TOP}.sv"] = _top(design)
     files["schedule.mem"] = _schedule(design)
     files |= _weights(design)
@@ -94,22 +97,28 @@ def _schedule(design: Design) -> str:
     """Return the job words in the order of the schedule."""
     parameters = design.parameters()
     widths = {name: int(parameters[name]) for name in ("STEP_BITS", "ITEM_BITS", "COUNT_BITS")}
-    widths["ROW_BITS"] = max(1, (sum(design.rows) - 1).bit_length())
+    widths["ROW_BITS"] = max(1, (design.rows - 1).bit_length())
+    widths["STAGE_BITS"] = design.stage_bits
+    layout = design.layout
     words = []
     for job in design.schedule.jobs:
         output = job.destination is Destination.OUTPUT
-        first_beat = 0 if output else design.beat_base[job.layer] + job.first // design.array.gate_lanes
+        if output:
+            first = job.first
+        else:
+            stage = layout.stages[job.stage]
+            first = layout.first_beat(stage) + job.first // stage.packing.pipelines
         values = {
             "WAIT_ROOM": int(output and job.first == job.part == 0),
             "SOURCE": job.source,
-            "ROW": design.row_base[job.source],
+            "ROW": layout.first_row(layout.stages[job.source]),
             "STEPS": job.steps - 1,
             "CYCLES": job.cycles - 1,
-            "TO": job.destination if job.beats else Destination.NOTHING,
-            "LAYER": 0 if output else job.layer,
+            "TO": job.destination if job.drain else Destination.NOTHING,
+            "STAGE": 0 if output else job.stage,
             "FINAL": int(job.final),
-            "FIRST": job.first if output else first_beat,
-            "COUNT": max(job.beats, 1) - 1,
+            "FIRST": first,
+            "COUNT": max(job.drain, 1) - 1,
         }
         word, width = constants.job_word(values, widths)
         words.append(f"{word:0{-(-width // 4)}x}")
@@ -123,19 +132,13 @@ def _weights(design: Design) -> dict[str, str]:
     stored minus one where the lower one is negative, so that the RTL need not subtract.
     """
     array = design.array
-    matrix = {
-        (job.destination, job.layer): _matrix(design, job)
-        for job in design.schedule.jobs
-        if job.first == job.part == 0
-    }
     steps = []
     for job in design.schedule.jobs:
-        whole = matrix[job.destination, job.layer]
-        padded = np.zeros((job.steps * array.depth, array.group_units, array.sums), np.int64)
-        sums = slice(job.part * array.sums, (job.part + 1) * array.sums)
-        part = whole[:, job.first : job.first + job.count, sums]
-        padded[: part.shape[0], : part.shape[1]] = part
-        steps.append(padded.reshape(job.steps, array.depth, array.group_units, array.sums))
+        weights = _matrix(design, job)
+        padded = np.zeros((job.steps * array.depth, array.group_units * WORD_SUMS), np.int64)
+        padded[: len(weights), : weights.shape[1]] = weights
+        words = padded.reshape(job.steps, array.depth, array.group_units, WORD_SUMS)
+        steps.append(words[..., job.part * array.sums : (job.part + 1) * array.sums])
     # (word, input, unit, chain of the unit, factor) -> (word, unit, chain, input, factor)
     factors = np.concatenate(steps).reshape(
         design.schedule.words, array.depth, array.group_units, array.sums // array.pack, array.pack
@@ -168,55 +171,73 @@ def _with_parity(fields: NDArray[np.int64], bits: int) -> NDArray[np.int64]:
 
 
 def _matrix(design: Design, job: Job) -> NDArray[np.int64]:
-    """Return the weights of a job's matrix product as (inputs, units or words, 4)."""
+    """Return a job's weights as (inputs, places in the array's words)."""
     network = design.network
     if job.destination is Destination.OUTPUT:
-        weights = network.arrays["output.W"]
-        padded = np.pad(weights, ((0, 0), (0, -weights.shape[1] % WORD_LOGITS)))
-        return padded.reshape(len(weights), -1, WORD_LOGITS)
-    weights = network.layer(job.layer)["U" if job.destination is Destination.U else "W"]
-    return by_unit(weights, design.formats.gates)
+        first = job.first * WORD_LOGITS
+        return network.arrays["output.W"][:, first : first + job.count * WORD_LOGITS]
+    stage = design.layout.stages[job.stage]
+    units = by_unit(network.layer(job.layer)[job.matrix], stage)[:, job.first : job.first + job.count]
+    places = stage.packing.places(job.count)
+    placed = np.zeros((len(units), places.max() + 1), np.int64)
+    placed[:, places.ravel()] = units.reshape(len(units), -1)
+    return placed
 
 
-def by_unit(columns: Raw, gates: Sequence[str]) -> Raw:
-    """(..., G units) in blocks of gates -> (..., units, 4): a unit's values, filled up with zeros."""
+def by_unit(columns: Raw, stage: Stage) -> Raw:
+    """(..., G units) in blocks of the cell's gates -> (..., units, gates of the stage)."""
+    gates = stage.level.cell.gates
     units = np.moveaxis(columns.reshape(*columns.shape[:-1], len(gates), -1), -2, -1)
-    return np.pad(units, [*[(0, 0)] * (units.ndim - 1), (0, ARRAY_GATES - len(gates))])
+    return units[..., [gates.index(gate) for gate in stage.level.gates]]
 
 
 def _tables(design: Design) -> dict[str, str]:
     """Return the memory files of the biases, of layer 0's W and of the activation tables."""
-    parameters, network = design.parameters(), design.network
-    gates, cell = design.formats.gates, design.formats.description
-    layer = network.layer(0)
-    lanes = design.array.gate_lanes
-    bias = np.concatenate([_by_beat(by_unit(b, gates), lanes) for b in design.bias])  # (beats, lanes, 4)
+    bits = int(design.parameters()["OUTPUT_BIAS_BITS"])
     output_bias = np.pad(design.output_bias, (0, -len(design.output_bias) % WORD_LOGITS))
-    # Beat by beat, so that the address only increases in steps of the vocabulary's size.
-    rows = np.concatenate([_by_beat(row, lanes)[:, np.newaxis] for row in by_unit(layer["W"], gates)], axis=1)
-    return {
-        **{f"bias_{lane}.mem": memory(bias[:, lane], design.bias_bits) for lane in range(lanes)},
-        "output_bias.mem": memory(output_bias.reshape(-1, WORD_LOGITS), int(parameters["OUTPUT_BIAS_BITS"])),
-        "rows.mem": folded(
-            design.row_rom, rows.reshape(-1, lanes * ARRAY_GATES), int(parameters["X_WEIGHT_BITS"])
-        ),
-        **{rom.file: _table(design, rom) for rom in design.gates.roms},
-        **{
-            f"{name}_{lane}.mem": memory(vector[:, lane], design.formats.format(name).bits)
-            for name in cell.vectors
-            for vector in [
-                np.concatenate(
-                    [_by_beat(network.layer(k)[name][:, np.newaxis], lanes) for k in range(len(design.bias))]
-                )
-            ]
-            for lane in range(lanes)
-        },
-    }
+    files = {"output_bias.mem": memory(output_bias.reshape(-1, WORD_LOGITS), bits)}
+    for pipeline in design.layout.pipelines:
+        files |= _pipeline_tables(design, pipeline)
+    return files
 
 
-def _table(design: Design, rom: TableRom) -> str:
+def _pipeline_tables(design: Design, pipeline: Pipeline) -> dict[str, str]:
+    """Return the memory files of a pipeline."""
+    network, level, formats = design.network, pipeline.level, design.formats(pipeline)
+    files = {rom.file: _table(design, pipeline, rom) for rom in design.gates[pipeline.number].roms}
+    vectors = {"bias": (design.bias_bits, [by_unit(design.bias[s.layer], s) for s in pipeline.stages])}
+    for name in level.vectors:
+        units = [network.layer(stage.layer)[name][:, np.newaxis] for stage in pipeline.stages]
+        vectors[name] = formats.format(name).bits, units
+    for name, (bits, of_stages) in vectors.items():
+        beats = _all_beats(design, pipeline, of_stages)
+        for lane in range(pipeline.packing.pipelines):
+            files[f"{level.name}_{name}_{lane:x}.mem"] = memory(beats[:, lane], bits)
+    if pipeline.number in design.row_roms:
+        stage = next(stage for stage in pipeline.stages if stage.layer == 0)
+        rows = by_unit(network.layer(0)["W"], stage)  # (characters, units, gates)
+        # Beat by beat, so that the address only increases in steps of the vocabulary's size.
+        rows = np.stack([_by_beat(row, stage) for row in rows], axis=1)  # (beats, characters, lanes, gates)
+        fields = rows.reshape(-1, rows.shape[-2] * rows.shape[-1])
+        rom = design.row_roms[pipeline.number]
+        files[f"{level.name}_rows.mem"] = folded(rom, fields, network.spec.layers[0].formats.W.bits)
+    return files
+
+
+def _all_beats(design: Design, pipeline: Pipeline, of_stages: Sequence[Raw]) -> Raw:
+    """Return values of each unit, (units, values) by stage, as (beats of the pipeline, lanes, values)."""
+    shape = (design.layout.beats(pipeline), pipeline.packing.pipelines, of_stages[0].shape[-1])
+    beats = np.zeros(shape, np.int64)
+    for stage, units in zip(pipeline.stages, of_stages, strict=True):
+        first = design.layout.first_beat(stage)
+        beats[first : first + stage.beats] = _by_beat(units, stage)
+    return beats
+
+
+def _table(design: Design, pipeline: Pipeline, rom: TableRom) -> str:
     """A memory of an activation table; one with two ports is not folded (rom_dual.sv)."""
-    values, table = design.network.layer(0)[rom.table][:, np.newaxis], design.table_roms[rom.table]
+    layer = design.network.layer(pipeline.stages[0].layer)
+    values, table = layer[rom.table][:, np.newaxis], design.table_roms(pipeline)[rom.table]
     if len(rom.signals) == 2:
         return memory(values, table.rom.width)
     return folded(table.rom, values, table.rom.width)
@@ -235,10 +256,10 @@ def folded(rom: Rom, fields: NDArray[np.int64], bits: int) -> str:
     return memory(words.swapaxes(0, 1).reshape(rom.rows, -1), bits)
 
 
-def _by_beat(units: Raw, lanes: int) -> Raw:
-    """(units, 4) -> (beats, lanes, 4), the last beat padded with zeros."""
-    padded = np.pad(units, ((0, -len(units) % lanes), (0, 0)))
-    return padded.reshape(-1, lanes, units.shape[-1])
+def _by_beat(units: Raw, stage: Stage) -> Raw:
+    """(units, values) -> (beats, lanes, values), the last beat padded with zeros."""
+    padded = np.pad(units, ((0, stage.beats * stage.packing.pipelines - len(units)), (0, 0)))
+    return padded.reshape(stage.beats, stage.packing.pipelines, units.shape[-1])
 
 
 def memory(fields: NDArray[np.int64], bits: int) -> str:

@@ -2,13 +2,15 @@
 // Parameters of a network core (lstm_core.sv), which its shell (lstm_engine.sv) passes on; hls/engine/design.py
 // computes their values.
     parameter int LAYERS = 2,
-    parameter int GATE_LANES = 1,         // gate pipelines, i.e. units in a beat
-    parameter int BEATS = 256,           // beats of all layers
-    parameter int FIRST_BEATS = 128,     // beats of layer 0
+    parameter int STAGES = 2,            // levels of all layers
+    parameter int STAGE_BITS = 2,        // width of a stage's number in a job
+    parameter int PIPELINES = 1,         // different gate pipelines
+    parameter logic [STAGES*4-1:0] STAGE_PIPELINE = '0,  // number of stage k's pipeline
+    parameter int GATE_LANES = 1,        // words of four sums that leave the array together
+    parameter int BEATS = 256,           // beats of all stages
+    parameter int FIRST_BEATS = 128,     // beats of the first stage
     parameter int VOCABULARY = 90,
-    parameter int ROWS = 64,             // rows of the hidden buffer, in one phase
-    parameter logic [LAYERS*16-1:0] BEAT_BASE = '0,  // number of layer k's first beat
-    parameter logic [LAYERS*16-1:0] ROW_BASE = '0,   // row of layer k's first unit
+    parameter int ROWS = 64,             // rows of the largest buffer of results, in one phase
     parameter int GROUP_UNITS = 26,
     parameter int SEGMENT_UNITS = 9,
     parameter int GROUP_SUMS = 4,        // how many of each unit's four sums a job makes
@@ -24,8 +26,6 @@
     parameter int STEP_BITS = 6,
     parameter int COUNT_BITS = 5,
     parameter int ITEM_BITS = 8,         // width of the number of a beat or an output word
-    parameter int X_WEIGHT_BITS = 8,     // width of layer 0's W
-    parameter int X_ROW_BITS = 11,       // shape of the memory of layer 0's W (rom.sv)
     parameter int H_BITS = 8,
     parameter int OUTPUT_BIAS_BITS = 20,
     parameter int OUTPUT_TOTAL_BITS = 26,

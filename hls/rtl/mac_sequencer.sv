@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // Runs the schedule: a pass through the job memory for each character, a job for each group of sums, one step per
 // cycle, without a gap between jobs unless a job must wait
-//   for the hidden state that it reads (counted per layer, modulo 4, against the passes begun), or
+//   for the results that it reads (counted per stage, modulo 4, against the passes begun), or
 //   for room in the output buffer, at the first job of the output layer.
 // Weights are in memory in the order of the schedule, so that their address only counts up.
 //
 // hls/engine/constants.py defines the fields of a job.
 module mac_sequencer #(
-    parameter int LAYERS = 2,
+    parameter int STAGES = 2,
+    parameter int STAGE_BITS = 2,
     parameter int JOBS = 16,
     parameter int WORDS = 512,
     parameter int ROW_BITS = 6,
@@ -19,11 +20,11 @@ module mac_sequencer #(
 ) (
     input  logic                    clk_i,
     input  logic                    rst_i,
-    // by layer: number of characters whose hidden states are finished (modulo 4)
-    input  logic [LAYERS*2-1:0]     finished_i,
+    // by stage: number of characters whose results are finished (modulo 4)
+    input  logic [STAGES*2-1:0]     finished_i,
     input  logic                    room_i,
     output logic                    room_taken_o,
-    // control bundle for the array, and the row of hidden states that belongs to it
+    // control bundle for the array, and the stage and row of the results that belong to it
     output logic [ADDRESS_BITS-1:0] address_o,
     output logic                    valid_o,
     output logic                    first_o,
@@ -31,6 +32,7 @@ module mac_sequencer #(
     output logic [TAG_BITS-1:0]     tag_o,
     output logic [COUNT_BITS-1:0]   count_o,
     output logic                    phase_o,
+    output logic [STAGE_BITS-1:0]   source_o,
     output logic [ROW_BITS-1:0]     row_o
 );
   `include "zynq_lstm_job.svh"
@@ -49,7 +51,7 @@ module mac_sequencer #(
   );
   logic next_loaded_q;
   logic next_wait_room;
-  logic [LAYER_BITS-1:0] job_layer;
+  logic [STAGE_BITS-1:0] job_source;
   logic [ROW_BITS-1:0] next_row;
   logic [STEP_BITS-1:0] next_steps, next_cycles;
   logic [TAG_BITS-1:0] next_tag;
@@ -60,19 +62,17 @@ module mac_sequencer #(
   assign next_cycles = next_q[JOB_CYCLES+:STEP_BITS];
   assign next_tag = next_q[JOB_TAG+:TAG_BITS];
   assign next_count = next_q[JOB_COUNT+:COUNT_BITS];
-  assign job_layer = job[JOB_SOURCE+:LAYER_BITS];
-  logic unused_layer;
-  assign unused_layer = ^next_q[JOB_SOURCE+:LAYER_BITS];
+  assign job_source = job[JOB_SOURCE+:STAGE_BITS];
 
-  // finished_i minus the passes begun: a layer is ready for a job of this pass unless it lags by one, and ready
+  // finished_i minus the passes begun: a stage is ready for a job of this pass unless it lags by one, and ready
   // for the first job of the next pass if it leads by one. It can't lag or lead by more.
   logic [1:0] begun_q;
-  // Looked up with the job that is being read, so that a single register holds whether the job's layer is ready.
+  // Looked up with the job that is being read, so that a single register holds whether the job's source is ready.
   logic next_is_first_q, ready, ready_q;
   always_comb begin
     ready = 1'b0;
-    for (int k = 0; k < int'(LAYERS); k++) begin
-      if (job_layer == LAYER_BITS'(k)) begin
+    for (int k = 0; k < int'(STAGES); k++) begin
+      if (job_source == STAGE_BITS'(k)) begin
         ready = next_is_first_q ? finished_i[2*k+:2] - begun_q == 2'd1 : finished_i[2*k+:2] - begun_q != 2'd3;
       end
     end
@@ -112,6 +112,7 @@ module mac_sequencer #(
       steps_left_q <= next_steps;
       cycles_left_q <= next_cycles;
       row_o <= next_row;
+      source_o <= next_q[JOB_SOURCE+:STAGE_BITS];
       phase_o <= begun_q[0] ^ ~next_is_first_q;
       tag_o <= next_tag;
       count_o <= next_count;

@@ -145,6 +145,23 @@ class Cell:
         """The gates whose recurrent product waits for a signal of the same step."""
         return tuple(gate for gate in self.gates if gate in self.recurrent)
 
+    @cached_property
+    def levels(self) -> Mapping[str, int]:
+        """The level of every signal, and of ``x_GATE`` and ``u_GATE``.
+
+        Level 0 needs only the step before; a product with a signal of level n is of level n + 1.
+        """
+        of: dict[str, int] = {}
+        for gate in self.gates:
+            if gate not in self.recurrent:
+                of[f"x_{gate}"] = of[f"u_{gate}"] = 0
+        for equation in self.equations:
+            for gate in self.gates:  # the signals that a dependent product waits for are above
+                if f"u_{gate}" in equation.reads and gate in self.recurrent:
+                    of[f"x_{gate}"] = of[f"u_{gate}"] = of[self.recurrent[gate]] + 1
+            of[equation.signal] = max([0, *(of[f] for f in equation.reads if f in of)])
+        return MappingProxyType(of)
+
     def equation(self, signal: str) -> Sum | LookUp:
         """The equation of a signal."""
         return self.equations[self.signals.index(signal)]
@@ -413,6 +430,12 @@ class _Parser:
         if signal not in signals:
             raise self.fail(
                 f"recurrent {gate}: signal {signal!r} is unknown; signals are {', '.join(signals)}", 1
+            )
+        if signals[signal].format != "h":
+            raise self.fail(
+                f"signal {signal!r}, which U is multiplied by, must have the format h, got "
+                f"{signals[signal].format}",
+                signals[signal].line,
             )
         order = list(signals)
         for equation in signals.values():

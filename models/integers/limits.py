@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from types import MappingProxyType
 
 from zynq_lstm.models.cells.description import Sum
-from zynq_lstm.models.description.spec import NetworkSpec
+from zynq_lstm.models.description.spec import CellFormats, NetworkSpec
 from zynq_lstm.models.errors import UserError
 from zynq_lstm.models.fixed import FixedFormat, Overflow, Rounding
 from zynq_lstm.models.integers import choice
@@ -39,7 +39,7 @@ ENGINES = MappingProxyType(
 
 #: Most bits of a value that is kept or passed on as float32: its mantissa, and the sign.
 FLOAT32_BITS = EXACT_BITS["float32"] + 1
-RTL_GATES = 4  # sums of a unit that the array makes
+WORD_SUMS = 4  # sums that leave the array together; the gates of a unit that are computed at once
 SIGNAL_BITS = 16  # most bits of the RTL's signals, signed: the room in m_axis and the trace
 #: Most bits of weights that the RTL multiplies in its array; a ninth pair of bits is too much for the adders.
 WEIGHT_BITS = 16
@@ -127,41 +127,77 @@ def _hls(spec: NetworkSpec, network: IntegerNetwork | None) -> Iterator[str]:
 
 def _rtl(spec: NetworkSpec, network: IntegerNetwork | None) -> Iterator[str]:
     yield from _reference(spec, network)
-    first = spec.layers[0].formats
-    cell = first.description
-    if cell.recurrent:
-        gate, signal = next(iter(cell.recurrent.items()))
-        yield f"the cell {cell.name}: u_{gate} waits for {signal} of the same step; the RTL has no job for it"
-        return
-    if len(cell.gates) > RTL_GATES:
-        yield f"the cell {cell.name} has {len(cell.gates)} gates; the RTL makes {RTL_GATES} sums of a unit"
-        return
-    functions = dict.fromkeys(table.function for table in first.tables.values())
-    names = (*first.signal_fields(), *cell.vectors, *functions)
-    for k, layer in enumerate(spec.layers[1:], 1):
-        if layer.formats.description != cell:
-            yield f"layers[{k}] is a {layer.cell}, layers[0] a {cell.name}: all layers share one gate pipeline"
-            return
-        for name in names:
-            given, shared = getattr(layer.formats, name), getattr(first, name)
-            if given != shared:
-                yield (
-                    f"layers[{k}] has {name} in {given}, layers[0] in {shared}: all layers share one gate "
-                    "pipeline in the RTL; give them the same formats and functions (W, U, b may differ)"
-                )
-    rounded = {e.format: first.format(e.format) for e in cell.equations if isinstance(e, Sum)}
-    rounded["logits"] = spec.output.logits
-    for name, fmt in rounded.items():
-        if not signal_fault(fmt) and not (fmt.signed and fmt.overflow is Overflow.AP_SAT):
-            yield f"format {name}: the RTL has signed formats with AP_RND or AP_TRN, and AP_SAT; got {fmt}"
-    for name, fmt in ({name: first.format(name) for name in first.signal_fields()} | rounded).items():
-        if fmt.bits + (not fmt.signed) > SIGNAL_BITS:
-            yield f"format {name}: at most {SIGNAL_BITS} bits, signed, in the RTL, got {fmt}"
+    cells: dict[str, int] = {}  # name -> the first layer of that cell
+    for k, layer in enumerate(spec.layers):
+        fmt, cell = layer.formats, layer.formats.description
+        if fmt.h != spec.layers[0].formats.h:
+            yield f"layers[{k}] has h in {fmt.h}, layers[0] in {spec.layers[0].formats.h}: {_SHARED_ARRAY}"
+        if cell.name in cells:
+            yield from _shared(spec, cells[cell.name], k)
+        else:
+            cells[cell.name] = k
+            yield from _rtl_cell(fmt)
+    if not signal_fault(spec.output.logits):
+        yield from _rtl_signal("logits", spec.output.logits, rounded=True)
     for name, fmt in spec.weight_formats().items():
         if not fmt.signed:
             yield f"format of {name}: weights are signed in the RTL, got {fmt}"
         elif fmt.bits > WEIGHT_BITS and in_array(name):
             yield f"format of {name}: the RTL multiplies weights of at most {WEIGHT_BITS} bits, got {fmt}"
+
+
+_SHARED_ARRAY = "all layers share one array in the RTL; give them the same format"
+
+
+def _shared(spec: NetworkSpec, first: int, k: int) -> Iterator[str]:
+    """Yield why two layers of a cell can't share its gate pipelines."""
+    a, b = spec.layers[first].formats, spec.layers[k].formats
+    if a.description != b.description:
+        yield f"layers[{k}] is another {b.description.name} than layers[{first}]: give it a name of its own"
+        return
+    functions = dict.fromkeys(table.function for table in a.tables.values())
+    for name in (*a.signal_fields(), *a.description.vectors, *functions):
+        shared, given = getattr(a, name), getattr(b, name)
+        if given != shared and name != "h":
+            yield (
+                f"layers[{k}] has {name} in {given}, layers[{first}] in {shared}: all layers of a cell share "
+                "its gate pipelines in the RTL; give them the same formats and functions (W, U, b may differ)"
+            )
+
+
+def _rtl_cell(formats: CellFormats) -> Iterator[str]:
+    """Yield why the RTL can't compute a cell."""
+    cell = formats.description
+    levels = cell.levels
+    for level in range(1 + max(levels.values())):
+        gates = [gate for gate in cell.gates if levels[f"u_{gate}"] == level]
+        if not gates:
+            yield f"the cell {cell.name}: no gate's sums come with level {level} of its signals"
+            return
+        if len(gates) > WORD_SUMS:
+            yield f"the cell {cell.name} has {len(gates)} gates; the RTL makes {WORD_SUMS} sums of a unit"
+        sources = dict.fromkeys(cell.recurrent[gate] for gate in gates if gate in cell.recurrent)
+        if len(sources) > 1 or any(levels[signal] != level - 1 for signal in sources):
+            yield f"the cell {cell.name}: products with {', '.join(sources)} at once are not possible in the RTL"
+    for equation in cell.equations:
+        for factor in equation.reads:
+            gate = factor[2:]
+            if factor in (f"x_{gate}", f"u_{gate}") and levels[factor] != levels[equation.signal]:
+                yield (
+                    f"the cell {cell.name}: {equation.signal} reads {factor} together with a later product; give "
+                    f"{factor} a signal of its own"
+                )
+    rounded = {e.format for e in cell.equations if isinstance(e, Sum)}
+    for name in formats.signal_fields():
+        if not signal_fault(formats.format(name)):
+            yield from _rtl_signal(name, formats.format(name), rounded=name in rounded)
+
+
+def _rtl_signal(name: str, fmt: FixedFormat, *, rounded: bool) -> Iterator[str]:
+    if rounded and not (fmt.signed and fmt.overflow is Overflow.AP_SAT):
+        yield f"format {name}: the RTL has signed formats with AP_RND or AP_TRN, and AP_SAT; got {fmt}"
+    if fmt.bits + (not fmt.signed) > SIGNAL_BITS:
+        yield f"format {name}: at most {SIGNAL_BITS} bits, signed, in the RTL, got {fmt}"
 
 
 _LIMITS = MappingProxyType({"reference": _reference, "keras": _keras, "hls": _hls, "rtl": _rtl})

@@ -101,6 +101,17 @@ class IntegerNetwork:
         """Smallest and largest raw h that layer ``index`` can produce, by its tables; holds 0."""
         return _h_range(self.spec.layers[index].formats, self.layer(index))
 
+    def recurrent_range(self, index: int) -> tuple[int, int]:
+        """Smallest and largest raw value that layer ``index`` multiplies by U; holds 0.
+
+        That is h of the step before, or another signal in the format of h.
+        """
+        low, high = self.h_range(index)
+        fmt = self.spec.layers[index].formats
+        if fmt.description.recurrent:
+            low, high = min(low, fmt.h.min_raw), max(high, fmt.h.max_raw)
+        return low, high
+
     def accumulator_range(self, index: int) -> tuple[int, int]:
         """Return proven bounds of every partial sum of layer ``index``'s x.W + h.U + b, in any order.
 
@@ -109,7 +120,7 @@ class IntegerNetwork:
         """
         layer, fmt = self.layer(index), self.spec.layers[index].formats
         frac = self.spec.accumulator_frac(index)
-        low, high = product_range(layer["U"], *self.h_range(index), frac - fmt.U.frac - fmt.h.frac)
+        low, high = product_range(layer["U"], *self.recurrent_range(index), frac - fmt.U.frac - fmt.h.frac)
         shift = frac - fmt.W.frac - self.spec.input_frac(index)
         if index:
             w_low, w_high = product_range(layer["W"], *self.h_range(index - 1), shift)

@@ -20,7 +20,7 @@ from zynq_lstm.scripts.flow.load import Flow
 from zynq_lstm.scripts.flow.runner import Figures, Stage
 
 if TYPE_CHECKING:
-    from zynq_lstm.hls.engine.schedule import Array
+    from zynq_lstm.hls.engine.array import Array
 
 T = TypeVar("T")
 Result = tuple[Sequence[str], Figures]

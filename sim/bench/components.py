@@ -28,6 +28,8 @@ from cocotbext.axi import (
 )
 
 from zynq_lstm.hls.engine import registers
+from zynq_lstm.hls.engine.array import Array
+from zynq_lstm.hls.engine.stages import Layout
 from zynq_lstm.models.integers.choice import WORD_LOGITS
 from zynq_lstm.models.integers.network import IntegerNetwork
 from zynq_lstm.sim.bench.model import Beat, EngineModel
@@ -62,7 +64,7 @@ class Plan:
 
     network: Path
     run_dir: Path
-    gate_lanes: int
+    array: Array
     periods: dict[str, int]  # scheduled cycles per character in each mode
     constants: dict[str, list[dict[str, int]]]  # register fields that the design decides, by word
     parity: bool  # the weight memory has parity
@@ -72,7 +74,8 @@ class Plan:
     @classmethod
     def load(cls) -> Plan:
         data = json.loads(Path(os.environ[PLAN_VARIABLE]).read_text(encoding="utf-8"))
-        return cls(Path(data.pop("network")), Path(data.pop("run_dir")), **data)
+        array = Array(**data.pop("array"))
+        return cls(Path(data.pop("network")), Path(data.pop("run_dir")), array, **data)
 
     def limit_cycles(self, characters: int) -> int:
         """Return the number of cycles after which an unfinished engine is taken to hang."""
@@ -158,7 +161,7 @@ class Bench:
         self.trace = RtlTraceReader(
             self.network,
             self.plan.run_dir,
-            self.plan.gate_lanes,
+            Layout(self.network.spec, self.plan.array),
             discard=not self.plan.options.get("keep_trace", True),
         )
         self.compared = Comparison(0, 0, 0, None)

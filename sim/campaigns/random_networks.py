@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from zynq_lstm.hls.engine.design import Design
-from zynq_lstm.hls.engine.schedule import Array
+from zynq_lstm.hls.engine.array import Array
 from zynq_lstm.models.description.spec import FUNCTIONS, DenseFormats, Layer, LstmFormats, NetworkSpec
 from zynq_lstm.models.errors import CheckError, UserError
 from zynq_lstm.models.fixed import FixedFormat, Overflow, Rounding

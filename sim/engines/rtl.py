@@ -14,7 +14,7 @@ from zynq_lstm.sim.engines import PIECE, Codes, Engine
 
 if TYPE_CHECKING:
     from zynq_lstm.hls.engine.design import Design
-    from zynq_lstm.hls.engine.schedule import Array
+    from zynq_lstm.hls.engine.array import Array
     from zynq_lstm.models.fixed import Raw
     from zynq_lstm.sim.simulation.rtl import Rtl
 

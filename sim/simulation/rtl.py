@@ -8,7 +8,7 @@ import json
 import shutil
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import wait
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from zynq_lstm.hls.engine.design import Design
 from zynq_lstm.hls.engine.project import PROJECT_FILE, generate
-from zynq_lstm.hls.engine.schedule import MODES, Array
+from zynq_lstm.hls.engine.array import Array
+from zynq_lstm.hls.engine.schedule import MODES
 from zynq_lstm.hls.synthesis.yosys import results, synthesize
 from zynq_lstm.models import processes
 from zynq_lstm.models.errors import CheckError, UserError
@@ -170,7 +171,7 @@ class Rtl:
         project, network_file = _write(design, folder, shell.project(design, shell.text("dpi_kernel.sv")))
         defined = {
             "NETWORK": function,
-            "SIGNALS": len(design.formats.description.signals),
+            "SIGNALS": len(design.gates[0].level.signals),
             "WORD_LOGITS": WORD_LOGITS,
             "SIGNAL_BITS": SIGNAL_BITS,
         }
@@ -402,12 +403,11 @@ class Rtl:
 
     def recorded(self, run: str) -> dict[str, Raw]:
         """Return every signal of the characters finished in the last run of that name, even if it failed."""
-        network, lanes = self.design.network, self.design.array.gate_lanes
-        return RtlTraceReader(network, self._run_dir(run), lanes).read()
+        return RtlTraceReader(self.design.network, self._run_dir(run), self.design.layout).read()
 
     def trace(self, run: str) -> dict[str, Raw]:
         """Return every signal of the last run of that name, even if it failed."""
-        return read_rtl_trace(self.design.network, self._run_dir(run), self.design.array.gate_lanes)
+        return read_rtl_trace(self.design.network, self._run_dir(run), self.design.layout)
 
     def _run(
         self,
@@ -423,18 +423,17 @@ class Rtl:
         (run_dir / REPORT_FILE).unlink(missing_ok=True)
         plan = run_dir / "plan.json"
         array = self.design.array
-        lanes = array.gate_lanes
         data = {
             "network": str(self.network_file),
             "run_dir": str(run_dir),
-            "gate_lanes": lanes,
+            "array": asdict(array),
             "periods": {mode: self.design.schedule.timing(mode).cycles_per_character for mode in MODES},
             "constants": self.design.register_constants(),
             "parity": array.parity,
             "traced": self.traced,
             "options": options,
         }
-        traces = trace_files(run_dir, lanes)
+        traces = trace_files(run_dir, self.design.layout)
         for file in traces.values():
             file.unlink(missing_ok=True)
         write_text(plan, json.dumps(data))

@@ -13,7 +13,7 @@ import pytest
 from tests.networks import small_spec, with_weights
 from zynq_lstm.hls.engine.design import Design, packable
 from zynq_lstm.hls.engine.estimate import arrays_within, fitting_array
-from zynq_lstm.hls.engine.schedule import Array
+from zynq_lstm.hls.engine.array import Array
 from zynq_lstm.models.description.spec import PRESETS, NetworkSpec, network_spec
 from zynq_lstm.models.errors import UserError
 from zynq_lstm.models.fixed import FixedFormat

@@ -18,7 +18,8 @@ from zynq_lstm.hls.engine.estimate import arrays_within, estimate, exceeded, fit
 from zynq_lstm.hls.engine.feasibility import changes, fastest
 from zynq_lstm.hls.engine.luts import ERROR
 from zynq_lstm.hls.engine.memory import Rom, halves, row_bits
-from zynq_lstm.hls.engine.schedule import Array, busy_cycles
+from zynq_lstm.hls.engine.array import Array
+from zynq_lstm.hls.engine.schedule import busy_cycles
 from zynq_lstm.hls.parts import parts
 from zynq_lstm.hls.synthesis.yosys import count_blocks
 from zynq_lstm.models.description.spec import network_spec

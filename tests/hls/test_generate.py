@@ -19,7 +19,7 @@ from zynq_lstm.hls.engine.design import Design
 from zynq_lstm.hls.engine.estimate import fitting_array
 from zynq_lstm.hls.engine.memory import Rom
 from zynq_lstm.hls.engine.project import by_unit, generate, memory, sources
-from zynq_lstm.hls.engine.schedule import Array
+from zynq_lstm.hls.engine.array import Array
 from zynq_lstm.models.description.spec import GATES
 from zynq_lstm.models.integers.network import IntegerNetwork
 from zynq_lstm.sim.simulation.rtl import write_project

@@ -13,7 +13,7 @@ import pytest
 from tests.networks import small_spec, with_weights
 from zynq_lstm.hls.engine.design import Design
 from zynq_lstm.hls.engine.estimate import fitting_array
-from zynq_lstm.hls.engine.schedule import Array
+from zynq_lstm.hls.engine.array import Array
 from zynq_lstm.models.description.checkpoint import Checkpoint, shipped
 from zynq_lstm.models.errors import CheckError, UserError
 from zynq_lstm.models.integers.choice import temperature_to_raw

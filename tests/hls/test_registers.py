@@ -29,7 +29,7 @@ from zynq_lstm.hls.engine.registers import (
     unpack,
     verilog_header,
 )
-from zynq_lstm.hls.engine.schedule import Array
+from zynq_lstm.hls.engine.array import Array
 from zynq_lstm.models.integers import choice
 
 

@@ -20,7 +20,7 @@ from tests.sim.test_waveform import lz4_decode
 from zynq_lstm import sim
 from zynq_lstm.hls.engine.design import Design
 from zynq_lstm.hls.engine.estimate import fitting_array
-from zynq_lstm.hls.engine.schedule import Array
+from zynq_lstm.hls.engine.array import Array
 from zynq_lstm.models.errors import CheckError, UserError
 from zynq_lstm.models.integers.network import IntegerNetwork
 from zynq_lstm.models.integers.reference import Reference

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from tests.networks import small_spec
 from zynq_lstm.hls.engine.constants import Destination
-from zynq_lstm.hls.engine.schedule import Array, Schedule, schedule
+from zynq_lstm.hls.engine.array import Array
+from zynq_lstm.hls.engine.schedule import Schedule, schedule
 from zynq_lstm.models.description.spec import network_spec
 from zynq_lstm.models.errors import UserError
 

@@ -14,7 +14,7 @@ from tests.hls.hls4ml_networks import keras_model, random_network
 from tests.machine import verilator_lint
 from zynq_lstm.hls.engine.design import Design
 from zynq_lstm.hls.engine.project import generate as rtl_project
-from zynq_lstm.hls.engine.schedule import Array
+from zynq_lstm.hls.engine.array import Array
 from zynq_lstm.hls.hls4ml.convert import compile_model, convert, library
 from zynq_lstm.models.errors import CheckError, UserError
 from zynq_lstm.models.integers.network import IntegerNetwork

@@ -14,7 +14,7 @@ import pytest
 from tests.hls.hls4ml_networks import keras_model
 from tests.networks import small_spec, with_weights
 from zynq_lstm import hls
-from zynq_lstm.hls.engine.schedule import Array
+from zynq_lstm.hls.engine.array import Array
 from zynq_lstm.hls.hls4ml.convert import convert
 from zynq_lstm.hls.parts import full_part, part_name, parts
 from zynq_lstm.hls.synthesis import yosys

@@ -14,7 +14,7 @@ from tests.machine import on_simulators
 from tests.networks import Scalar, save_checkpoint, small_spec, with_weights
 from zynq_lstm.hls.engine.design import Design
 from zynq_lstm.hls.engine.project import generate
-from zynq_lstm.hls.engine.schedule import Array
+from zynq_lstm.hls.engine.array import Array
 from zynq_lstm.models.errors import CheckError
 from zynq_lstm.models.integers.network import IntegerNetwork
 from zynq_lstm.models.integers.reference import Reference
