@@ -17,7 +17,7 @@ BLOCKS = {
     "axil_registers": (2, 0, "hls", ["settings and counters"]),
     "s_axil": (3, 0, "all", ["AXI4-Lite"]),
     "rom": (1, 1, "hls", ["rows of layer 0's W"]),
-    "gate_pipeline": (2, 1, "hls", ["z, gates, c, h:", "a unit a cycle"]),
+    "network_gates": (2, 1, "hls", ["z, gates, c, h:", "a unit a cycle"]),
     "hidden_buffer": (2, 2, "hls", ["h of all layers,", "two phases"]),
     "ram": (3, 2, "hls", ["U sums until the", "next character"]),
     "mac_sequencer": (0, 3, "hls", ["runs the schedule"]),
@@ -46,7 +46,7 @@ def _arrows() -> list[str]:
             ("s_axis", "character_control", False),
             ("character_control", "axil_registers", True),
             ("axil_registers", "s_axil", True),
-            ("rom", "gate_pipeline", False),
+            ("rom", "network_gates", False),
             ("mac_sequencer", "rom ", False),
             ("rom ", "mac_chain", False),
             ("mac_chain", "accumulators", False),
@@ -58,7 +58,7 @@ def _arrows() -> list[str]:
         arrow(_at(start, 0.5, 1), _at(end, 0.5, 0))
         for start, end in (
             ("character_control", "rom"),
-            ("gate_pipeline", "hidden_buffer"),
+            ("network_gates", "hidden_buffer"),
             ("hidden_buffer", "mac_chain"),
             ("shift register", "output_layer"),
             ("character_choice", "axis_fifo"),
@@ -66,24 +66,24 @@ def _arrows() -> list[str]:
     ]
     lines.append(arrow(_at("output_layer", 0), _at("character_choice", 1)))
     # Around corners.
-    (x0, y0), (x1, y1) = _at("character_control", 0.8, 1), _at("gate_pipeline", 0.3, 0)
+    (x0, y0), (x1, y1) = _at("character_control", 0.8, 1), _at("network_gates", 0.3, 0)
     lines.append(arrow((x0, y0), (x0, y0 + 26), (x1, y0 + 26), (x1, y1)))
     lines.append(label(x1 + 8, y0 + 31, "a beat of layer 0 starts", "start"))
-    (x0, y0), (x1, y1) = _at("gate_pipeline", 0.25, 1), _at("mac_sequencer", 0.5, 0)
+    (x0, y0), (x1, y1) = _at("network_gates", 0.25, 1), _at("mac_sequencer", 0.5, 0)
     lines.append(arrow((x0, y0), (x0, y0 + 26), (x1, y0 + 26), (x1, y1)))
     lines.append(label((x0 + x1) / 2, y0 + 20, "layer finished"))
-    (x0, y0), (x1, y1) = _at("shift register", 0.7, 0), _at("gate_pipeline", 1, 0.3)
+    (x0, y0), (x1, y1) = _at("shift register", 0.7, 0), _at("network_gates", 1, 0.3)
     lines += [arrow((x0, y0), (x0, y1), (x1, y1)), label(x1 + 120, y1 - 7, "W.h, layers from 1 on")]
     (x0, y0), (x1, y1) = _at("shift register", 0.3, 0), _at("ram", 1)
     lines += [arrow((x0, y0), (x0, y1), (x1, y1)), label(x0 - 8, y1 + 30, "U.h", "end")]
-    (x0, y0), (x1, y1) = _at("ram", 0.5, 0), _at("gate_pipeline", 1, 0.7)
+    (x0, y0), (x1, y1) = _at("ram", 0.5, 0), _at("network_gates", 1, 0.7)
     lines.append(arrow((x0, y0), (x0, y1), (x1, y1)))
     (x0, y0), (x1, y1) = _at("output_layer", 0.3, 1), _at("axis_fifo", 0.8, 0)
     lines.append(arrow((x0, y0), (x0, y0 + 26), (x1, y0 + 26), (x1, y1)))
     (x0, y0), (x1, y1) = _at("character_choice", 0), _at("character_control", 0.5, 0)
     lines.append(arrow((x0, y0), (22, y0), (22, 24), (x1, 24), (x1, y1)))
     lines.append(label(x0 - 12, y0 - 7, "generate: the character chosen", "end"))
-    for name, text in (("gate_pipeline", "h"), ("hidden_buffer", "4 h a cycle"), ("shift register", "Wy.h")):
+    for name, text in (("network_gates", "h"), ("hidden_buffer", "4 h a cycle"), ("shift register", "Wy.h")):
         x, y = _at(name, 0.5, 1)
         lines.append(label(x + 8, y + 24, text, "start"))
     x, y = _at("rom", 1, 0.5)

@@ -166,7 +166,8 @@ def cells_of(given: tuple[str, ...] | None, layers: int) -> tuple[str, ...]:
     return cells * layers if len(cells) == 1 else cells
 
 
-#: ``--layers``, ``--units``, ``--vocabulary``, ``--preset``, ``--cell``, or ``--checkpoint``: :func:`shape_given`.
+#: ``--layers``, ``--units``, ``--vocabulary``, ``--preset``, ``--cell``, or ``--checkpoint``:
+#: :func:`shape_given`.
 shape_options = _together(
     click.option("--layers", type=int, help=f"LSTM layers; {SHAPE['layers']} if not given."),
     click.option("--units", type=int, help=f"Units of each layer; {SHAPE['units']} if not given."),

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Traces of all signals, by name, and the comparison that every claim of exactness rests on.
 
-A trace is a dictionary from signal name (``layers.K.S`` for S in the signals of the cell, and ``logits``) to raw
-integers of shape (characters, width), whichever engine it comes from.
+A trace is a dictionary from signal name (``layers.K.S`` for S in the signals of the cell, and ``logits``) to
+raw integers of shape (characters, width), whichever engine it comes from.
 """
 
 from __future__ import annotations
@@ -138,7 +138,7 @@ def _describe(network: IntegerNetwork, expected: Trace, actual: Trace, character
 
 
 def trace_files(run_dir: Path, layout: Layout) -> dict[str, Path]:
-    """Return the plusargs of the RTL's trace monitors: one per gate pipeline and lane, and one for the logits."""
+    """Return the plusargs of the RTL's trace monitors: one for each gate pipeline, one for the logits."""
     names = [name for pipeline in layout.pipelines for name in _unit_traces(pipeline)]
     return {name: run_dir / f"{name.removeprefix('trace_')}.hex" for name in (*names, "trace_logits")}
 
@@ -232,8 +232,8 @@ class RtlTraceReader:
 class _UnitFiles:
     """The files of a gate pipeline, one for each lane.
 
-    Units are numbered through all stages of the pipeline. Each unit's lines come in character order, but layers
-    of neighbouring characters may overlap in time.
+    Units are numbered through all stages of the pipeline. Each unit's lines come in character order, but
+    layers of neighbouring characters may overlap in time.
     """
 
     def __init__(self, pipeline: Pipeline, layout: Layout, paths: Sequence[Path], discard: bool) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from zynq_lstm.models.description.spec import GATES, PRESETS, Layer, NetworkSpec
+from zynq_lstm.models.description.spec import GATES, PRESETS, CellFormats, Layer, NetworkSpec, network_spec
 from zynq_lstm.models.fixed import FixedFormat, Rounding
 from zynq_lstm.models.integers.freeze import thaw
 from zynq_lstm.models.integers.network import IntegerNetwork
@@ -18,14 +18,31 @@ from zynq_lstm.models.integers.network import IntegerNetwork
 LETTERS = "".join(map(chr, range(33, 33 + 256)))
 
 
-def small_spec(preset: str, vocabulary: int, units: Sequence[int], **formats: str) -> NetworkSpec:
-    """Return the spec of layers of these sizes; ``formats`` replaces formats of all layers, or ``logits``."""
-    lstm, dense = PRESETS[preset]
+def small_spec(
+    preset: str, vocabulary: int, units: Sequence[int], cells: str | Sequence[str] = "lstm", **formats: str
+) -> NetworkSpec:
+    """Return the spec of layers of these sizes.
+
+    Args:
+        cells: the cell, or that of each layer.
+        formats: replace formats of all layers that have them, or ``logits``.
+    """
+    _, dense = PRESETS[preset]
     changed = {name: FixedFormat.parse(text) for name, text in formats.items()}
     if "logits" in changed:
         dense = dataclasses.replace(dense, logits=changed.pop("logits"))
-    lstm = dataclasses.replace(lstm, **changed)
-    return NetworkSpec(preset, vocabulary, tuple(Layer(n, lstm) for n in units), dense)
+    names = [cells] * len(units) if isinstance(cells, str) else cells
+    layers = []
+    for units_here, cell in zip(units, names, strict=True):
+        made = _cell_formats(preset, cell)
+        own = {name: fmt for name, fmt in changed.items() if hasattr(made, name)}
+        layers.append(Layer(units_here, dataclasses.replace(made, **own)))
+    return NetworkSpec(preset, vocabulary, tuple(layers), dense)
+
+
+def _cell_formats(preset: str, cell: str) -> CellFormats:
+    """Return a preset's formats of a cell, as a layer after the first has them."""
+    return network_spec(preset, vocabulary=2, units=1, layers=2, cell=cell).layers[1].formats
 
 
 def with_weights(spec: NetworkSpec, rng: np.random.Generator, extreme: bool = False) -> IntegerNetwork:

@@ -17,8 +17,8 @@ import numpy as np
 import pytest
 
 from tests.networks import save_checkpoint, small_spec, with_weights
-from zynq_lstm.hls.engine.design import Design
 from zynq_lstm.hls.engine.array import Array
+from zynq_lstm.hls.engine.design import Design
 from zynq_lstm.hls.synthesis.netlist import Netlist
 from zynq_lstm.models.description.checkpoint import Checkpoint
 from zynq_lstm.models.errors import UserError

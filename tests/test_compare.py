@@ -116,11 +116,12 @@ def test_wrong_rounding_in_the_rtl(
     """Test a project that the user changed; the result has the simulation time, and a waveform from there."""
     project = tmp_path / "project"
     assert main(["convert", "--backend", "OpenRTL", *arguments[:2], "--output", str(project)]) == 0
-    source = project / "rtl" / "gate_pipeline.sv"
+    source = project / "rtl" / "lstm_gates.sv"
     text = source.read_text()
-    fault = ".HALF     (C_HALF)"
-    assert text.count(fault) == 1
-    source.write_text(text.replace(fault, ".HALF     (1'b0)"))
+    before, found, after = text.partition(") u_round_c (")
+    assert found and ".HALF(1'b1)" in before
+    at = before.rindex(".HALF(1'b1)")
+    source.write_text(before[:at] + before[at:].replace("1'b1", "1'b0") + found + after)
     capfd.readouterr()
     status = main(["compare", "keras", "rtl", *arguments, "--rtl-project", str(project / "rtl")])
     out = capfd.readouterr().out

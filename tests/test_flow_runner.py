@@ -383,7 +383,7 @@ def test_which_stages_a_change_of_the_sources_redoes(copy: Path) -> None:
     assert changed("hls/vitis/nnet_utils/zynq_lstm.h", "\n", "\n// a comment\n") == set()
     assert changed("models/description/spec.py", "\nimport", "\n# a comment\nimport") == set()
     assert changed("hls/vitis/nnet_utils/zynq_lstm.h", "\n", "\nint wrong;\n") == {"hls"}
-    rtl = changed("hls/rtl/lstm_engine.sv", "\nmodule", "\nmodule wrong; endmodule\nmodule")
+    rtl = changed("hls/rtl/network_engine.sv", "\nmodule", "\nmodule wrong; endmodule\nmodule")
     assert {"rtl", "simulate", "synthesize"} <= rtl and not rtl & {"train", "quantize", "reference"}
     # caches of Python, which the first run in a fresh clone leaves everywhere
     for folder in [one for one in copy.rglob("*") if one.is_dir()]:

@@ -18,9 +18,9 @@ import pytest
 
 from tests.networks import small_spec, with_weights
 from tests.skips import NAME_SPACES
+from zynq_lstm.hls.engine.array import Array
 from zynq_lstm.hls.engine.design import Design
 from zynq_lstm.hls.engine.project import generate
-from zynq_lstm.hls.engine.array import Array
 from zynq_lstm.models import store
 from zynq_lstm.models.errors import UserError
 from zynq_lstm.models.store import LOCK_FILE, claim

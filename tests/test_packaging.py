@@ -37,7 +37,7 @@ def test_the_wheel_holds_the_packages_and_nothing_else(wheel: zipfile.ZipFile) -
     tracked = {str(path) for path in matrix.tracked() if path.parts[0] in matrix.PACKAGES}
     assert names == {f"zynq_lstm/{name}" for name in tracked if not name.endswith(".md")}
     for needed in (
-        "hls/rtl/lstm_engine.sv",
+        "hls/rtl/network_engine.sv",
         "hls/vitis/nnet_utils/zynq_lstm.h",
         "hls/vendor/vivado.tcl",
         "models/checkpoints/shakespeare-w8a8.safetensors",

@@ -10,13 +10,12 @@ from types import MappingProxyType
 
 import numpy as np
 
-from zynq_lstm.hls.engine import registers
+from zynq_lstm.hls.engine import registers, stages
+from zynq_lstm.hls.engine.array import Array
 from zynq_lstm.hls.engine.constants import FIELD_BITS, SKEW_LATENCY
 from zynq_lstm.hls.engine.core import Core, kept
 from zynq_lstm.hls.engine.gates import Pipeline, Widths, word_bits
 from zynq_lstm.hls.engine.memory import Rom, row_bits
-from zynq_lstm.hls.engine.array import Array
-from zynq_lstm.hls.engine import stages
 from zynq_lstm.hls.engine.schedule import Schedule, schedule
 from zynq_lstm.hls.engine.stages import Layout
 from zynq_lstm.models.description.spec import CellFormats, NetworkSpec, symmetric
@@ -154,10 +153,12 @@ class Design:
 
     def table_roms(self, pipeline: stages.Pipeline) -> dict[str, Table]:
         """Activation tables of a pipeline by name; two look-ups at once share a memory with two ports."""
-        return dict(table_roms(self.formats(pipeline)))  # a copy: a mapping proxy can't be sent to another process
+        return dict(
+            table_roms(self.formats(pipeline))
+        )  # a copy: a mapping proxy can't be sent to another process
 
     def parameters(self) -> dict[str, int | str]:
-        """Return the parameters of lstm_engine.sv; a string is a Verilog literal."""
+        """Return the parameters of network_engine.sv; a string is a Verilog literal."""
         network, spec, array, layout = self.network, self.network.spec, self.array, self.layout
         units = [layer.units for layer in spec.layers]
         output_frac = spec.output_accumulator_frac()
@@ -165,10 +166,10 @@ class Design:
             "FIRST_UNITS": units[0],
             **self._choice(),
             "IDENTITY": f"256'h{network.identity}",
-            # from here on, the parameters of lstm_core_parameters.svh
+            # from here on, the parameters of network_core_parameters.svh
             "LAYERS": len(units),
             "STAGES": len(layout.stages),
-            "STAGE_BITS": self.stage_bits,
+            "STAGE_BITS": self.layout.stage_bits,
             "PIPELINES": len(layout.pipelines),
             "STAGE_PIPELINE": _packed([stage.pipeline for stage in layout.stages], 4),
             "GATE_LANES": array.gate_lanes,
@@ -238,17 +239,12 @@ class Design:
             sum_bits=self.sum_bits,
             row_bits=self.network.spec.layers[0].formats.W.bits,
             h_bits=self.h_format.bits,
-            stage_bits=self.stage_bits,
+            stage_bits=self.layout.stage_bits,
             item_bits=self.item_bits,
             beat_bits=_bits(self.beats - 1),
             address_bits=_bits(first * self.network.spec.vocabulary - 1),
             rows=self.rows,
         )
-
-    @property
-    def stage_bits(self) -> int:
-        """Width of a stage's number in a job."""
-        return max(2, _bits(len(self.layout.stages) - 1))
 
     @property
     def item_bits(self) -> int:

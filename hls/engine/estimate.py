@@ -16,11 +16,11 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 
+from zynq_lstm.hls.engine.array import MAX_GROUP, Array
 from zynq_lstm.hls.engine.design import packable, row_roms, spec_weight_bits, table_roms, weight_roms
 from zynq_lstm.hls.engine.gates import Pipeline
 from zynq_lstm.hls.engine.luts import luts
 from zynq_lstm.hls.engine.memory import halves
-from zynq_lstm.hls.engine.array import MAX_GROUP, Array
 from zynq_lstm.hls.engine.schedule import busy_cycles, schedule, steps
 from zynq_lstm.hls.engine.stages import Layout, Level
 from zynq_lstm.hls.parts import DEFAULT_PART, part_name, parts
@@ -212,7 +212,8 @@ def _dsp(spec: NetworkSpec, array: Array) -> int:
 def _memories(spec: NetworkSpec, array: Array, words: int) -> dict[str, float]:
     layout = Layout(spec, array)
     tables = sum(
-        pipeline.packing.pipelines * _table_halves(spec.layers[pipeline.stages[0].layer].formats, pipeline.level)
+        pipeline.packing.pipelines
+        * _table_halves(spec.layers[pipeline.stages[0].layer].formats, pipeline.level)
         for pipeline in layout.pipelines
     )
     bounds = int(choice.noise_table().min()), int(choice.noise_table().max())

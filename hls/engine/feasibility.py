@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from math import prod
 
-from zynq_lstm.hls.engine.estimate import arrays_within, fits
 from zynq_lstm.hls.engine.array import Array
+from zynq_lstm.hls.engine.estimate import arrays_within, fits
 from zynq_lstm.hls.parts import parts
 from zynq_lstm.models.description.spec import PRESETS, NetworkSpec, network_spec
 

@@ -8,8 +8,8 @@ block RAMs (:mod:`zynq_lstm.hls.engine.estimate`), LUTs depend on an optimizer.
 
 from __future__ import annotations
 
-from zynq_lstm.hls.engine.design import row_roms, spec_weight_bits, weight_roms
 from zynq_lstm.hls.engine.array import Array
+from zynq_lstm.hls.engine.design import row_roms, spec_weight_bits, weight_roms
 from zynq_lstm.hls.engine.stages import Layout
 from zynq_lstm.models.description.spec import GATES, NetworkSpec
 

@@ -5,10 +5,11 @@ The array computes all matrix products: one job for every group of output units,
 Few of a character's jobs need new results, so that the order of the jobs can hide the latencies:
 
 * W of layer k > 0 needs this character's h of the layer below;
-* a recurrent product that waits for a signal of this character (:mod:`zynq_lstm.hls.engine.stages`) needs that;
+* a recurrent product that waits for a signal of this character (:mod:`zynq_lstm.hls.engine.stages`) needs
+  that signal;
 * the output layer needs the last layer's h;
-* all other U.h is needed only for the *next* character, and fills the time in which the gates, or the choice of
-  the next character, are computed.
+* all other U.h is needed only for the *next* character, and fills the time in which the gates, or the choice
+  of the next character, are computed.
 
 All functions are pure and depend on the shapes of the network and the array only; the RTL reads the result
 as data.
@@ -19,6 +20,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import cached_property
 
+from zynq_lstm.hls.engine.array import Array
 from zynq_lstm.hls.engine.constants import (
     ACCEPT_LATENCY,
     CHOICE_LATENCY,
@@ -30,23 +32,23 @@ from zynq_lstm.hls.engine.constants import (
 from zynq_lstm.hls.engine.gates import latency
 from zynq_lstm.hls.engine.stages import Layout, Stage
 from zynq_lstm.models.description.spec import NetworkSpec
-from zynq_lstm.models.errors import UserError
 from zynq_lstm.models.integers.choice import WORD_LOGITS
 
 MODES = ("generate", "score")  # the chosen character is the next input; all inputs are given
 
 STEADY = 12  # characters after which every schedule is in steady state
 
+
 @dataclass(frozen=True)
 class Job:
     """One group of sums of one matrix product, or a part of it.
 
     ``source`` is the stage whose results the job reads, ``stage`` the stage that its sums are for (for the
-    output layer, the number of stages). ``matrix`` is the matrix: ``W``, ``U`` or ``Wy``, ``layer`` its layer.
-    ``first`` and ``count`` are units of the layer, or words of four logits. ``part`` numbers the group's jobs,
-    the last of which completes the sums. ``drain`` is the number of cycles in which the completed sums leave
-    the array, ``beats`` that of the beats of units that they make; 0 for the other parts. ``cycles`` is the
-    least distance to the start of the next job. ``final`` marks the product's last job.
+    output layer, the number of stages). ``matrix`` is ``W``, ``U`` or ``Wy``, and ``layer`` its layer.
+    ``first`` and ``count`` are units of the layer, or words of four logits. ``part`` numbers the group's
+    jobs, the last of which completes the sums. ``drain`` is the number of cycles in which the completed sums
+    leave the array, ``beats`` that of the beats of units that they make; both are 0 for the other parts.
+    ``cycles`` is the least distance to the start of the next job. ``final`` marks the product's last job.
     """
 
     destination: Destination
@@ -250,8 +252,8 @@ def _distance(job: Job, following: Job, array: Array) -> int:
     """Return the least number of cycles from a job's start to the next job's start.
 
     The job's steps must have been issued. Its sums must have left the array before those of the next job are
-    loaded; sums are loaded one latency after their job's last step. Its units must have left the gearbox before
-    the next sums enter it. The sequencer takes 2 cycles to read a job.
+    loaded; sums are loaded one latency after their job's last step. Its units must have left the gearbox
+    before the next sums enter it. The sequencer takes 2 cycles to read a job.
     """
     longer = job.steps - following.steps
     return max(job.steps, job.drain + array.segments + longer, job.beats + longer, 2)

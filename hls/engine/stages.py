@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the gates of a network consist of: levels of its cells, pipelines, and how a unit's sums are packed.
 
-A cell has one level, or more if the recurrent product of a gate waits for a signal of the same step: the sums of
-level 1 are products with a signal that level 0 computes. A *stage* is a level of a layer. It takes two sums of
-each gate, one of which waits in memory until the other *starts* the unit:
+A cell has one level, or more if the recurrent product of a gate waits for a signal of the same step: the
+sums of level 1 are products with a signal that level 0 computes. A *stage* is a level of a layer. It takes
+two sums of each gate, one of which waits in memory until the other *starts* the unit:
 
 * level 0: the recurrent sum waits, the sum of inputs (or the row of the first layer's W) starts;
 * further levels: the sum of inputs waits, the recurrent sum starts.
@@ -184,6 +184,11 @@ class Layout:
             Pipeline(k, stages[0].level, stages[0].packing, stages) for k, stages in enumerate(of)
         )
         self.last = self.stages[-1].number
+
+    @property
+    def stage_bits(self) -> int:
+        """Width of a stage's number in a job."""
+        return max(2, (len(self.stages) - 1).bit_length())
 
     def first_unit(self, stage: Stage) -> int:
         """Number of a stage's first unit in the memories of its pipeline, which number beats through.

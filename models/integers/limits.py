@@ -178,14 +178,15 @@ def _rtl_cell(formats: CellFormats) -> Iterator[str]:
             yield f"the cell {cell.name} has {len(gates)} gates; the RTL makes {WORD_SUMS} sums of a unit"
         sources = dict.fromkeys(cell.recurrent[gate] for gate in gates if gate in cell.recurrent)
         if len(sources) > 1 or any(levels[signal] != level - 1 for signal in sources):
-            yield f"the cell {cell.name}: products with {', '.join(sources)} at once are not possible in the RTL"
+            names = ", ".join(sources)
+            yield f"the cell {cell.name}: the RTL can't make products with {names} at the same time"
     for equation in cell.equations:
         for factor in equation.reads:
             gate = factor[2:]
             if factor in (f"x_{gate}", f"u_{gate}") and levels[factor] != levels[equation.signal]:
                 yield (
-                    f"the cell {cell.name}: {equation.signal} reads {factor} together with a later product; give "
-                    f"{factor} a signal of its own"
+                    f"the cell {cell.name}: {equation.signal} reads {factor} together with a later product; "
+                    f"give {factor} a signal of its own"
                 )
     rounded = {e.format for e in cell.equations if isinstance(e, Sum)}
     for name in formats.signal_fields():

@@ -215,7 +215,7 @@ def read_weights(model: keras.Model) -> dict[str, Any]:
 
 
 def float_cells(model: keras.Model) -> tuple[str, ...]:
-    """Return the cell of each layer of a float model, as :mod:`zynq_lstm.models.cells.catalogue` writes it."""
+    """Return the cell of each layer of a float model, as the catalogue writes it."""
     return tuple(catalogue.written(layer.description) for layer in recurrent_layers(model))
 
 

@@ -17,6 +17,7 @@ import numpy as np
 from cocotb.triggers import RisingEdge
 from cocotb_coverage.coverage import CoverPoint, coverage_db
 
+from zynq_lstm.hls.engine.stages import Layout
 from zynq_lstm.models.fixed import Raw
 from zynq_lstm.models.integers.choice import (
     CELL_BITS,
@@ -43,7 +44,8 @@ SETTLE = 3  # cycles of the first reset, after which no register is undefined
 async def covered(dut: Any) -> None:
     """Run a test of another module, and count its coverage."""
     plan = Plan.load()
-    coverage = Coverage(dut, IntegerNetwork.load(plan.network))
+    network = IntegerNetwork.load(plan.network)
+    coverage = Coverage(dut, network, Layout(network.spec, plan.array))
     EngineModel.observer = coverage
     await getattr(import_module(plan.options["module"]), plan.options["test"]).func(dut)
     coverage_db.export_to_yaml(str(plan.run_dir / COVERAGE_FILE))
@@ -52,8 +54,8 @@ async def covered(dut: Any) -> None:
 class Coverage:
     """Watches the engine and the model."""
 
-    def __init__(self, dut: Any, network: IntegerNetwork) -> None:
-        self._dut, self._network = dut, network
+    def __init__(self, dut: Any, network: IntegerNetwork, layout: Layout) -> None:
+        self._dut, self._network, self._layout = dut, network, layout
         self._sample = {
             point.name: CoverPoint(f"plan.{point.name}", xf=lambda name: name, bins=list(point.bins))(
                 lambda name: None
@@ -118,7 +120,7 @@ class Coverage:
         vocabulary = self._network.spec.vocabulary
         looks = [Streams(dut, vocabulary).look(), Registers(dut).look()]
         if inside:
-            looks.append(Inside(dut, vocabulary).look())
+            looks.append(Inside(dut, vocabulary, self._layout).look())
         while True:
             await edge
             now = {found for look in looks for found in next(look)}

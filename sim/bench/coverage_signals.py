@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from zynq_lstm.hls.engine import registers
-from zynq_lstm.hls.engine.constants import LAYER_BITS, TO_BITS
+from zynq_lstm.hls.engine.constants import Destination
+from zynq_lstm.hls.engine.stages import Layout
 from zynq_lstm.models.integers.choice import WORD_LOGITS
 from zynq_lstm.sim.campaigns.coverage_plan import MODES, PHASES
 
@@ -150,7 +151,7 @@ class Registers:
 class Inside:
     """Bins of signals inside the RTL."""
 
-    def __init__(self, dut: Any, vocabulary: int) -> None:
+    def __init__(self, dut: Any, vocabulary: int, layout: Layout) -> None:
         engine = dut.u_engine
         self._dut = _bind(
             dut,
@@ -162,7 +163,10 @@ class Inside:
             *("busy", "generating", "generate_mode", "auto_reset", "length", "reset_state", "stop"),
             *("sampled", "sampled_last", "character_valid", "logits_valid", "room", "x_grant"),
         )
-        self._core = _bind(engine.u_core, "write_h", "write_layer", "step_valid", "step_tag")
+        self._core = _bind(engine.u_core, "step_valid", "step_to", "step_stage")
+        gates, names = engine.u_core.u_gates, ("writes", "write_stages")
+        self._gates = [_bind(gates, *(f"p{p.number}_{name}" for name in names)) for p in layout.pipelines]
+        self._layout = layout
         self._control = _bind(
             engine.u_characters,
             *("in_flight_q", "in_sequence_q", "generate_q", "stop_q", "x_valid_q", "credit_left_q"),
@@ -179,7 +183,7 @@ class Inside:
         )
         self._vocabulary = vocabulary
         words = -(-vocabulary // WORD_LOGITS)
-        depth = 2 << max(1, (words - 1).bit_length())  # FIFO_DEPTH of lstm_engine.sv
+        depth = 2 << max(1, (words - 1).bit_length())  # FIFO_DEPTH of network_engine.sv
         self._most = depth - 1  # its RESERVE is one word more than a character has
         self._mode: int | None = None  # mode of the previous sequence
         self._flag = False
@@ -202,17 +206,27 @@ class Inside:
             return ["idle"]
         phases = []
         if core.step_valid.value:
-            tag = core.step_tag.value
-            to = int(tag) >> len(tag) - TO_BITS
-            layer = int(tag) >> len(tag) - TO_BITS - LAYER_BITS & (1 << LAYER_BITS) - 1
-            phases.append((f"U{layer}", f"W{layer}", "Wy", "")[to])
+            phases.append(self._product(Destination(int(core.step_to.value)), int(core.step_stage.value)))
         else:
             phases.append("waiting")
-        if core.write_h.value:
-            phases.append(f"gates {int(core.write_layer.value)}")
+        for p, gates in enumerate(self._gates):
+            if int(getattr(gates, f"p{p}_writes").value) & 1:
+                number = int(getattr(gates, f"p{p}_write_stages").value) & (1 << self._layout.stage_bits) - 1
+                phases.append(f"gates {self._layout.stages[number].layer}")
         if engine.logits_valid.value or self._choice.valid_8_q.value or engine.character_valid.value:
             phases.append("choice")
         return [phase for phase in phases if phase in PHASES]  # layers after the second are not planned
+
+    def _product(self, to: Destination, number: int) -> str:
+        """Return the name of a matrix product by the place where its sums go."""
+        if to is Destination.OUTPUT:
+            return "Wy"
+        if to is Destination.NOTHING:
+            return ""
+        stage = self._layout.stages[number]
+        starts_with = "U" if stage.level.number else "W"
+        waits = "W" if stage.level.number else "U"
+        return f"{starts_with if to is Destination.START else waits}{stage.layer}"
 
     def _accepted(self) -> Found:
         """Return the bins of a character that is taken."""

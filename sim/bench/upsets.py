@@ -37,7 +37,7 @@ async def upset(dut: Any) -> None:
 
 
 def _flip(dut: Any, memory: str, word: int, bit: int, written: Any = None) -> None:
-    scope = dut.u_engine.u_core
+    scope = dut.u_engine.u_core.u_gates
     for part in memory.split("/"):
         name, _, index = part.partition("[")
         scope = getattr(scope, name)
@@ -49,7 +49,7 @@ def _flip(dut: Any, memory: str, word: int, bit: int, written: Any = None) -> No
 
 async def _flip_as_written(dut: Any, memory: str, word: int, bit: int, written: list[int]) -> None:
     """Flip a bit half a cycle after the edge that writes its word."""
-    hidden = dut.u_engine.u_core.u_hidden
+    hidden = getattr(dut.u_engine.u_core.u_gates, memory.split("/")[0])
     ports = hidden.write_phase_i, hidden.write_row_i, hidden.write_place_i
     while True:
         await RisingEdge(dut.clk_i)

@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from zynq_lstm.hls.engine.design import Design
 from zynq_lstm.hls.engine.array import Array
+from zynq_lstm.hls.engine.design import Design
 from zynq_lstm.models.description.spec import PRESETS, Layer, NetworkSpec
 from zynq_lstm.models.fixed import FixedFormat
 from zynq_lstm.models.integers.network import IntegerNetwork

@@ -82,7 +82,7 @@ EQUIVALENT = (
         "a bias' lowest three bits: the products that are added to it are aligned 3 bits and more to the "
         "left, so that nothing carries, and rounding looks at bit 5 and those above",
         bits=(0, 1, 2, 14, 15, 16, 28, 29, 30, 42, 43, 44),
-        instances=("gate_pipeline.u_bias",),
+        instances=("lstm_gates.u_bias",),
     ),
     Equivalent(
         "round_saturate",
@@ -90,7 +90,7 @@ EQUIVALENT = (
         " else data_o <= OUT_BITS'(rounded_q);",
         "B",
         "h never exceeds its format: 255 / 256 times 127 / 128, the tables' largest, rounds to 127 / 128",
-        instances=("gate_pipeline.u_round_h",),
+        instances=("lstm_gates.u_round_h",),
     ),
     Equivalent(
         "lut_ram",
@@ -115,8 +115,8 @@ EQUIVALENT = (
         )
         for port in "DQ"
         for instance, bits in (
-            ("gate_pipeline.u_tag", range(7, 192, 8)),  # words of 8 bits
-            ("gate_pipeline.u_layer", range(2, 6, 3)),  # words of two bits and a flag
+            ("lstm_gates.u_tag", range(7, 192, 8)),  # words of 8 bits
+            ("lstm_gates.u_stage", range(2, 6, 3)),  # words of two bits and a flag
         )
     ),
     Equivalent(
@@ -128,7 +128,7 @@ EQUIVALENT = (
         "layer, and no last one comes two beats before another",
         bits=(190,),
         fault="cnot1 168",
-        instances=("gate_pipeline.u_tag",),
+        instances=("lstm_gates.u_tag",),
     ),
     Equivalent(
         "delay",
@@ -138,10 +138,10 @@ EQUIVALENT = (
         "in pairs, four cycles apart at least, and layer 0's end before: there is no such beat",
         bits=(25,),
         fault="cnot1 18",
-        instances=("gate_pipeline.u_unit_7",),
+        instances=("lstm_gates.u_unit_7",),
     ),
     Equivalent(
-        "gate_pipeline",
+        "lstm_gates",
         "u_unit_7",
         "data_o",
         "exchanges beats' numbers in pairs, for the memory of c alone, for reading and for writing alike",
@@ -149,7 +149,7 @@ EQUIVALENT = (
         fault="cnot1 0",
     ),
     Equivalent(
-        "lstm_engine",
+        "network_engine",
         "!room_pending_q",
         "A",
         "room_pending_q stays 0. It keeps the next character's logits back until this one's are counted in "
@@ -157,7 +157,7 @@ EQUIVALENT = (
         fault="const0",
     ),
     Equivalent(
-        "lstm_engine",
+        "network_engine",
         "room_pending_q",
         "SRST",
         "room_pending_q stays 0, as !room_pending_q does not matter",

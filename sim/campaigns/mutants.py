@@ -23,8 +23,8 @@ from typing import Any
 
 import numpy as np
 
-from zynq_lstm.hls.engine.design import Design
 from zynq_lstm.hls.engine.array import Array
+from zynq_lstm.hls.engine.design import Design
 from zynq_lstm.hls.synthesis.yosys import Command, run_yosys
 from zynq_lstm.models import processes
 from zynq_lstm.models.description.spec import PRESETS, Layer, NetworkSpec

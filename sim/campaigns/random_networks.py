@@ -20,8 +20,8 @@ from hypothesis import HealthCheck, Phase, given, reject, seed, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from zynq_lstm.hls.engine.design import Design
 from zynq_lstm.hls.engine.array import Array
+from zynq_lstm.hls.engine.design import Design
 from zynq_lstm.models.description.spec import FUNCTIONS, DenseFormats, Layer, LstmFormats, NetworkSpec
 from zynq_lstm.models.errors import CheckError, UserError
 from zynq_lstm.models.fixed import FixedFormat, Overflow, Rounding

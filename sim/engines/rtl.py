@@ -13,8 +13,8 @@ from zynq_lstm.models.errors import CheckError, UserError
 from zynq_lstm.sim.engines import PIECE, Codes, Engine
 
 if TYPE_CHECKING:
-    from zynq_lstm.hls.engine.design import Design
     from zynq_lstm.hls.engine.array import Array
+    from zynq_lstm.hls.engine.design import Design
     from zynq_lstm.models.fixed import Raw
     from zynq_lstm.sim.simulation.rtl import Rtl
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Cores for the engine's shell whose network is not our RTL: hls4ml's C++, or RTL exported from Vitis HLS.
 
-Driver, monitors, model and checker are the same for all cores. The shell (``hls/rtl/lstm_engine.sv``) is
-unchanged; another file defines its module ``lstm_core``, which asks module ``kernel`` for one character's
+Driver, monitors, model and checker are the same for all cores. The shell (``hls/rtl/network_engine.sv``) is
+unchanged; another file defines its module ``network_core``, which asks module ``kernel`` for one character's
 logits at a time.
 """
 
@@ -24,13 +24,33 @@ else:
     import tomli as tomllib
 
 SOURCES = (".v", ".sv")
-CORE = ("lstm_core.sv", "kernel_header.svh")
+CORE = ("network_core.sv", "kernel_header.svh")
 DPI = "dpi_kernel.cpp"
 
 
 def project(design: Design, kernel: str) -> dict[str, str]:
     """Return a project (file name -> content) whose network is in ``kernel``, the text of that module."""
-    return generate(design) | {name: text(name) for name in CORE} | {"kernel.sv": kernel}
+    own = {name: text(name) for name in CORE} | {"kernel.sv": kernel}
+    return generate(design) | own | _trace(design)
+
+
+def _trace(design: Design) -> dict[str, str]:
+    """Return a kernel's include files: what of a trace goes to the file of each gate pipeline."""
+    layers = [layer.formats.description.signals for layer in design.network.spec.layers]
+    sizes = [len(names) * x.units for names, x in zip(layers, design.network.spec.layers, strict=True)]
+    calls = []
+    for stage in design.layout.stages:
+        names = layers[stage.layer]
+        signals = sum(1 << k for k, name in enumerate(names) if name in stage.level.signals)
+        numbers = stage.units, design.layout.first_unit(stage), sum(sizes[: stage.layer]), len(names), signals
+        calls.append(
+            f'if ($value$plusargs("trace_{stage.level.name}_0=%s", path) != 0)\n'
+            f"  zynq_lstm_dpi_trace_stage(path, {', '.join(map(str, numbers))});\n"
+        )
+    return {
+        "kernel_values.svh": f"localparam int SIGNAL_VALUES = {sum(sizes)};  // of all layers\n",
+        "kernel_trace.svh": "".join(calls),
+    }
 
 
 def text(name: str) -> str:

@@ -3,20 +3,23 @@
 module kernel
 `include "kernel_header.svh"
 ;
-  import "DPI-C" function void zynq_lstm_dpi_trace(input string units, input string logits);
+  `include "kernel_values.svh"
+  import "DPI-C" function void zynq_lstm_dpi_trace_logits(input string path);
+  import "DPI-C" function void zynq_lstm_dpi_trace_stage(
+      input string path, input int units, input int first_unit, input int at, input int stride, input int signals);
   import "DPI-C" function void zynq_lstm_dpi_character(
-      input int code, input int fresh, input int units, input int vocabulary);
+      input int code, input int fresh, input int signal_values, input int vocabulary);
   import "DPI-C" function int zynq_lstm_dpi_logit(input int code);
 
-  string units, logits;
+  string path;
   initial begin
-    if ($value$plusargs("trace_units_0=%s", units) != 0 && $value$plusargs("trace_logits=%s", logits) != 0)
-      zynq_lstm_dpi_trace(units, logits);
+    if ($value$plusargs("trace_logits=%s", path) != 0) zynq_lstm_dpi_trace_logits(path);
+`include "kernel_trace.svh"
   end
   always @(posedge clk_i) begin
     done_o <= start_i && !rst_i;
     if (start_i) begin
-      zynq_lstm_dpi_character(int'(code_i), int'(fresh_i), UNITS, VOCABULARY);
+      zynq_lstm_dpi_character(int'(code_i), int'(fresh_i), SIGNAL_VALUES, VOCABULARY);
       for (int v = 0; v < int'(VOCABULARY); v++)
         logits_o[v*LOGIT_BITS+:LOGIT_BITS] <= LOGIT_BITS'(zynq_lstm_dpi_logit(v));
     end

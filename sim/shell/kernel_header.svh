@@ -2,10 +2,7 @@
 // Parameters and ports of a kernel, which computes the logits of one character at a time.
 #(
     parameter int VOCABULARY = 90,
-    parameter int LOGIT_BITS = 16,
-    // verilator lint_off UNUSEDPARAM  // for a kernel that writes a trace
-    parameter int UNITS = 256  // of all layers
-    // verilator lint_on UNUSEDPARAM
+    parameter int LOGIT_BITS = 16
 ) (
     input  logic                             clk_i,
     input  logic                             rst_i,

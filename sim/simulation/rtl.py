@@ -14,9 +14,9 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from zynq_lstm.hls.engine.array import Array
 from zynq_lstm.hls.engine.design import Design
 from zynq_lstm.hls.engine.project import PROJECT_FILE, generate
-from zynq_lstm.hls.engine.array import Array
 from zynq_lstm.hls.engine.schedule import MODES
 from zynq_lstm.hls.synthesis.yosys import results, synthesize
 from zynq_lstm.models import processes
@@ -171,7 +171,6 @@ class Rtl:
         project, network_file = _write(design, folder, shell.project(design, shell.text("dpi_kernel.sv")))
         defined = {
             "NETWORK": function,
-            "SIGNALS": len(design.gates[0].level.signals),
             "WORD_LOGITS": WORD_LOGITS,
             "SIGNAL_BITS": SIGNAL_BITS,
         }

@@ -9,9 +9,9 @@ import pytest
 from click.testing import CliRunner
 
 from tests.networks import small_spec
+from zynq_lstm.hls.engine.array import Array
 from zynq_lstm.hls.engine.chart import chart, draw
 from zynq_lstm.hls.engine.estimate import fitting_array
-from zynq_lstm.hls.engine.array import Array
 from zynq_lstm.hls.engine.schedule import schedule
 from zynq_lstm.models.description.spec import NetworkSpec, network_spec
 

@@ -13,12 +13,12 @@ import pytest
 from click.testing import CliRunner
 
 from tests.networks import small_spec, with_weights
+from zynq_lstm.hls.engine.array import Array
 from zynq_lstm.hls.engine.design import Design
 from zynq_lstm.hls.engine.estimate import arrays_within, estimate, exceeded, fits, fitting_array
 from zynq_lstm.hls.engine.feasibility import changes, fastest
 from zynq_lstm.hls.engine.luts import ERROR
 from zynq_lstm.hls.engine.memory import Rom, halves, row_bits
-from zynq_lstm.hls.engine.array import Array
 from zynq_lstm.hls.engine.schedule import busy_cycles
 from zynq_lstm.hls.parts import parts
 from zynq_lstm.hls.synthesis.yosys import count_blocks

@@ -14,12 +14,13 @@ import pytest
 
 from tests.networks import small_spec, with_weights
 from zynq_lstm import hls
+from zynq_lstm.hls.engine.array import Array
 from zynq_lstm.hls.engine.constants import Destination
 from zynq_lstm.hls.engine.design import Design
 from zynq_lstm.hls.engine.estimate import fitting_array
 from zynq_lstm.hls.engine.memory import Rom
 from zynq_lstm.hls.engine.project import by_unit, generate, memory, sources
-from zynq_lstm.hls.engine.array import Array
+from zynq_lstm.hls.engine.stages import Layout
 from zynq_lstm.models.description.spec import GATES
 from zynq_lstm.models.integers.network import IntegerNetwork
 from zynq_lstm.sim.simulation.rtl import write_project
@@ -71,20 +72,22 @@ def field(word: int, at: int, bits: int) -> int:
 
 
 def parameters(top: str) -> dict[str, str]:
-    return dict(re.findall(r"\.(\w+)\((\S+)\),?\n", top.split("lstm_engine #(")[1].split(") u_engine")[0]))
+    return dict(re.findall(r"\.(\w+)\((\S+)\),?\n", top.split("network_engine #(")[1].split(") u_engine")[0]))
 
 
 def test_project_is_whole(design: Design, files: dict[str, str]) -> None:
     sources_here = {path.name for path in (*RTL.glob("*.sv"), *RTL.glob("*.svh"))}
-    assert set(sources()) == sources_here and {"lstm_engine.sv", "lstm_core.sv"} < sources_here
+    assert set(sources()) == sources_here and {"network_engine.sv", "network_core.sv"} < sources_here
     segments = {f"weights_{s:02d}.mem" for s in range(design.array.segments)}
-    memories = {"schedule.mem", "output_bias.mem", "rows.mem"}
-    memories |= {f"bias_{lane}.mem" for lane in range(design.array.gate_lanes)}
+    memories = {"schedule.mem", "output_bias.mem", "noise.mem", "lstm_rows.mem"}
+    memories |= {f"lstm_bias_{lane}.mem" for lane in range(design.array.gate_lanes)}
     if design.array.lut_depth:
         memories |= {f"lut_{name}" for name in segments}
-    memories |= {"sigmoid.mem", "sigmoid_o.mem", "tanh.mem", "tanh_c.mem", "noise.mem"}
+    memories |= {f"lstm_{name}.mem" for name in ("sigmoid", "sigmoid_o", "tanh", "tanh_c")}
     assert set(files) == sources_here | segments | memories | {
         "zynq_lstm.sv",
+        "network_gates.sv",
+        "lstm_gates.sv",
         "zynq_lstm_registers.svh",
         "zynq_lstm_constants.svh",
         "zynq_lstm_job.svh",
@@ -104,13 +107,13 @@ def test_project_is_whole(design: Design, files: dict[str, str]) -> None:
 
 
 def test_top_names_every_parameter_and_port(design: Design, files: dict[str, str]) -> None:
-    engine = (RTL / "lstm_engine.sv").read_text()
+    engine = (RTL / "network_engine.sv").read_text()
     head = engine.split("\n) (\n")[0]
-    core = re.findall(r"parameter [^=]*?(\w+) =", (RTL / "lstm_core_parameters.svh").read_text())
+    core = re.findall(r"parameter [^=]*?(\w+) =", (RTL / "network_core_parameters.svh").read_text())
     given = parameters(files["zynq_lstm.sv"])
     assert list(given) == re.findall(r"parameter [^=]*?(\w+) =", head) + core
     # The shell passes on all parameters of the core.
-    instance = engine.split("lstm_core #(\n")[1].split(") u_core")[0]
+    instance = engine.split("network_core #(\n")[1].split(") u_core")[0]
     assert re.findall(r"\.(\w+)\(\1\)", instance) == core
     assert given == {name: str(value) for name, value in design.parameters().items()}
     ports = re.findall(
@@ -209,7 +212,7 @@ def test_weights_come_back_from_the_memories(design: Design, files: dict[str, st
                         if factor == 1 and not in_lut:
                             weight += field(word, at - bits, bits) < 0
                         row, column = step * array.depth + j, job.first + unit
-                        matrix = found[job.matrix]
+                        matrix = found[job.label]
                         if row < len(matrix) and unit < job.count:
                             gate = job.part * array.sums + k
                             assert matrix[row, column, gate] == 999, "written twice"
@@ -231,7 +234,7 @@ def test_weights_come_back_from_the_memories(design: Design, files: dict[str, st
 
 
 def test_schedule_memory(design: Design, files: dict[str, str]) -> None:
-    """Decode the fields as mac_sequencer.sv and lstm_core.sv do."""
+    """Decode the fields as mac_sequencer.sv and network_core.sv do."""
     given = parameters(files["zynq_lstm.sv"])
     step, item, count = (int(given[n]) for n in ("STEP_BITS", "ITEM_BITS", "COUNT_BITS"))
     row = max(1, (int(given["ROWS"]) - 1).bit_length())
@@ -243,14 +246,14 @@ def test_schedule_memory(design: Design, files: dict[str, str]) -> None:
     assert len(jobs) == int(given["JOBS"]) == len(design.schedule.jobs)
     for word, job in zip(jobs, design.schedule.jobs, strict=True):
         values = []
-        for bits in (count, item, 1, 2, 2, step, step, row, 2, 1):
+        for bits in (count, item, 1, 2, 2, step, step, row, 2, 1):  # STAGE_BITS is 2
             values.append(word & (1 << bits) - 1)
             word >>= bits
         assert word == 0
-        last_beat, first, final, layer, to, cycles, steps, first_row, source, wait_room = values
+        last_beat, first, final, stage, to, cycles, steps, first_row, source, wait_room = values
         output = job.destination is Destination.OUTPUT
         waits += wait_room
-        assert (last_beat, steps, cycles) == (max(job.beats - 1, 0), job.steps - 1, job.cycles - 1)
+        assert (last_beat, steps, cycles) == (max(job.drain - 1, 0), job.steps - 1, job.cycles - 1)
         whole = job.part == design.array.parts - 1
         assert (to, source, final) == (int(job.destination) if whole else 3, job.source, job.final)
         assert first_row == sum(rows[: job.source])
@@ -258,19 +261,20 @@ def test_schedule_memory(design: Design, files: dict[str, str]) -> None:
         if output:
             assert first == job.first
         else:
-            assert (layer, first) == (job.layer, sum(beats[: job.layer]) + job.first // lanes)
+            assert (stage, first) == (job.stage, sum(beats[: job.layer]) + job.first // lanes)
     assert waits == 1
 
 
 def test_tables_and_biases(design: Design, files: dict[str, str]) -> None:
     network, given = design.network, parameters(files["zynq_lstm.sv"])
     spec, layer = network.spec, network.layer(0)
-    roms = {name: table.rom for name, table in design.table_roms.items()}
+    (pipeline,) = design.layout.pipelines
+    roms = {name: table.rom for name, table in design.table_roms(pipeline).items()}
     for name, values in (
-        ("sigmoid", words(files["sigmoid.mem"])),  # unsigned, since all of its values are
-        ("sigmoid", unfolded(roms["sigmoid"], files["sigmoid_o.mem"])),
+        ("sigmoid", words(files["lstm_sigmoid.mem"])),  # unsigned, since all of its values are
+        ("sigmoid", unfolded(roms["sigmoid"], files["lstm_sigmoid_o.mem"])),
         *(
-            (n, [field(w, 0, roms[n].width) for w in unfolded(roms[n], files[f"{n}.mem"])])
+            (n, [field(w, 0, roms[n].width) for w in unfolded(roms[n], files[f"lstm_{n}.mem"])])
             for n in ("tanh", "tanh_c")
         ),
     ):
@@ -279,7 +283,7 @@ def test_tables_and_biases(design: Design, files: dict[str, str]) -> None:
     bits = design.bias_bits
     frac = max(spec.accumulator_frac(k) for k in range(len(spec.layers)))
     lanes = design.array.gate_lanes
-    lines = [iter(words(files[f"bias_{lane}.mem"])) for lane in range(lanes)]
+    lines = [iter(words(files[f"lstm_bias_{lane}.mem"])) for lane in range(lanes)]
     for k, x in enumerate(spec.layers):
         b = network.layer(k)["b"]
         for unit in range(-(-x.units // lanes) * lanes):  # the last beat is filled up with zeros
@@ -295,8 +299,8 @@ def test_tables_and_biases(design: Design, files: dict[str, str]) -> None:
     assert np.array_equal(values[: spec.vocabulary], network.arrays["output.b"] << shift)
     assert not any(values[spec.vocabulary :])
 
-    bits, units = int(given["X_WEIGHT_BITS"]), spec.layers[0].units
-    rows = unfolded(design.row_rom, files["rows.mem"])
+    bits, units = spec.layers[0].formats.W.bits, spec.layers[0].units
+    rows = unfolded(design.row_roms[0], files["lstm_rows.mem"])
     assert len(rows) == -(-units // lanes) * spec.vocabulary
     for unit in range(units):
         for code in range(spec.vocabulary):
@@ -314,8 +318,11 @@ def test_memory_literals() -> None:
 
 def test_by_unit_literal() -> None:
     columns = np.arange(1, 9)[np.newaxis]
-    assert by_unit(columns, "ifgo").tolist() == [[[1, 3, 5, 7], [2, 4, 6, 8]]]
-    assert by_unit(columns[:, :6], "urn").tolist() == [[[1, 3, 5, 0], [2, 4, 6, 0]]]  # filled up with zeros
+    (lstm,) = Layout(small_spec("w8a8", 2, (2,)), Array()).stages
+    assert by_unit(columns, lstm).tolist() == [[[1, 3, 5, 7], [2, 4, 6, 8]]]
+    first, second = Layout(small_spec("w8a8", 2, (2,), "gru_reset_before"), Array()).stages
+    assert by_unit(columns[:, :6], first).tolist() == [[[1, 3], [2, 4]]]  # u and r of u, r, n
+    assert by_unit(columns[:, :6], second).tolist() == [[[5], [6]]]
 
 
 def test_write_project_touches_only_what_differs(
@@ -324,7 +331,7 @@ def test_write_project_touches_only_what_differs(
     write_project(design, tmp_path)
     assert {path.name: path.read_text() for path in tmp_path.iterdir()} == files
     before = {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
-    (tmp_path / "bias_0.mem").write_text("0\n")
+    (tmp_path / "lstm_bias_0.mem").write_text("0\n")
     (tmp_path / "old.mem").write_text("0\n")
     (tmp_path / "notes.txt").write_text("mine")
     write_project(design, tmp_path)
@@ -332,4 +339,4 @@ def test_write_project_touches_only_what_differs(
     (tmp_path / "notes.txt").unlink()
     assert {path.name: path.read_text() for path in tmp_path.iterdir()} == files
     after = {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
-    assert [name for name in files if after[name] != before[name]] == ["bias_0.mem"]
+    assert [name for name in files if after[name] != before[name]] == ["lstm_bias_0.mem"]

@@ -388,7 +388,7 @@ def test_hls4mls_own_reuse_factor_suits_any_units(
 
 def test_openrtl_writes_layers_of_any_units(uneven: Any, tmp_path: Path) -> None:
     save(convert(uneven, tmp_path, backend="OpenRTL"))
-    assert (tmp_path / "rtl" / "lstm_engine.sv").is_file()
+    assert (tmp_path / "rtl" / "network_engine.sv").is_file()
 
 
 @pytest.mark.parametrize("backend", ["Vitis", "OpenRTL"])

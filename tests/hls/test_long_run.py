@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from tests.networks import small_spec, with_weights
+from zynq_lstm.hls.engine.array import Array
 from zynq_lstm.hls.engine.design import Design
 from zynq_lstm.hls.engine.estimate import fitting_array
-from zynq_lstm.hls.engine.array import Array
 from zynq_lstm.models.description.checkpoint import Checkpoint, shipped
 from zynq_lstm.models.errors import CheckError, UserError
 from zynq_lstm.models.integers.choice import temperature_to_raw
@@ -85,7 +85,7 @@ def test_a_fault_late_in_a_run_is_named_and_ends_it(tmp_path: Path, seed: int) -
     rtl = Rtl.build(Design(network, Array(4, 2, 2, 2)), tmp_path)
     rng = np.random.default_rng(seed)
     codes = rng.integers(0, 4, 8_000)
-    file = rtl.simulator.folder / "rows.mem"
+    file = rtl.simulator.folder / "lstm_rows.mem"
     rows = file.read_text().splitlines()
     wrong = 1 * network.spec.vocabulary + 4  # of unit 1
     rows[wrong] = f"{int(rows[wrong], 16) ^ 0x20:0{len(rows[wrong])}x}"

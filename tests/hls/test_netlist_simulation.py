@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 from tests.networks import small_spec, with_weights
-from zynq_lstm.hls.engine.design import Design
 from zynq_lstm.hls.engine.array import Array
+from zynq_lstm.hls.engine.design import Design
 from zynq_lstm.hls.synthesis.netlist import check, synthesized
 from zynq_lstm.hls.synthesis.yosys import results
 from zynq_lstm.models.errors import CheckError

@@ -11,9 +11,9 @@ import pytest
 
 from tests.networks import small_spec, with_weights
 from zynq_lstm.hls.engine import registers
+from zynq_lstm.hls.engine.array import Array
 from zynq_lstm.hls.engine.design import Design
 from zynq_lstm.hls.engine.project import generate
-from zynq_lstm.hls.engine.array import Array
 from zynq_lstm.models.integers.reference import Reference
 from zynq_lstm.sim.campaigns.upsets.rtl import Place
 from zynq_lstm.sim.simulation.rtl import Rtl

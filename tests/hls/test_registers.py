@@ -11,6 +11,7 @@ import pytest
 
 from tests.networks import small_spec, with_weights
 from zynq_lstm import hls
+from zynq_lstm.hls.engine.array import Array
 from zynq_lstm.hls.engine.design import Design
 from zynq_lstm.hls.engine.registers import (
     BY_ADDRESS,
@@ -29,7 +30,6 @@ from zynq_lstm.hls.engine.registers import (
     unpack,
     verilog_header,
 )
-from zynq_lstm.hls.engine.array import Array
 from zynq_lstm.models.integers import choice
 
 
@@ -142,7 +142,7 @@ def test_verilog_header_is_what_the_rtl_names() -> None:
     rtl = Path(hls.__file__).parent / "rtl"
     used = {
         name
-        for source in ("axil_registers.sv", "lstm_engine.sv")
+        for source in ("axil_registers.sv", "network_engine.sv")
         for name in re.findall(r"\b[A-Z_]+\b", (rtl / source).read_text())
     }
     assert {name for name in defined if name.startswith("REG_")} <= used  # every register is there

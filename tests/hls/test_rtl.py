@@ -18,9 +18,9 @@ from tests.machine import needs_icarus, verilator_lint
 from tests.networks import small_spec, with_weights
 from tests.sim.test_waveform import lz4_decode
 from zynq_lstm import sim
+from zynq_lstm.hls.engine.array import Array
 from zynq_lstm.hls.engine.design import Design
 from zynq_lstm.hls.engine.estimate import fitting_array
-from zynq_lstm.hls.engine.array import Array
 from zynq_lstm.models.errors import CheckError, UserError
 from zynq_lstm.models.integers.network import IntegerNetwork
 from zynq_lstm.models.integers.reference import Reference
@@ -283,34 +283,34 @@ def faults(small: Engine, codes: np.ndarray) -> dict[str, Fault]:
     design, trace = small.design, {}
     Reference(design.network).run(codes, trace)
     parameters = {n: v for n, v in design.parameters().items() if isinstance(v, int)}
-    bias, output_bias = parameters["BIAS_BITS"], parameters["OUTPUT_BIAS_BITS"]
+    bias, output_bias = design.bias_bits, parameters["OUTPUT_BIAS_BITS"]
     z = int(trace["layers.0.z"][0, 0])
     i = int(trace["layers.0.i"][0, 0])
     ct, tc = int(trace["layers.1.ct"][0, 3]), int(trace["layers.1.tc"][0, 3])
     job = design.schedule.jobs[0]
-    assert (job.matrix, design.array) == ("W1", PROTOCOL_CASE.array)
+    assert (job.label, design.array) == ("W1", PROTOCOL_CASE.array)
     row = 5 + sum(parameters[n] for n in ("COUNT_BITS", "ITEM_BITS", "STEP_BITS", "STEP_BITS"))
     return {
         # Unit 1 has chains 2 (i and f) and 3 (g and o), each of 2 DSPs of two 8-bit weights.
         "weight": Fault("weights_00.mem", flip(3, 3 * 2 * 2 * 8 + 6), r"\d+, layer 1, z_g, unit 1: "),
         "row": Fault(
-            "rows.mem",
-            flip(2 * design.network.spec.vocabulary + int(codes[0]), 2 * parameters["X_WEIGHT_BITS"] + 5),
+            "lstm_rows.mem",
+            flip(2 * design.network.spec.vocabulary + int(codes[0]), 2 * 8 + 5),
             r"0, layer 0, z_g, unit 2: ",
         ),
-        "bias": Fault("bias_0.mem", flip(7 + 3, 3 * bias + bias - 3), r"\d+, layer 1, z_o, unit 3: "),
+        "bias": Fault("lstm_bias_0.mem", flip(7 + 3, 3 * bias + bias - 3), r"\d+, layer 1, z_o, unit 3: "),
         "output bias": Fault(
             "output_bias.mem",
             flip(1, 2 * output_bias + output_bias - 3),
             r"\d+, output layer, logits, code 6: ",
         ),
         "sigmoid": Fault(
-            "sigmoid.mem",
+            "lstm_sigmoid.mem",
             flip(z % 2**10, 6),
             rf"0, layer 0, i, unit 0: expected raw {i}, got {i ^ 64} \(ap_ufixed<8,0",
         ),
         "tanh of c": Fault(
-            "tanh_c.mem",
+            "lstm_tanh_c.mem",
             flip(ct % 2**10, 0),
             rf"0, layer [01], tc, unit \d+: expected raw {tc}, got {tc ^ 1} ",
         ),

@@ -6,14 +6,16 @@ from __future__ import annotations
 import itertools
 from collections import Counter
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.networks import small_spec
-from zynq_lstm.hls.engine.constants import Destination
 from zynq_lstm.hls.engine.array import Array
-from zynq_lstm.hls.engine.schedule import Schedule, schedule
+from zynq_lstm.hls.engine.constants import Destination
+from zynq_lstm.hls.engine.schedule import Job, Schedule, schedule
+from zynq_lstm.models.cells import catalogue
 from zynq_lstm.models.description.spec import network_spec
 from zynq_lstm.models.errors import UserError
 
@@ -35,45 +37,75 @@ arrays = st.builds(
 
 @st.composite
 def schedules(draw: st.DrawFn) -> Schedule:
-    units = draw(st.lists(st.integers(1, 70), min_size=1, max_size=4))
-    spec = small_spec("w8a8", draw(st.integers(2, 256)), units)
+    layers = draw(
+        st.lists(st.tuples(st.integers(1, 70), st.sampled_from(catalogue.names())), min_size=1, max_size=4)
+    )
+    units, cells = zip(*layers, strict=True)
+    spec = small_spec("w8a8", draw(st.integers(2, 256)), units, cells)
     return schedule(spec, draw(arrays))
+
+
+def product(job: Job) -> tuple[str, int]:
+    """What tells the matrix products apart: a layer of several levels has several of U and of W."""
+    return job.label, job.stage
 
 
 @settings(max_examples=25)
 @given(schedules())
 def test_every_product_is_done_once_and_whole(s: Schedule) -> None:
-    layers = len(s.units)
-    sizes = {("Wy", layers): -(-s.vocabulary // 4)}
-    sizes |= {(f"U{k}", k): n for k, n in enumerate(s.units)}
-    sizes |= {(f"W{k}", k): n for k, n in enumerate(s.units) if k}
-    done: Counter[tuple[str, int, int, int]] = Counter()
+    done: Counter[tuple[tuple[str, int], int]] = Counter()
     for job in s.jobs:
-        assert 1 <= job.count <= s.array.group_units
-        done.update(
-            (job.matrix, job.layer, job.first + item, job.part * s.array.sums + k)
-            for item in range(job.count)
-            for k in range(s.array.sums)
-        )
-    sums = ((*key, item, k) for key, size in sizes.items() for item in range(size) for k in range(4))
-    assert done == dict.fromkeys(sums, 1)
+        assert job.count >= 1
+        done.update((product(job), job.first + item) for item in range(job.count))
+    sizes = {("Wy", len(s.stages)): -(-s.vocabulary // 4)}
+    for stage in s.stages:
+        sizes[f"U{stage.layer}", stage.number] = stage.units
+        if stage.layer:
+            sizes[f"W{stage.layer}", stage.number] = stage.units
+    units = ((key, item) for key, size in sizes.items() for item in range(size))
+    assert done == dict.fromkeys(units, s.array.parts)
+
+
+@settings(max_examples=25)
+@given(schedules())
+def test_sums_fit_in_the_words(s: Schedule) -> None:
+    """Each sum of a job has a place of its own in the words that leave the array."""
+    for job in s.jobs:
+        if job.destination is not Destination.OUTPUT:
+            packing = s.stages[job.stage].packing
+            places = packing.places(job.count)
+            assert places.shape == (job.count, packing.gates)
+            assert len(np.unique(places)) == places.size
+            assert places.max() < 4 * s.array.group_units
+            assert places.max() < 4 * packing.drain(job.count) * s.array.gate_lanes
 
 
 @settings(max_examples=25)
 @given(schedules())
 def test_jobs_describe_themselves(s: Schedule) -> None:
-    seen: dict[str, int] = {}
+    seen: dict[tuple[str, int], int] = {}
     for job in s.jobs:
-        assert job.source == {"U": job.layer, "W": job.layer - 1}[job.matrix[0]]
-        assert job.layer == (len(s.units) if job.matrix == "Wy" else int(job.matrix[1]))
-        assert job.steps == -(-s.units[job.source] // s.array.depth)
-        lanes = 1 if job.destination is Destination.OUTPUT else s.array.gate_lanes
-        assert job.first == seen.get(job.matrix, 0)  # groups come in order
+        output = job.destination is Destination.OUTPUT
+        if output:
+            assert (job.layer, job.source, job.label) == (len(s.units), len(s.stages) - 1, "Wy")
+            lanes, size = 1, -(-s.vocabulary // 4)
+        else:
+            stage = s.stages[job.stage]
+            assert job.layer == stage.layer
+            assert job.source == (stage.recurrent if job.matrix == "U" else stage.input)
+            lanes, size = stage.packing.pipelines, s.units[job.layer]
+        assert job.steps == -(-s.stages[job.source].units // s.array.depth)
+        assert job.first == seen.get(product(job), 0)  # groups come in order
         whole = job.part == s.array.parts - 1
-        assert job.beats == (-(-job.count // lanes) if whole else 0)
+        if not whole:
+            assert job.beats == job.drain == 0
+        elif output or not stage.packing.dense:
+            assert job.beats == job.drain == -(-job.count // lanes)
+        else:  # three words make four beats
+            assert job.drain == -(-3 * job.count // 4)
+            assert job.beats == job.drain * 4 // 3 >= job.count
         if whole:
-            seen[job.matrix] = job.first + job.count
-        size = -(-s.vocabulary // 4) if job.destination is Destination.OUTPUT else s.units[job.layer]
+            seen[product(job)] = job.first + job.count
         assert job.final == (whole and job.first + job.count == size)
     assert s.words == sum(job.steps for job in s.jobs)
 
@@ -85,7 +117,7 @@ def test_parts_of_a_unit_follow_each_other(s: Schedule) -> None:
     groups = [s.jobs[n : n + s.array.parts] for n in range(0, len(s.jobs), s.array.parts)]
     for group in groups:
         assert [job.part for job in group] == list(range(s.array.parts))
-        assert len({(job.matrix, job.first) for job in group}) == 1
+        assert len({(product(job), job.first) for job in group}) == 1
 
 
 @settings(max_examples=25)
@@ -96,21 +128,29 @@ def test_sums_leave_before_the_next_are_loaded(s: Schedule, mode: str) -> None:
     starts = [t + timing.cycles_per_character * n for n in (0, 1) for t in timing.starts]
     for job, start, after, next_start in zip(jobs, starts, jobs[1:], starts[1:], strict=False):
         assert next_start >= start + max(2, job.steps, job.cycles)
-        assert next_start + after.steps >= start + job.steps + job.beats + s.array.segments
+        assert next_start + after.steps >= start + job.steps + job.drain + s.array.segments
+        assert next_start + after.steps >= start + job.steps + job.beats  # they have left the gearbox
 
 
 @settings(max_examples=25)
 @given(schedules())
 def test_order_is_legal(s: Schedule) -> None:
-    """A layer's h of this character is read only after all jobs of the W that make it.
+    """A result of this character is read only after all jobs whose sums make it.
 
-    The sums of U are used in the next character's pass, which starts after the end of this one.
+    These are those that start its units, and those that wait for them; but at level 0 the sums of U are used
+    in the next character's pass, which starts after the end of this one.
     """
-    place = {(job.matrix, job.first): n for n, job in enumerate(s.jobs)}
-    for job in s.jobs:
-        if job.source > 0:
-            last_w = max(n for (matrix, _), n in place.items() if matrix == f"W{job.source}")
-            assert place[job.matrix, job.first] > last_w, job
+    last: dict[tuple[int, str], int] = {}
+    for n, job in enumerate(s.jobs):
+        last[job.stage, job.matrix] = n
+    for n, job in enumerate(s.jobs):
+        source = s.stages[job.source]
+        needed = [("U", bool(source.level.number)), ("W", source.input is not None)]
+        for matrix, needs in needed:
+            assert not needs or n > last[source.number, matrix], job
+        if job.destination is Destination.START and s.stages[job.stage].level.number:
+            waits = last.get((job.stage, "W"), -1)
+            assert n > waits, job
 
 
 @settings(max_examples=25)
@@ -126,11 +166,11 @@ def test_timing_is_legal(s: Schedule, mode: str) -> None:
     busy = sum(job.cycles for job in s.jobs)
     assert timing.cycles_per_character >= busy
     assert timing.cycles_per_character == busy + sum(timing.waits)  # in steady state
-    assert [layer for layer, _, _ in timing.gates] == list(range(len(s.units)))
-    for (layer, first, last), units in zip(timing.gates, s.units, strict=True):
-        assert last - first >= units - 1
-        # Its h may be read only when the last unit has gone through the pipeline.
-        reads = [t for job, t in zip(s.jobs, timing.starts, strict=True) if job.source == layer]
+    assert [number for number, _, _ in timing.gates] == list(range(len(s.stages)))
+    for number, first, last in timing.gates:
+        assert last - first >= s.stages[number].beats - 1
+        # Its result may be read only when the last unit has gone through the pipeline.
+        reads = [t for job, t in zip(s.jobs, timing.starts, strict=True) if job.source == number]
         assert min(reads) > last
 
 
@@ -144,7 +184,10 @@ def test_generating_takes_no_less_than_scoring(s: Schedule) -> None:
 @settings(max_examples=25)
 @given(schedules())
 def test_is_a_function_of_its_arguments(s: Schedule) -> None:
-    assert schedule(small_spec("w4a8", s.vocabulary, s.units), s.array) == s
+    cells = [
+        next(stage.level.cell.name for stage in s.stages if stage.layer == k) for k in range(len(s.units))
+    ]
+    assert schedule(small_spec("w4a8", s.vocabulary, s.units, cells), s.array) == s
 
 
 @pytest.mark.parametrize("vocabulary", [65, 72, 80, 90, 96, 97, 100, 104])
@@ -166,7 +209,7 @@ def test_one_more_group_takes_longer() -> None:
 
 def test_literal_order() -> None:
     s = schedule(small_spec("w8a8", 11, (7, 10)), Array(4, 2, 2, 2))
-    assert [f"{job.matrix}+{job.first}" for job in s.jobs] == [
+    assert [f"{job.label}+{job.first}" for job in s.jobs] == [
         "W1+0", "W1+4", "W1+8", "U0+0", "U0+4", "Wy+0", "U1+0", "U1+4", "U1+8",
     ]  # fmt: skip
     assert [job.count for job in s.jobs] == [4, 4, 2, 4, 3, 3, 4, 4, 2]

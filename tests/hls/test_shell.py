@@ -12,9 +12,9 @@ import pytest
 
 from tests.hls.hls4ml_networks import keras_model, random_network
 from tests.machine import verilator_lint
+from zynq_lstm.hls.engine.array import Array
 from zynq_lstm.hls.engine.design import Design
 from zynq_lstm.hls.engine.project import generate as rtl_project
-from zynq_lstm.hls.engine.array import Array
 from zynq_lstm.hls.hls4ml.convert import compile_model, convert, library
 from zynq_lstm.models.errors import CheckError, UserError
 from zynq_lstm.models.integers.network import IntegerNetwork
@@ -234,7 +234,7 @@ def test_lint_is_clean(kind: str, tmp_path: Path) -> None:
     """Lint finds nothing; and it finds a wire that is left out."""
     project, more = shell_of(kind, tmp_path)
     assert verilator_lint(project, *more) == ""
-    engine = project / "lstm_engine.sv"
+    engine = project / "network_engine.sv"
     text = engine.read_text()
     for wire in (".open_o", ".open_i", ".offered_i", ".parity_error_i"):
         # Remove only a line of the instance.
@@ -259,7 +259,7 @@ def test_shell_is_the_engines_own() -> None:
     design = Design(network, SHELL_ARRAY)
     ours, theirs = rtl_project(design), shell.project(design, "")
     assert {name for name in theirs if theirs[name] != ours.get(name)} == {
-        "lstm_core.sv",
+        "network_core.sv",
         "kernel.sv",
         "kernel_header.svh",
     }

@@ -68,9 +68,9 @@ def test_groups_hold_every_format_once() -> None:
 
 @pytest.mark.parametrize("cell", [cell for cell in CELLS if cell != "lstm"])
 def test_cells_without_hardware_are_refused(cell: str, rng: np.random.Generator) -> None:
+    from zynq_lstm.hls.engine.array import Array
     from zynq_lstm.hls.engine.design import Design
     from zynq_lstm.hls.engine.estimate import estimate, fitting_array
-    from zynq_lstm.hls.engine.array import Array
     from zynq_lstm.models.keras.quantized import build_quantized
 
     spec, _, network = random_case(cell, "w8a8", 0.4, rng)

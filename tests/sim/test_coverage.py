@@ -16,8 +16,8 @@ from docs.tables import VERIFICATION, verification
 from tests.networks import small_spec, with_weights
 from tests.skips import needs_cocotb_coverage
 from zynq_lstm import hls
-from zynq_lstm.hls.engine.design import Design
 from zynq_lstm.hls.engine.array import Array
+from zynq_lstm.hls.engine.design import Design
 from zynq_lstm.models.errors import CheckError
 from zynq_lstm.models.integers.reference import Reference
 from zynq_lstm.scripts.verbs.cover import LINE_GOAL, TOGGLE_GOAL, command

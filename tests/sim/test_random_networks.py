@@ -79,9 +79,9 @@ def test_replay(
 
     def faulty(design: Design) -> dict[str, str]:
         files = generate(design)
-        right = "assign gate_f = GATE_BITS'(sigmoid_f);"
-        assert files["gate_pipeline.sv"].count(right) == 1
-        files["gate_pipeline.sv"] = files["gate_pipeline.sv"].replace(right, right.replace("(s", "(~s"))
+        right = "'((s_f_word));"
+        assert files["lstm_gates.sv"].count(right) == 1
+        files["lstm_gates.sv"] = files["lstm_gates.sv"].replace(right, right.replace("(s", "(~s"))
         return files
 
     monkeypatch.setattr(zynq_lstm.sim.simulation.rtl, "generate", faulty)

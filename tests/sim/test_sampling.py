@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from tests.networks import small_spec, with_weights
+from zynq_lstm.hls.engine.array import Array
 from zynq_lstm.hls.engine.design import Design
 from zynq_lstm.hls.engine.estimate import fitting_array
-from zynq_lstm.hls.engine.array import Array
 from zynq_lstm.models.description.checkpoint import Checkpoint
 from zynq_lstm.models.description.spec import PRESETS, NetworkSpec
 from zynq_lstm.models.errors import UserError

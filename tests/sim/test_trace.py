@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 
 from tests.networks import small_spec, with_weights
+from zynq_lstm.hls.engine.array import Array
+from zynq_lstm.hls.engine.stages import Layout
 from zynq_lstm.models.errors import UserError
 from zynq_lstm.models.integers.network import IntegerNetwork
 from zynq_lstm.models.integers.reference import LAYER_SIGNALS, Reference
@@ -132,7 +134,7 @@ def write_files(folder: Path, network: IntegerNetwork, trace: Trace) -> tuple[Pa
                     rest = [trace[f"layers.{k}.{name}"][t - k, unit] for name in LAYER_SIGNALS[1:]]
                     lines.append([sum(units[:k]) + unit, *z, *rest])
     logits = np.pad(trace["logits"], ((0, 0), (0, 2)), constant_values=-(2**15)).reshape(-1, 4)
-    files = folder / "units_0.hex", folder / "logits.hex"
+    files = folder / "lstm_0.hex", folder / "logits.hex"
     for path, rows in zip(files, (lines, logits), strict=True):
         path.write_text("".join("".join(f"{int(x) & 0xFFFF:04x}" for x in row) + "\n" for row in rows))
     return files
@@ -140,7 +142,7 @@ def write_files(folder: Path, network: IntegerNetwork, trace: Trace) -> tuple[Pa
 
 def test_rtl_trace_is_read_back(network: IntegerNetwork, trace: Trace, tmp_path: Path) -> None:
     write_files(tmp_path, network, trace)
-    read = read_rtl_trace(network, tmp_path)
+    read = read_rtl_trace(network, tmp_path, Layout(network.spec, Array()))
     assert compare(network, trace, read).exact
     assert all(values.dtype == np.int64 for values in read.values())
 
@@ -155,10 +157,10 @@ def test_cut_off_rtl_trace_is_refused(
     for text in (whole[:-line], whole[line:], whole[:-3], whole[:-5], whole[: line // 2], ""):
         path.write_text(text)
         with pytest.raises(UserError, match=path.name):
-            read_rtl_trace(network, tmp_path)
+            read_rtl_trace(network, tmp_path, Layout(network.spec, Array()))
     path.unlink()
     with pytest.raises(UserError, match=f"{path.name}: no such file"):
-        read_rtl_trace(network, tmp_path)
+        read_rtl_trace(network, tmp_path, Layout(network.spec, Array()))
 
 
 @pytest.mark.parametrize("file", [0, 1])
@@ -171,7 +173,7 @@ def test_undefined_bits_are_refused(
     lines[2] = bit + lines[2][1:]
     path.write_text("\n".join(lines) + "\n")
     with pytest.raises(UserError, match=f"{path.name}: undefined bits in line 3"):
-        read_rtl_trace(network, tmp_path)
+        read_rtl_trace(network, tmp_path, Layout(network.spec, Array()))
 
 
 @pytest.mark.parametrize("discard", [False, True])
@@ -184,7 +186,10 @@ def test_rtl_trace_is_read_while_it_is_written(
     whole = {path.name: path.read_bytes() for path in write_files(tmp_path, network, trace)}
     for name in whole:
         (written / name).touch()
-    reader, rng = RtlTraceReader(network, written, discard=discard), np.random.default_rng(1)
+    reader, rng = (
+        RtlTraceReader(network, written, Layout(network.spec, Array()), discard=discard),
+        np.random.default_rng(1),
+    )
     parts, largest = [], 0
     while any(whole.values()):
         for name, rest in whole.items():
@@ -206,7 +211,7 @@ def test_a_wrong_number_of_a_unit_is_refused(network: IntegerNetwork, trace: Tra
     text = path.read_text()
     path.write_text(text.replace("\n0006", "\n0007"))
     with pytest.raises(UserError, match=f"{path.name}: there is no unit 7"):
-        read_rtl_trace(network, tmp_path)
+        read_rtl_trace(network, tmp_path, Layout(network.spec, Array()))
 
 
 @pytest.mark.parametrize("file", [0, 1])
@@ -221,7 +226,7 @@ def test_files_of_different_length_are_refused(
     with pytest.raises(
         UserError, match=f"{paths[file].name}: ends at an earlier character than the other files"
     ):
-        read_rtl_trace(network, tmp_path)
+        read_rtl_trace(network, tmp_path, Layout(network.spec, Array()))
 
 
 def test_first_mismatch_of_a_later_stretch(network: IntegerNetwork, trace: Trace) -> None:

@@ -12,9 +12,9 @@ from click.testing import CliRunner
 
 from tests.machine import on_simulators
 from tests.networks import Scalar, save_checkpoint, small_spec, with_weights
+from zynq_lstm.hls.engine.array import Array
 from zynq_lstm.hls.engine.design import Design
 from zynq_lstm.hls.engine.project import generate
-from zynq_lstm.hls.engine.array import Array
 from zynq_lstm.models.errors import CheckError
 from zynq_lstm.models.integers.network import IntegerNetwork
 from zynq_lstm.models.integers.reference import Reference
@@ -147,7 +147,7 @@ def test_text_that_is_written_is_the_samplers(design: Design, rng: np.random.Gen
 def memories(design: Design, files: dict[str, str]) -> list[int]:
     """Return the words of all weight memories that the engine reads."""
     words = []
-    for name, rom in {**design.weight_roms, "rows": design.row_rom}.items():
+    for name, rom in {**design.weight_roms, "lstm_rows": design.row_roms[0]}.items():
         for n, row in enumerate(files[f"{name}.mem"].split()):
             for fold in range(rom.folds):
                 if fold * rom.rows + n < rom.depth:

@@ -9,8 +9,8 @@ import numpy as np
 
 from tests.networks import small_spec, with_weights
 from tests.situations import Situation
-from zynq_lstm.hls.engine.design import Design
 from zynq_lstm.hls.engine.array import Array
+from zynq_lstm.hls.engine.design import Design
 from zynq_lstm.sim.campaigns.random_networks import CASE_FILE, Case
 from zynq_lstm.sim.simulation.simulator import available
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Assumed of the writer, as in lstm_engine.sv: when room_o is set it takes room for one character, then writes
+// Assumed of the writer, as in network_engine.sv: when room_o is set it takes room for one character, then writes
 // at most RESERVE - 1 words, and takes room again only after it has given this room back.
 reg proof_started = 0;
 reg proof_taken;

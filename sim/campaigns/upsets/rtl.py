@@ -44,17 +44,18 @@ class Place:
 def place(design: Design, flip: Flip, character: int) -> Place:
     """Return the place of a flip at a character; characters are numbered from 0 since reset."""
     layer, array = design.network.spec.layers[flip.layer], design.array
+    layout = design.layout
+    stage = next(s for s in layout.stages if s.layer == flip.layer and s.level.result == "h")
+    lanes, p = stage.packing.pipelines, stage.pipeline
     if flip.signal == "h":
         row, lane = divmod(flip.index, array.depth)
-        row += design.row_base[flip.layer]
+        row += layout.first_row(stage)
         phase = character % 2
-        address = phase << max(1, (sum(design.rows) - 1).bit_length()) | row
-        return Place(
-            f"u_hidden/gen_lane[{lane}]/u_lane", address, flip.bit, (phase, row, lane // array.gate_lanes)
-        )
+        address = phase << max(1, (layout.buffer_rows(layout.pipelines[p]) - 1).bit_length()) | row
+        return Place(f"u_p{p}_hidden/gen_lane[{lane}]/u_lane", address, flip.bit, (phase, row, lane // lanes))
     gate, unit = divmod(flip.index, layer.units)
-    beat, lane = divmod(unit, array.gate_lanes)
-    gates, address = f"gen_lane[{lane}]/u_gates", design.beat_base[flip.layer] + beat
+    beat, lane = divmod(unit, lanes)
+    gates, address = f"gen_p{p}_lane[{lane}]/u_gates", layout.first_beat(stage) + beat
     if flip.signal == "c":
         return Place(f"{gates}/u_c/u_words", address, flip.bit)
     return Place(f"{gates}/u_sums/u_words", address, gate * design.sum_bits + flip.bit)

@@ -39,7 +39,11 @@ class Flip:
 
 def state_bits(design: Design, signal: str) -> int:
     """Return the width of a word of state in the RTL."""
-    return design.sum_bits if signal == "U sums" else design.formats.format(signal).bits
+    return (
+        design.sum_bits
+        if signal == "U sums"
+        else design.formats(design.layout.pipelines[0]).format(signal).bits
+    )
 
 
 class StruckReference(Reference):
@@ -75,7 +79,7 @@ class StruckReference(Reference):
             u_part = u_sums << (design.sum_frac - fmt.U.frac - fmt.h.frac)
             x_part = x_sums << (design.sum_frac - fmt.W.frac - spec.input_frac(k))
             x_part = x_part + design.bias[k]
-            if not design.gates.apart:  # the RTL adds them before anything else
+            if not design.gates[0].apart:  # the RTL adds them before anything else
                 x_part, u_part = x_part + u_part, np.zeros_like(u_part)
             parts = (wrapped(part, design.z_sum_bits) for part in (x_part, u_part))
             given = [
@@ -225,7 +229,7 @@ def random_flips(
     design: Design, signal: str, layer: int, trials: int, rng: np.random.Generator
 ) -> list[Flip]:
     """Return ``trials`` flips of every bit of a word of this signal, each in a random word."""
-    gates = len(design.formats.gates)
+    gates = len(design.network.spec.layers[0].formats.gates)
     units = design.network.spec.layers[layer].units * (gates if signal == "U sums" else 1)
     return [
         Flip(signal, layer, int(index), bit)

@@ -56,7 +56,7 @@ def _pair(design: Design, name: str, column: int) -> tuple[int, int]:
     """Return the columns that share a word with ``column``: i with f and g with o, or neighbouring logits."""
     if name.startswith("output"):
         return column - column % 2, column - column % 2 + 1
-    units = design.network.arrays[name].shape[1] // len(design.formats.gates)
+    units = design.network.arrays[name].shape[1] // len(design.network.spec.layers[0].formats.gates)
     gate, unit = divmod(column, units)
     lower = gate - gate % 2
     return lower * units + unit, (lower + 1) * units + unit

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Parameters of a network core (lstm_core.sv), which its shell (lstm_engine.sv) passes on; hls/engine/design.py
+// Parameters of a network core (network_core.sv), which its shell (network_engine.sv) passes on; hls/engine/design.py
 // computes their values.
     parameter int LAYERS = 2,
     parameter int STAGES = 2,            // levels of all layers

@@ -7,10 +7,10 @@
 //            generate: one sampled code per beat, in the low bits; TLAST with the last one.
 //   s_axil   registers (hls/engine/registers.py)
 //
-// This module is the shell: streams, registers, choice of the character and output buffer. Module lstm_core within it
+// This module is the shell: streams, registers, choice of the character and output buffer. Module network_core within it
 // computes the network. Parameters and memories come from hls/engine/project.py, which writes the instance of this
 // module.
-module lstm_engine #(
+module network_engine #(
     parameter int FIRST_UNITS = 128,
     parameter int NOISE_BITS = 16,
     parameter int NOISE_TABLE_BITS = 14,
@@ -22,7 +22,7 @@ module lstm_engine #(
     parameter logic [25*NOISE_BITS-1:0] NOISE_TAIL = '0,     // by octave
     parameter logic [127:0] RANDOM_INITIAL = '0,
     parameter logic [255:0] IDENTITY = '0,
-    `include "lstm_core_parameters.svh"
+    `include "network_core_parameters.svh"
 ) (
     input  logic        clk_i,
     input  logic        rst_i,
@@ -123,7 +123,7 @@ module lstm_engine #(
   logic room, room_taken, word_valid, logits_valid, logits_last, parity_error;
   logic [WORD_BITS-1:0] word;
   logic [4*LOGIT_BITS-1:0] logits;
-  lstm_core #(
+  network_core #(
       .LAYERS(LAYERS), .STAGES(STAGES), .STAGE_BITS(STAGE_BITS), .PIPELINES(PIPELINES),
       .STAGE_PIPELINE(STAGE_PIPELINE), .GATE_LANES(GATE_LANES), .BEATS(BEATS), .FIRST_BEATS(FIRST_BEATS),
       .VOCABULARY(VOCABULARY), .ROWS(ROWS),

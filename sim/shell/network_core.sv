@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// A network core (hls/rtl/lstm_core_ports.svh) whose network is not our RTL: module kernel computes the logits of
-// one character at a time (kernel_header.svh). lstm_engine.sv instantiates it like our own core.
+// A network core (hls/rtl/network_core_ports.svh) whose network is not our RTL: module kernel computes the logits of
+// one character at a time (kernel_header.svh). network_engine.sv instantiates it like our own core.
 // It takes one character after the other; all beats of a character start in a row.
-module lstm_core #(
+module network_core #(
     // verilator lint_off UNUSEDPARAM  // our own core's
-    `include "lstm_core_parameters.svh"
+    `include "network_core_parameters.svh"
     // verilator lint_on UNUSEDPARAM
 ) (
-    `include "lstm_core_ports.svh"
+    `include "network_core_ports.svh"
 );
   `include "zynq_lstm_constants.svh"
   localparam int WAIT_BITS = $clog2(SEED_LATENCY + 1);
@@ -60,8 +60,7 @@ module lstm_core #(
 
   kernel #(
       .VOCABULARY(VOCABULARY),
-      .LOGIT_BITS(LOGIT_BITS),
-      .UNITS     (BEATS)  // with one gate pipeline, a beat is a unit
+      .LOGIT_BITS(LOGIT_BITS)
   ) u_kernel (
       .clk_i,
       .rst_i,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Ports of a network core, the same whatever computes the network. A core takes one character after the other,
-// and returns its logits. lstm_core.sv is ours; sim/shell has others.
+// and returns its logits. network_core.sv is ours; sim/shell has others.
 //
 // A character starts beat by beat, with one unit of layer 0 for each gate pipeline. Each beat uses a credit: there
 // are FIRST_BEATS at first, and the core returns each when that beat may start for the next character.

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // The network: takes one character after the other, and returns its logits. Contains sequencer, multiply-accumulate
-// array, gates (generated, network_gates.sv) and output layer; lstm_engine.sv instantiates it.
-module lstm_core #(
-    `include "lstm_core_parameters.svh"
+// array, gates (generated, network_gates.sv) and output layer; network_engine.sv instantiates it.
+module network_core #(
+    `include "network_core_parameters.svh"
 ) (
-    `include "lstm_core_ports.svh"
+    `include "network_core_ports.svh"
 );
   localparam int ADDRESS_BITS = WORDS > 1 ? $clog2(WORDS) : 1;
   localparam int ROW_BITS = ROWS > 1 ? $clog2(ROWS) : 1;
