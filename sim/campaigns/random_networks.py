@@ -22,7 +22,9 @@ from numpy.typing import NDArray
 
 from zynq_lstm.hls.engine.array import Array
 from zynq_lstm.hls.engine.design import Design
-from zynq_lstm.models.description.spec import FUNCTIONS, DenseFormats, Layer, LstmFormats, NetworkSpec
+from zynq_lstm.models.cells import catalogue
+from zynq_lstm.models.description.formats import cell_formats_type
+from zynq_lstm.models.description.spec import FUNCTIONS, DenseFormats, Layer, NetworkSpec
 from zynq_lstm.models.errors import CheckError, UserError
 from zynq_lstm.models.fixed import FixedFormat, Overflow, Rounding
 from zynq_lstm.models.integers.choice import TEMPERATURE
@@ -85,7 +87,9 @@ class Case:
     def __str__(self) -> str:
         spec, array = self.design.network.spec, self.design.array
         units = " + ".join(str(layer.units) for layer in spec.layers)
-        return f"{units} units, {spec.vocabulary} characters, {array.lanes} lanes, {len(self.codes)} codes"
+        cells = ", ".join(dict.fromkeys(layer.cell for layer in spec.layers))
+        shape = f"{units} units ({cells}), {spec.vocabulary} characters"
+        return f"{shape}, {array.lanes} lanes, {len(self.codes)} codes"
 
 
 def _formats(
@@ -117,29 +121,50 @@ def _weight_formats(
     )
 
 
+#: Formats of signals by the preset's format that they are like: bits, integer bits, sign.
+_SIGNALS = {
+    "z": _formats((3, 10), (1, 5)),
+    "gate": _formats((2, 10), (0, 1), signed=False),
+    "g": _formats((2, 9), (0, 2)),
+    "c": _formats((3, 16), (1, 6)),
+    "ct": _formats((3, 10), (1, 4)),
+    "tc": _formats((2, 9), (0, 2)),
+}
+
+
+@st.composite
+def _cell_formats(draw: st.DrawFn, cell: str, biases: st.SearchStrategy[FixedFormat]) -> dict[str, Any]:
+    """Draw what all layers of a cell share: formats of its signals and vectors, functions of its tables."""
+    kind = cell_formats_type(cell)
+    own = kind.description.formats
+    found: dict[str, Any] = {}
+    for item in dataclasses.fields(kind):
+        like = own[item.name].like if item.name in own else item.name
+        if item.name in kind.description.vectors:
+            found[item.name] = draw(biases)
+        elif like in _SIGNALS:
+            found[item.name] = draw(_SIGNALS[like])
+        elif item.default is not dataclasses.MISSING:  # the function of a table: a kind of sigmoid or tanh
+            found[item.name] = draw(st.sampled_from([n for n in FUNCTIONS if item.name in n]))
+    return found
+
+
 @st.composite
 def designs(draw: st.DrawFn) -> Design:
     """Draw a network with weights, and an array for it: anything that :class:`.Design` accepts."""
     pack = draw(st.sampled_from([1, 2]))
     symmetric = pack == 2 or draw(st.booleans())
     weights = _weight_formats((2, 8), (-1, 3), symmetric)
-    shared: dict[str, Any] = {
-        "z": draw(_formats((3, 10), (1, 5))),
-        "gate": draw(_formats((2, 10), (0, 1), signed=False)),
-        "g": draw(_formats((2, 9), (0, 2))),
-        "c": draw(_formats((3, 16), (1, 6))),
-        "ct": draw(_formats((3, 10), (1, 4))),
-        "tc": draw(_formats((2, 9), (0, 2))),
-        "h": draw(_formats((2, 8 if pack == 2 else 11), (0, 2))),
-        "sigmoid": draw(st.sampled_from([n for n in FUNCTIONS if "sigmoid" in n])),
-        "tanh": draw(st.sampled_from([n for n in FUNCTIONS if "tanh" in n])),
-    }
     biases = _weight_formats((2, 16), (-1, 5), symmetric)
+    h = draw(_formats((2, 8 if pack == 2 else 11), (0, 2)))
     # Whole layers are drawn, so that one can be left out of a failing case.
-    layer = st.tuples(st.integers(1, 9), weights, weights, biases)
+    layer = st.tuples(st.integers(1, 9), st.sampled_from(catalogue.names()), weights, weights, biases)
+    drawn = draw(st.lists(layer, min_size=1, max_size=3))
+    cells = sorted({cell for _, cell, *_ in drawn})
+    shared = {cell: draw(_cell_formats(cell, biases)) for cell in cells}
     layers = tuple(
-        Layer(units, LstmFormats(W=W, U=U, b=b, **shared))
-        for units, W, U, b in draw(st.lists(layer, min_size=1, max_size=3))
+        Layer(units, cell_formats_type(cell)(**(shared[cell] | {"h": h, "W": W, "U": U, "b": b})))
+        for units, cell, W, U, b in drawn
     )
     output = DenseFormats(draw(weights), draw(biases), draw(_formats((2, 16), (1, 9))))
     sums = draw(st.sampled_from([4, 4, 4, 2, 1]))

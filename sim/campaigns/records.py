@@ -22,7 +22,7 @@ from zynq_lstm.sim.campaigns import sources
 
 FOLDER = Path(sim.__file__).parent / "measured"
 RANDOM_NETWORKS, MUTANTS, LONGEST_RUN = "random networks", "mutants", "longest run"
-COVERAGE, BAD_INPUTS = "coverage", "bad inputs"
+COVERAGE, BAD_INPUTS, CELLS = "coverage", "bad inputs", "cells"
 SITUATIONS, ODD_PATHS, SPECS = "situations", "odd paths", "specs"
 INTERRUPTIONS, SKIPPED = "interruptions", "skipped tests"
 
@@ -67,6 +67,7 @@ MEASURED: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     RANDOM_NETWORKS: (("zynq_lstm.sim.campaigns.random_networks", *_ENGINES), ()),
     MUTANTS: (("zynq_lstm.sim.campaigns.mutants",), ()),
     COVERAGE: (("zynq_lstm.sim.campaigns.coverage",), ()),
+    CELLS: (("zynq_lstm.sim.campaigns.every_cell", *_ENGINES), ("models/cells/*.cell",)),
     LONGEST_RUN: (("tests.hls.test_long_run",), ("models/checkpoints/shakespeare-w8a8.safetensors",)),
     BAD_INPUTS: (("tests.test_bad_inputs", *_COMMAND), ()),
     SITUATIONS: (("tests.test_situations", "tests.situations.*", *_COMMAND), ()),
