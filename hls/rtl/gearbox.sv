@@ -2,8 +2,8 @@
 // Turns words of four sums into beats of three, so that units of three sums need no padding in the array: three words
 // make four beats. A word comes in any cycle; a beat leaves in every cycle in which its sums are there, the first
 // GEARBOX_LATENCY cycles after its word. With LANES words side by side, LANES units leave together.
-// After a job's last word (last_i), sums that make no whole beat are dropped. All beats of a job must have left before
-// the first word of the next comes (the schedule ensures it).
+// A job's words come one a cycle; after its last word (last_i), sums that make no whole beat are dropped. The next
+// job's first word comes no earlier after that of this one than this one has beats (the schedule ensures it).
 module gearbox #(
     parameter int LANES = 1,
     parameter int SUM_BITS = 20,
@@ -30,21 +30,25 @@ module gearbox #(
   localparam int INDEX_BITS = $clog2(WORDS / 4 + 3);
   localparam int WIDTH = 2 + TAG_BITS + ITEM_BITS + 2 + 4 * GROUP;
   logic [INDEX_BITS-1:0] write_q, read_q;
+  logic comes;  // a word
   logic [1:0] word_flags;
   logic [TAG_BITS-1:0] word_tag;
   logic [ITEM_BITS-1:0] word_item;
   logic word_last, word_final;
   logic [4*GROUP-1:0] word;
+  logic [WIDTH-1:0] entry;
+  assign comes = flags_i != '0;
+  assign {word_flags, word_tag, word_item, word_last, word_final, word} = entry;
   lut_ram #(
       .WIDTH(WIDTH),
       .DEPTH(1 << INDEX_BITS)
   ) u_words (
       .clk_i,
-      .write_i        (flags_i != '0),
+      .write_i        (comes),
       .write_address_i(write_q),
       .write_data_i   ({flags_i, tag_i, item_i, last_i, final_i, sums_i}),
       .read_address_i (read_q),
-      .read_data_o    ({word_flags, word_tag, word_item, word_last, word_final, word})
+      .read_data_o    (entry)
   );
 
   // Sums that are left of the words before: none to three for each lane.
@@ -62,7 +66,7 @@ module gearbox #(
       first_q <= 1'b1;
       flags_o <= '0;
     end else begin
-      write_q <= write_q + INDEX_BITS'(flags_i != '0);
+      write_q <= write_q + INDEX_BITS'(comes);
       read_q <= read_q + INDEX_BITS'(take);
       flags_o <= take ? word_flags : whole ? flags_q : 2'd0;
       if (whole) left_q <= '0;

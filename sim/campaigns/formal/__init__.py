@@ -125,6 +125,17 @@ PROOFS = (
         FIFO,
     ),
     Proof(
+        "gearbox",
+        "gearbox",
+        "four sums a word come out as three sums a beat, each in its place; a job has as many beats as it has "
+        "whole ones, numbered from its item, and only a product's last one is marked",
+        ("gearbox",),
+        "bounded",
+        18,
+        "a job's words come one a cycle, and the next job's no earlier than its beats leave",
+        {"SUM_BITS": 5, "TAG_BITS": 1, "ITEM_BITS": 3, "WORDS": 6},
+    ),
+    Proof(
         "lut_ram",
         "lut_ram",
         "a word is read as it was last written",
