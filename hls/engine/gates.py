@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, cached_property
 
 from zynq_lstm.hls.engine.stages import Level
 from zynq_lstm.models.cells.description import LookUp, Sum, Term
@@ -416,6 +416,7 @@ class Pipeline:
         """Name of the module."""
         return f"{self.level.name}_gates"
 
+    @cached_property
     def text(self) -> str:
         """The module."""
         w, latency = self.widths, self.latency

@@ -46,7 +46,7 @@ def generate(design: Design) -> dict[str, str]:
     files = {name: folder.joinpath(name).read_text(encoding="utf-8") for name in sources()}
     files |= headers()
     files["network_gates.sv"] = design.core.text()
-    files |= {f"{gates.module}.sv": gates.text() for gates in design.gates}
+    files |= {f"{gates.module}.sv": gates.text for gates in design.gates}
     files[f"{TOP}.sv"] = _top(design)
     files["schedule.mem"] = _schedule(design)
     files |= _weights(design)

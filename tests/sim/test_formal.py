@@ -33,6 +33,12 @@ FAULTS = {
     "axis_fifo_order_always": [
         ("{m_axis_tlast, m_axis_tdata} <= read_data", "m_axis_tdata <= read_data[WIDTH-1:0]", "LAST lost"),
     ],
+    "gearbox": [
+        ("left_q != 2'd2 ? '0", "left_q == 2'd0 ? '0", "sums that make no whole beat are kept"),
+        ("{word, rest_q[2*GROUP-1:0]}", "{rest_q[2*GROUP-1:0], word}", "sums in another order"),
+        ("first_q ? word_item : item_o + 1'b1", "first_q ? word_item : item_o", "a number twice"),
+        ("word_final && left_q != 2'd2", "word_final", "the last beat but one is marked, too"),
+    ],
     "lut_ram": [("if (write_i)", "if (write_i && write_address_i != '1)", "an address that is not written")],
     "axil_registers": [
         ("else if (s_axil_bready) s_axil_bvalid", "else s_axil_bvalid", "BVALID does not wait for BREADY"),

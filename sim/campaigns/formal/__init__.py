@@ -131,9 +131,9 @@ PROOFS = (
         "whole ones, numbered from its item, and only a product's last one is marked",
         ("gearbox",),
         "bounded",
-        18,
+        13,
         "a job's words come one a cycle, and the next job's no earlier than its beats leave",
-        {"SUM_BITS": 5, "TAG_BITS": 1, "ITEM_BITS": 3, "WORDS": 6},
+        {"SUM_BITS": 5, "TAG_BITS": 1, "ITEM_BITS": 3, "WORDS": 4},
     ),
     Proof(
         "lut_ram",
