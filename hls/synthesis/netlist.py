@@ -31,7 +31,10 @@ LATCHES = ("LDCE", "LDPE", "LDCPE")
 WEIGHT = {f"LUT{k}": 1 for k in range(1, 7)} | {"INV": 1, "CARRY4": 0, "MUXF7": 0, "MUXF8": 0, "BUFG": 0}
 
 #: Memories that are meant to be in LUTs, by the place of their cells; the RTL gives the reasons.
-LUT_MEMORIES = ("u_fifo.u_words", "u_hidden.", "u_gates.u_sums", "u_gates.u_c")
+LUT_MEMORIES = (
+    *("u_fifo.u_words", "_hidden.", "_gearbox.", "_kept."),
+    *("u_gates.u_sums", "u_gates.u_c", "u_gates.u_h"),
+)
 
 Bit = int | str  # Yosys numbers nets; constants are "0", "1", "x"
 
