@@ -217,16 +217,16 @@ def markdown(record: Mapping[str, Any]) -> str:
         "|---|---|---|---|---|---|",
     ]
     for name, row in record["cases"].items():
-        cells = [cell for who in ("stock", "ours") for cell in _numbers(row[who])]
+        cells = [*_numbers(row["stock"], "no output"), *_numbers(row["ours"], "refused")]
         lines.append(f"| `{name}` | {' | '.join(cells)} | {row['known']} |")
     for name, row in record["cases"].items():
         lines += ["", f"**`{name}`**", "", *_detail(row)]
     return "\n".join(lines) + "\n"
 
 
-def _numbers(outcome: Mapping[str, Any]) -> tuple[str, str]:
+def _numbers(outcome: Mapping[str, Any], none: str) -> tuple[str, str]:
     if outcome["largest"] is None:
-        return "none", "none"
+        return none, ""
     return f"{outcome['largest']:.2g}", f"{outcome['correlation']:.5f}"
 
 
