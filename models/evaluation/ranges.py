@@ -131,7 +131,8 @@ def calibrate_by_loss(
     """Return the spec with binary points moved, one format at a time, as long as the BPC of the text falls.
 
     This is slower than :func:`calibrate`, as each step is a run over the text, but better: the squared error
-    of a cell state counts errors that the tanh after it doesn't see. All layers keep one format per signal.
+    of a cell state counts errors that the tanh after it doesn't see. All layers of a cell keep one format per
+    signal.
 
     Args:
         codes: the text, (S, T + 1) streams that each start from zero.
@@ -146,7 +147,13 @@ def calibrate_by_loss(
         return bits_of_streams(logits, codes)
 
     best = loss(spec)
-    shared = [f for f in FITTED if f in spec.layers[0].formats.format_names()]
+    groups = _by_cell(spec)
+    shared = [
+        f if len(groups) == 1 else f"layers.{group[0]}.{f}"
+        for group in groups
+        for f in FITTED
+        if f in spec.layers[group[0]].formats.format_names()
+    ]
     for name in [*spec.weight_formats(), *shared, "logits"]:
         progress(name)
         for step in (1, -1):
@@ -165,15 +172,23 @@ def _moved(spec: NetworkSpec, name: str, step: int) -> NetworkSpec | None:
     """Return the spec with ``step`` more integer bits for ``name``, or None if that makes no sensible format.
 
     Args:
-        name: a weight array, a field of all layers, or ``logits``.
+        name: a weight array; a field of all layers; a field of all layers of layer K's cell, as
+            ``layers.K.FIELD``; or ``logits``.
     """
     formats = spec.weight_formats()
     if name in formats:
         fmt = dataclasses.replace(formats[name], integer=formats[name].integer + step)
         return spec.with_weight_formats({name: fmt}) if _sensible(fmt) else None
-    fmt = spec.output.logits if name == "logits" else spec.layers[0].formats.format(name)
+    _, layer, field = name.split(".") if "." in name else ("", "0", name)
+    k = int(layer)
+    fmt = spec.output.logits if name == "logits" else spec.layers[k].formats.format(field)
     fmt = dataclasses.replace(fmt, integer=fmt.integer + step)
-    return with_formats(spec, {name: fmt}) if _sensible(fmt) else None
+    if not _sensible(fmt):
+        return None
+    if "." not in name:
+        return with_formats(spec, {name: fmt})
+    (group,) = [group for group in _by_cell(spec) if k in group]
+    return _with_layers_formats(spec, group, {field: fmt})
 
 
 def _sensible(fmt: FixedFormat) -> bool:

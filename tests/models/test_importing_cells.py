@@ -89,6 +89,7 @@ STOCK: dict[str, Callable[[], list[Any]]] = {
     ],
     "reset before": lambda: [sequence(K.GRU, 6, reset_after=False)],
     "reset before, without bias": lambda: [sequence(K.GRU, 5, reset_after=False, use_bias=False)],
+    "the last character only": lambda: [sequence(K.SimpleRNN, 4), K.GRU(6)],
     "GRU, then LSTM": lambda: [sequence(K.GRU, 6), K.Dropout(0.2), sequence(K.LSTM, 5)],
     "all cells": lambda: [
         sequence(K.SimpleRNN, 4),

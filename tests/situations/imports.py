@@ -352,6 +352,20 @@ SITUATIONS = {
     "a GRU, then an LSTM": Situation(
         KERAS, IMPORTED, 0, prepare=chain(gru(4), lstm(4), dense(V)), imports=True
     ),
+    "a GRU that keeps its state, in an unrolled loop": Situation(
+        KERAS,
+        IMPORTED,
+        0,
+        prepare=archive(
+            sequential(
+                first((20,)),
+                layer("Embedding", "letters", input_dim=V, output_dim=3),
+                gru(4, stateful=True, unroll=True, return_sequences=False, reset_after=False, dropout=0.2),
+                dense(V, activation="softmax"),
+            )
+        ),
+        imports=True,
+    ),
     "a vanilla layer": Situation(KERAS, IMPORTED, 0, prepare=chain(simple_rnn(4), dense(V)), imports=True),
     "a GRU of the other kind": Situation(
         KERAS,
