@@ -19,6 +19,7 @@ RIGHT = {
     "largest": 0.0117,
     "correlation": 0.99998,
     "repeats": None,
+    "from_instead": None,
     "kernels": [],
 }
 CRASHED = {
@@ -27,6 +28,7 @@ CRASHED = {
     "largest": None,
     "correlation": None,
     "repeats": None,
+    "from_instead": 0.014,
     "kernels": ["bidirectional_stack", "pointwise_conv_1d_cl"],
 }
 CASES = {
@@ -47,6 +49,7 @@ def test_the_tables_of_a_record() -> None:
     assert "| Keras | 0.5000, -0.2600 |\n| hls4ml | 0.5000, -0.2500 |" in text
     assert "| hls4ml | the process ends with SIGSEGV |\n| zynq-lstm | refused |" in text
     assert "hls4ml's C++ calls `bidirectional_stack` and `pointwise_conv_1d_cl`." in text
+    assert text.count("differ by at most 0.014 from those of the layer that it computes instead") == 1
     assert text.count("A second call with the same input gives other numbers.") == 1
 
 
@@ -75,9 +78,7 @@ def test_what_both_say_of_both_directions(tmp_path: Path) -> None:
     """This case needs no compiler: stock hls4ml raises, and the import refuses."""
     found = peers.measure(tmp_path, ["Bidirectional(GRU)"])["cases"]["Bidirectional(GRU)"]
     assert found["stock"]["said"] == "AttributeError: 'NoneType' object has no attribute 'shape'"
-    assert found["ours"]["said"].startswith(
-        "layer 'bidirectional' is a Bidirectional: text is read forwards only"
-    )
+    assert found["ours"]["said"].startswith("layer 'both' is a Bidirectional: text is read forwards only")
 
 
 @pytest.mark.slow
@@ -90,5 +91,7 @@ def test_every_case_is_as_it_is_known(tmp_path: Path) -> None:
     for name in ("LSTM", "GRU", "GRU, reset_after=False", "SimpleRNN"):
         assert cases[name]["ours"]["largest"] < 0.05 and cases[name]["ours"]["correlation"] > 0.999
     assert cases["GRU, reset_after=False"]["stock"]["correlation"] < 0.99
+    assert cases["GRU, reset_after=False"]["stock"]["from_instead"] < 0.05
     assert cases["SimpleRNN"]["stock"]["kernels"] == ["pointwise_conv_1d_cl"]
-    assert "SIG" in cases["Bidirectional(LSTM), merge_mode='sum'"]["stock"]["said"]
+    summed = cases["Bidirectional(LSTM), merge_mode='sum'"]["stock"]
+    assert "SIG" in summed["said"] or summed["largest"] > 0.1  # it reads and writes outside its arrays
