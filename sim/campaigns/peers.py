@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from zynq_lstm.hls.hls4ml import stock
 from zynq_lstm.models import processes
 from zynq_lstm.models.errors import CheckError, UserError
+from zynq_lstm.models.importing.kinds import LEGAL
 from zynq_lstm.sim.campaigns import records
 
 PRESET = "q8.8"
@@ -208,7 +209,8 @@ def _ours(place: Path, codes: NDArray[np.int64], theirs: Reals) -> Outcome:
     try:
         imported = import_model(place / "model.keras", PRESET)
     except UserError as error:
-        return Outcome(str(error).removeprefix(f"{place / 'model.keras'}: "))
+        said = str(error).removeprefix(f"{place / 'model.keras'}: ").removesuffix(f"; {LEGAL}")
+        return Outcome(f"refused: {said}")
     spec = calibrate(imported.spec, imported.weights, codes, imported.fixed)
     checkpoint = Checkpoint(VOCABULARY, imported.weights, spec)
     graph = convert(quantized_model(checkpoint), place / "ours")
