@@ -184,7 +184,7 @@ def robustness(ctx: click.Context, folder: Path | None, json_path: Path | None) 
 
 
 @command.command(name="peers", short_help="Stock hls4ml and this project on the same Keras models.")
-@click.option("--measure", is_flag=True, help="Run both instead of reading a record: ten minutes.")
+@click.option("--measure", is_flag=True, help="Run both instead of reading a record: some minutes.")
 @click.option("--record", type=Reads(), help="Record to print; the shipped one if not given.")
 @output_option("build/peers", "Folder for the models and projects of --measure.")
 @json_option("Write the record there.")

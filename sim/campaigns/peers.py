@@ -55,10 +55,14 @@ _OF: Mapping[str, Any] = {"units": UNITS, "return_sequences": True}
 CASES: Mapping[str, Case] = {
     "LSTM": Case(lambda K: K.LSTM(**_OF), "right"),
     "GRU": Case(lambda K: K.GRU(**_OF), "right"),
+    "GRU, reset_after=False, use_bias=False": Case(
+        lambda K: K.GRU(**_OF, reset_after=False, use_bias=False),
+        "computes the GRU with reset_after=True, without a word",
+        lambda K: K.GRU(**_OF, use_bias=False),
+    ),
     "GRU, reset_after=False": Case(
         lambda K: K.GRU(**_OF, reset_after=False),
-        "computes the GRU with reset_after=True, without a word",
-        lambda K: K.GRU(**_OF, reset_after=True),
+        "the same, and takes the first two numbers of the bias for two whole biases",
     ),
     "SimpleRNN": Case(
         lambda K: K.SimpleRNN(**_OF),
@@ -164,8 +168,7 @@ def _instead(case: Case, place: Path) -> Reals | None:
     other = case.instead(keras.layers)
     x = np.load(place / "inputs.npy")
     other.build(x.shape)
-    W, U, b = recurrent.get_weights()
-    other.set_weights([W, U, np.stack([b, np.zeros_like(b)])])
+    other.set_weights(recurrent.get_weights())
     return np.asarray(dense(other(x)), np.float64)
 
 

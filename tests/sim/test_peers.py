@@ -88,10 +88,12 @@ def test_every_case_is_as_it_is_known(tmp_path: Path) -> None:
     cases = peers.measure(tmp_path)["cases"]
     for name in ("LSTM", "GRU"):
         assert cases[name]["stock"]["largest"] < 0.05 and cases[name]["stock"]["correlation"] > 0.999
-    for name in ("LSTM", "GRU", "GRU, reset_after=False", "SimpleRNN"):
-        assert cases[name]["ours"]["largest"] < 0.05 and cases[name]["ours"]["correlation"] > 0.999
-    assert cases["GRU, reset_after=False"]["stock"]["correlation"] < 0.99
-    assert cases["GRU, reset_after=False"]["stock"]["from_instead"] < 0.05
+    for name in [name for name in cases if "Bidirectional" not in name]:
+        assert cases[name]["ours"]["largest"] < 0.1 and cases[name]["ours"]["correlation"] > 0.999
+    without = "GRU, reset_after=False, use_bias=False"
+    assert cases[without]["stock"]["from_instead"] < 0.05
+    for name in (without, "GRU, reset_after=False"):
+        assert cases[name]["stock"]["largest"] > 0.1
     assert cases["SimpleRNN"]["stock"]["kernels"] == ["pointwise_conv_1d_cl"]
     summed = cases["Bidirectional(LSTM), merge_mode='sum'"]["stock"]
     assert "SIG" in summed["said"] or summed["largest"] > 0.1  # it reads and writes outside its arrays
