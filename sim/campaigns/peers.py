@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+import shutil
 import signal
 import sys
 from collections.abc import Callable, Collection, Mapping
@@ -176,6 +177,7 @@ def _stock(place: Path, theirs: Reals, instead: Reals | None) -> Outcome:
     """Run stock hls4ml on the model in a folder."""
     outputs = place / "outputs.npy"
     outputs.unlink(missing_ok=True)
+    shutil.rmtree(place / "project", ignore_errors=True)  # of an earlier run
     done = processes.run([sys.executable, "-m", stock.__name__, str(place)], timeout=60 * MINUTES)
     text = place / "project" / "firmware" / f"{stock.PROJECT}.cpp"
     kernels = tuple(_kernels(text.read_text(encoding="utf-8"))) if text.exists() else ()
