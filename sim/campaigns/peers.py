@@ -270,7 +270,8 @@ def _detail(row: Mapping[str, Any]) -> list[str]:
     for title, who in (("hls4ml", "stock"), ("zynq-lstm", "ours")):
         outcome = row[who]
         lines.append(f"| {title} | {outcome['said'] or _listed(outcome['example'])} |")
-    kernels = row["stock"]["kernels"]
+    raised = "Error:" in row["stock"]["said"]  # before anything was written
+    kernels = () if raised else row["stock"]["kernels"]
     notes = [f"hls4ml's C++ calls {' and '.join(f'`{name}`' for name in kernels)}."] if kernels else []
     if row["stock"]["from_instead"] is not None:
         notes.append(
