@@ -43,6 +43,24 @@ def lstm(units: int, name: str = "lstm", keras2: bool = False, **config: Any) ->
     return layer("LSTM", name, units=units, **(settings | config))
 
 
+def gru(units: int, name: str = "gru", **config: Any) -> Entry:
+    """A GRU, with the settings of an LSTM that it has and Keras 3's ``reset_after``."""
+    return _like_lstm("GRU", units, name, {"reset_after": True} | config)
+
+
+def simple_rnn(units: int, name: str = "simple_rnn", **config: Any) -> Entry:
+    """A vanilla layer, with the settings of an LSTM that it has."""
+    entry = _like_lstm("SimpleRNN", units, name, config)
+    entry["config"].pop("recurrent_activation", None)
+    return entry
+
+
+def _like_lstm(kind: str, units: int, name: str, config: dict[str, Any]) -> Entry:
+    entry = lstm(units, name, **config)
+    del entry["config"]["unit_forget_bias"]
+    return {**entry, "class_name": kind}
+
+
 def dense(units: int, name: str = "dense", **config: Any) -> Entry:
     """A Dense layer."""
     return layer("Dense", name, **({"units": units, "activation": "linear", "use_bias": True} | config))
@@ -101,14 +119,18 @@ def arrays_of(config: Entry, scale: float = 0.5) -> Arrays:
         elif kind == "Embedding":
             shapes, width = [(own["input_dim"], own["output_dim"])], own["output_dim"]
         elif "units" in own:
-            columns = own["units"] * (4 if kind.endswith("LSTM") else 1)
-            shapes = [(width, columns), *([(own["units"], columns)] if kind.endswith("LSTM") else [])]
-            shapes += [(columns,)] if own.get("use_bias", True) else []
+            gates = GATES.get(kind.removeprefix("Q"))
+            columns = own["units"] * (gates or 1)
+            shapes = [(width, columns), *([(own["units"], columns)] if gates else [])]
+            bias = (2, columns) if own.get("reset_after") else (columns,)
+            shapes += [bias] if own.get("use_bias", True) else []
             width = own["units"]
         found[name] = [rng.normal(0, scale, shape).astype(np.float32) for shape in shapes]
     return found
 
 
+#: Blocks of columns of each recurrent layer.
+GATES = {"LSTM": 4, "GRU": 3, "SimpleRNN": 1}
 ROLES = {
     "LSTM": ("kernel", "recurrent_kernel", "bias"),
     "Dense": ("kernel", "bias"),
@@ -140,8 +162,14 @@ def write_places(path: Any, config: Entry, arrays: Mapping[str, Any]) -> None:
         for entry in config["config"]["layers"]:
             kind = _kind(entry)
             number = counts[kind] = counts.get(kind, -1) + 1
-            snake = {"TimeDistributed": "time_distributed", "QDense": "q_dense"}.get(kind, kind.lower())
-            inner = {"TimeDistributed": "layer/", "LSTM": "cell/", "QLSTM": "cell/"}.get(kind, "")
+            snake = {
+                "TimeDistributed": "time_distributed",
+                "QDense": "q_dense",
+                "SimpleRNN": "simple_rnn",
+                "QSimpleRNN": "q_simple_rnn",
+            }.get(kind, kind.lower())
+            inner = "layer/" if kind == "TimeDistributed" else ""
+            inner = "cell/" if kind.removeprefix("Q") in GATES else inner
             place = f"layers/{snake}" + (f"_{number}" if number else "")
             file.require_group(f"{place}/vars")
             for k, array in enumerate(arrays.get(entry["config"]["name"], [])):

@@ -22,6 +22,11 @@ def pytest_configure(config: Any) -> None:
     assert "hls4ml" not in sys.modules, "hls4ml is imported already"
     if os.environ[VARIABLE] == WITH:
         return  # hls4ml finds the entry point
+    hide()
+
+
+def hide() -> None:
+    """Hide our entry point from hls4ml, which is not imported yet, for the rest of this process."""
     entries = (entry for package in importlib.metadata.distributions() for entry in package.entry_points)
     others = importlib.metadata.EntryPoints(e for e in entries if not e.value.startswith("zynq_lstm."))
     importlib.metadata.entry_points = others.select  # type: ignore[assignment]

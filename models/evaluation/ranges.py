@@ -2,7 +2,7 @@
 """Formats from data: how the signals of a network use their formats, and which binary points fit better.
 
 A calibrated format keeps its width; only the binary point moves, to where rounding has the least error.
-All layers share the format of a signal, as they do in the hardware; each weight array has its own.
+All layers of a cell share the format of a signal, as they do in the hardware; each weight array has its own.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
+from zynq_lstm.models.cells.description import Cell
 from zynq_lstm.models.description.checkpoint import Checkpoint
 from zynq_lstm.models.description.spec import (
     FULL_RANGE,
@@ -68,7 +69,8 @@ def calibrate(
     Args:
         weights: float arrays by the names of :meth:`NetworkSpec.weight_formats`.
         codes: the text, (S, T) streams that each start from zero.
-        fixed: names of weight arrays, and fields of signals' formats, that keep their format.
+        fixed: names of weight arrays, and fields of signals' formats, that keep their format; a field of
+            one layer is ``layers.K.FIELD``.
 
     The presets of :data:`FULL_RANGE` stay as they are.
     """
@@ -83,18 +85,41 @@ def calibrate(
         if name in fixed:
             fitted[name] = fmt
     spec = spec.with_weight_formats(fitted)
-    formats = spec.layers[0].formats
-    chosen = {
-        field: best_format(
-            formats.format(field),
-            [signals[f"layers.{k}.{field}"] for k in range(len(spec.layers))],
-            functions_behind(formats, field),
-        )
-        for field in FITTED
-        if field in formats.format_names() and field not in fixed
-    }
-    chosen["logits"] = best_format(spec.output.logits, [signals["logits"]])
-    return with_formats(spec, chosen)
+    for group in _by_cell(spec):
+        formats = spec.layers[group[0]].formats
+        chosen = {
+            field: best_format(
+                formats.format(field),
+                [signals[f"layers.{k}.{field}"] for k in group],
+                functions_behind(formats, field),
+            )
+            for field in FITTED
+            if field in formats.format_names()
+            and not {field, *(f"layers.{k}.{field}" for k in group)} & set(fixed)
+        }
+        spec = _with_layers_formats(spec, group, chosen)
+    return with_formats(spec, {"logits": best_format(spec.output.logits, [signals["logits"]])})
+
+
+def _by_cell(spec: NetworkSpec) -> list[list[int]]:
+    """Return the layers of each cell, which share the formats of their signals."""
+    groups: dict[Cell, list[int]] = {}
+    for k, layer in enumerate(spec.layers):
+        groups.setdefault(layer.formats.description, []).append(k)
+    return list(groups.values())
+
+
+def _with_layers_formats(
+    spec: NetworkSpec, group: Collection[int], formats: Mapping[str, FixedFormat]
+) -> NetworkSpec:
+    """Return the same spec with other formats of signals in some of its layers."""
+    layers = tuple(
+        dataclasses.replace(layer, formats=dataclasses.replace(layer.formats, **formats))
+        if k in group
+        else layer
+        for k, layer in enumerate(spec.layers)
+    )
+    return dataclasses.replace(spec, layers=layers)
 
 
 def calibrate_by_loss(
@@ -106,7 +131,8 @@ def calibrate_by_loss(
     """Return the spec with binary points moved, one format at a time, as long as the BPC of the text falls.
 
     This is slower than :func:`calibrate`, as each step is a run over the text, but better: the squared error
-    of a cell state counts errors that the tanh after it doesn't see. All layers keep one format per signal.
+    of a cell state counts errors that the tanh after it doesn't see. All layers of a cell keep one format per
+    signal.
 
     Args:
         codes: the text, (S, T + 1) streams that each start from zero.
@@ -121,7 +147,13 @@ def calibrate_by_loss(
         return bits_of_streams(logits, codes)
 
     best = loss(spec)
-    shared = [f for f in FITTED if f in spec.layers[0].formats.format_names()]
+    groups = _by_cell(spec)
+    shared = [
+        f if len(groups) == 1 else f"layers.{group[0]}.{f}"
+        for group in groups
+        for f in FITTED
+        if f in spec.layers[group[0]].formats.format_names()
+    ]
     for name in [*spec.weight_formats(), *shared, "logits"]:
         progress(name)
         for step in (1, -1):
@@ -140,15 +172,23 @@ def _moved(spec: NetworkSpec, name: str, step: int) -> NetworkSpec | None:
     """Return the spec with ``step`` more integer bits for ``name``, or None if that makes no sensible format.
 
     Args:
-        name: a weight array, a field of all layers, or ``logits``.
+        name: a weight array; a field of all layers; a field of all layers of layer K's cell, as
+            ``layers.K.FIELD``; or ``logits``.
     """
     formats = spec.weight_formats()
     if name in formats:
         fmt = dataclasses.replace(formats[name], integer=formats[name].integer + step)
         return spec.with_weight_formats({name: fmt}) if _sensible(fmt) else None
-    fmt = spec.output.logits if name == "logits" else spec.layers[0].formats.format(name)
+    _, layer, field = name.split(".") if "." in name else ("", "0", name)
+    k = int(layer)
+    fmt = spec.output.logits if name == "logits" else spec.layers[k].formats.format(field)
     fmt = dataclasses.replace(fmt, integer=fmt.integer + step)
-    return with_formats(spec, {name: fmt}) if _sensible(fmt) else None
+    if not _sensible(fmt):
+        return None
+    if "." not in name:
+        return with_formats(spec, {name: fmt})
+    (group,) = [group for group in _by_cell(spec) if k in group]
+    return _with_layers_formats(spec, group, {field: fmt})
 
 
 def _sensible(fmt: FixedFormat) -> bool:

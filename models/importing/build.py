@@ -28,9 +28,10 @@ def build_keras(file: KerasFile, chain: Chain) -> Any:
                 theirs = keras_layer(model, chain, layer)
                 if file.weights[layer.name]:
                     theirs.set_weights(list(file.weights[layer.name].values()))
-                hard = layer.settings.get("recurrent_activation") == "hard_sigmoid"
-                if hard and file.keras2 and layer.kind == "LSTM":
-                    theirs.cell.recurrent_activation = keras2_hard_sigmoid
+                for role in ("activation", "recurrent_activation"):
+                    hard = layer.settings.get(role) == "hard_sigmoid"
+                    if hard and file.keras2 and layer.kind in ("LSTM", "GRU", "SimpleRNN"):
+                        setattr(theirs.cell, role, keras2_hard_sigmoid)
             computed(model, inputs(chain, np.zeros((1, 1), np.int64)))  # quantizers raise when they are used
     except Exception as error:  # Keras raises whatever its layers happen to raise
         raise UserError(f"{file.path}: Keras can't build or run it: {_shortened(error)}") from None

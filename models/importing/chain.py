@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from zynq_lstm.models.cells import catalogue
+from zynq_lstm.models.cells.description import Cell
 from zynq_lstm.models.description.spec import MAX_LAYERS, MAX_VOCABULARY
 from zynq_lstm.models.errors import UserError
 from zynq_lstm.models.importing.kinds import DENSE, FEWER, LEGAL, NOTHING, QUANTIZERS, RECURRENT
@@ -32,6 +34,14 @@ class FileLayer:
     dtype: str
     sources: tuple[tuple[str, ...], ...]
     wrapped: str = ""
+
+    @property
+    def cell(self) -> Cell:
+        """The description of a recurrent layer's equations."""
+        name = self.kind.removeprefix("Q")
+        if name == "GRU":
+            return catalogue.cell("gru" if self.settings["reset_after"] else "gru_reset_before")
+        return catalogue.cell({"LSTM": "lstm", "SimpleRNN": "rnn"}[name])
 
     @property
     def has_softmax(self) -> bool:
@@ -76,7 +86,7 @@ class Chain:
 
     @property
     def recurrent(self) -> list[FileLayer]:
-        """The LSTM layers."""
+        """The recurrent layers."""
         return self.of(*RECURRENT)
 
     @property
@@ -126,7 +136,7 @@ def keras_object(kind: str, config: Mapping[str, Any]) -> dict[str, Any]:
     """Return an object in the form that Keras 3 writes."""
     if kind in QUANTIZERS:
         module, registered = "qkeras.quantizers", f"qkeras>{kind}"
-    elif kind in ("QLSTM", "QDense"):
+    elif kind.startswith("Q"):
         module, registered = "qkeras", f"qkeras>{kind}"
     else:
         module, registered = "keras.layers", None
@@ -204,11 +214,11 @@ def check_order(path: Path, chain: Chain) -> None:
                 raise UserError(f"{label}: a softmax after that of layer {softmax.name!r}; one is legal")
             softmax = layer
     if recurrent is None or dense is None:
-        raise UserError(f"{path}: the model has no {'Dense' if recurrent else 'LSTM'} layer; {LEGAL}")
+        raise UserError(f"{path}: the model has no {'Dense' if recurrent else 'recurrent'} layer; {LEGAL}")
     if len(chain.recurrent) > MAX_LAYERS:
         raise UserError(
-            f"{path}: layer {chain.recurrent[MAX_LAYERS].name!r} is LSTM layer {MAX_LAYERS + 1}; at most "
-            f"{MAX_LAYERS} are legal"
+            f"{path}: layer {chain.recurrent[MAX_LAYERS].name!r} is recurrent layer {MAX_LAYERS + 1}; "
+            f"at most {MAX_LAYERS} are legal"
         )
     for layer in chain.of("Softmax"):
         last, axis = (1 if chain.last_only else 2), layer.settings.get("axis", -1)

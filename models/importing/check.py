@@ -15,14 +15,15 @@ a function is 2**-20.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from zynq_lstm.models.description.spec import FUNCTIONS, GATES
+from zynq_lstm.models.cells.description import Cell, LookUp, Sum, Term
+from zynq_lstm.models.description.spec import FUNCTIONS
 from zynq_lstm.models.errors import CheckError, UserError
 from zynq_lstm.models.importing.build import computed, keras_layer
 from zynq_lstm.models.importing.importer import Imported
@@ -74,7 +75,7 @@ class Observed:
 
     Args:
         codes: the codes, (S, T).
-        h: h of every LSTM layer, (S, T, H).
+        h: h of every recurrent layer, (S, T, H).
         logits: the logits, (S, T, V), or (S, V) of a model that answers only after the last character.
         probabilities: the probabilities, shaped likewise; None for a model without softmax.
     """
@@ -167,6 +168,12 @@ def _sequence(layer: Any, x: NDArray[Any]) -> Reals:
         layer.return_sequences = returned
 
 
+def _exact(values: NDArray[Any]) -> Interval:
+    """Return the interval of values that are known."""
+    values = values.astype(np.float64)
+    return Interval(values, values)
+
+
 def _product(x: Reals, W: NDArray[Any], b: NDArray[Any] | None = None) -> Interval:
     """Return the interval of x @ W + b in float32."""
     x, W = x.astype(np.float64), W.astype(np.float64)
@@ -175,6 +182,14 @@ def _product(x: Reals, W: NDArray[Any], b: NDArray[Any] | None = None) -> Interv
         value, size = value + b, size + np.abs(b.astype(np.float64))
     error = 2 * (len(W) + 2) * UNIT * size + TINY
     return Interval(value - error, value + error)
+
+
+def _products(x: Interval, U: NDArray[Any]) -> Interval:
+    """Return the interval of x @ U in float32, for an x within an interval."""
+    middle, radius = (x.low + x.high) / 2, (x.high - x.low) / 2
+    exact = _product(middle, U)
+    error = (1 + 2 * (len(U) + 2) * UNIT) * (radius @ np.abs(U.astype(np.float64)))
+    return Interval(exact.low - error, exact.high + error)
 
 
 def _first_sums(imported: Imported, codes: NDArray[np.integer]) -> Interval:
@@ -191,34 +206,62 @@ def _first_sums(imported: Imported, codes: NDArray[np.integer]) -> Interval:
 def _layer(imported: Imported, k: int, inputs: Interval, h: Reals) -> Interval:
     """Return the interval of h in every step of layer k, (S, T, H), given Keras' h of the step before."""
     formats, rounds = imported.spec.layers[k].formats, imported.rounds[k]
-    U, b = imported.weights[f"layers.{k}.U"], imported.weights[f"layers.{k}.b"]
-    sigmoid, tanh = FUNCTIONS[formats.sigmoid], FUNCTIONS[formats.tanh]
-
-    def gate(z: Interval) -> Interval:
-        return z.through(sigmoid).wider(UNIT, FUNCTION_ERROR).rounded(rounds.gate)
-
-    def squashed(z: Interval) -> Interval:
-        return z.through(tanh).wider(UNIT, FUNCTION_ERROR).rounded(rounds.tanh)
-
-    before = np.zeros_like(h[:, 0])
-    c = Interval(before, before)
+    cell, U = formats.description, imported.weights[f"layers.{k}.U"]
+    blocks = {gate: slice(n * h.shape[2], (n + 1) * h.shape[2]) for n, gate in enumerate(cell.gates)}
+    x = inputs.plus(_exact(imported.weights[f"layers.{k}.b"]))
+    # Keras may add the biases apart from each other, and in any order.
+    error = 4 * UNIT * imported.biases[k]
+    x = Interval(x.low - error, x.high + error)
+    vectors = {name: _exact(imported.weights[f"layers.{k}.{name}"]) for name in cell.vectors}
+    roundings = {"sigmoid": rounds.gate, "tanh": rounds.tanh}
+    before = _exact(np.zeros_like(h[:, 0]))  # Keras' own h
+    kept = dict.fromkeys(cell.state, before)
     found = []
     for t in range(h.shape[1]):
-        read = before if rounds.state is None else rounds.state(before)
-        z = Interval(inputs.low[:, t], inputs.high[:, t]).plus(_product(read, U, b))
-        of = {
-            name: Interval(*parts)
-            for name, parts in zip(
-                GATES,
-                zip(np.split(z.low, 4, axis=1), np.split(z.high, 4, axis=1), strict=True),
-                strict=True,
-            )
-        }
-        kept = c.rounded(rounds.state)
-        c = (gate(of["f"]) * kept).plus(gate(of["i"]) * squashed(of["g"]))
-        found.append(gate(of["o"]) * squashed(c))
-        before = h[:, t]
+        values = {f"{name}'": value.rounded(rounds.state) for name, value in kept.items()}
+        values["h'"] = before if rounds.state is None else before.through(rounds.state)
+        values |= vectors
+        products = _products(values["h'"], U)
+        for gate, block in blocks.items():
+            values[f"x_{gate}"] = Interval(x.low[:, t, block], x.high[:, t, block])
+            if gate not in cell.recurrent:
+                values[f"u_{gate}"] = Interval(products.low[:, block], products.high[:, block])
+        for equation in cell.equations:
+            if isinstance(equation, LookUp):
+                name = cell.tables[equation.table].function
+                function = FUNCTIONS[getattr(formats, name)]
+                value = values[equation.index].through(function).wider(UNIT, FUNCTION_ERROR)
+                values[equation.signal] = value.rounded(roundings[name])
+            else:
+                values[equation.signal] = _sum(equation, values)
+            for gate, signal in cell.recurrent.items():
+                if signal == equation.signal:
+                    values[f"u_{gate}"] = _products(values[signal], U[:, blocks[gate]])
+        found.append(values["h"])
+        before = _exact(h[:, t])
+        # Where h is c itself, Keras has no c: its h is what the next step reads.
+        kept = {name: before if _is_copy(cell, name) else values[name] for name in kept}
     return Interval(np.stack([x.low for x in found], axis=1), np.stack([x.high for x in found], axis=1))
+
+
+def _is_copy(cell: Cell, name: str) -> bool:
+    """Return True for h, and for a signal that h is equal to but for rounding."""
+    equation = cell.equation("h")
+    return name == "h" or (isinstance(equation, Sum) and equation.terms == (Term(1, (name,)),))
+
+
+def _sum(equation: Sum, values: Mapping[str, Interval]) -> Interval:
+    """Return the interval of a sum of products, none of them rounded to a format."""
+    total: Interval | None = None
+    for term in equation.terms:
+        value = values[term.factors[0]]
+        for factor in term.factors[1:]:
+            value = value * values[factor]
+        if term.sign < 0:
+            value = Interval(-value.high, -value.low)
+        total = value if total is None else total.plus(value)
+    assert total is not None
+    return total
 
 
 def _softmax(logits: Interval) -> Interval:

@@ -31,10 +31,12 @@ from zynq_lstm.models.importing.kinds import (
     KINDS,
     LEGAL,
     MODELS,
+    NO_TABLE,
     NOTHING,
     REASONS,
     RECURRENT,
     TRAINING,
+    UNBOUNDED,
 )
 
 
@@ -175,8 +177,8 @@ def _check_fixed(path: Path, label: str, kind: str, config: Mapping[str, Any]) -
 
 def _check_settings(path: Path, label: str, kind: str, settings: dict[str, Any]) -> None:
     """Check the types and ranges of settings, and add the defaults that old files leave out."""
-    whole = {"LSTM": ("units",), "Dense": ("units",), "Embedding": ("input_dim", "output_dim")}
-    for key in whole.get(kind.removeprefix("Q"), ()):
+    whole = dict.fromkeys((*RECURRENT, *DENSE), ("units",)) | {"Embedding": ("input_dim", "output_dim")}
+    for key in whole.get(kind, ()):
         value = settings.get(key)
         if not isinstance(value, int) or isinstance(value, bool) or value < 1:
             raise UserError(f"{path}: {label}: {key} must be a whole number, got {value!r}")
@@ -184,9 +186,11 @@ def _check_settings(path: Path, label: str, kind: str, settings: dict[str, Any])
         settings.setdefault("use_bias", True)
     if kind in RECURRENT:
         settings.setdefault("return_sequences", False)
+        if "reset_after" in KINDS[kind].kept:
+            settings.setdefault("reset_after", False)  # files without it are older than the setting
         if settings["units"] > MAX_UNITS:
             raise UserError(f"{path}: {label}: has {settings['units']} units; at most {MAX_UNITS} are legal")
-    for key in ("use_bias", "return_sequences"):
+    for key in ("use_bias", "return_sequences", "reset_after"):
         if key in settings and not isinstance(settings[key], bool):
             raise UserError(f"{path}: {label}: {key} must be true or false, got {settings[key]!r}")
     if kind in NOTHING and not isinstance(settings.get(NOTHING[kind]), int | float):
@@ -210,7 +214,8 @@ def _called(
         value = "linear"  # Keras' meaning of None
     if isinstance(value, str):
         if value not in functions:
-            raise UserError(f"{path}: {label} has {key}={value!r}; {legal}")
+            why = f"; {value} {NO_TABLE}" if value in UNBOUNDED and "tanh" in functions else ""
+            raise UserError(f"{path}: {label} has {key}={value!r}; {legal}{why}")
         return value
     if not isinstance(value, dict):
         raise UserError(f"{path}: {label}: {key} must name a function, got {value!r}; {legal}")

@@ -201,11 +201,13 @@ def _shapes(chain: Chain, layer: FileLayer) -> dict[str, tuple[int, ...]]:
     if layer.kind not in (*RECURRENT, *DENSE):
         return {}
     units, below = settings["units"], _width_below(chain, layer)
-    columns = 4 * units if layer.kind in RECURRENT else units
+    columns = len(layer.cell.gates) * units if layer.kind in RECURRENT else units
     shapes: dict[str, tuple[int, ...]] = {"kernel": (below, columns)}
     if layer.kind in RECURRENT:
         shapes["recurrent_kernel"] = (units, columns)
-    return shapes | ({"bias": (columns,)} if settings["use_bias"] else {})
+    # A GRU with reset_after has two biases: of the input products, and of the recurrent ones.
+    bias = (2, columns) if settings.get("reset_after") else (columns,)
+    return shapes | ({"bias": bias} if settings["use_bias"] else {})
 
 
 def _width_below(chain: Chain, layer: FileLayer) -> int:

@@ -9,7 +9,8 @@ from typing import Any
 
 from zynq_lstm.models.description.spec import MAX_LAYERS
 
-RECURRENT = ("LSTM", "QLSTM")
+#: Recurrent layers, those of Keras and those of QKeras.
+RECURRENT = ("LSTM", "GRU", "SimpleRNN", "QLSTM", "QGRU", "QSimpleRNN")
 DENSE = ("Dense", "QDense")
 #: Layers that have no effect at inference, and the setting that Keras needs to build them.
 NOTHING: Mapping[str, str] = {
@@ -20,8 +21,8 @@ NOTHING: Mapping[str, str] = {
 }
 MODELS = ("Sequential", "Functional")
 LEGAL = (
-    f"legal are one-hot input or Embedding, 1 to {MAX_LAYERS} LSTM or QLSTM, Dense or QDense, softmax, "
-    "one after the other"
+    f"legal are one-hot input or Embedding, 1 to {MAX_LAYERS} LSTM, GRU, SimpleRNN (or QLSTM, QGRU, "
+    "QSimpleRNN), Dense or QDense, softmax, one after the other"
 )
 
 #: Advice for a model with too many characters.
@@ -40,7 +41,12 @@ QUANTIZERS = (
     *GATE_QUANTIZERS,
 )
 GATES = ("sigmoid", "hard_sigmoid")
-TANHS = ("tanh", "hard_tanh")
+TANHS = (
+    "tanh",
+    "hard_tanh",
+    "sigmoid",
+    "hard_sigmoid",
+)  # their values are within -1..1, as a table's must be
 OUTPUTS = ("softmax", "linear")
 
 
@@ -91,6 +97,8 @@ _LSTM = Kind(
         "use_cudnn",
     ),
 )
+_SIMPLE = Kind(_LSTM.kept, {"activation": (TANHS, TANH_QUANTIZERS)}, _LSTM.fixed, _LSTM.ignored)
+_GRU = Kind((*_LSTM.kept, "reset_after"), _LSTM.called, _LSTM.fixed, _LSTM.ignored)
 _DENSE = Kind(
     ("units", "use_bias"),
     {"activation": (OUTPUTS, ())},
@@ -106,7 +114,11 @@ def _quantized(kind: Kind, *names: str) -> Kind:
 
 KINDS: Mapping[str, Kind] = {
     "LSTM": _LSTM,
+    "GRU": _GRU,
+    "SimpleRNN": _SIMPLE,
     "QLSTM": _quantized(_LSTM, "kernel", "recurrent", "bias", "state"),
+    "QGRU": _quantized(_GRU, "kernel", "recurrent", "bias", "state"),
+    "QSimpleRNN": _quantized(_SIMPLE, "kernel", "recurrent", "bias", "state"),
     "Dense": _DENSE,
     "QDense": _quantized(_DENSE, "kernel", "bias"),
     "Embedding": Kind(
@@ -128,9 +140,15 @@ REASONS: Mapping[str, str] = {
     "return_state": "the hardware keeps its state",
     "time_major": "the first axis is the batch",
 }
+#: Functions that a user may expect to work in a recurrent layer, and why they don't.
+UNBOUNDED = ("relu", "relu6", "leaky_relu", "elu", "selu", "gelu", "silu", "swish", "softplus", "linear")
+NO_TABLE = "has values outside -1..1, which a cell's table can't hold: train it with tanh"
 #: Classes that a user may expect to work, and why they don't.
 HOPELESS: Mapping[str, str] = {
-    **dict.fromkeys(("GRU", "QGRU", "SimpleRNN", "QSimpleRNN"), "there is no hardware for it"),
+    **dict.fromkeys(
+        ("RNN", "StackedRNNCells"),
+        "a cell inside another layer is not read; build the model with the layer LSTM, GRU or SimpleRNN",
+    ),
     **dict.fromkeys(("Bidirectional", "QBidirectional"), "text is read forwards only"),
     **dict.fromkeys(
         ("Sequential", "Functional", "Model"),
@@ -138,6 +156,7 @@ HOPELESS: Mapping[str, str] = {
     ),
     "Masking": "the hardware cannot skip characters",
     "CuDNNLSTM": "load it in Keras 2 into the same model made of LSTM layers, and save that",
+    "CuDNNGRU": "load it in Keras 2 into the same model made of GRU layers (reset_after=True), and save that",
 }
 DTYPES = (
     "float32",

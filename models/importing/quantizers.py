@@ -19,14 +19,25 @@ Quantizer = Callable[[Reals], Reals]
 
 def rounding_of(given: Any) -> Quantizer:
     """Return the rounding of ``quantized_tanh`` or ``quantized_sigmoid``: half to even, and clipped."""
-    step = 2.0 ** -(int(given.bits) - (type(given).__name__ == "quantized_tanh"))
-    low = -1.0 if type(given).__name__ == "quantized_tanh" else 0.0
-    low += step * bool(given.symmetric)
+    step, low = _step_and_low(given)
 
     def rounded(x: Reals) -> Reals:
         return np.clip(np.round(x / step) * step, low, 1.0 - step)
 
     return rounded
+
+
+def grid_of(given: Any) -> Reals:
+    """Return all values of ``quantized_tanh`` or ``quantized_sigmoid``."""
+    step, low = _step_and_low(given)
+    return np.arange(low / step, 1 / step) * step
+
+
+def _step_and_low(given: Any) -> tuple[float, float]:
+    """Return the step of ``quantized_tanh`` or ``quantized_sigmoid``, and its lowest value."""
+    is_tanh = type(given).__name__ == "quantized_tanh"
+    step = 2.0 ** -(int(given.bits) - is_tanh)
+    return step, (-1.0 if is_tanh else 0.0) + step * bool(given.symmetric)
 
 
 def on_reals(quantizer: Any) -> Quantizer:

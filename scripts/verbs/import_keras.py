@@ -74,7 +74,7 @@ def command(
     json_path: Path | None,
     as_is: bool,
 ) -> None:
-    """Make a checkpoint from a Keras model: LSTM or QKeras' QLSTM layers, and a Dense layer.
+    """Make a checkpoint from a Keras model: LSTM, GRU or SimpleRNN layers, or QKeras', and a Dense layer.
 
     MODEL is a .keras file of Keras 2 or 3, the .h5 file of model.save('name.h5'), or the .json of
     model.to_json().

@@ -24,7 +24,7 @@ FOLDER = Path(sim.__file__).parent / "measured"
 RANDOM_NETWORKS, MUTANTS, LONGEST_RUN = "random networks", "mutants", "longest run"
 COVERAGE, BAD_INPUTS, CELLS = "coverage", "bad inputs", "cells"
 SITUATIONS, ODD_PATHS, SPECS = "situations", "odd paths", "specs"
-INTERRUPTIONS, SKIPPED = "interruptions", "skipped tests"
+INTERRUPTIONS, SKIPPED, PEERS = "interruptions", "skipped tests", "peers"
 
 
 @dataclass(frozen=True)
@@ -74,6 +74,7 @@ MEASURED: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     ODD_PATHS: (("tests.test_odd_paths", *_COMMAND, "zynq_lstm.scripts.setup.*"), ("Makefile",)),
     SPECS: (("tests.hls.test_limits",), ()),
     INTERRUPTIONS: (("tests.test_interruptions", *_COMMAND), ()),
+    PEERS: (("zynq_lstm.sim.campaigns.peers",), ()),
     SKIPPED: (("tests.*", "tests.hls.*", "tests.models.*", "tests.sim.*"), ()),
 }
 

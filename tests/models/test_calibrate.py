@@ -14,7 +14,7 @@ from zynq_lstm.models.description.checkpoint import Checkpoint, preset_spec
 from zynq_lstm.models.description.spec import PRESETS, Layer, NetworkSpec, network_spec
 from zynq_lstm.models.evaluation.bpc import bits_per_character
 from zynq_lstm.models.evaluation.partial import PartlyQuantized, format_names
-from zynq_lstm.models.evaluation.ranges import calibrate_by_loss, usage
+from zynq_lstm.models.evaluation.ranges import calibrate, calibrate_by_loss, usage
 from zynq_lstm.models.fixed import FixedFormat
 from zynq_lstm.models.integers.freeze import freeze
 from zynq_lstm.scripts.main import main
@@ -66,6 +66,19 @@ def test_calibration_finds_formats_again_that_were_moved_away(
         assert fmt.bits == format_names(good)[name].bits
     full = preset_spec(network, "q8.8")
     assert calibrate_by_loss(full, network.weights, codes) == full
+
+
+def test_layers_of_different_cells_are_calibrated_apart(rng: np.random.Generator) -> None:
+    good = network_spec(vocabulary=len(LETTERS), units=5, layers=3, cell=("gru", "lstm", "gru"))
+    weights = {name: rng.normal(0, 0.9, shape) for name, shape in good.weight_shapes().items()}
+    codes = rng.integers(0, len(LETTERS), (8, 60))
+    for fitted in (calibrate(good, weights, codes), calibrate_by_loss(good, weights, codes)):
+        first, lstm, last = (layer.formats for layer in fitted.layers)
+        for name in ("z", "p", "c", "n", "h"):
+            assert first.format(name) == last.format(name)
+        assert first.h == lstm.h and first.c.integer < lstm.c.integer
+    kept = calibrate(good, weights, codes, fixed=["layers.0.c", "layers.2.c"])
+    assert kept.layers[0].formats.c == kept.layers[2].formats.c == good.layers[0].formats.c
 
 
 def test_ranges_count_what_saturates_and_suggest_what_does_not(network: Checkpoint) -> None:

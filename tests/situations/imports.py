@@ -19,9 +19,11 @@ from tests.keras_files import (
     dense,
     first,
     functional,
+    gru,
     layer,
     lstm,
     sequential,
+    simple_rnn,
     write_archive,
     write_names,
     write_places,
@@ -106,6 +108,11 @@ def value(name: str, array: int, at: tuple[int, ...], number: float, embedding: 
     front = [first((None,)), layer("Embedding", "letters", input_dim=V, output_dim=3)]
     layers = front if embedding else [first((None, V))]
     return archive(sequential(*layers, lstm(4), dense(V)), change=change)
+
+
+def two_biases(arrays: dict[str, Any]) -> None:
+    """Give a GRU the bias of one with reset_after=True."""
+    arrays["gru"][2] = np.stack([arrays["gru"][2]] * 2)
 
 
 def folder_of(*files: str) -> Prepare:
@@ -327,7 +334,7 @@ SITUATIONS = {
     ),
     "five layers": Situation(
         KERAS,
-        "layer 'e' is LSTM layer 5; at most 4 are legal",
+        "layer 'e' is recurrent layer 5; at most 4 are legal",
         prepare=chain(*(lstm(2, name) for name in "abcde"), dense(V)),
     ),
     "dense first": Situation(
@@ -339,8 +346,31 @@ SITUATIONS = {
     "no dense": Situation(KERAS, "the model has no Dense layer", prepare=chain(lstm(V))),
     "another cell": Situation(
         KERAS,
-        "layer 'gru' is a GRU: there is no hardware for it",
-        prepare=chain(layer("GRU", "gru", units=4, reset_after=True), dense(V)),
+        "layer 'gru' is a CuDNNGRU: load it in Keras 2 into the same model made of GRU layers",
+        prepare=chain(layer("CuDNNGRU", "gru", units=4), dense(V)),
+    ),
+    "a GRU, then an LSTM": Situation(
+        KERAS, IMPORTED, 0, prepare=chain(gru(4), lstm(4), dense(V)), imports=True
+    ),
+    "a GRU that keeps its state, in an unrolled loop": Situation(
+        KERAS,
+        IMPORTED,
+        0,
+        prepare=archive(
+            sequential(
+                first((20,)),
+                layer("Embedding", "letters", input_dim=V, output_dim=3),
+                gru(4, stateful=True, unroll=True, return_sequences=False, reset_after=False, dropout=0.2),
+                dense(V, activation="softmax"),
+            )
+        ),
+        imports=True,
+    ),
+    "a vanilla layer": Situation(KERAS, IMPORTED, 0, prepare=chain(simple_rnn(4), dense(V)), imports=True),
+    "a GRU of the other kind": Situation(
+        KERAS,
+        r"layer 'gru': bias has the shape \(2, 12\), must be \(12,\)",
+        prepare=chain(gru(4, reset_after=False), dense(V), change=two_biases),
     ),
     "code in the file": Situation(
         KERAS,
@@ -366,7 +396,7 @@ SITUATIONS = {
     # legal values that are legal in this place
     "another activation": Situation(
         KERAS,
-        "'lstm' has activation='relu'; legal are tanh, hard_tanh, quantized_tanh$",
+        r"activation='relu'; legal are tanh, hard_tanh, sigmoid, hard_sigmoid, quantized_tanh; relu has",
         prepare=chain(lstm(4, activation="relu"), dense(V)),
     ),
     "another function of the gates": Situation(
@@ -494,8 +524,10 @@ SITUATIONS = {
     ),
     "another cell of Keras 2": Situation(
         H5,
-        "layer 'gru' is a GRU: there is no hardware for it",
-        prepare=names(sequential(KERAS2_LAYERS[0], layer("GRU", "gru", units=4, reset_after=True), dense(V))),
+        IMPORTED,
+        0,
+        prepare=names(sequential(KERAS2_LAYERS[0], gru(4), dense(V))),
+        imports=True,
     ),
     # precision
     "a model in half precision": Situation(
