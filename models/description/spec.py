@@ -102,7 +102,18 @@ class NetworkSpec:
         _in_range("number of layers", len(self.layers), 1, MAX_LAYERS)
         for index, layer in enumerate(self.layers):
             _in_range(f"layers[{index}].units", layer.units, 1, MAX_UNITS)
+        self._check_names()
         self._check_sums()
+
+    def _check_names(self) -> None:
+        """Refuse two cells of one name, since generated code is named after them."""
+        first: dict[str, int] = {}
+        for index, layer in enumerate(self.layers):
+            other = first.setdefault(layer.cell, index)
+            if layer.formats.description != self.layers[other].formats.description:
+                raise UserError(
+                    f"layers[{index}] is another {layer.cell!r} than layers[{other}]: give it a name of its own"
+                )
 
     def _check_sums(self) -> None:
         """Refuse formats so wide that a sum might overflow int64 for some weights."""
@@ -211,7 +222,7 @@ class NetworkSpec:
             "vocabulary": self.vocabulary,
             "layers": [
                 # An LSTM has no key "cell": files written before there were other cells keep their hashes.
-                ({} if x.cell == "lstm" else {"cell": catalogue.written(x.formats.description)})
+                ({} if isinstance(x.formats, LstmFormats) else {"cell": catalogue.written(x.formats.description)})
                 | {"units": x.units, "formats": formats_to_dict(x.formats)}
                 for x in self.layers
             ],

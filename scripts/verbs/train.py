@@ -10,6 +10,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
+from zynq_lstm.models.cells import catalogue
 from zynq_lstm.models.description.spec import DEFAULT_PRESET, MAX_LAYERS, MAX_UNITS, PRESETS, network_spec
 from zynq_lstm.models.evaluation.bpc import require_text
 from zynq_lstm.models.texts.corpus import CORPORA, HELD_OUT, load_corpus
@@ -173,5 +174,7 @@ def _command_line() -> str:
             value = context.params[name]
             # Only the name of a path: the folder is private, and the file's hash is in the record.
             shown = value.name if isinstance(value, Path) else str(value)
+            if name == "cell":
+                shown = ",".join(map(catalogue.shown, value))
             words += [parameter.opts[0], *([] if value is True else [shown])]
     return shlex.join(words)
