@@ -17,14 +17,13 @@ from numpy.typing import NDArray
 
 from zynq_lstm.models.cells import catalogue
 from zynq_lstm.models.cells.description import Sum
+from zynq_lstm.models.cells.functions import FUNCTIONS, Function, sigmoid
 from zynq_lstm.models.description.formats import (
     CELLS,
-    FUNCTIONS,
     GATES,
     UNIT_SIGNALS,
     CellFormats,
     DenseFormats,
-    Function,
     LstmFormats,
     activation_table,
     cell_formats_type,
@@ -32,7 +31,6 @@ from zynq_lstm.models.description.formats import (
     formats_from_dict,
     formats_of,
     formats_to_dict,
-    sigmoid,
     symmetric,
     table_address,
 )
@@ -112,7 +110,8 @@ class NetworkSpec:
             other = first.setdefault(layer.cell, index)
             if layer.formats.description != self.layers[other].formats.description:
                 raise UserError(
-                    f"layers[{index}] is another {layer.cell!r} than layers[{other}]: give it a name of its own"
+                    f"layers[{index}] is another {layer.cell!r} than layers[{other}]: give it a name "
+                    "of its own"
                 )
 
     def _check_sums(self) -> None:
@@ -222,9 +221,10 @@ class NetworkSpec:
             "vocabulary": self.vocabulary,
             "layers": [
                 # An LSTM has no key "cell": files written before there were other cells keep their hashes.
-                ({} if isinstance(x.formats, LstmFormats) else {"cell": catalogue.written(x.formats.description)})
+                ({} if name == "lstm" else {"cell": name})
                 | {"units": x.units, "formats": formats_to_dict(x.formats)}
                 for x in self.layers
+                for name in [catalogue.written(x.formats.description)]
             ],
             "output": formats_to_dict(self.output),
         }
