@@ -78,7 +78,7 @@ STAGES = ("base", "float", "quantized")
     "its formats are fitted to the base's weights.",
 )
 @click.option(
-    "--layers", type=click.IntRange(1, MAX_LAYERS), default=2, show_default=True, help="LSTM layers."
+    "--layers", type=click.IntRange(1, MAX_LAYERS), default=2, show_default=True, help="Recurrent layers."
 )
 @click.option(
     "--units", type=click.IntRange(1, MAX_UNITS), default=128, show_default=True, help="Units of each layer."
