@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from zynq_lstm.hls.engine.constants import Destination
-from zynq_lstm.hls.engine.schedule import Schedule, Timing
+from zynq_lstm.hls.engine.schedule import Job, Schedule, Timing
+from zynq_lstm.hls.engine.stages import cell_levels
 from zynq_lstm.models.description.spec import NetworkSpec
+from zynq_lstm.models.integers.limits import WORD_SUMS
 
 COLORS = ("#4e79a7", "#f28e2b", "#59a14f", "#e15759", "#76b7b2", "#edc948", "#b07aa1", "#9c755f")
 IDLE = "#d0d0d0"
@@ -54,18 +56,20 @@ def chart(spec: NetworkSpec, plan: Schedule, mode: str) -> Chart:
     timing, array = plan.timing(mode), plan.array
     period = timing.cycles_per_character
     colors = {
-        name: COLORS[k % len(COLORS)] for k, name in enumerate(dict.fromkeys(j.matrix for j in plan.jobs))
+        name: COLORS[k % len(COLORS)] for k, name in enumerate(dict.fromkeys(j.label for j in plan.jobs))
     }
     bars = [
-        Bar(start, start + job.steps - 1, job.matrix, colors[job.matrix])
+        Bar(start, start + job.steps - 1, job.label, colors[job.label])
         for job, start in zip(plan.jobs, timing.starts, strict=True)
     ]
     idle = tuple(Wait(t, n, why) for t, n, why in _idle(plan, timing, mode))
     rows = [Row("array", (*bars, *(Bar(w.start, w.start + w.cycles - 1, "", IDLE) for w in idle)))]
-    rows += [
-        Row(f"gates {layer}", (Bar(first, last, f"layer {layer}", COLORS[(layer + 4) % len(COLORS)]),))
-        for layer, first, last in sorted(timing.gates)
-    ]
+    for number, first, last in sorted(timing.gates):
+        stage = plan.stages[number]
+        levels = len(cell_levels(stage.level.cell))
+        name = f"{stage.layer}" + (f".{stage.level.number}" if levels > 1 else "")
+        color = COLORS[(number + 4) % len(COLORS)]
+        rows.append(Row(f"gates {name}", (Bar(first, last, f"layer {name}", color),)))
     first, last = timing.output
     rows.append(Row("output", (Bar(first, last, "logits", COLORS[7]),)))
     if mode == "generate":
@@ -74,7 +78,7 @@ def chart(spec: NetworkSpec, plan: Schedule, mode: str) -> Chart:
     lanes = array.lanes
     useful = spec.macs_per_character() / (period * lanes)
     # First the sums of a group without a unit (or character), then the inputs of a chain without a unit.
-    units = sum(job.steps * (array.group_units - job.count) for job in plan.jobs) / (
+    units = sum(job.steps * (array.group_units - _words(plan, job)) for job in plan.jobs) / (
         period * array.group_units
     )
     issued = steps / period
@@ -89,6 +93,13 @@ def chart(spec: NetworkSpec, plan: Schedule, mode: str) -> Chart:
     return Chart(shape, period, tuple(rows), idle, issued, useful, losses)
 
 
+def _words(plan: Schedule, job: Job) -> float:
+    """Words of sums that a job uses: a unit of four gates has one, and so have four logits."""
+    if job.destination is Destination.OUTPUT:
+        return job.count
+    return job.count * len(plan.stages[job.stage].level.gates) / WORD_SUMS
+
+
 def _idle(plan: Schedule, timing: Timing, mode: str) -> list[tuple[int, int, str]]:
     """Return the stretches in which the array takes no step: start, cycles and reason."""
     stretches = []
@@ -100,10 +111,11 @@ def _idle(plan: Schedule, timing: Timing, mode: str) -> list[tuple[int, int, str
         end = ends[n - 1] - (0 if n else period)
         wait, gap = timing.waits[n], timing.starts[n] - end
         if gap - wait > 0:
-            stretches.append((end, gap - wait, f"the sums of {before.matrix} leave the array"))
+            stretches.append((end, gap - wait, f"the sums of {before.label} leave the array"))
         if wait:
-            needs = f"{job.matrix} waits for h of layer {job.source}"
-            if job.source == 0 and job.destination is not Destination.U:
+            source = plan.stages[job.source]
+            needs = f"{job.label} waits for {source.level.result} of layer {source.layer}"
+            if job.source == 0 < job.stage:  # it needs a result of this character
                 needs += f", whose gates wait for the character to be {come}"
             stretches.append((end + gap - wait, wait, needs))
     return stretches
