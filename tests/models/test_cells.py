@@ -154,10 +154,10 @@ def test_the_verb_measures_prints_and_draws(
     record, picture = tmp_path / "cells.json", tmp_path / "cells.svg"
     chosen = ["--cell", "rnn", "--cell", "coupled"]
     size = ["--units", "6", "--layers", "1", "--batch", "16", "--epochs", "1"]
-    command = ["cells", "--measure", "--text-file", str(text), *chosen, *size, "--json", str(record)]
+    command = ["train-cells", "--measure", "--text-file", str(text), *chosen, *size, "--json", str(record)]
     assert main(command) == 0
     measured = capsys.readouterr().out
-    found = load_record("cells", record)
+    found = load_record("train-cells", record)
     assert set(found["cells"]) == {"rnn", "coupled"}
     for cell in found["cells"].values():
         assert cell["updates"] == 26
@@ -167,10 +167,10 @@ def test_the_verb_measures_prints_and_draws(
         assert f"{cell['bits_per_character']['test']:.4f}" in measured
     assert "rounded" in found["cells"]["rnn"]
     assert "rounded" not in found["cells"]["coupled"]
-    assert main(["cells", "--record", str(record), "--plot", str(picture)]) == 0
+    assert main(["train-cells", "--record", str(record), "--plot", str(picture)]) == 0
     assert "vanilla RNN" in picture.read_text(encoding="utf-8")
 
 
 def test_impossible_sizes_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["cells", "--measure", "--units", "0"]) == 2
+    assert main(["train-cells", "--measure", "--units", "0"]) == 2
     assert "'--units': 0 is not in the range 1<=x<=512" in capsys.readouterr().err
