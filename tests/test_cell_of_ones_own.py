@@ -26,7 +26,8 @@ from zynq_lstm.models.store import header
 from zynq_lstm.scripts.flow.load import load
 from zynq_lstm.scripts.main import main
 
-PAGE = Path(__file__).parents[1] / "docs" / "cells.md"
+DOCS = Path(__file__).parents[1] / "docs"
+PAGE = DOCS / "cells.md"
 UNITS, TEXT = 6, "the quick brown fox jumps over the lazy dog. "
 ENGINES = ("keras", "hls", "rtl")
 COMPARED, GENERATED = 48, 40
@@ -250,6 +251,33 @@ def test_the_verb_shows_a_cell(file: Path, tmp_path: Path, capsys: pytest.Captur
         assert equation in drawn.decode()
     assert main(command) == 0
     assert picture.read_bytes() == drawn
+
+
+def test_the_page_is_up_to_date(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    cell, page = DOCS / "mgu.cell", PAGE.read_text(encoding="utf-8")
+    assert cell.read_text(encoding="utf-8") == of_the_page()
+    assert main(["cells", str(cell), "--plot", str(tmp_path / "mgu.svg")]) == 0
+    said = capsys.readouterr().out
+    assert said[said.index("level 0") : said.index("drawn to")] in page
+    assert (tmp_path / "mgu.svg").read_bytes() == (DOCS / "mgu.svg").read_bytes(), "run make docs"
+
+
+def test_messages_of_the_page() -> None:
+    page, text = PAGE.read_text(encoding="utf-8"), of_the_page()
+    for old, new in (
+        ("h   = h: c", "h = h: f c o"),
+        ("z_n = z: x_n + u_n", "z_n = z: x_n + f u_n"),
+        ("s   = h: f h'", "n = tanh[z_n]"),
+        ("table sigmoid: z -> gate", "table sigm: z -> gate"),
+        ("s   = h: f h'", "s = c: f h'"),
+    ):
+        assert f"| `{new}`" in page
+        with pytest.raises(UserError) as refused:
+            parse(text.replace(old, new))
+        said = re.sub(r"^cell:\d+: (signal '\w+': )?", "", str(refused.value))
+        shown = next(line for line in page.splitlines() if line.startswith(f"| `{new}`"))
+        message = shown.split("|")[2].strip().strip("`").partition("...")[0]
+        assert message in said
 
 
 def test_the_verb_prints_code(file: Path, capsys: pytest.CaptureFixture[str]) -> None:

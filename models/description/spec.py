@@ -59,7 +59,6 @@ __all__ = [
     "formats_of",
     "formats_to_dict",
     "network_spec",
-    "require_lstm",
     "sigmoid",
     "symmetric",
     "table_address",
@@ -75,7 +74,7 @@ class Layer:
     """One recurrent layer; the type of its formats is its cell."""
 
     units: int
-    formats: Any  # of a type in CELLS; LstmFormats wherever there is hardware
+    formats: Any  # of a type that formats_of makes from a cell
 
     @property
     def cell(self) -> str:
@@ -350,7 +349,7 @@ def with_formats(spec: NetworkSpec, formats: Mapping[str, FixedFormat]) -> Netwo
         UserError: neither kind of layer has a field of that name; names the legal ones.
     """
     legal = dict.fromkeys(f.name for f in dataclasses.fields(DenseFormats))
-    legal = dict.fromkeys(spec.layers[0].formats.format_names()) | legal
+    legal = dict.fromkeys(name for layer in spec.layers for name in layer.formats.format_names()) | legal
     for name in formats:
         if name not in legal:
             raise UserError(f"there is no format {name!r}; legal are {', '.join(legal)}")
@@ -374,20 +373,6 @@ def _formats_of_cell(lstm: LstmFormats, cell: str) -> CellFormats:
         return dataclasses.replace(lstm.format(own.like), integer=lstm.format(own.integer).integer)
 
     return cast(CellFormats, cls(**{name: like(name) for name in cls.format_names()}))
-
-
-def require_lstm(spec: NetworkSpec, what: str) -> None:
-    """Refuse a network with a cell other than an LSTM, for which there is no ``what``.
-
-    Raises:
-        UserError: a layer has another cell; names the layer.
-    """
-    for k, layer in enumerate(spec.layers):
-        if layer.cell != "lstm":
-            raise UserError(
-                f"layers[{k}] is a {layer.cell}: there is no {what} for it, only the float training, "
-                "the rounding and the reference; use an lstm"
-            )
 
 
 def fit_weight_formats(spec: NetworkSpec, weights: Mapping[str, NDArray[Any]]) -> NetworkSpec:

@@ -319,6 +319,11 @@ class Config(Section):
             spec = network_spec(
                 preset, vocabulary=MAX_VOCABULARY, units=shape.units, layers=shape.layers, cell=cells
             )
+            for name, fmt in given.items():
+                try:
+                    with_formats(spec, {name: fmt})
+                except UserError as error:  # such as g of a cell without one
+                    raise Mistake(f"formats.{name}", str(error)) from None
             for engine in engines_needed(self):
                 if why := reasons(engine, with_formats(spec, given)):
                     alone = (n for n in given if reasons(engine, with_formats(spec, {n: given[n]})))
