@@ -74,7 +74,7 @@ def nodes(cell: Cell, formats: Mapping[str, str]) -> list[Node]:
 
 def _products(cell: Cell) -> dict[str, str]:
     """The box of x and u of each gate: one for both, if one equation reads them and nothing else does."""
-    found = {}
+    found: dict[str, str] = {}
     for gate in cell.gates:
         x, u = f"x_{gate}", f"u_{gate}"
         readers = [{x, u} & set(e.reads) for e in cell.equations if {x, u} & set(e.reads)]
@@ -112,12 +112,12 @@ def layout(boxes: list[Node]) -> tuple[list[Node], dict[str, tuple[int, float]]]
         reads = []
         for name in node.reads:
             previous = name
-            for column in range(moved[name] + 1, node.column):
-                bend = Node(f"{name} > {column}", "", (), column, (previous,))
+            for k in range(moved[name] + 1, node.column):
+                bend = Node(f"{name} > {k}", "", (), k, (previous,))
                 if bend.name not in by_name:
                     by_name[bend.name] = bend
                     all_nodes.append(bend)
-                    moved[bend.name] = column
+                    moved[bend.name] = k
                 previous = bend.name
             reads.append(previous)
         all_nodes.append(Node(node.name, node.kind, node.text, moved[node.name], tuple(reads)))

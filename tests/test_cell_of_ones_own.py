@@ -291,6 +291,16 @@ def test_the_verb_prints_code(file: Path, capsys: pytest.CaptureFixture[str]) ->
     assert "module mgu_1_gates" in code
 
 
+def test_the_verb_shows_what_the_rtl_refuses(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file.write_text(of_the_page().replace("c' - f c'", "h' + x_f - f c'"), encoding="utf-8")
+    assert main(["cells", str(file)]) == 0
+    said = "the cell mgu: c reads x_f together with a later product; give x_f a signal of its own"
+    assert f"not for the RTL: {said}" in capsys.readouterr().out
+    assert main(["cells", str(file), "--verilog"]) == 2
+    assert said in capsys.readouterr().err
+    assert main(["cells", str(file), "--cpp"]) == 0
+
+
 def test_the_verb_lists_cells(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["cells"]) == 0
     said = capsys.readouterr().out

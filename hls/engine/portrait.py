@@ -20,7 +20,7 @@ from zynq_lstm.models.cells import catalogue
 from zynq_lstm.models.cells.description import Cell, LookUp
 from zynq_lstm.models.cells.sizes import parameters, units_for
 from zynq_lstm.models.description.spec import CellFormats, NetworkSpec, network_spec
-from zynq_lstm.models.integers.limits import require
+from zynq_lstm.models.integers.limits import reasons, require
 from zynq_lstm.models.integers.network import IntegerNetwork
 
 #: The network whose number of parameters other cells get, and whose array they run on.
@@ -73,8 +73,15 @@ class Portrait:
         return fitting_array(network_spec(self.preset, **LIKE))
 
     @cached_property
+    def refused(self) -> tuple[str, ...]:
+        """Reasons why the RTL can't compute the cell."""
+        return reasons("rtl", self.spec)
+
+    @cached_property
     def pipelines(self) -> tuple[Pipeline, ...]:
-        """The gate pipeline of each level."""
+        """The gate pipeline of each level; none if the RTL can't compute the cell."""
+        if self.refused:
+            return ()
         return tuple(Pipeline(level, self.formats.by_name()) for level in cell_levels(self.cell))
 
     @property
@@ -90,7 +97,8 @@ class Portrait:
     @cached_property
     def cycles(self) -> dict[str, int]:
         """Cycles per character, by mode."""
-        require("rtl", self.spec)
+        if self.refused:
+            return {}
         plan = schedule(self.spec, self.array)
         return {mode: plan.timing(mode).cycles_per_character for mode in MODES}
 
@@ -149,4 +157,5 @@ class Portrait:
             "parameters": parameters(self.written, LIKE["layers"], self.units, LIKE["vocabulary"]),
             "lanes": self.array.lanes,
             "cycles": self.cycles,
+            "not_for_the_rtl": list(self.refused),
         }

@@ -129,6 +129,7 @@ def _print(one: Portrait) -> None:
     from rich.table import Table
 
     from zynq_lstm.models.cells.description import LookUp
+    from zynq_lstm.models.integers.limits import summary
     from zynq_lstm.scripts.tables import show
 
     cell, formats = one.cell, one.formats
@@ -154,17 +155,20 @@ def _print(one: Portrait) -> None:
         table.add_row(name, shape, formats.format(name).short)
     show(table)
     for pipeline in one.pipelines:
-        level = pipeline.level
+        of = pipeline.level
         click.echo(
-            f"level {level.number}: from the sums of {' '.join(level.gates)} to {level.result} in "
+            f"level {of.number}: from the sums of {' '.join(of.gates)} to {of.result} in "
             f"{pipeline.latency} cycles, {pipeline.dsp} DSP48E1"
         )
     for gate, signal in cell.recurrent.items():
         click.echo(f"u_{gate} is the product of U with {signal}")
-    shape = one.to_dict()
+    if one.refused:
+        click.echo(f"not for the RTL: {summary(one.refused)}")
+        return
+    figures = one.to_dict()
     click.echo(
-        f"{shape['layers']} layers of {one.units} units, {shape['vocabulary']} characters "
-        f"({shape['parameters']:,} parameters), {one.array.lanes} products per cycle:"
+        f"{figures['layers']} layers of {one.units} units, {figures['vocabulary']} characters "
+        f"({figures['parameters']:,} parameters), {one.array.lanes} products per cycle:"
     )
     cycles = ", ".join(f"{number:,} in {mode}" for mode, number in one.cycles.items())
     click.echo(f"{cycles} mode, cycles per character")
