@@ -265,6 +265,10 @@ class _Parser:
             raise self.fail(f"the name {rest!r} must be letters, digits and _, beginning with a letter")
         if word == "cell":
             self._free(rest, words.OF_CELLS)
+        if word == "cell" and re.search(r"_\d+$", rest):
+            raise self.fail(
+                f"the name {rest!r} ends like that of a level; choose another, without _ and digits"
+            )
         if word == "opens" and rest not in self.gates:
             raise self.fail(f"{rest!r} is no gate; gates are {', '.join(self.gates) or 'not given above'}")
 
@@ -288,6 +292,8 @@ class _Parser:
             raise self.fail(f"{name!r} is there already")
         reserved = {"table": words.OF_TABLES, "vector": words.OF_VECTORS, "format": words.OF_FORMATS}[kind]
         self._free(name, reserved)
+        if kind != "format" and name.startswith(words.BEGINNINGS):
+            raise self.fail(f"{name!r} begins like names in generated code; choose another name")
         if kind != "table" and name in FUNCTIONS:
             raise self.fail(f"{name!r} is a function; choose another name")
         self.lines[name] = self.line
@@ -356,6 +362,7 @@ class _Parser:
             raise self.fail(f"{signal!r} is a vector; a signal needs a name of its own")
         if self._is_product(signal):
             raise self.fail(f"{signal!r} is a gate's sum of products; a signal needs a name of its own")
+        self._free(signal, words.OF_SIGNALS)
         if signal == "z":
             raise self.fail("'z' is the name of all sums z_GATE side by side; write z_ and the gate's name")
         look_up = re.fullmatch(rf"({_NAME})\s*\[\s*({_NAME})\s*\]", right)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Words that nothing in a cell can have as its name, since they have a meaning in the generated code.
 
-Names of signals and gates get a prefix there. Vectors and tables are arguments of a C++ function, and formats
-and vectors are fields of a Python class.
+Names of signals and gates get a prefix or an ending there. Vectors and tables are arguments of a C++
+function, and formats and vectors are fields of a Python class.
 """
 
 from __future__ import annotations
@@ -34,10 +34,18 @@ FORMATS = _words("""
     description gates signals weights tables cell has_c format_names signal_fields format by_name
     signal_format signal_field is_product factor_format table weight_shapes
 """)
+#: Ports and registers of a gate pipeline, without endings such as _i.
+PIPELINE = _words("""
+    bias clk fresh last phase read_unit row rst sums stage start store store_sums store_unit unit waiting
+    words write write_last write_phase write_result write_stage write_unit
+""")
+#: Beginnings of names in the C++: of signals, and of what gates with a product of their own have.
+BEGINNINGS = ("s_", "held_", "W_", "U_", "b_", "sums_", "u_sums_", "lanes_", "group_", "layer")
 PYTHON = frozenset(keyword.kwlist)
 
-OF_VECTORS = CPP | LAYER | FORMATS | PYTHON
+OF_VECTORS = CPP | LAYER | FORMATS | PIPELINE | PYTHON
 OF_TABLES = CPP | LAYER
 OF_FORMATS = FORMATS | PYTHON | {"accum", "result"}
+OF_SIGNALS = PIPELINE | _words("always eventually nexttime until until_with")  # s_always is SystemVerilog
 #: Of files and modules that every network has.
 OF_CELLS = frozenset({"network"})
