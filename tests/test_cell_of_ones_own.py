@@ -119,7 +119,9 @@ def test_the_reference_is_the_paper_in_integers(file: Path, rng: np.random.Gener
                 assert found[f"layers.{k}.{name}"][t].tolist() == values, (name, t, k)
 
 
+@pytest.mark.hls
 @pytest.mark.rtl
+@pytest.mark.slow
 def test_from_one_file_to_all_engines(
     file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -319,3 +321,87 @@ def test_the_verb_s_old_meaning(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert "zynq-lstm: note: 'zynq-lstm cells' compares no cells any more" in said.err
     assert main(["cells", "--measure", "--units", "0"]) == 2
     assert "'--units': 0 is not in the range" in capsys.readouterr().err
+
+
+THREE_LEVELS = """cell three
+title a state that is reset twice
+gates a b d
+opens a
+format n: g
+format c: c, integer g
+recurrent b: s
+recurrent d: t
+table sigmoid: z -> gate
+table tanh: z -> n
+
+z_a = z: x_a + u_a
+a = sigmoid[z_a]
+s = h: a h'
+z_b = z: x_b + u_b
+b = sigmoid[z_b]
+t = h: b s - a h' + h'
+z_d = z: x_d + u_d
+n = tanh[z_d]
+c = c: a c' + b n - a n
+h = h: c
+"""
+ODD_NAMES = """cell logic
+title words of C++ and SystemVerilog
+gates int reg wire
+vector alpha: b
+vector signal: b
+format module: g
+format c: c, integer g
+recurrent wire: initial
+table sigmoid: z -> gate
+table hard_tanh: z -> module
+
+z_int = z: x_int + u_int + alpha c'
+z_reg = z: x_reg + u_reg
+int = sigmoid[z_int]
+reg = sigmoid[z_reg]
+initial = h: reg h'
+for = c: int c' + signal
+z_wire = z: x_wire + u_wire + signal
+module = hard_tanh[z_wire]
+c = c: int for + module - int module
+h = h: c
+"""
+ONLY_H = """cell ugrnn
+title the update gate network of Collins et al. (2017)
+gates f n
+table sigmoid: z -> gate
+table tanh: z -> h
+
+z_f = z: x_f + u_f
+z_n = z: x_n + u_n
+f = sigmoid[z_f]
+n = tanh[z_n]
+h = h: f h' + n - f n
+"""
+
+
+@pytest.mark.hls
+@pytest.mark.rtl
+@pytest.mark.slow
+def test_a_mixture_of_odd_cells_in_all_engines(tmp_path: Path, rng: np.random.Generator) -> None:
+    from zynq_lstm.hls.engine.array import Array
+    from zynq_lstm.models.integers.freeze import thaw
+    from zynq_lstm.sim.engines import registry
+
+    cells = [parse(text).text for text in (THREE_LEVELS, ODD_NAMES, ONLY_H)]
+    spec = network_spec("w8a8", vocabulary=5, units=UNITS, layers=3, cell=cells)
+    weights = {
+        name: rng.integers(fmt.min_raw // 2, fmt.max_raw // 2 + 1, spec.weight_shapes()[name])
+        for name, fmt in spec.weight_formats().items()
+    }
+    network = IntegerNetwork.from_weights(spec, "abcde", weights)
+    codes, wanted = rng.integers(0, 5, COMPARED), dict[str, Any]()
+    Reference(network).run(codes, wanted)
+    for name in ENGINES:
+        options = {"array": Array(2, 2, 2, 2), "quick": True} if name == "rtl" else {}
+        engine = registry()[name](thaw(network), network, tmp_path / name, **options)
+        engine.build()
+        found = engine.whole_trace(codes)
+        for signal, array in wanted.items():
+            assert np.array_equal(found[signal], array), (name, signal)

@@ -33,13 +33,13 @@ class Group:
 
     @property
     def suffix(self) -> str:
-        """Of the names of its arrays and constants."""
-        return f"_{self.signal}" if self.signal else ""
+        """Of the names of its arrays and constants; ``W_t`` would be a type."""
+        return f"_of_{self.signal}" if self.signal else ""
 
     @property
     def config(self) -> str:
         """The struct with its constants."""
-        return f"typename CONFIG_T::group_{self.signal}" if self.signal else "CONFIG_T"
+        return f"typename CONFIG_T::group{self.suffix}" if self.signal else "CONFIG_T"
 
 
 def groups(cell: Cell) -> tuple[Group, ...]:
