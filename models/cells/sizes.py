@@ -31,9 +31,9 @@ def parameters(cell: str, layers: int, units: int, vocabulary: int) -> int:
 
 
 def macs_per_character(cell: str, layers: int, units: int, vocabulary: int) -> int:
-    """Count multiply-accumulates: all weights but biases and the first kernel, which is a look-up."""
+    """Count multiply-accumulates: the weights of all matrices but the first kernel, which is a look-up."""
     found = shapes(cell, layers, units, vocabulary)
-    return sum(math.prod(s) for name, s in found.items() if not name.endswith("b") and name != "layers.0.W")
+    return sum(math.prod(s) for name, s in found.items() if len(s) > 1 and name != "layers.0.W")
 
 
 def units_for(cell: str, layers: int, vocabulary: int, budget: int) -> int:
