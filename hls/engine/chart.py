@@ -9,7 +9,6 @@ from typing import Any
 
 from zynq_lstm.hls.engine.constants import Destination
 from zynq_lstm.hls.engine.schedule import Job, Schedule, Timing
-from zynq_lstm.hls.engine.stages import cell_levels
 from zynq_lstm.models.description.spec import NetworkSpec
 from zynq_lstm.models.integers.limits import WORD_SUMS
 
@@ -64,12 +63,13 @@ def chart(spec: NetworkSpec, plan: Schedule, mode: str) -> Chart:
     ]
     idle = tuple(Wait(t, n, why) for t, n, why in _idle(plan, timing, mode))
     rows = [Row("array", (*bars, *(Bar(w.start, w.start + w.cycles - 1, "", IDLE) for w in idle)))]
-    for number, first, last in sorted(timing.gates):
-        stage = plan.stages[number]
-        levels = len(cell_levels(stage.level.cell))
-        name = f"{stage.layer}" + (f".{stage.level.number}" if levels > 1 else "")
-        color = COLORS[(number + 4) % len(COLORS)]
-        rows.append(Row(f"gates {name}", (Bar(first, last, f"layer {name}", color),)))
+    rows += [
+        Row(
+            _gates(plan, stage),
+            (Bar(first, last, f"layer {plan.stages[stage].layer}", COLORS[(stage + 4) % len(COLORS)]),),
+        )
+        for stage, first, last in sorted(timing.gates)
+    ]
     first, last = timing.output
     rows.append(Row("output", (Bar(first, last, "logits", COLORS[7]),)))
     if mode == "generate":
@@ -78,9 +78,8 @@ def chart(spec: NetworkSpec, plan: Schedule, mode: str) -> Chart:
     lanes = array.lanes
     useful = spec.macs_per_character() / (period * lanes)
     # First the sums of a group without a unit (or character), then the inputs of a chain without a unit.
-    units = sum(job.steps * (array.group_units - _words(plan, job)) for job in plan.jobs) / (
-        period * array.group_units
-    )
+    sums = array.group_units * WORD_SUMS
+    units = sum(job.steps * (sums - _sums(plan, job)) for job in plan.jobs) / (period * sums)
     issued = steps / period
     losses = {
         "array idle": 1 - issued,
@@ -93,11 +92,21 @@ def chart(spec: NetworkSpec, plan: Schedule, mode: str) -> Chart:
     return Chart(shape, period, tuple(rows), idle, issued, useful, losses)
 
 
-def _words(plan: Schedule, job: Job) -> float:
-    """Words of sums that a job uses: a unit of four gates has one, and so have four logits."""
-    if job.destination is Destination.OUTPUT:
-        return job.count
-    return job.count * len(plan.stages[job.stage].level.gates) / WORD_SUMS
+def _layer(plan: Schedule, number: int) -> str:
+    return f"layer {plan.stages[number].layer}"
+
+
+def _gates(plan: Schedule, number: int) -> str:
+    """Return the name of a stage's row."""
+    stage = plan.stages[number]
+    several = sum(other.layer == stage.layer for other in plan.stages) > 1
+    return f"gates {stage.layer}" + (f", {stage.level.result}" if several else "")
+
+
+def _sums(plan: Schedule, job: Job) -> int:
+    """Return the useful sums of a job."""
+    output = job.destination is Destination.OUTPUT
+    return job.count * (WORD_SUMS if output else plan.stages[job.stage].packing.gates)
 
 
 def _idle(plan: Schedule, timing: Timing, mode: str) -> list[tuple[int, int, str]]:
@@ -115,7 +124,7 @@ def _idle(plan: Schedule, timing: Timing, mode: str) -> list[tuple[int, int, str
         if wait:
             source = plan.stages[job.source]
             needs = f"{job.label} waits for {source.level.result} of layer {source.layer}"
-            if job.source == 0 < job.stage:  # it needs a result of this character
+            if job.source == 0 and (job.destination is not Destination.WAIT or job.stage != 0):
                 needs += f", whose gates wait for the character to be {come}"
             stretches.append((end + gap - wait, wait, needs))
     return stretches
