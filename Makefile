@@ -61,7 +61,8 @@ docs: venv ## draw the pictures and write the tables of the documentation anew
 	@$(BIN)/python -m docs.blocks
 	@$(BIN)/zynq-lstm schedule --plot docs/schedule.svg
 	@$(BIN)/zynq-lstm ladder --plot docs/ladder.svg
-	@$(BIN)/zynq-lstm cells --plot docs/cells.svg
+	@$(BIN)/zynq-lstm train-cells --plot docs/train-cells.svg
+	@$(BIN)/zynq-lstm cells docs/mgu.cell --plot docs/mgu.svg > /dev/null
 	@$(BIN)/zynq-lstm upset --shipped --plot docs/upsets.svg > /dev/null
 	@$(BIN)/python -m docs.tables
 

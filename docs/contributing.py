@@ -6,9 +6,8 @@ from __future__ import annotations
 #: For each kind of addition, the files to touch, and what to do in each.
 QUESTIONS = {
     "a cell": {
-        "models/description/formats.py": "the cell's signals and their formats",
-        "models/integers/reference.py": "its equations in integers",
-        "models/evaluation/partial.py": "the same equations with any signal rounded",
+        "models/cells/": "one file of equations, as `docs/cells.md` explains them",
+        "tests/oracles.py": "the same equations written by hand, which the engines are compared with",
     },
     "a rounding mode": {
         "models/fixed.py": "`Rounding`, and its effect on an integer",

@@ -169,7 +169,7 @@ def cells_of(given: tuple[str, ...] | None, layers: int) -> tuple[str, ...]:
 #: ``--layers``, ``--units``, ``--vocabulary``, ``--preset``, ``--cell``, or ``--checkpoint``:
 #: :func:`shape_given`.
 shape_options = _together(
-    click.option("--layers", type=int, help=f"LSTM layers; {SHAPE['layers']} if not given."),
+    click.option("--layers", type=int, help=f"Recurrent layers; {SHAPE['layers']} if not given."),
     click.option("--units", type=int, help=f"Units of each layer; {SHAPE['units']} if not given."),
     click.option("--vocabulary", type=int, help=f"Number of characters; {SHAPE['vocabulary']} if not given."),
     click.option("--preset", type=click.Choice(tuple(PRESETS)), help=f"{SHAPE['preset']} if not given."),

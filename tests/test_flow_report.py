@@ -462,7 +462,7 @@ def test_coverage_counts_what_occurred() -> None:
     z = trace["layers.0.z"]
     gates = {int(raw) for row in z for raw in [*row[:16], *row[24:]]}  # i, f and o
     assert rows["layer 0: entries of the table sigmoid"] == (len(gates), 1024)
-    assert rows["layer 0: entries of the table tanh of the candidate"] == (
+    assert rows["layer 0: entries of the table tanh"] == (
         len({int(raw) for row in z for raw in row[16:24]}),
         1024,
     )

@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 from hls4ml.model.attributes import Attribute, ConfigurableAttribute, TypeAttribute, WeightAttribute
-from hls4ml.model.layers import Layer
+from hls4ml.model.layers import Layer, layer_map, register_layer
 from hls4ml.model.types import FixedPrecisionType, NamedType
 
 from zynq_lstm.hls.hls4ml.graph import CODE_BITS, chain, network_from_chain
@@ -253,7 +253,7 @@ class FixedDense(_FixedLayer):
 
 @functools.cache
 def cell_layer(cell: Cell) -> type[FixedCell]:
-    """hls4ml's layer of a cell."""
+    """The class of a cell's layer; hls4ml knows those of the project's cells (:data:`LAYERS`)."""
     formats = formats_of(cell)
     names = [*cell.tables, *cell.vectors, *(n + g.suffix for g in groups(cell) for n in ("W", "U", "b"))]
     attributes = (
@@ -264,6 +264,14 @@ def cell_layer(cell: Cell) -> type[FixedCell]:
     return type(
         class_name(cell), (FixedCell,), {"formats_class": formats, "_expected_attributes": attributes}
     )
+
+
+def know(cell: Cell) -> str:
+    """Let hls4ml know the layer of a cell, if it doesn't yet; return the layer's name."""
+    layer = cell_layer(cell)
+    if layer.__name__ not in layer_map:  # a cell of one's own
+        register_layer(layer.__name__, layer)
+    return layer.__name__
 
 
 LAYERS = (*(cell_layer(catalogue.cell(name)) for name in catalogue.names()), FixedDense)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from hls4ml.converters.keras_v3._base import KerasV3LayerHandler
 
-from zynq_lstm.hls.vitis.cell import class_name
+from zynq_lstm.hls.hls4ml.layers import know
 from zynq_lstm.models.description.spec import formats_to_dict
 from zynq_lstm.models.errors import UserError
 
@@ -39,7 +39,7 @@ class QuantizedRecurrentHandler(KerasV3LayerHandler):
             given = getattr(layer, option, value)
             if given != value:
                 raise UserError(f"layer {layer.name}: {option}={given} is not supported; use {value}")
-        name = class_name(layer.formats.description)
+        name = know(layer.formats.description)
         return (_layer(layer, name, in_tensors, out_tensors) | {"one_hot": bool(layer.one_hot)},)
 
 

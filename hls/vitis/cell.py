@@ -9,7 +9,9 @@ their own: with matrices of their own, which are multiplied when the signal of a
 from __future__ import annotations
 
 from dataclasses import dataclass
+from hashlib import sha256
 
+from zynq_lstm.models.cells import catalogue
 from zynq_lstm.models.cells.description import Cell, LookUp, Sum, Term
 
 HEADER = "zynq_lstm_cells.h"
@@ -31,13 +33,13 @@ class Group:
 
     @property
     def suffix(self) -> str:
-        """Of the names of its arrays and constants."""
-        return f"_{self.signal}" if self.signal else ""
+        """Of the names of its arrays and constants; ``W_t`` would be a type."""
+        return f"_of_{self.signal}" if self.signal else ""
 
     @property
     def config(self) -> str:
         """The struct with its constants."""
-        return f"typename CONFIG_T::group_{self.signal}" if self.signal else "CONFIG_T"
+        return f"typename CONFIG_T::group{self.suffix}" if self.signal else "CONFIG_T"
 
 
 def groups(cell: Cell) -> tuple[Group, ...]:
@@ -58,8 +60,15 @@ def _together(cell: Cell, gate: str) -> bool:
 
 
 def class_name(cell: Cell) -> str:
-    """The name of hls4ml's layer: FixedLSTM, FixedGruResetBefore and so on."""
-    return "FixedLSTM" if cell.name == "lstm" else "Fixed" + cell.name.title().replace("_", "")
+    """The name of hls4ml's layer: FixedLSTM, FixedGruResetBefore and so on.
+
+    hls4ml knows layers by their names, for as long as it runs, so the name of a cell of one's own ends with a
+    hash of its description.
+    """
+    if catalogue.written(cell) == "lstm":
+        return "FixedLSTM"
+    name = "Fixed" + cell.name.title().replace("_", "")
+    return name if catalogue.is_ours(cell) else f"{name}_{sha256(cell.text.encode()).hexdigest()[:8]}"
 
 
 def arrays(cell: Cell) -> dict[str, tuple[str, str]]:

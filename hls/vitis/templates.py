@@ -14,9 +14,8 @@ from hls4ml.backends.template import FunctionCallTemplate, LayerConfigTemplate
 from hls4ml.model.optimizer import OptimizerPass
 
 from zynq_lstm.hls.hls4ml.graph import INPUTS
-from zynq_lstm.hls.hls4ml.layers import FixedCell, FixedDense, cell_layer
+from zynq_lstm.hls.hls4ml.layers import FixedCell, FixedDense
 from zynq_lstm.hls.vitis import cell
-from zynq_lstm.models.cells import catalogue
 from zynq_lstm.models.integers import choice
 from zynq_lstm.models.store import write_text
 
@@ -50,7 +49,10 @@ class FixedCellConfig(_Config):
     }
 
     def __init__(self) -> None:
-        super().__init__([cell_layer(catalogue.cell(name)) for name in catalogue.names()])
+        super().__init__(FixedCell)
+
+    def match(self, node: Any) -> bool:
+        return isinstance(node, FixedCell)  # of any cell, also of one's own
 
     def format(self, node: Any) -> str:
         formats = type(node).formats_class
@@ -86,8 +88,10 @@ class FixedCellCall(FunctionCallTemplate):
     """``reset{index}`` hands the reset flag from layer to layer."""
 
     def __init__(self) -> None:
-        layers = [cell_layer(catalogue.cell(name)) for name in catalogue.names()]
-        super().__init__(layers, include_header=INCLUDE)
+        super().__init__(FixedCell, include_header=INCLUDE)
+
+    def match(self, node: Any) -> bool:
+        return isinstance(node, FixedCell)
 
     def format(self, node: Any) -> list[str]:
         x, out = node.get_input_variable(), node.get_output_variable()

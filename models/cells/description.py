@@ -30,6 +30,8 @@ from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
 
+from zynq_lstm.models.cells import words
+from zynq_lstm.models.cells.functions import FUNCTIONS
 from zynq_lstm.models.errors import UserError
 
 #: The formats that every cell has, beside those of its own.
@@ -201,6 +203,7 @@ class _Parser:
     def __init__(self, text: str, where: str) -> None:
         self.text, self.where, self.line = text, where, 0
         self.words: dict[str, str] = {}  # of lines that may be there once
+        self.lines: dict[str, int] = {}  # of what is refused only when all has been read
         self.gates: tuple[str, ...] = ()
         self.vectors: list[str] = []
         self.formats: dict[str, Format] = {}
@@ -260,6 +263,12 @@ class _Parser:
             self.words[word] = rest
         if word == "cell" and not re.fullmatch(_NAME, rest):
             raise self.fail(f"the name {rest!r} must be letters, digits and _, beginning with a letter")
+        if word == "cell":
+            self._free(rest, words.OF_CELLS)
+        if word == "cell" and re.search(r"_\d+$", rest):
+            raise self.fail(
+                f"the name {rest!r} ends like that of a level; choose another, without _ and digits"
+            )
         if word == "opens" and rest not in self.gates:
             raise self.fail(f"{rest!r} is no gate; gates are {', '.join(self.gates) or 'not given above'}")
 
@@ -268,6 +277,7 @@ class _Parser:
         for gate in self.gates:
             if not re.fullmatch(_NAME, gate) or self.gates.count(gate) > 1:
                 raise self.fail(f"gate {gate!r} must be a name, and there once")
+            self.lines[f"gate {gate}"] = self.line
 
     def _parts(self, text: str, pattern: str, form: str) -> tuple[str, ...]:
         found = re.fullmatch(pattern, text)
@@ -276,8 +286,21 @@ class _Parser:
         return tuple(part or "" for part in found.groups())
 
     def _new(self, name: str, kind: str) -> None:
-        if name in self.vectors or name in self.formats or (kind == "table" and name in self.tables):
+        """Refuse a name that is taken. A table may be named like its function, and a format like a signal."""
+        same = {"table": self.tables, "vector": (*self.tables, *self.formats), "format": self.formats}[kind]
+        if name in self.vectors or name in same:
             raise self.fail(f"{name!r} is there already")
+        reserved = {"table": words.OF_TABLES, "vector": words.OF_VECTORS, "format": words.OF_FORMATS}[kind]
+        self._free(name, reserved)
+        if kind != "format" and name.startswith(words.BEGINNINGS):
+            raise self.fail(f"{name!r} begins like names in generated code; choose another name")
+        if kind != "table" and name in FUNCTIONS:
+            raise self.fail(f"{name!r} is a function; choose another name")
+        self.lines[name] = self.line
+
+    def _free(self, name: str, reserved: frozenset[str]) -> None:
+        if name in reserved:
+            raise self.fail(f"the word {name!r} has a meaning in generated code; choose another name")
 
     def _like(self, name: str) -> None:
         if name not in PRESET_FORMATS:
@@ -308,6 +331,11 @@ class _Parser:
         self._new(name, "table")
         for one in (index, value):
             self._known_format(one)
+        if (function or name) not in FUNCTIONS:
+            raise self.fail(
+                f"the table {name} has no function: {function or name!r} is unknown; legal are "
+                f"{', '.join(FUNCTIONS)}; write table {name}: {index} -> {value}, FUNCTION"
+            )
         self.tables[name] = Table(index, value, function or name)
 
     def _known_format(self, name: str) -> None:
@@ -319,7 +347,10 @@ class _Parser:
         gate, signal = self._parts(text, rf"({_NAME})\s*:\s*({_NAME})", "recurrent GATE: SIGNAL")
         if gate not in self.gates:
             raise self.fail(f"{gate!r} is no gate; gates are {', '.join(self.gates) or 'not given above'}")
+        if gate in self.recurrent:
+            raise self.fail(f"a second line 'recurrent {gate}'")
         self.recurrent[gate] = signal
+        self.lines[f"recurrent {gate}"] = self.line
 
     def _equation(self, text: str) -> None:
         signal, right = self._parts(
@@ -329,6 +360,11 @@ class _Parser:
             raise self.fail(f"signal {signal!r} has an equation already")
         if signal in self.vectors:
             raise self.fail(f"{signal!r} is a vector; a signal needs a name of its own")
+        if self._is_product(signal):
+            raise self.fail(f"{signal!r} is a gate's sum of products; a signal needs a name of its own")
+        self._free(signal, words.OF_SIGNALS)
+        if signal == "z":
+            raise self.fail("'z' is the name of all sums z_GATE side by side; write z_ and the gate's name")
         look_up = re.fullmatch(rf"({_NAME})\s*\[\s*({_NAME})\s*\]", right)
         if look_up:
             self.equations.append(self._looked_up(signal, *look_up.groups()))
@@ -339,7 +375,10 @@ class _Parser:
         self._known_format(name)
         if name in COMMON or name in self.vectors:
             raise self.fail(f"{name} is the format of a weight; a signal needs another")
-        self.equations.append(Sum(signal, name, tuple(self._terms(signal, terms)), self.line))
+        found = tuple(self._terms(signal, terms))
+        if all(term.sign < 0 for term in found):
+            raise self.fail(f"signal {signal!r}: every term is subtracted; at least one must be added")
+        self.equations.append(Sum(signal, name, found, self.line))
 
     def _looked_up(self, signal: str, table: str, index: str) -> LookUp:
         if table not in self.tables:
@@ -370,18 +409,26 @@ class _Parser:
                 )
             for factor in factors:
                 self._known_factor(signal, factor)
+                if len(factors) > 1 and self._is_product(factor):
+                    raise self.fail(
+                        f"signal {signal!r}: {factor} is a sum that is not rounded yet, so it can't be "
+                        f"multiplied; give it a signal, as p = z: {factor}"
+                    )
             yield Term(-1 if found[1] == "-" else 1, factors)
             place = found.end()
         if not place:
             raise self.fail(f"signal {signal!r} has no terms")
 
     def _known_factor(self, signal: str, factor: str) -> None:
-        kind, _, gate = factor.partition("_")
         if factor.endswith("'") and factor[:-1] not in STATE:
             raise self.fail(f"signal {signal!r}: {factor} is not kept; {' and '.join(STATE)} are")
-        if factor in self.vectors or factor.endswith("'") or (kind in ("x", "u") and gate in self.gates):
+        if factor in self.vectors or factor.endswith("'") or self._is_product(factor):
             return  # a value of the step before may be of an equation below
         self._known_signal(signal, factor)
+
+    def _is_product(self, factor: str) -> bool:
+        kind, _, gate = factor.partition("_")
+        return kind in ("x", "u") and gate in self.gates
 
     def _known_signal(self, signal: str, name: str) -> None:
         known = [equation.signal for equation in self.equations]
@@ -413,10 +460,15 @@ class _Parser:
         for gate in self.gates:
             for name in (f"x_{gate}", f"u_{gate}"):
                 if name not in reads:
-                    raise self.fail(f"{name} of gate {gate} is read by no equation", 1)
-        unread = [name for name in (*self.vectors, *self.tables) if name not in reads | self._looked()]
-        if unread:
-            raise self.fail(f"{unread[0]!r} is read by no equation", 1)
+                    raise self.fail(
+                        f"{name} of gate {gate} is read by no equation", self.lines[f"gate {gate}"]
+                    )
+        used = {equation.format for equation in self.equations}
+        used |= {name for table in self.tables.values() for name in (table.index, table.value)}
+        read = reads | self._looked() | used
+        for name in (*self.vectors, *self.tables, *self.formats):
+            if name not in read:
+                raise self.fail(f"{name!r} is used by no equation", self.lines[name])
         last = {*reads, *(f[:-1] for f in reads), *self.recurrent.values(), "h"}
         for equation in self.equations:
             if equation.signal not in last:
@@ -429,7 +481,8 @@ class _Parser:
         """Refuse a product that is read before the signal that it is the product with."""
         if signal not in signals:
             raise self.fail(
-                f"recurrent {gate}: signal {signal!r} is unknown; signals are {', '.join(signals)}", 1
+                f"recurrent {gate}: signal {signal!r} is unknown; signals are {', '.join(signals)}",
+                self.lines[f"recurrent {gate}"],
             )
         if signals[signal].format != "h":
             raise self.fail(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from zynq_lstm.models.cells import catalogue
 from zynq_lstm.models.cells.description import COMMON, Cell, Table
+from zynq_lstm.models.cells.functions import FUNCTIONS, Function
 from zynq_lstm.models.errors import UserError
 from zynq_lstm.models.fixed import FixedFormat, Overflow, Raw
 
@@ -26,27 +27,6 @@ from zynq_lstm.models.fixed import FixedFormat, Overflow, Raw
 GATES = catalogue.cell("lstm").gates
 
 MAX_TABLE_BITS = 14  # an activation table of more than 2**14 entries needs more block RAM than is sensible
-
-Function = Callable[[NDArray[np.float64]], NDArray[np.float64]]
-
-
-def sigmoid(x: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Compute the logistic function in a form that cannot overflow."""
-    return 0.5 * (1.0 + np.tanh(0.5 * x))
-
-
-#: The functions that an activation table may hold. The hard ones are those of Keras 3 (``hard_sigmoid``,
-#: ``hard_tanh``), and those of Keras 2 and QKeras, whose ``hard_sigmoid`` are different functions.
-FUNCTIONS: Mapping[str, Function] = MappingProxyType(
-    {
-        "sigmoid": sigmoid,
-        "hard_sigmoid": lambda x: np.clip(x / 6 + 0.5, 0.0, 1.0),
-        "keras2_hard_sigmoid": lambda x: np.clip(x / 5 + 0.5, 0.0, 1.0),
-        "qkeras_hard_sigmoid": lambda x: np.clip(x / 2 + 0.5, 0.0, 1.0),
-        "tanh": np.tanh,
-        "hard_tanh": lambda x: np.clip(x, -1.0, 1.0),
-    }
-)
 
 
 class CellFormats:
@@ -154,7 +134,8 @@ def formats_of(cell: Cell) -> type[CellFormats]:
     fields += [(name, str, dataclasses.field(default=name)) for name in functions]
     gates = [f"z_{gate}" for gate in cell.gates]
     names = cell.signals
-    if all(name in names for name in gates):  # the gates' sums side by side, where the first of them is
+    in_z = [e.signal for e in cell.equations if e.format == "z"]
+    if all(name in in_z for name in gates):  # the gates' sums side by side, where the first of them is
         names = tuple(dict.fromkeys("z" if name in gates else name for name in names))
     return dataclasses.make_dataclass(
         f"{cell.name.title().replace('_', '')}Formats",

@@ -17,14 +17,13 @@ from numpy.typing import NDArray
 
 from zynq_lstm.models.cells import catalogue
 from zynq_lstm.models.cells.description import Sum
+from zynq_lstm.models.cells.functions import FUNCTIONS, Function, sigmoid
 from zynq_lstm.models.description.formats import (
     CELLS,
-    FUNCTIONS,
     GATES,
     UNIT_SIGNALS,
     CellFormats,
     DenseFormats,
-    Function,
     LstmFormats,
     activation_table,
     cell_formats_type,
@@ -32,7 +31,6 @@ from zynq_lstm.models.description.formats import (
     formats_from_dict,
     formats_of,
     formats_to_dict,
-    sigmoid,
     symmetric,
     table_address,
 )
@@ -61,7 +59,6 @@ __all__ = [
     "formats_of",
     "formats_to_dict",
     "network_spec",
-    "require_lstm",
     "sigmoid",
     "symmetric",
     "table_address",
@@ -77,7 +74,7 @@ class Layer:
     """One recurrent layer; the type of its formats is its cell."""
 
     units: int
-    formats: Any  # of a type in CELLS; LstmFormats wherever there is hardware
+    formats: Any  # of a type that formats_of makes from a cell
 
     @property
     def cell(self) -> str:
@@ -102,7 +99,19 @@ class NetworkSpec:
         _in_range("number of layers", len(self.layers), 1, MAX_LAYERS)
         for index, layer in enumerate(self.layers):
             _in_range(f"layers[{index}].units", layer.units, 1, MAX_UNITS)
+        self._check_names()
         self._check_sums()
+
+    def _check_names(self) -> None:
+        """Refuse two cells of one name, since generated code is named after them."""
+        first: dict[str, int] = {}
+        for index, layer in enumerate(self.layers):
+            other = first.setdefault(layer.cell, index)
+            if layer.formats.description != self.layers[other].formats.description:
+                raise UserError(
+                    f"layers[{index}] is another {layer.cell!r} than layers[{other}]: give it a name "
+                    "of its own"
+                )
 
     def _check_sums(self) -> None:
         """Refuse formats so wide that a sum might overflow int64 for some weights."""
@@ -211,9 +220,10 @@ class NetworkSpec:
             "vocabulary": self.vocabulary,
             "layers": [
                 # An LSTM has no key "cell": files written before there were other cells keep their hashes.
-                ({} if x.cell == "lstm" else {"cell": catalogue.written(x.formats.description)})
+                ({} if name == "lstm" else {"cell": name})
                 | {"units": x.units, "formats": formats_to_dict(x.formats)}
                 for x in self.layers
+                for name in [catalogue.written(x.formats.description)]
             ],
             "output": formats_to_dict(self.output),
         }
@@ -339,7 +349,7 @@ def with_formats(spec: NetworkSpec, formats: Mapping[str, FixedFormat]) -> Netwo
         UserError: neither kind of layer has a field of that name; names the legal ones.
     """
     legal = dict.fromkeys(f.name for f in dataclasses.fields(DenseFormats))
-    legal = dict.fromkeys(spec.layers[0].formats.format_names()) | legal
+    legal = dict.fromkeys(name for layer in spec.layers for name in layer.formats.format_names()) | legal
     for name in formats:
         if name not in legal:
             raise UserError(f"there is no format {name!r}; legal are {', '.join(legal)}")
@@ -363,20 +373,6 @@ def _formats_of_cell(lstm: LstmFormats, cell: str) -> CellFormats:
         return dataclasses.replace(lstm.format(own.like), integer=lstm.format(own.integer).integer)
 
     return cast(CellFormats, cls(**{name: like(name) for name in cls.format_names()}))
-
-
-def require_lstm(spec: NetworkSpec, what: str) -> None:
-    """Refuse a network with a cell other than an LSTM, for which there is no ``what``.
-
-    Raises:
-        UserError: a layer has another cell; names the layer.
-    """
-    for k, layer in enumerate(spec.layers):
-        if layer.cell != "lstm":
-            raise UserError(
-                f"layers[{k}] is a {layer.cell}: there is no {what} for it, only the float training, "
-                "the rounding and the reference; use an lstm"
-            )
 
 
 def fit_weight_formats(spec: NetworkSpec, weights: Mapping[str, NDArray[Any]]) -> NetworkSpec:

@@ -15,7 +15,7 @@ from zynq_lstm.models.evaluation.bpc import estimate_reference
 from zynq_lstm.models.fixed import FixedFormat
 from zynq_lstm.models.integers.freeze import freeze
 
-# Fields of LstmFormats ('weights' are all matrices, 'b' all biases), and formats or widths to try for each.
+# Formats of a preset ('weights' are all matrices, 'b' all biases), and formats or widths to try for each.
 VARIATIONS: dict[str, tuple[str, ...]] = {
     "gate": ("ap_ufixed<6,0>", "ap_ufixed<7,0>", "ap_ufixed<9,1>", "ap_ufixed<10,0>"),
     "g": ("ap_fixed<6,1>", "ap_fixed<10,1>"),
@@ -52,12 +52,24 @@ def bits(source: Checkpoint, spec: NetworkSpec, codes: NDArray[Any]) -> float:
 
 def variations(base: NetworkSpec, source: Checkpoint) -> Iterator[tuple[str, str, NetworkSpec]]:
     """Yield every variation as (signal, format, spec)."""
-    for signal, formats in VARIATIONS.items():
-        for text in formats:
+    for signal, like in _fields(base).items():
+        for text in VARIATIONS[like]:
             if signal in ("weights", "b"):
                 yield signal, f"{text} bits", _narrow_weights(base, source, signal, int(text))
             else:
                 yield signal, text, with_formats(base, {signal: FixedFormat.parse(text)})
+
+
+def _fields(base: NetworkSpec) -> dict[str, str]:
+    """Return the fields to vary, each with the key of :data:`VARIATIONS` whose formats are tried."""
+    signals = {name: layer.formats for layer in base.layers for name in layer.formats.signal_fields()}
+    like = {
+        name: own.like if (own := formats.description.formats.get(name)) else name
+        for name, formats in signals.items()
+    }
+    legal = like | {name: name for name in ("weights", "b", "logits")}
+    order = sorted(legal, key=lambda name: [*VARIATIONS].index(legal[name]))
+    return {name: legal[name] for name in order}
 
 
 def _narrow_weights(base: NetworkSpec, source: Checkpoint, kind: str, bits: int) -> NetworkSpec:

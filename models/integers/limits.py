@@ -152,9 +152,6 @@ _SHARED_ARRAY = "all layers share one array in the RTL; give them the same forma
 def _shared(spec: NetworkSpec, first: int, k: int) -> Iterator[str]:
     """Yield why two layers of a cell can't share its gate pipelines."""
     a, b = spec.layers[first].formats, spec.layers[k].formats
-    if a.description != b.description:
-        yield f"layers[{k}] is another {b.description.name} than layers[{first}]: give it a name of its own"
-        return
     functions = dict.fromkeys(table.function for table in a.tables.values())
     for name in (*a.signal_fields(), *a.description.vectors, *functions):
         shared, given = getattr(a, name), getattr(b, name)

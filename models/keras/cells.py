@@ -6,43 +6,24 @@ Shapes: T steps, B streams, H units, V characters.
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
-from zynq_lstm.models.cells import catalogue
+from zynq_lstm.models.cells.sizes import macs_per_character, parameters, shapes, units_for
 from zynq_lstm.models.keras.float_lstm import build_float, keras, recurrent_layers, tf
+
+__all__ = [
+    "build_cells",
+    "gradient_by_distance",
+    "macs_per_character",
+    "parameters",
+    "shapes",
+    "units_for",
+]
 
 
 def build_cells(cell: str, layers: int, units: int, vocabulary: int) -> keras.Model:
     """Build a float model of a cell: codes (1, 1) int32 -> logits; longer input goes through ``forward``."""
     return build_float(layers, units, vocabulary, cell=cell)
-
-
-def shapes(cell: str, layers: int, units: int, vocabulary: int) -> dict[str, tuple[int, ...]]:
-    """Return the shape of every weight array."""
-    width = len(catalogue.cell(cell).gates) * units
-    found: dict[str, tuple[int, ...]] = {}
-    for k in range(layers):
-        found |= {f"layers.{k}.W": (units if k else vocabulary, width), f"layers.{k}.U": (units, width)}
-        found[f"layers.{k}.b"] = (width,)
-        found |= {f"layers.{k}.{name}": (units,) for name in catalogue.cell(cell).vectors}
-    return found | {"output.W": (units, vocabulary), "output.b": (vocabulary,)}
-
-
-def parameters(cell: str, layers: int, units: int, vocabulary: int) -> int:
-    """Return the number of weights."""
-    return sum(map(math.prod, shapes(cell, layers, units, vocabulary).values()))
-
-
-def macs_per_character(cell: str, layers: int, units: int, vocabulary: int) -> int:
-    """Count multiply-accumulates: all weights but biases and the first kernel, which is a look-up."""
-    found = shapes(cell, layers, units, vocabulary)
-    return sum(math.prod(s) for name, s in found.items() if not name.endswith("b") and name != "layers.0.W")
-
-
-def units_for(cell: str, layers: int, vocabulary: int, budget: int) -> int:
-    """Return the units per layer with which a network of a cell comes nearest to ``budget`` parameters."""
-    return min(range(1, 1025), key=lambda units: abs(parameters(cell, layers, units, vocabulary) - budget))
 
 
 def gradient_by_distance(model: keras.Model, codes: Any, distance: int) -> list[float]:

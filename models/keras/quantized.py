@@ -34,6 +34,7 @@ from zynq_lstm.models.description.spec import (
     CellFormats,
     DenseFormats,
     Layer,
+    LstmFormats,
     NetworkSpec,
     formats_from_dict,
     formats_to_dict,
@@ -188,7 +189,11 @@ class QuantizedRecurrent(keras.layers.RNN):
             "trainable": self.trainable,
             "units": self.units,
             "input_size": self.input_size,
-            **({} if self.formats.cell == "lstm" else {"cell": catalogue.written(self.formats.description)}),
+            **(
+                {}
+                if isinstance(self.formats, LstmFormats)
+                else {"cell": catalogue.written(self.formats.description)}
+            ),
             "formats": formats_to_dict(self.formats),
             "one_hot": self.one_hot,
             "arithmetic": self.arithmetic,
@@ -284,7 +289,7 @@ def build_quantized(
     x = codes = keras.Input((time_steps,), batch_size=batch, dtype="int32", name="codes")
     for index, layer in enumerate(spec.layers):
         name = f"lstm{index + 1}"
-        kind = QuantizedLSTM if layer.cell == "lstm" else QuantizedRecurrent
+        kind = QuantizedLSTM if isinstance(layer.formats, LstmFormats) else QuantizedRecurrent
         x = kind(
             layer.units,
             spec.inputs(index),

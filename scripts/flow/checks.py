@@ -27,14 +27,15 @@ _NEEDED = {
 }
 
 
-def spec_of(config: Config, given: Checkpoint | None, vocabulary: int) -> NetworkSpec:
+def spec_of(flow: Flow, given: Checkpoint | None, vocabulary: int) -> NetworkSpec:
     """Return the network's shape and formats; training may still move the binary points of weights."""
     if given is not None:
         return given.quantized_spec
+    formats, shape = flow.config.formats, flow.config.model
     spec = network_spec(
-        config.formats.preset, vocabulary=vocabulary, units=config.model.units, layers=config.model.layers
+        formats.preset, vocabulary=vocabulary, units=shape.units, layers=shape.layers, cell=flow.cells()
     )
-    return with_formats(spec, config.formats.formats())
+    return with_formats(spec, formats.formats())
 
 
 def check(flow: Flow, stages: Collection[str]) -> list[str]:
@@ -56,13 +57,14 @@ def check(flow: Flow, stages: Collection[str]) -> list[str]:
 
     given = _networks(flow, at)
     characters = _characters(flow, given, at)
-    spec = spec_of(config, given, len(characters))
-    if given is not None:
-        for engine in engines_needed(config):
-            try:
+    key = "training.checkpoint" if given else "model.cell"
+    try:
+        spec = spec_of(flow, given, len(characters))
+        for engine in engines_needed(config):  # other networks than these two are checked as they are read
+            if given is not None or flow.cell_files():
                 require(engine, spec)
-            except UserError as error:
-                raise UserError(f"{at('training.checkpoint')}: {error}") from None
+    except UserError as error:
+        raise UserError(f"{at(key)}: {error}") from None
     if config.engine.reuse_factor and "hls" in stages:
         try:
             require_reuse_factor(spec, config.engine.reuse_factor)

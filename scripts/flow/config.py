@@ -16,6 +16,7 @@ from pydantic import create_model, field_validator, model_validator
 
 from zynq_lstm.hls.hls4ml.convert import CLOCK_PERIOD
 from zynq_lstm.hls.parts import DEFAULT_PART, part_name, parts
+from zynq_lstm.models.cells import catalogue
 from zynq_lstm.models.description.spec import (
     DEFAULT_PRESET,
     MAX_LAYERS,
@@ -27,6 +28,7 @@ from zynq_lstm.models.description.spec import (
     network_spec,
     with_formats,
 )
+from zynq_lstm.models.errors import UserError
 from zynq_lstm.models.fixed import FixedFormat
 from zynq_lstm.models.integers.choice import TEMPERATURE
 from zynq_lstm.models.integers.limits import reasons, summary
@@ -83,8 +85,33 @@ class Corpus(Section):
 class Model(Section):
     """The network's shape."""
 
-    layers: int = key(option(train.command, "layers"), "LSTM layers.", 1, MAX_LAYERS)
+    layers: int = key(option(train.command, "layers"), "Recurrent layers.", 1, MAX_LAYERS)
     units: int = key(option(train.command, "units"), "Units of each layer.", 1, MAX_UNITS)
+    cell: str = key(
+        "lstm",
+        f'Cell of all layers, or of each, as "gru,lstm": {", ".join(catalogue.names())}, or a file '
+        f"*{catalogue.ENDING}; its path is relative to this file.",
+    )
+
+    @model_validator(mode="after")
+    def _known(self) -> Model:
+        try:
+            for name in self.cell_names:
+                if not name.endswith(catalogue.ENDING):
+                    catalogue.cell(name)
+        except UserError as error:
+            raise Mistake("cell", str(error)) from None
+        if len(self.cell_names) not in (1, self.layers):
+            raise Mistake(
+                "cell",
+                f"names {len(self.cell_names)} cells for {self.layers} layers; give one, or one for each",
+            )
+        return self
+
+    @property
+    def cell_names(self) -> tuple[str, ...]:
+        """The names or files, one or as many as layers."""
+        return tuple(name.strip() for name in self.cell.split(","))
 
 
 #: Keys that have an effect where ``training.checkpoint`` gives the network.
@@ -285,9 +312,18 @@ class Config(Section):
 
     @model_validator(mode="after")
     def _within_every_engines_limits(self) -> Config:
-        if self.training.checkpoint is None:
+        files = any(name.endswith(catalogue.ENDING) for name in self.model.cell_names)  # checks.py reads them
+        if self.training.checkpoint is None and not files:
             preset, shape, given = self.formats.preset, self.model, self.formats.formats()
-            spec = network_spec(preset, vocabulary=MAX_VOCABULARY, units=shape.units, layers=shape.layers)
+            cells = shape.cell_names * (shape.layers // len(shape.cell_names))
+            spec = network_spec(
+                preset, vocabulary=MAX_VOCABULARY, units=shape.units, layers=shape.layers, cell=cells
+            )
+            for name, fmt in given.items():
+                try:
+                    with_formats(spec, {name: fmt})
+                except UserError as error:  # such as g of a cell without one
+                    raise Mistake(f"formats.{name}", str(error)) from None
             for engine in engines_needed(self):
                 if why := reasons(engine, with_formats(spec, given)):
                     alone = (n for n in given if reasons(engine, with_formats(spec, {n: given[n]})))

@@ -12,13 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from zynq_lstm.models.description.spec import GATES
+from zynq_lstm.models.cells.description import LookUp
+from zynq_lstm.models.description.spec import Layer
 from zynq_lstm.models.fixed import FixedFormat, Raw
 from zynq_lstm.models.integers.network import IntegerNetwork
 from zynq_lstm.models.texts.text import character_name
-
-#: Signals that may saturate.
-SATURATING = ("z", "c", "ct", "h")
 
 
 def coverage(
@@ -36,19 +34,33 @@ def coverage(
     seen = network.spec.vocabulary - len(missing)
     rows = [_row("characters of the vocabulary", seen, network.spec.vocabulary) | {"missing": missing}]
     for k, layer in enumerate(network.spec.layers):
-        z, fmt = trace[f"layers.{k}.z"].reshape(len(codes), len(GATES), layer.units), layer.formats
-        candidate = GATES.index("g")
-        tables = {
-            "sigmoid": (np.delete(z, candidate, axis=1), fmt.z),
-            "tanh of the candidate": (z[:, candidate], fmt.z),
-            "tanh of the cell state": (trace[f"layers.{k}.ct"], fmt.ct),
-        }
-        for name, (raw, index) in tables.items():
-            rows.append(_row(f"layer {k}: entries of the table {name}", len(np.unique(raw)), 1 << index.bits))
-        for name in SATURATING:
-            rows.append(_bounds(f"layer {k}: {name}", trace[f"layers.{k}.{name}"], fmt.format(name)))
+        fmt, cell = layer.formats, layer.formats.description
+        found = _signals(trace, k, layer)
+        for name, table in cell.tables.items():
+            reads = [e.index for e in cell.equations if isinstance(e, LookUp) and e.table == name]
+            entries = np.unique(np.concatenate([found[index].ravel() for index in reads]))
+            rows.append(
+                _row(
+                    f"layer {k}: entries of the table {name}", len(entries), 1 << fmt.format(table.index).bits
+                )
+            )
+        looked_up = {e.signal for e in cell.equations if isinstance(e, LookUp)}
+        for name in fmt.signals:
+            if name not in looked_up:  # what is rounded may saturate
+                raw = trace[f"layers.{k}.{name}"]
+                rows.append(_bounds(f"layer {k}: {name}", raw, fmt.signal_format(name)))
     rows.append(_bounds("logits", trace["logits"], network.spec.output.logits))
     return rows
+
+
+def _signals(trace: Mapping[str, Raw], k: int, layer: Layer) -> dict[str, Raw]:
+    """Return the raw values of a layer's signals, also of those that a trace has side by side as z."""
+    fmt = layer.formats
+    found = {name: trace[f"layers.{k}.{name}"] for name in fmt.signals}
+    if "z" in found:
+        parts = np.split(found.pop("z"), len(fmt.gates), axis=-1)
+        found |= {f"z_{gate}": part for gate, part in zip(fmt.gates, parts, strict=True)}
+    return found
 
 
 def _absent(codes: NDArray[np.integer], count: int) -> list[int]:

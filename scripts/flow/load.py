@@ -17,6 +17,7 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
+from zynq_lstm.models.cells import catalogue
 from zynq_lstm.models.description.checkpoint import Checkpoint, load_quantized, shipped
 from zynq_lstm.models.description.spec import network_spec
 from zynq_lstm.models.errors import UserError
@@ -79,6 +80,18 @@ class Flow:
     def text_file(self) -> Path | None:
         """Return the text file that the configuration names; None if it names none."""
         return self.path(self.config.corpus.file) if self.config.corpus.file else None
+
+    def cell_files(self) -> tuple[Path, ...]:
+        """Return the files of cells that the configuration names."""
+        names = self.config.model.cell_names
+        return tuple(self.path(name) for name in names if name.endswith(catalogue.ENDING))
+
+    def cells(self) -> tuple[str, ...]:
+        """Return the cell of each layer, as :mod:`zynq_lstm.models.cells.catalogue` writes it."""
+        shape = self.config.model
+        names = [str(self.path(n)) if n.endswith(catalogue.ENDING) else n for n in shape.cell_names]
+        found = tuple(catalogue.written(catalogue.cell(name)) for name in names)
+        return found * (shape.layers // len(found))
 
     def given_file(self) -> Path | None:
         """Return the file of :meth:`given`; None if there is none."""
@@ -295,6 +308,11 @@ def _require_files(flow: Flow, text: str) -> None:
         elif given is not None and not flow.path(given).is_file():
             meant = near(given, [SHIPPED]) if key == "training.checkpoint" else ""
             raise UserError(f"{where}: {flow.path(given)}: no such file{meant}")
+    for path in flow.cell_files():
+        try:
+            catalogue.cell(str(path))
+        except UserError as error:
+            raise UserError(f"{flow.file}:{line_of(text, 'model.cell')}: model.cell: {error}") from None
 
 
 def require_own_folder(flow: Flow) -> None:
@@ -310,6 +328,8 @@ def require_own_folder(flow: Flow) -> None:
     for name in (config.corpus.file, config.training.checkpoint, config.training.float_checkpoint):
         if name is not None and name != SHIPPED:
             require_apart(results, Named(str(flow.file), flow.path(name), Reads()))
+    for path in flow.cell_files():
+        require_apart(results, Named(str(flow.file), path, Reads()))
 
 
 def toml(value: Any) -> str:

@@ -37,7 +37,7 @@ def predict(work: Work) -> Result:
     from zynq_lstm.hls.parts import parts
 
     config, given = work.flow.config, work.flow.given()
-    spec = spec_of(config, given, work.figures("corpus")["vocabulary"])
+    spec = spec_of(work.flow, given, work.figures("corpus")["vocabulary"])
     one = estimate(spec, array_of(config, spec), config.engine.part)
     has = parts()[one.part]
     work.say(
@@ -51,7 +51,8 @@ def _training_options(work: Work) -> dict[str, Any]:
     """Return the options for the functions of the verb ``train``."""
     return {
         **work.flow.config.training.model_dump(),
-        **work.flow.config.model.model_dump(),
+        **work.flow.config.model.model_dump(exclude={"cell"}),
+        "cells": work.flow.cells(),
         "run_dir": work.folder,
         "resume": work.resume,
         "overwrite": not work.resume,

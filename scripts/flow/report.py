@@ -151,7 +151,8 @@ def facts(work: Work) -> Facts:
 
 def _built(work: Work, spec: NetworkSpec) -> list[tuple[str, str]]:
     corpus, made = work.figures("corpus"), work.figures("quantize")
-    layers = f"{len(spec.layers)} LSTM layer{'s' if len(spec.layers) > 1 else ''}"
+    cells = " and ".join(dict.fromkeys("LSTM" if x.cell == "lstm" else x.cell for x in spec.layers))
+    layers = f"{len(spec.layers)} {cells} layer{'s' if len(spec.layers) > 1 else ''}"
     record = made["record"]
     rare = folding(record.get("corpus", corpus))
     return [
@@ -183,10 +184,10 @@ def _calibrated(record: Mapping[str, Any]) -> str:
 
 
 def _formats(spec: NetworkSpec) -> list[Facts]:
-    names = spec.layers[0].formats.format_names()
-    rows = [
-        {"signal": name, "formats": [str(layer.formats.format(name)) for layer in spec.layers]}
-        for name in names
+    by_layer = [layer.formats.by_name() for layer in spec.layers]
+    rows = [  # a cell may have other signals than another
+        {"signal": name, "formats": [str(formats.get(name, "\N{EM DASH}")) for formats in by_layer]}
+        for name in dict.fromkeys(name for formats in by_layer for name in formats)
     ]
     count = len(spec.layers)
     output = {name: str(getattr(spec.output, name)) for name in ("W", "b", "logits")}

@@ -43,7 +43,7 @@ STAGES = (
         after=("corpus",),
         code=("zynq_lstm.hls.engine.estimate",),
         alone=_NETWORK,
-        files=lambda flow: (flow.given_file(),),
+        files=lambda flow: (flow.given_file(), *flow.cell_files()),
     ),
     Stage(
         "train",
@@ -54,7 +54,7 @@ STAGES = (
         code=("zynq_lstm.models.training.recipe",),
         alone=_NETWORK,
         packages=_KERAS,
-        files=lambda flow: (flow.given_float(),),
+        files=lambda flow: (flow.given_float(), *flow.cell_files()),
     ),
     Stage(
         "quantize",
@@ -69,7 +69,7 @@ STAGES = (
         ),
         alone=_NETWORK,
         packages=_KERAS,
-        files=lambda flow: (flow.given_file(),),
+        files=lambda flow: (flow.given_file(), *flow.cell_files()),
     ),
     Stage(
         "rtl",

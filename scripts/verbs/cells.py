@@ -1,191 +1,174 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``zynq-lstm cells``: compare the common recurrent cells."""
+"""``zynq-lstm cells``: show a recurrent cell: equations, formats, cost, generated code and a picture."""
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from zynq_lstm.models.description.spec import MAX_LAYERS, MAX_UNITS
-from zynq_lstm.models.evaluation.bpc import METRIC
-from zynq_lstm.models.evaluation.shipped_records import load_record
-from zynq_lstm.models.store import write_json
-from zynq_lstm.models.texts.corpus import load_corpus
-from zynq_lstm.scripts.files import PICTURE, Reads, Verb, Writes
-from zynq_lstm.scripts.options import corpus_options, hyperparameter, json_option, reading_options
+from zynq_lstm.models.cells import catalogue
+from zynq_lstm.models.description.spec import DEFAULT_PRESET, MAX_UNITS, PRESETS
+from zynq_lstm.models.errors import UserError, note
+from zynq_lstm.scripts.files import PICTURE, Verb, Writes
+from zynq_lstm.scripts.options import json_option
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from zynq_lstm.hls.engine.portrait import Portrait
 
-NAMES = {
-    "rnn": "vanilla RNN",
-    "gru": "GRU",
-    "lstm": "LSTM",
-    "peephole": "LSTM with peepholes",
-    "coupled": "LSTM, coupled input and forget gates",
-}
-SHOWN_DISTANCES = (1, 10, 30, 100)
+NEW_NAME = "train-cells"  # of the comparison that this verb was before it had a name of a cell
 
 
-@click.command(cls=Verb, name="cells")
-@click.option("--measure", is_flag=True, help="Train anew instead of reading a record.")
-@click.option(
-    "--cell",
-    "chosen",
-    type=click.Choice(tuple(NAMES)),
-    multiple=True,
-    help="Cell; may be given more than once; all if not given.",
-)
-@corpus_options
-@reading_options
-@hyperparameter("epochs", default=0.5, help="Epochs of every cell.")
-@hyperparameter("learning_rate", default=5e-3, help="Highest learning rate, for every cell.")
-@click.option("--layers", type=click.IntRange(1, MAX_LAYERS), default=2, show_default=True)
+class CellsVerb(Verb):
+    """The verb; without the name of a cell, options of its old meaning run ``train-cells``, with a note."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        from zynq_lstm.scripts.verbs.train_cells import command as other
+
+        ours = {option for param in self.params for option in param.opts}
+        old = {option for param in other.params for option in param.opts if option.startswith("--")}
+        words = {word.partition("=")[0] for word in args}
+        named = any(_is_name(word) for word in args)
+        if not named and words & (old - ours | {"--plot"}):
+            note(f"'zynq-lstm cells' compares no cells any more, 'zynq-lstm {NEW_NAME}' does: this runs that")
+            ctx.meta[NEW_NAME] = other.make_context(NEW_NAME, list(args), parent=ctx.parent)
+            args = []
+        return super().parse_args(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        other = ctx.meta.get(NEW_NAME)
+        return other.command.invoke(other) if other else super().invoke(ctx)
+
+
+def _is_name(word: str) -> bool:
+    return word.endswith(catalogue.ENDING) or word in catalogue.names()
+
+
+@click.command(cls=CellsVerb, name="cells")
+@click.argument("name", required=False, metavar="[NAME|FILE]")
+@click.option("--preset", type=click.Choice(tuple(PRESETS)), default=DEFAULT_PRESET, show_default=True)
 @click.option(
     "--units",
     type=click.IntRange(1, MAX_UNITS),
-    default=128,
-    show_default=True,
-    help="Units of the LSTM whose number of parameters every cell gets.",
+    help="Units of each of two layers; as many parameters as the LSTM's of 128 units if not given.",
 )
-@hyperparameter("batch")
-@click.option("--seed", type=click.IntRange(0), default=1, show_default=True)
-@click.option("--record", type=Reads(), help="Record to print; the shipped one if not given.")
-@json_option("Write the record there.", record="cells")
-@click.option("--plot", type=Writes(PICTURE), help="Draw the gradients into this file: SVG, PDF or PNG.")
+@click.option("--cpp", is_flag=True, help="Print the C++ of its layers instead.")
+@click.option("--verilog", is_flag=True, help="Print the SystemVerilog of its gates instead.")
+@click.option("--plot", type=Writes(PICTURE), help="Draw its signals into this file: SVG, PDF or PNG.")
+@json_option()
 def command(
-    measure: bool,
-    chosen: tuple[str, ...],
-    corpus: str,
-    corpus_file: Path | None,
-    as_is: bool,
-    fold_rare: int | None,
-    record: Path | None,
-    json_path: Path | None,
+    name: str | None,
+    preset: str,
+    units: int | None,
+    cpp: bool,
+    verilog: bool,
     plot: Path | None,
-    **options: Any,
+    json_path: Path | None,
 ) -> None:
-    """Compare cells in float training, with equal numbers of parameters, characters and updates.
+    """Show a cell of the project by its NAME, or of a FILE *.cell; without one, list the project's.
 
-    Bits per character are those of briefly trained networks. The gradient is that of one character's loss
-    with respect to the state some characters earlier.
+    Cycles are those of two layers on the array of the LSTM's engine; 'zynq-lstm estimate' takes any shape and
+    part. Widths in the SystemVerilog do for the largest weights; those of a network may be narrower.
     """
-    from rich.console import Console
+    from zynq_lstm.hls.engine.portrait import Portrait
+    from zynq_lstm.models.store import write_json
 
-    console = Console()
-    if measure:
-        text = load_corpus(corpus, corpus_file, as_is=as_is, fold_rare=fold_rare)
-        found = _measure(console, chosen or tuple(NAMES), text, options, json_path)
+    if name is None:
+        for option, given in (("--cpp", cpp), ("--verilog", verilog), ("--json", json_path)):
+            if given:
+                raise UserError(f"{option} needs a cell: {', '.join(catalogue.names())}, or a file *.cell")
+        _print_all([Portrait(catalogue.cell(one), preset, units) for one in catalogue.names()])
+        return
+    if cpp and verilog:
+        raise UserError("give --cpp or --verilog, not both")
+    shown = Portrait(catalogue.cell(name), preset, units)
+    if cpp or verilog:
+        click.echo(shown.cpp() if cpp else shown.verilog(), nl=False)
     else:
-        found = load_record("cells", record)
-    _print(console, found)
+        _print(shown)
     if plot:
-        draw(found, plot)
+        from zynq_lstm.scripts.cell_picture import draw
+
+        formats = {e.signal: shown.formats.format(e.format).short for e in shown.cell.equations}
+        draw(shown.cell, formats, plot)
+        if not (cpp or verilog):
+            click.echo(f"drawn to {plot}")
+    if json_path:
+        write_json(json_path, shown.to_dict())
 
 
-def _measure(
-    console: Any, chosen: tuple[str, ...], corpus: Any, options: dict[str, Any], json_path: Path | None
-) -> dict[str, Any]:
-    from zynq_lstm.models.evaluation import comparison
-    from zynq_lstm.models.keras import cells
-    from zynq_lstm.models.training import bptt
-    from zynq_lstm.models.training.options import TrainingOptions
-
-    names = ("epochs", "learning_rate", "batch", "seed")
-    how = TrainingOptions(**{name: options[name] for name in names})
-    vocabulary, layers = len(corpus.vocabulary), options["layers"]
-    budget = cells.parameters("lstm", layers, options["units"], vocabulary)
-    found: dict[str, Any] = {
-        "kind": "cells",
-        "corpus": corpus.record,
-        "options": dataclasses.asdict(how),
-        "layers": layers,
-        "metric": METRIC,
-        "updates_a_bin": comparison.BIN,
-        "cells": {},
-    }
-    for cell in chosen:
-        with console.status(cell) as status:
-
-            def report(p: bptt.Progress, cell: str = cell, status: Any = status) -> None:
-                status.update(f"{cell}: {p.step}/{p.total}  BPC {p.bits_per_character:.3f}")
-
-            found["cells"][cell] = comparison.measure(cell, corpus, how, layers, budget, report)
-        if json_path:  # at once: the next cell takes minutes
-            write_json(json_path, found)
-    return found
-
-
-def _print(console: Any, record: Mapping[str, Any]) -> None:
+def _print_all(portraits: list[Portrait]) -> None:
     from rich.table import Table
 
     from zynq_lstm.scripts.tables import show
 
-    options = record["options"]
-    table = Table(
-        title=f"{record['corpus']['name']}; {options['epochs']:g} epochs in batches of {options['batch']}, "
-        f"learning rate {options['learning_rate']:g}; {record['layers']} layers\n{record['metric']}"
+    table = Table("cell", "", "gates", "state")
+    for heading in ("latency", "DSP48E1"):
+        table.add_column(heading, justify="right")
+    for one in portraits:
+        cell = one.cell
+        table.add_row(
+            cell.name,
+            cell.title,
+            " ".join(cell.gates),
+            " ".join(cell.state),
+            _added(one.latency),
+            f"{one.dsp}",
+        )
+    show(table)
+    click.echo("latency: cycles from a unit's sums to its h, level by level; DSP48E1: of one gate pipeline")
+
+
+def _added(numbers: tuple[int, ...]) -> str:
+    return " + ".join(map(str, numbers))
+
+
+def _print(one: Portrait) -> None:
+    from rich.markup import escape
+    from rich.table import Table
+
+    from zynq_lstm.models.cells.description import LookUp
+    from zynq_lstm.models.integers.limits import summary
+    from zynq_lstm.scripts.tables import show
+
+    cell, formats = one.cell, one.formats
+    click.echo(f"{cell.name}: {cell.title}")
+    if cell.source:
+        click.echo(cell.source)
+    click.echo(
+        f"gates {' '.join(cell.gates)}" + (f"; the bias of {cell.opens} starts at 1" if cell.opens else "")
     )
-    table.add_column("cell")
-    for heading in ("units", "parameters", "MACs", "validation", "test", "rounded", "minutes"):
-        table.add_column(heading, justify="right")
-    for cell, row in record["cells"].items():
-        bits, rounded = row["bits_per_character"], row.get("rounded")
-        table.add_row(
-            NAMES[cell],
-            f"{row['units']}",
-            f"{row['parameters']:,}",
-            f"{row['macs_per_character']:,}",
-            f"{bits['validation']:.4f}",
-            f"{bits['test']:.4f}",
-            f"{rounded['test']:.4f}" if rounded else "",
-            f"{row['minutes']:g}",
+    click.echo(f"kept from step to step: {' '.join(cell.state)}")
+    table = Table("signal", "equation", "format", "level", title=f"signals, {one.preset}")
+    for equation in cell.equations:
+        _, _, right = str(equation).partition(" = ")
+        is_table = isinstance(equation, LookUp)
+        text = right if is_table else right.partition(": ")[2]
+        fmt, level = formats.format(equation.format), cell.levels[equation.signal]
+        table.add_row(equation.signal, escape(text), fmt.short, f"{level}")
+    show(table)
+    table = Table("weight", "shape", "format")
+    shapes = {"W": "(inputs, {g})", "U": "({u}, {g})", "b": "({g},)"}
+    for name in formats.weights:
+        shape = shapes.get(name, "({u},)").format(g=len(cell.gates) * one.units, u=one.units)
+        table.add_row(name, shape, formats.format(name).short)
+    show(table)
+    for pipeline in one.pipelines:
+        of = pipeline.level
+        click.echo(
+            f"level {of.number}: from the sums of {' '.join(of.gates)} to {of.result} in "
+            f"{pipeline.latency} cycles, {pipeline.dsp} DSP48E1"
         )
-    show(table, console)
-    console.print("rounded: test BPC of the integers, formats calibrated, no training after it")
-    table = Table(title="gradient of a loss with respect to the state d characters before, relative to d = 1")
-    table.add_column("cell")
-    for heading in (*(f"d = {d}" for d in SHOWN_DISTANCES[1:]), "updates clipped"):
-        table.add_column(heading, justify="right")
-    for cell, row in record["cells"].items():
-        after = row["gradient_by_distance"]["after"]
-        bins = row["gradient_norm"]
-        table.add_row(
-            NAMES[cell],
-            *(f"{after[d - 1] / after[0]:.1e}" for d in SHOWN_DISTANCES[1:]),
-            f"{100 * sum(b['clipped'] for b in bins) / len(bins):.0f} %",
-        )
-    show(table, console)
-
-
-def draw(record: Mapping[str, Any], path: Path) -> None:
-    """Plot the gradient norm against distance in time, and the norm in training with its clipping level."""
-    from zynq_lstm.scripts.pictures import COLORS, picture
-
-    with picture(path, 2) as (left, right):
-        for color, (cell, row) in zip(COLORS, record["cells"].items(), strict=False):
-            for when, style in (("before", ":"), ("after", "-")):
-                norms = row["gradient_by_distance"][when]
-                left.plot(
-                    range(1, len(norms) + 1),
-                    norms,
-                    style,
-                    color=color,
-                    lw=1.5,
-                    label=NAMES[cell] if when == "after" else None,
-                )
-            bins = row["gradient_norm"]
-            updates = [record["updates_a_bin"] * (k + 0.5) for k in range(len(bins))]
-            right.plot(updates, [b["median"] for b in bins], color=color, lw=1.2)
-            right.plot(updates, [b["largest"] for b in bins], ".", color=color, ms=2.5)
-        left.set_yscale("log")
-        left.set_xlabel("characters back (dotted: before training)")
-        left.set_ylabel("norm of the gradient with respect to the state")
-        left.legend(frameon=False, fontsize=8)
-        right.set_yscale("log")
-        right.axhline(record["options"]["clip"], color="0.4", lw=1, ls="--")
-        right.set_xlabel("update (line: median, dots: largest; dashed: where it is clipped)")
-        right.set_ylabel("norm of the loss's gradient")
+    for gate, signal in cell.recurrent.items():
+        click.echo(f"u_{gate} is the product of U with {signal}")
+    if one.refused:
+        click.echo(f"not for the RTL: {summary(one.refused)}")
+        return
+    figures = one.to_dict()
+    click.echo(
+        f"{figures['layers']} layers of {one.units} units, {figures['vocabulary']} characters "
+        f"({figures['parameters']:,} parameters), {one.array.lanes} products per cycle:"
+    )
+    cycles = ", ".join(f"{number:,} in {mode}" for mode, number in one.cycles.items())
+    click.echo(f"{cycles} mode, cycles per character")

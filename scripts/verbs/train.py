@@ -10,6 +10,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
+from zynq_lstm.models.cells import catalogue
 from zynq_lstm.models.description.spec import DEFAULT_PRESET, MAX_LAYERS, MAX_UNITS, PRESETS, network_spec
 from zynq_lstm.models.evaluation.bpc import require_text
 from zynq_lstm.models.texts.corpus import CORPORA, HELD_OUT, load_corpus
@@ -77,7 +78,7 @@ STAGES = ("base", "float", "quantized")
     "its formats are fitted to the base's weights.",
 )
 @click.option(
-    "--layers", type=click.IntRange(1, MAX_LAYERS), default=2, show_default=True, help="LSTM layers."
+    "--layers", type=click.IntRange(1, MAX_LAYERS), default=2, show_default=True, help="Recurrent layers."
 )
 @click.option(
     "--units", type=click.IntRange(1, MAX_UNITS), default=128, show_default=True, help="Units of each layer."
@@ -173,5 +174,7 @@ def _command_line() -> str:
             value = context.params[name]
             # Only the name of a path: the folder is private, and the file's hash is in the record.
             shown = value.name if isinstance(value, Path) else str(value)
+            if name == "cell":
+                shown = ",".join(map(catalogue.shown, value))
             words += [parameter.opts[0], *([] if value is True else [shown])]
     return shlex.join(words)

@@ -10,6 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from zynq_lstm.hls.vitis.cell import class_name
+from zynq_lstm.models.cells import catalogue
+
 ROOT = Path(__file__).parents[2]
 
 # Without this, hls4ml would find the installed entry point.
@@ -103,13 +106,14 @@ def test_registration_only_adds() -> None:
         "handlers": [
             "zynq_lstm.models.keras.quantized.QuantizedDense",
             "zynq_lstm.models.keras.quantized.QuantizedLSTM",
+            "zynq_lstm.models.keras.quantized.QuantizedRecurrent",
         ],
-        "layers": ["FixedDense", "FixedLSTM"],
+        "layers": sorted(("FixedDense", *(class_name(catalogue.cell(name)) for name in catalogue.names()))),
         "flows": ["openrtl:ip"],
         "writers": ["OpenRTL"],
         "passes": new["passes"],
     }
-    ours = {"fixedlstm", "fixeddense", "copy_zynq_lstm_kernel"}
+    ours = {"fixedcell", "fixeddense", "copy_zynq_lstm_kernel"}
     for name in new["passes"]:
         backend, _, rest = name.partition(":")
         assert backend == "openrtl" or (backend == "vitis" and any(rest.startswith(x) for x in ours)), name

@@ -100,7 +100,7 @@ SITUATIONS = {
         prepare=made(),
     ),
     "two outputs of one name": Situation(
-        "cells --json x.svg --plot ./x.svg", r"--plot x\.svg: --json names that, too"
+        "train-cells --json x.svg --plot ./x.svg", r"--plot x\.svg: --json names that, too"
     ),
     "a folder inside one that is read": Situation(
         "compare reference rtl --rtl-project project --output project/new",
@@ -141,7 +141,7 @@ SITUATIONS = {
         prepare=lambda folder: (folder / "photo.png").write_bytes(b"\x89PNG\r\n\x1a\nholiday"),
     ),
     "a picture without an ending": Situation(
-        "cells --plot x", r"--plot x: its name has no ending; legal are \.svg"
+        "train-cells --plot x", r"--plot x: its name has no ending; legal are \.svg"
     ),
     "a text over a text": Situation(
         "corpus --text-file a.txt --output b.txt",
@@ -290,7 +290,7 @@ NAMES = {
         "simulate",
         "compare keras hls",
         "import-keras case.keras -o x",
-        "cells",
+        "train-cells",
         "corpus",
         "demo",
         "evaluate",
@@ -300,7 +300,7 @@ NAMES = {
         "train",
     ),
     "--vocabulary-file": ("import-keras case.keras -o x",),
-    "--record": ("cells", "ladder"),
+    "--record": ("train-cells", "ladder"),
     "--base": ("train",),
     "--float-checkpoint": ("demo",),
     "--ports": ("simulate --exported .",),
@@ -340,10 +340,10 @@ OUT_OF_RANGE = {
     "train --layers 5": r"'--layers': 5 is not in the range 1<=x<=4",
     "train --checkpoint-seconds nan": r"'--checkpoint-seconds': nan is not in the range",
     "train --preset w3a3": r"'w3a3' is not one of 'w8a8'",
-    "cells --measure --epochs -1": r"'--epochs': -1\.0 is not in the range",
-    "cells --measure --batch 0": r"'--batch': 0 is not in the range 1<=x<=4096",
-    "cells --measure --units 0": r"'--units': 0 is not in the range 1<=x<=512",
-    "cells --measure --learning-rate nan": r"'--learning-rate': nan is not in the range",
+    "train-cells --measure --epochs -1": r"'--epochs': -1\.0 is not in the range",
+    "train-cells --measure --batch 0": r"'--batch': 0 is not in the range 1<=x<=4096",
+    "train-cells --measure --units 0": r"'--units': 0 is not in the range 1<=x<=512",
+    "train-cells --measure --learning-rate nan": r"'--learning-rate': nan is not in the range",
     "sample --length -1": r"length is -1; it must be 0 or more",
     "sample --engine float --temperature nan": r"'--temperature': nan is not in the range x>=0",
     "sample --engine float --temperature -1": r"'--temperature': -1\.0 is not in the range x>=0",
