@@ -30,8 +30,6 @@ from zynq_lstm.models.fixed import signed_bits
 from zynq_lstm.models.integers import choice
 from zynq_lstm.models.integers.limits import require
 
-#: Width of the smallest product that gets a DSP48E1; Yosys makes smaller ones from LUTs.
-DSP_MIN_PRODUCT_BITS = 9
 #: DSP48E1s for temperature times noise, added to the logit: one for each logit of a word.
 CHOICE_DSP = choice.WORD_LOGITS
 DSP_DEPTH = 4  # 8 x 8-bit products whose sum fits in one field of a packed DSP48E1

@@ -127,8 +127,8 @@ PROOFS = (
     Proof(
         "gearbox",
         "gearbox",
-        "four sums a word come out as three sums a beat, each in its place; a job has as many beats as it has "
-        "whole ones, numbered from its item, and only a product's last one is marked",
+        "four sums a word come out as three sums a beat, each in its place; a job has as many beats as it "
+        "has whole ones, numbered from its item, and only a product's last one is marked",
         ("gearbox",),
         "bounded",
         13,
