@@ -275,7 +275,7 @@ class _UnitFiles:
         whole = lines[order[nth < characters]].astype(np.int64)
         whole = whole.reshape(len(self._units), characters, lines.shape[1])
         self._lines = lines[order[nth >= characters]]
-        found = {}
+        found: dict[str, Raw] = {}
         for layer, first, units in self._stages:
             at = int(np.searchsorted(self._units, first))
             words = whole[at : at + units, :, 1:].transpose(1, 2, 0)  # (characters, words, units)

@@ -304,9 +304,8 @@ class Pipeline:
         products = [term for term in terms if len(term.factors) == 2]
         pair = _difference(products)
         if pair:
-            factor, plus, minus = (self._factor(name) for name in pair)
-            name = f"{equation.signal}_0"
-            parts.append((1, self._difference_product(name, factor, plus, minus)))
+            wires = [self._factor(name) for name in pair]
+            parts.append((1, self._difference_product(f"{equation.signal}_0", *wires)))
             terms = [term for term in terms if term not in products]
         for n, term in enumerate(terms):
             if len(term.factors) == 2:

@@ -116,7 +116,7 @@ class Portrait:
         weights = {n: np.full(shapes[n], fmt.max_raw) for n, fmt in self.spec.weight_formats().items()}
         characters = "".join(chr(0xE000 + code) for code in range(self.spec.vocabulary))
         design = Design(IntegerNetwork.from_weights(self.spec, characters, weights), self.array)
-        return "\n".join(gates.text() for gates in design.gates)
+        return "\n".join(gates.text for gates in design.gates)
 
     def to_dict(self) -> dict[str, Any]:
         """Everything but the code, as JSON data."""

@@ -165,7 +165,8 @@ def _jobs(spec: NetworkSpec, array: Array) -> list[tuple[Job, ...]]:
             jobs += _in_parts(job, array)
         return tuple(jobs)
 
-    urgent, rest = [], []
+    urgent: list[tuple[Job, ...]] = []
+    rest: list[tuple[Job, ...]] = []
     for stage in layout.stages:
         if stage.input is not None:
             urgent.append(product("W", stage))

@@ -119,11 +119,11 @@ def _layer(cell: Cell, first: bool) -> str:
         lines.append(f"    static {_type(cell, signal)} {signal}[CONFIG_T::units];")
     lines += ["    const unsigned rows = CONFIG_T::rows;"]
     lines += ["#pragma HLS ARRAY_PARTITION variable=h type=cyclic factor=rows", *_storage(cell, first)]
-    for group in groups(cell):
-        lines += _declared(group)
+    for one in groups(cell):
+        lines += _declared(one)
     lines += _reset(cell, first)
-    for group in groups(cell):
-        lines += _started(group, first)
+    for one in groups(cell):
+        lines += _started(one, first)
     for k, (group, equations) in enumerate(_phases(cell)):
         if group is not None:
             sums = f"u_sums{group.suffix}" if group.apart else f"sums{group.suffix}"

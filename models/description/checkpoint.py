@@ -182,7 +182,7 @@ def preset_spec(
     Args:
         formats: replace the preset's; see :func:`zynq_lstm.models.description.spec.with_formats`.
     """
-    shape = {"units": source.units, "layers": source.layers, "cell": source.cells}
+    shape: dict[str, Any] = {"units": source.units, "layers": source.layers, "cell": source.cells}
     spec = network_spec(preset, vocabulary=len(source.vocabulary), **shape)
     return fit_weight_formats(with_formats(spec, formats), source.weights)
 

@@ -269,7 +269,7 @@ _Q4_8 = "ap_fixed<12,4>"  # Q8.8 clipped to +-8, where both tables have already 
 
 #: Formats by preset. Weights are symmetric (never -2**(bits-1)), which the packed multipliers need;
 #: the binary point of W and U is a starting point, which :func:`fit_weight_formats` moves.
-PRESETS: Mapping[str, tuple[LstmFormats, DenseFormats]] = {
+PRESETS: Mapping[str, tuple[CellFormats, DenseFormats]] = {
     name: (
         LstmFormats(**cast(Any, _formats({"W": weights, "U": weights, **rest}))),
         DenseFormats(**_formats({"W": output, "b": rest["b"], "logits": logits})),
@@ -362,7 +362,7 @@ def with_formats(spec: NetworkSpec, formats: Mapping[str, FixedFormat]) -> Netwo
     return dataclasses.replace(spec, layers=layers, output=changed(spec.output))
 
 
-def _formats_of_cell(lstm: LstmFormats, cell: str) -> CellFormats:
+def _formats_of_cell(lstm: CellFormats, cell: str) -> CellFormats:
     """Return a preset's formats for another cell: those of the LSTM's signals with the same role."""
     cls: Any = cell_formats_type(cell)
 

@@ -82,10 +82,10 @@ class StruckReference(Reference):
             if not design.gates[0].apart:  # the RTL adds them before anything else
                 x_part, u_part = x_part + u_part, np.zeros_like(u_part)
             parts = (wrapped(part, design.z_sum_bits) for part in (x_part, u_part))
-            given = [
+            inputs, recurrent = (
                 layer.step.scaled(kind, part, design.sum_frac) for kind, part in zip("xu", parts, strict=True)
-            ]
-            values = layer.step.run(*given, {"h": h.astype(np.float64), "c": c.astype(np.float64)})
+            )
+            values = layer.step.run(inputs, recurrent, {"h": h.astype(np.float64), "c": c.astype(np.float64)})
             x = layer.step.raw(values, "h").astype(np.int64)
             c_k = layer.step.raw(values, "c") if fmt.has_c else c
             flip_bits(x, flips, "h", k, state_bits(design, "h"))
