@@ -29,6 +29,7 @@ GATES = catalogue.cell("lstm").gates
 MAX_TABLE_BITS = 14  # an activation table of more than 2**14 entries needs more block RAM than is sensible
 
 
+@dataclass(frozen=True)
 class CellFormats:
     """Formats by field name, tables, and the shapes of the weights of one layer.
 

@@ -135,7 +135,7 @@ _SIGNALS = {
 @st.composite
 def _cell_formats(draw: st.DrawFn, cell: str, biases: st.SearchStrategy[FixedFormat]) -> dict[str, Any]:
     """Draw what all layers of a cell share: formats of its signals and vectors, functions of its tables."""
-    kind: Any = cell_formats_type(cell)
+    kind = cell_formats_type(cell)
     own = kind.description.formats
     found: dict[str, Any] = {}
     for item in dataclasses.fields(kind):
