@@ -49,6 +49,10 @@ class CellFormats:
 
         def __getattr__(self, name: str) -> Any: ...
 
+    def changed(self, **fields: Any) -> Any:
+        """Return the same formats with other values of some fields."""
+        return dataclasses.replace(self, **fields)
+
     def __post_init__(self) -> None:
         for table in self.tables.values():
             fmt = self.format(table.index)
@@ -74,7 +78,7 @@ class CellFormats:
     @classmethod
     def format_names(cls) -> tuple[str, ...]:
         """The fields that are formats."""
-        return tuple(f.name for f in dataclasses.fields(cls) if f.default is dataclasses.MISSING)  # type: ignore[arg-type]
+        return tuple(f.name for f in dataclasses.fields(cls) if f.default is dataclasses.MISSING)
 
     @classmethod
     def signal_fields(cls) -> tuple[str, ...]:
@@ -216,7 +220,7 @@ def formats_from_dict(cls: type[Any], data: Any, where: str) -> Any:
 
 def formats_to_dict(formats: CellFormats | DenseFormats) -> dict[str, str]:
     """Return the formats as :func:`formats_from_dict` reads them; functions only if not the default."""
-    fields = dataclasses.fields(formats)  # type: ignore[arg-type]
+    fields = dataclasses.fields(formats)
     return {f.name: str(getattr(formats, f.name)) for f in fields if getattr(formats, f.name) != f.default}
 
 

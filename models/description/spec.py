@@ -333,7 +333,7 @@ def network_spec(
     if preset not in PRESETS:
         raise UserError(f"unknown preset {preset!r}; legal are {', '.join(PRESETS)}")
     lstm, dense = PRESETS[preset]
-    first = dataclasses.replace(lstm, W=FIRST_KERNEL.get(preset, lstm.W))
+    first = lstm.changed(W=FIRST_KERNEL.get(preset, lstm.W))
     cells = [cell] * layers if isinstance(cell, str) else list(cell)
     if len(cells) != layers:
         raise UserError(f"{len(cells)} cells for {layers} layers; give one cell, or one for each layer")

@@ -226,7 +226,7 @@ class _Reader:
         rounds = Rounds(
             rounding.get("sigmoid"), rounding.get("tanh"), on_reals(state) if state is not None else None
         )
-        return dataclasses.replace(formats, **chosen), rounds  # type: ignore[type-var]
+        return dataclasses.replace(formats, **chosen), rounds
 
     def require_same(self, layer: FileLayer, name: str, activation: Any, state: Any) -> None:
         """Refuse a signal that is passed on with one rounding, and read in the next step with another.
@@ -301,7 +301,7 @@ class _Reader:
             one = dataclasses.replace(ready, bits=bits, integer=integer)
             change: dict[str, Any] = {name: one}
             for k in group:
-                found[k] = dataclasses.replace(found[k], **change)  # type: ignore[type-var]
+                found[k] = dataclasses.replace(found[k], **change)
             names = [self.file.chain.recurrent[k].name for k in group]
             said = {layer: self.said[name][layer] for layer in names}
             self.notes.append(f"{name}: {_by_layer(said)}; the layers share one format, {one}")

@@ -70,7 +70,7 @@ def small_design(seed: int) -> Design:
     lstm, dense = PRESETS["w4a8"]
     wide = dataclasses.replace(lstm.W, integer=3)
     dense = dataclasses.replace(dense, W=dataclasses.replace(dense.W, integer=5))
-    lstm = dataclasses.replace(lstm, U=wide)
+    lstm = lstm.changed(U=wide)
     spec = NetworkSpec("w4a8", 15, (Layer(7, lstm), Layer(18, lstm)), dense)
     weights = {}
     for name, shape in spec.weight_shapes().items():
