@@ -33,7 +33,8 @@ from zynq_lstm.hls.engine.stages import Layout
 from zynq_lstm.models.integers.choice import WORD_LOGITS
 from zynq_lstm.models.integers.network import IntegerNetwork
 from zynq_lstm.sim.bench.model import Beat, EngineModel
-from zynq_lstm.sim.trace import Comparison, RtlTraceReader, compare
+from zynq_lstm.sim.simulation.rtl_trace import RtlTraceReader
+from zynq_lstm.sim.trace import Comparison, compare
 
 PERIOD_NS = 5
 # Files in the run's folder:

@@ -47,7 +47,7 @@ extern "C" void zynq_lstm_dpi_trace_stage(const char *path, int units, int first
     stages.push_back(stage);
 }
 
-// Writes the same lines as the trace monitors of the gate pipelines and output_layer.sv (sim/trace.py reads them).
+// Writes the same lines as the trace monitors of the gate pipelines and output_layer.sv (sim/simulation/rtl_trace.py reads them).
 static void write_lines(int vocabulary, int lowest) {
     for (size_t n = 0; n < stages.size(); n++) {
         const Stage &stage = stages[n];

@@ -36,8 +36,8 @@ from zynq_lstm.sim.bench.components import (
     STREAM_FILE,
 )
 from zynq_lstm.sim.shell import PortMap
+from zynq_lstm.sim.simulation.rtl_trace import RtlTraceReader, read_rtl_trace, trace_files
 from zynq_lstm.sim.simulation.simulator import WAVES, Simulator, build, build_netlist, build_shell
-from zynq_lstm.sim.trace import RtlTraceReader, read_rtl_trace, trace_files
 
 PROTOCOL_TESTS = (
     "score_back_to_back",

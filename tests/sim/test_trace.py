@@ -16,7 +16,8 @@ from zynq_lstm.hls.engine.stages import Layout
 from zynq_lstm.models.errors import UserError
 from zynq_lstm.models.integers.network import IntegerNetwork
 from zynq_lstm.models.integers.reference import LAYER_SIGNALS, Reference
-from zynq_lstm.sim.trace import RtlTraceReader, compare, read_rtl_trace, signal_order
+from zynq_lstm.sim.simulation.rtl_trace import RtlTraceReader, read_rtl_trace
+from zynq_lstm.sim.trace import compare, signal_order
 
 Trace = dict[str, np.ndarray]
 
