@@ -234,6 +234,85 @@ def peers(
         ctx.exit(1)
 
 
+@command.command(name="cells", short_help="Every cell on every engine, and its cost in RTL.")
+@click.option("--measure", is_flag=True, help="Run them instead of reading a record: an hour.")
+@click.option(
+    "--characters",
+    type=click.IntRange(16),
+    default=2048,
+    show_default=True,
+    help="--measure: characters whose signals are compared.",
+)
+@click.option(
+    "--length",
+    type=click.IntRange(1),
+    default=2000,
+    show_default=True,
+    help="--measure: characters that each engine writes, with a temperature.",
+)
+@_records_option
+@output_option("build/every-cell", "Folder to build in with --measure.")
+@json_option("Write the figures there.")
+@click.pass_context
+def cells(
+    ctx: click.Context,
+    measure: bool,
+    characters: int,
+    length: int,
+    folder: Path | None,
+    output: Path,
+    json_path: Path | None,
+) -> None:
+    """Compare every signal of every cell in Keras, the HLS C++ and the RTL with the reference.
+
+    Each cell has two layers with as many parameters as an LSTM's of 128 units, and random weights. Cycles are
+    measured, for an array of 416 products per cycle. Without --measure, figures are read from the last run's
+    record; exit code 1 if a value differs, or if the record's sources have changed since.
+    """
+    from rich.console import Console
+    from rich.table import Table
+
+    from zynq_lstm.models.errors import UserError
+    from zynq_lstm.models.store import write_json
+    from zynq_lstm.scripts.tables import show
+    from zynq_lstm.sim.campaigns import every_cell, records
+
+    console = Console()
+    folder = folder or records.FOLDER
+    if measure:
+        with console.status("") as status:
+            found = every_cell.measure_all(output, 1, characters, length, status.update)
+        write_json(output / records.path(records.CELLS).name, found)
+    else:
+        read = records.read(records.CELLS, folder)
+        if read is None:
+            raise UserError(f"{folder}: there is no record of cells; --measure makes one")
+        found = read
+    table = Table("cell", pad_edge=False)
+    for heading in ("units", "values", "differ", "generate", "score", "gates", "DSP48E1", "BRAM", "LUT"):
+        table.add_column(heading, justify="right")
+    for name, row in found["cells"].items():
+        engines = [row[engine] for engine in every_cell.ENGINES]
+        table.add_row(
+            name,
+            str(row["units"]),
+            f"{sum(e['values'] for e in engines):,}",
+            str(sum(e["mismatches"] for e in engines)),
+            *(str(row["cycles"][mode]) for mode in ("generate", "score")),
+            *(f"{row[key]:,}" for key in ("gate_latency", "dsp", "bram36", "lut")),
+        )
+    show(table, console)
+    if json_path:
+        fuzz = records.figures({"fuzz": records.VERIFICATION["random_networks"]}, folder)["fuzz"]
+        write_json(json_path, {"cells": found["cells"], "fuzz": fuzz})
+    differ = any(row[e]["mismatches"] for row in found["cells"].values() for e in every_cell.ENGINES)
+    stale = not measure and records.stale(found)
+    if stale:
+        click.echo("stale, since its sources have changed; run figures cells --measure", err=True)
+    if differ or stale:
+        ctx.exit(1)
+
+
 def _show_records(
     ctx: click.Context, wanted: Mapping[str, Figure], folder: Path | None, json_path: Path | None
 ) -> None:
