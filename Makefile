@@ -41,7 +41,8 @@ nightly: venv ## the tests that take too long for every run; records in build/ni
 	done; exit $$red
 
 records: venv ## ship the records that make test and make nightly left, and write the docs' tables anew
-	cp build/test/*.json build/nightly/*.json sim/measured
+	cp build/test/*.json sim/measured
+	cp build/nightly/*.json sim/measured
 	@$(MAKE) --no-print-directory docs
 
 matrix: venv ## the quick tests from the installed wheel, on every Python from 3.10 to 3.13 that is here

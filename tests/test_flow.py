@@ -3,10 +3,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import io
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -31,7 +34,7 @@ layers = 1
 units = 4
 [training]
 epochs = 1.0
-further_epochs = 0.5
+further_epochs = 1.0
 batch = 4
 steps = 16
 [engine]
@@ -43,13 +46,30 @@ generate = 16
 """
 
 
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
+def prepare(folder: Path) -> None:
     draw = random.Random(1)
-    Path("text.txt").write_text(" ".join(draw.choice(WORDS) for _ in range(2000)))
-    Path("small.toml").write_text(CONFIG)
-    return tmp_path
+    (folder / "text.txt").write_text(" ".join(draw.choice(WORDS) for _ in range(2000)))
+    (folder / "small.toml").write_text(CONFIG)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A whole run, without interruption: its folder and output."""
+    folder, out = tmp_path_factory.mktemp("whole"), io.StringIO()
+    prepare(folder)
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(out):
+        patch.chdir(folder)
+        assert main(["run", "small.toml"]) == 0
+    return folder, out.getvalue()
+
+
+@pytest.fixture
+def run_again(whole: tuple[Path, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Work in a copy of that folder; return the output."""
+    folder = tmp_path / "again"
+    shutil.copytree(whole[0], folder, symlinks=True)
+    monkeypatch.chdir(folder)
+    return whole[1]
 
 
 def ran(out: str) -> list[str]:
@@ -60,12 +80,10 @@ def ran(out: str) -> list[str]:
 @pytest.mark.slow
 @pytest.mark.rtl
 @pytest.mark.hls
-def test_from_a_text_to_a_report(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    assert main(["run", "small.toml"]) == 0
-    out = capfd.readouterr().out
+def test_from_a_text_to_a_report(run_again: str, capfd: pytest.CaptureFixture[str]) -> None:
     expected = [stage.name for stage in STAGES if stage.name != "synthesize"]
-    assert ran(out) == expected
-    assert "report: build/small/report.html" in out
+    assert ran(run_again) == expected
+    assert "report: build/small/report.html" in run_again
     record = json.loads(Path("build/small/compare/stage.json").read_text())
     values = 32 * (12 * 4 + len(set(Path("text.txt").read_text())))
     for engine in ("keras", "hls", "rtl"):
@@ -83,11 +101,13 @@ def test_from_a_text_to_a_report(folder: Path, capfd: pytest.CaptureFixture[str]
 
 
 @pytest.mark.slow
-def test_an_engine_that_differs_stops_the_flow(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_an_engine_that_differs_stops_the_flow(run_again: str, capfd: pytest.CaptureFixture[str]) -> None:
     """Here the frozen network differs from the Keras model's."""
     only = ["--set", "verification.engines=['keras']", "--set", "formats.method=calibrate"]
-    run = ["run", "small.toml", *only, "--set", "training.batch=2"]
+    run = ["run", "small.toml", *only]
+    Path("build/small/report.html").unlink()
     assert main([*run, "--until", "quantize"]) == 0
+    assert ran(capfd.readouterr().out) == ["estimate", "quantize"]
     path = Path("build/small/quantize/quantized.safetensors")
     before = Checkpoint.load(path)
     weights = {name: array.copy() for name, array in before.weights.items()}
@@ -99,21 +119,25 @@ def test_an_engine_that_differs_stops_the_flow(folder: Path, capfd: pytest.Captu
     record["outputs"]["quantized.safetensors"] = hashlib.sha256(path.read_bytes()).hexdigest()
     stage.write_text(json.dumps(record))
     assert pipeline.state(pipeline.named("quantize")).word == "done"
-    capfd.readouterr()
     assert main(run) == 1
     assert "differ" in capfd.readouterr().err
     assert not Path("build/small/report.html").exists()
 
 
 @pytest.mark.slow
-def test_ctrl_c_stops_and_the_next_run_goes_on(folder: Path) -> None:
+def test_ctrl_c_stops_and_the_next_run_goes_on(
+    whole: tuple[Path, str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
     """The run is interrupted after training the base; the weights equal those of an uninterrupted run."""
-    more = ["--set", "training.further_epochs=1.0", "--until", "train"]
-    command = [sys.executable, "-m", "zynq_lstm.scripts", "run", "small.toml", *more]
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    prepare(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    command = ["run", "small.toml", "--until", "train"]
     process = subprocess.Popen(
-        command,
-        env=environment,
+        [sys.executable, "-m", "zynq_lstm.scripts", *command],
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -131,11 +155,11 @@ def test_ctrl_c_stops_and_the_next_run_goes_on(folder: Path) -> None:
     assert "Traceback" not in err
     assert "continues from there" in out
     assert begun.exists()
-    done = subprocess.run(command, env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "(did not finish)" in done.stdout
-    assert "base: resumed at step" in done.stdout
-    first = Checkpoint.load("build/small/train/float.safetensors").sha256
-    whole = subprocess.run([*command, "--set", "name=whole"], env=environment, capture_output=True, text=True)
-    assert whole.returncode == 0, whole.stderr
-    assert Checkpoint.load("build/whole/train/float.safetensors").sha256 == first
+    capfd.readouterr()
+    assert main(command) == 0
+    out = capfd.readouterr().out
+    assert "(did not finish)" in out
+    assert "base: resumed at step" in out
+    for name in ("base", "float"):
+        path = Path("build/small/train", f"{name}.safetensors")
+        assert Checkpoint.load(path).sha256 == Checkpoint.load(whole[0] / path).sha256

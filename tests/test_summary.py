@@ -102,18 +102,22 @@ from tests.skips import ICARUS
 @pytest.mark.skipif(True, reason=ICARUS)
 def test_listed(): pass
 @pytest.mark.skipif(LAZY, reason="no time today")
-def test_unlisted(): sum(range(50_000_000))
+def test_unlisted(): sum(range(WORK))
 """
+
+
+def skips(lazy: bool, work: int = 0) -> str:
+    return SKIPS.replace("LAZY", str(lazy)).replace("WORK", str(work))
 
 
 def test_a_skip_for_a_reason_that_is_not_listed_fails_the_run(tmp_path: Path) -> None:
     """Checked with one process and with several."""
     for options in ([], ["-n", "1"]):
-        done = run_pytest(SKIPS.replace("LAZY", "True"), tmp_path, *options)
+        done = run_pytest(skips(True), tmp_path, *options)
         assert done.returncode == 1, done.stdout
         assert "skipped 1: no time today; this reason is not in tests/skips.py" in done.stdout
         assert f"skipped 1: {ICARUS}\n" in done.stdout and "::test_unlisted" in done.stdout
-    done = run_pytest(SKIPS.replace("LAZY", "False"), tmp_path)
+    done = run_pytest(skips(False), tmp_path)
     assert done.returncode == 0, done.stdout
 
 
@@ -123,9 +127,9 @@ def test_skipped_tests_are_written_down(tmp_path: Path) -> None:
         "from pathlib import Path\ndef pytest_addoption(parser): parser.addoption('--records', type=Path)\n"
     )
     for some in (["-m", "not slow"], ["-m", MADE, "-k", "listed"], ["-m", MADE, "tests"]):
-        run_pytest(SKIPS.replace("LAZY", "False"), tmp_path, "--records=records", *some)
+        run_pytest(skips(False), tmp_path, "--records=records", *some)
         assert not (tmp_path / "records").exists(), some
-    done = run_pytest(SKIPS.replace("LAZY", "False"), tmp_path, "--records=records", "-m", MADE)
+    done = run_pytest(skips(False, 50_000_000), tmp_path, "--records=records", "-m", MADE)
     assert done.returncode == 0, done.stdout
     found = json.loads((tmp_path / "records" / "skipped_tests.json").read_text())
     assert (found["kind"], found["tests"], found["count"]) == ("skipped tests", 2, 1)

@@ -16,8 +16,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-#: Folders of data that no measurement depends on, or that a measurement names itself.
-FOLDERS_APART = ("measured", "checkpoints", "__pycache__")
+#: Folders of data that no measurement depends on, or that a measurement names itself; their modules count.
+#: The documentation's tables are written from records.
+FOLDERS_APART = ("measured", "checkpoints", "docs", "__pycache__")
 #: Modules that only keep the records.
 MODULES_APART = ("zynq_lstm.sim.campaigns.records", "zynq_lstm.sim.campaigns.sources")
 #: The project's packages: this one, whose folders are in the project's root folder, and the tests.
@@ -77,7 +78,7 @@ def sources(names: Iterable[str]) -> list[Path]:
         if path := _module(name):
             modules.add(path)
             waiting += _imports(path)
-    packages = {path.parent for path in modules}
+    packages = {path.parent for path in modules if path.parent.name not in FOLDERS_APART}
     return sorted(modules | {data for package in packages for data in _data(package)})
 
 

@@ -32,6 +32,7 @@ SHAPES = {
     "one lane": ("w8a8", 2, (8,), Array(1, 1, 1, 1, sums=1)),
     "two lanes": ("w8a8", 256, (8, 8, 8, 8), Array(1, 1, 2, 1, sums=2)),
     "single products": ("q8.8", 37, (8, 11, 9), Array(3, 3, 1, 2)),
+    "few single products": ("q8.8", 7, (3, 4, 2), Array(2, 2, 1, 2)),
     "two gate pipelines": ("w4a8", 30, (12, 17), Array(6, 4, 2, 4, 4, 2)),
     "deep weights": ("w8a8", 19, (40, 24), Array(2, 2, 2, 2)),
     "four layers": ("w4a8", 256, (8, 16, 12, 10), Array(6, 4, 2, 6)),
@@ -64,7 +65,7 @@ COUNTED = (
 QUICK = (
     "one unit a group",
     "one lane",
-    "single products",
+    "few single products",
     "few units on two gate pipelines",
     "few units on two gate pipelines, parity",
 )

@@ -158,27 +158,26 @@ def test_ap_int_sums_are_the_same(tmp_path: Path) -> None:
     assert all(np.array_equal(actual[name], expected[name]) for name in expected)
 
 
-def test_two_models_in_one_process_keep_their_own_state(tmp_path: Path) -> None:
-    rng = np.random.default_rng(SEED)
-    networks = [random_network("w8a8", 11, (6, 6), rng) for _ in range(2)]
-    graphs = []
-    for k, network in enumerate(networks):
-        graphs.append(convert(keras_model(network), tmp_path / str(k)))
-        compile_model(graphs[k])
-    codes = some_codes(networks[0], 60)
-    expected = [Reference(network).run(codes) for network in networks]
-    for half in (slice(0, 30), slice(30, 60)):
-        for graph, logits in zip(graphs, expected, strict=True):
-            assert np.array_equal(hls.run(graph, codes[half]), logits[half])
-
-
-def test_conversion_and_compilation_say_nothing(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    network = random_network("w8a8", 5, (4,), np.random.default_rng(SEED))
-    model = keras_model(network)
+@pytest.mark.parametrize("compiled", ["w8a8"], indirect=True)
+def test_two_models_in_one_process_keep_their_own_state(
+    compiled: Compiled, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The second differs in its weights only; and its conversion and compilation say nothing."""
+    preset, vocabulary, units, *_ = CASES["w8a8"]
+    other = random_network(preset, vocabulary, units, np.random.default_rng(SEED + 1))
+    model = keras_model(other)
     capfd.readouterr()
-    compile_model(convert(model, tmp_path))
+    graph = convert(model, tmp_path)
+    compile_model(graph)
     assert capfd.readouterr() == ("", "")
     assert (tmp_path / LOG).exists()
+    codes = some_codes(other, 60)
+    expected = [Reference(network).run(codes) for network in (compiled.network, other)]
+    assert not np.array_equal(*expected)
+    hls.reset(compiled.graph)
+    for half in (slice(0, 30), slice(30, 60)):
+        for one, logits in zip((compiled.graph, graph), expected, strict=True):
+            assert np.array_equal(hls.run(one, codes[half]), logits[half])
 
 
 def test_compiler_failure_names_the_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The hls4ml backend OpenRTL: the RTL through hls4ml's own calls; for ``build`` see test_synthesis.py."""
+"""The hls4ml backend OpenRTL through hls4ml's own calls; ``build`` is in test_netlist_simulation.py."""
 
 from __future__ import annotations
 

@@ -125,13 +125,17 @@ def test_bad_files_are_refused(tmp_path: Path) -> None:
 # ---- faults in SystemVerilog, through synthesis
 
 
-def synthesized(body: str, folder: Path) -> NetlistReport:
-    """The report of a module of eight bits whose output is ``q``."""
+INPUTS = "input logic clk_i, input logic [7:0] a, b, input logic [3:0] s"
+
+
+def synthesized(body: str, folder: Path, *, width: int = 8, modules: str = "") -> NetlistReport:
+    """The report of a module whose output is ``q``; ``modules`` are those below it."""
     project = folder / "rtl"
     project.mkdir()
     (project / "project.json").write_text('{"top": "zynq_lstm"}')
-    ports = "input logic clk_i, input logic [7:0] a, b, input logic [3:0] s, output logic [7:0] q"
-    (project / "zynq_lstm.sv").write_text(f"module zynq_lstm ({ports});\n{body}\nendmodule\n")
+    (project / "zynq_lstm.sv").write_text(
+        f"{modules}module zynq_lstm ({INPUTS}, output logic [{width - 1}:0] q);\n{body}\nendmodule\n"
+    )
     synthesize(project)
     return check(Netlist(results(project) / "netlist.json"))
 
@@ -145,34 +149,43 @@ def test_sound_module_has_no_fault(tmp_path: Path) -> None:
     assert (report.faults, report.lut_levels, report.levels) == ([], 1, {0: 8, 1: 8})
 
 
+#: A module's body, and its faults, in the order of the report.
+FAULTY = {
+    "latch": (
+        "logic [7:0] w; always @* if (s[0]) w = a; always_ff @(posedge clk_i) q <= w;",
+        8 * [r"latch: .*"],
+    ),
+    "memory": (
+        "logic [7:0] m[0:15]; always_ff @(posedge clk_i) m[s] <= a; assign q = m[b[3:0]];",
+        2 * [r"memory in LUTs that is not meant to be: .*\bm\..*"],
+    ),
+    "dsp": (
+        "always_ff @(posedge clk_i) q <= 8'((17'(a) * 17'({b, s}) + 17'({a, b})) >> 9);",
+        [r"DSP48E1 without registers: .*"],
+    ),
+    "block_ram": (  # its output through a LUT
+        "logic [7:0] m[0:4095], w; logic [11:0] k; always_ff @(posedge clk_i) begin\n"
+        "k <= {s, a}; m[k] <= b; w <= m[{s, b}]; q <= w ^ a; end",
+        8 * [r"block RAM without register at its output: .*\bm\..*"],
+    ),
+}
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "body, faults",
-    {
-        "latch": (
-            "logic [7:0] w; always @* if (s[0]) w = a; always_ff @(posedge clk_i) q <= w;",
-            8 * [r"latch: .*"],
-        ),
-        "memory": (
-            "logic [7:0] m[0:15]; always_ff @(posedge clk_i) m[s] <= a; assign q = m[b[3:0]];",
-            2 * [r"memory in LUTs that is not meant to be: m\..*"],
-        ),
-        "block RAM": (  # its output through a LUT
-            "logic [7:0] m[0:4095], w; logic [11:0] k; always_ff @(posedge clk_i) begin\n"
-            "k <= {s, a}; m[k] <= b; w <= m[{s, b}]; q <= w ^ a; end",
-            8 * [r"block RAM without register at its output: m\..*"],
-        ),
-        "DSP48E1": (
-            "always_ff @(posedge clk_i) q <= 8'((17'(a) * 17'({b, s}) + 17'({a, b})) >> 9);",
-            ["DSP48E1 without registers: .*"],
-        ),
-    }.values(),
-    ids=("latch", "memory", "block RAM", "DSP48E1"),
-)
-def test_fault_is_seen_in_the_netlist(body: str, faults: list[str], tmp_path: Path) -> None:
-    found = synthesized(body, tmp_path).faults
-    assert len(found) == len(faults), found
-    for line, pattern in zip(found, faults, strict=True):
+def test_faults_are_seen_in_the_netlist(tmp_path: Path) -> None:
+    """One netlist has a module with each fault, and a sound one."""
+    bodies = {"sound": SOUND} | {name: body for name, (body, _) in FAULTY.items()}
+    modules = (
+        f"module {name} ({INPUTS}, output logic [7:0] q);\n{body}\nendmodule\n"
+        for name, body in bodies.items()
+    )
+    instances = (f"{name} u_{name} (.q(q[{8 * k}+:8]), .*);" for k, name in enumerate(bodies))
+    found = synthesized(
+        "\n".join(instances), tmp_path, width=8 * len(bodies), modules="".join(modules)
+    ).faults
+    expected = [pattern for _, patterns in FAULTY.values() for pattern in patterns]
+    assert len(found) == len(expected), found
+    for line, pattern in zip(found, expected, strict=True):
         assert re.fullmatch(pattern, line), line
 
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import itertools
 import re
 import shutil
@@ -103,10 +104,21 @@ class Engine:
     rtl: Rtl
 
 
+@pytest.fixture(scope="module")
+def build_once(tmp_path_factory: pytest.TempPathFactory, seed: int) -> Callable[[str], Engine]:
+    """Return a function that builds one of CASES when it is asked for it first."""
+
+    @functools.cache
+    def build(name: str) -> Engine:
+        design = CASES[name].design(seed)
+        return Engine(design, Rtl.build(design, tmp_path_factory.mktemp("rtl")))
+
+    return build
+
+
 @pytest.fixture(scope="module", params=CASES)
-def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, seed: int) -> Engine:
-    design = CASES[request.param].design(seed)
-    return Engine(design, Rtl.build(design, tmp_path_factory.mktemp("rtl")))
+def engine(request: pytest.FixtureRequest, build_once: Callable[[str], Engine]) -> Engine:
+    return build_once(request.param)
 
 
 def test_score(engine: Engine, rng: np.random.Generator) -> None:
@@ -155,14 +167,13 @@ def test_large(name: str, tmp_path: Path, seed: int, rng: np.random.Generator) -
 
 # ---- interfaces
 
-PROTOCOL_CASE = Case("w8a8", 11, (7, 10), Array(4, 2, 2, 2), own_points=True)
+PROTOCOL_CASE = "two layers"
 
 
 @pytest.fixture(scope="module")
-def small(tmp_path_factory: pytest.TempPathFactory, seed: int) -> Engine:
-    """Build one network for the tests of interfaces, waveforms and faults."""
-    design = PROTOCOL_CASE.design(seed)
-    return Engine(design, Rtl.build(design, tmp_path_factory.mktemp("small")))
+def small(build_once: Callable[[str], Engine]) -> Engine:
+    """One network for the tests of interfaces, waveforms and faults."""
+    return build_once(PROTOCOL_CASE)
 
 
 @pytest.mark.parametrize("test", PROTOCOL_TESTS + LONG_PROTOCOL_TESTS + CORNER_TESTS)
@@ -222,11 +233,12 @@ def test_runs_repeat_without_building_again(small: Engine, tmp_path: Path) -> No
     assert binary.stat().st_mtime_ns == before
 
 
-def test_waveform_on_request(small: Engine) -> None:
+def test_waveform_on_request(build_once: Callable[[str], Engine]) -> None:
     """The FST file covers the whole run, and has signals inside the engine."""
-    rtl = Rtl.build(small.design, small.rtl.network_file.parent, waves=True)
-    assert rtl.simulator.build_dir != small.rtl.simulator.build_dir
-    rtl.score([1, 2, 3], run="waves")
+    smallest = build_once("coarse logits")
+    rtl = Rtl.build(smallest.design, smallest.rtl.network_file.parent, waves=True)
+    assert rtl.simulator.build_dir != smallest.rtl.simulator.build_dir
+    rtl.score([1, 2, 0, 1], run="waves")
     waves = rtl.network_file.parent / "run-waves" / "waves.fst"
     # A block begins with a byte for its kind and 8 for the rest's length. The first has the last time.
     data, at, blocks = waves.read_bytes(), 0, {}
@@ -288,7 +300,7 @@ def faults(small: Engine, codes: np.ndarray) -> dict[str, Fault]:
     i = int(trace["layers.0.i"][0, 0])
     ct, tc = int(trace["layers.1.ct"][0, 3]), int(trace["layers.1.tc"][0, 3])
     job = design.schedule.jobs[0]
-    assert (job.label, design.array) == ("W1", PROTOCOL_CASE.array)
+    assert (job.label, design.array) == ("W1", CASES[PROTOCOL_CASE].array)
     row = 5 + sum(parameters[n] for n in ("COUNT_BITS", "ITEM_BITS", "STEP_BITS", "STEP_BITS"))
     return {
         # Unit 1 has chains 2 (i and f) and 3 (g and o), each of 2 DSPs of two 8-bit weights.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``zynq-lstm simulate``."""
+"""``zynq-lstm simulate``; of a netlist, it is in test_netlist_simulation.py."""
 
 from __future__ import annotations
 
@@ -54,27 +54,6 @@ def test_text_in_pieces_and_what_the_rtl_writes_behind_it(
     assert f"{20 * (12 * 16 + 11):,} values of 20 characters" in out and "generate" not in out
     assert main([*common[:-1], text[:1], "--generate", "1"]) == 0
     assert " values of 1 characters" in capfd.readouterr().out
-
-
-@pytest.mark.rtl
-@pytest.mark.slow
-def test_netlist(tmp_path: Path, capfd: pytest.CaptureFixture[str], seed: int) -> None:
-    """Yosys's netlist scores and writes the same text; only values at the ports are counted."""
-    network = random_network("w8a8", 11, (3,), np.random.default_rng(seed))
-    checkpoint, folder = save_checkpoint(network, tmp_path / "small.safetensors"), tmp_path / "built"
-    codes = [3, 1, 4, 1, 5, 9, 2, 6]
-    text = decode(codes, network.vocabulary)
-    arguments = ["simulate", "--checkpoint", str(checkpoint), "--output", str(folder), "--text", text]
-    sampling = ["--generate", "5", "--temperature", "1.5", "--seed", "4"]
-    assert main([*arguments, *sampling, "--netlist", "--lanes", "4"]) == 0
-    out, err = capfd.readouterr()
-    assert err == ""
-    # Seven characters of three beats of four logits; five codes.
-    assert out.startswith(f"{7 * 12 + 5} values of 12 characters equal to the reference's, ")
-    assert out.endswith(
-        f"\n{decode(generate(network, codes, 5, temperature_to_raw(1.5), 4).tolist(), network.vocabulary)}\n"
-    )
-    assert (folder / "rtl-synthesis" / "netlist.v").exists()
 
 
 @pytest.mark.parametrize(

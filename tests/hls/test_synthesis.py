@@ -1,66 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Synthesis with Yosys, and the counts of its report."""
+"""Synthesis with Yosys, and the counts of its report; whole engines are in test_netlist_simulation.py."""
 
 from __future__ import annotations
 
 import json
 import re
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pytest
 
-from tests.hls.hls4ml_networks import keras_model
-from tests.networks import small_spec, with_weights
 from zynq_lstm import hls
-from zynq_lstm.hls.engine.array import Array
-from zynq_lstm.hls.hls4ml.convert import convert
 from zynq_lstm.hls.parts import full_part, part_name, parts
 from zynq_lstm.hls.synthesis import yosys
-from zynq_lstm.hls.synthesis.yosys import count, count_blocks, results, synthesize
+from zynq_lstm.hls.synthesis.yosys import count, count_blocks, synthesize
 from zynq_lstm.models.errors import UserError
-
-ARRAY = Array(2, 2, 2, 2)  # what dsp=8 gives
-
-
-@pytest.fixture(scope="module")
-def synthesized(tmp_path_factory: pytest.TempPathFactory, seed: int) -> tuple[Path, dict[str, Any]]:
-    """Synthesize through hls4ml's ``build``: the folder and the report."""
-    spec = small_spec("w8a8", 3, (4,), z="ap_fixed<6,4>", ct="ap_fixed<6,3>")
-    model = keras_model(with_weights(spec, np.random.default_rng(seed)))
-    folder = tmp_path_factory.mktemp("synthesis")
-    graph = convert(model, folder, backend="OpenRTL", part="xc7z010clg400-1", dsp=8)
-    return results(folder / "rtl"), graph.build()
-
-
-@pytest.mark.slow
-@pytest.mark.rtl
-def test_report(synthesized: tuple[Path, dict[str, Any]]) -> None:
-    folder, report = synthesized
-    assert list(report) == ["part", "tool", "lut", "ff", "dsp", "bram36", "fits"]
-    assert report["part"] == "xc7z010" and report["tool"].startswith("Yosys ")
-    assert ARRAY.dsp == 8 and report["dsp"] == 8 + 3 + 4  # f c, i g and o tanh(c); temperature times noise
-    assert report["bram36"] > 0 and report["bram36"] * 2 == int(report["bram36"] * 2)
-    assert 0 < report["lut"] < parts()["xc7z010"].lut and report["ff"] > 0
-    assert report["fits"] is True
-    assert json.loads((folder / "report.json").read_text()) == report
-    assert {path.name for path in folder.iterdir()} == {
-        *("cells.json", "check.log", "netlist.json", "netlist.v", "report.json", "yosys.log")
-    }
-    netlist = json.loads((folder / "netlist.json").read_text())["modules"]["zynq_lstm"]
-    # Signals that vanish first if a memory has lost its content: schedule's last field, generation, noise.
-    for signal in (
-        "u_core.u_sequencer.row_o",
-        "u_characters.left_q",
-        "u_choice.scores_6_q[0]",
-        "u_choice.at_8_q",
-    ):
-        assert f"u_engine.{signal}" in netlist["netnames"], signal
-    assert netlist["ports"]["m_axis_tdata"]["direction"] == "output"
-    cells = [cell["type"] for cell in netlist["cells"].values()]
-    assert cells.count("DSP48E1") == report["dsp"]
-    assert {cell for cell in cells if cell.startswith("$")} <= {"$scopeinfo"}, "not mapped to the part"
 
 
 def cells_file(folder: Path, **cells: int) -> Path:

@@ -324,16 +324,6 @@ def failure_of_the_tool_is_its_own_first_error(
     assert "vivado failed: ERROR: [Stub 1-1] route_design fails; see " in capsys.readouterr().err
 
 
-@pytest.mark.slow
-@pytest.mark.rtl
-def test_yosys(checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert synth("yosys", checkpoint, tmp_path, "--lanes", "2") == 0
-    report = json.loads((tmp_path / "report.json").read_text())
-    assert report["part"] == "xc7z020" and report["fits"] and report["dsp"] > 0
-    out = capsys.readouterr().out
-    assert "xc7z020 has" in out and "53,200" in out
-
-
 def vitis_hls(checkpoint: Path, tools: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert synth("vitis-hls", checkpoint, tmp_path) == 0
     assert "a character every 1,100 cycles, latency 2,306 (RTL simulation)" in capsys.readouterr().out

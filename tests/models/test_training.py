@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import io
 import json
 import math
 import os
@@ -15,6 +17,7 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -59,12 +62,49 @@ def text_file(tmp_path: Path) -> Path:
     return path
 
 
-def small_trainer(epochs: float = 1.0, **options: object) -> bptt.Trainer:
-    text = corpus.from_text("t", TEXT)
+@dataclass(frozen=True)
+class Run:
+    text_file: Path
+    folder: Path
+    printed: str
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A whole run of the command, without interruption."""
+    folder = tmp_path_factory.mktemp("whole")
+    text_file = folder / "text.txt"
+    text_file.write_text(TEXT)
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        assert main(["train", "--text-file", str(text_file), *TINY, "--run-dir", str(folder / "run")]) == 0
+    return Run(text_file, folder / "run", printed.getvalue())
+
+
+def small_trainer(epochs: float = 1.0, content: str = TEXT, **options: object) -> bptt.Trainer:
+    text = corpus.from_text("t", content)
     model = float_lstm.build_float(2, 8, len(text.vocabulary))
     bptt.initialise(model, 3)
     chosen = bptt.TrainingOptions(epochs=epochs, batch=4, steps=16, warm_up=10, seed=3, **options)
     return bptt.Trainer(model, text.codes, chosen, {"network": "small"})
+
+
+@pytest.fixture(scope="module")
+def compiled(tmp_path_factory: pytest.TempPathFactory) -> tuple[bptt.Trainer, Path]:
+    """A trainer, whose first update compiles it, and its state before that update."""
+    start = tmp_path_factory.mktemp("compiled") / "start.safetensors"
+    trainer = small_trainer()
+    trainer.save(start)
+    return trainer, start
+
+
+@pytest.fixture
+def trainer(compiled: tuple[bptt.Trainer, Path]) -> bptt.Trainer:
+    """A trainer before its first step, for one epoch."""
+    trainer, start = compiled
+    trainer.restore(start)
+    trainer.total = trainer.plan.steps_per_epoch
+    return trainer
 
 
 def test_the_float_network_is_keras_lstm(rng):
@@ -98,13 +138,14 @@ def test_the_float_network_is_keras_lstm(rng):
     assert np.array_equal(ours(codes.T), tf.transpose(a, (1, 0, 2)))
 
 
-def test_no_thread_outlives_a_run():
+def test_no_thread_outlives_a_run(trainer):
     """True for every end of a run: the interpreter would wait for remaining threads when it ends."""
 
     def threads():
         return {thread for thread in threading.enumerate() if thread.name.startswith("ThreadPoolExecutor")}
 
-    trainer, before = small_trainer(epochs=0.1), threads()
+    trainer.total = 20
+    before = threads()
     trainer.update(0, 0.01)
     assert threads() == before
     during = []
@@ -116,8 +157,9 @@ def test_no_thread_outlives_a_run():
     def interrupted(_):
         raise KeyboardInterrupt
 
+    trainer.total += 1
     with pytest.raises(KeyboardInterrupt):
-        small_trainer().run(report=interrupted)
+        trainer.run(report=interrupted)
     assert threads() == before
 
 
@@ -169,8 +211,8 @@ def test_learning_rate_warms_up_and_falls():
     assert math.isclose(rates[-1], trainer.options.final_learning_rate)
 
 
-def test_training_learns_and_carries_the_state():
-    trainer = small_trainer(epochs=3)
+def test_training_learns_and_carries_the_state(trainer):
+    trainer.total *= 3
     seen = []
     trainer.run(report=seen.append)
     assert seen[-1].step == trainer.total
@@ -180,18 +222,13 @@ def test_training_learns_and_carries_the_state():
 
 def test_stopping_and_resuming_changes_nothing(tmp_path):
     """This is with dropout, whose masks must be the same; the killed run below is without."""
-    dropout = 0.2
-    whole = small_trainer(epochs=1.5, dropout=dropout)
-    whole.run()
+    options = {"epochs": 1.5, "content": TEXT[:4000], "dropout": 0.2}
     path = tmp_path / "c.safetensors"
-    part = small_trainer(epochs=1.5, dropout=dropout)
-    real_total, part.total = part.total, 61
-    part.learning_rate = whole.learning_rate  # the schedule of the whole run
-    part.run(path)
-    rest = small_trainer(epochs=1.5, dropout=dropout)
+    whole = small_trainer(**options)
+    whole.run(report=lambda progress: whole.save(path) if progress.step == 61 else None)
+    rest = small_trainer(**options)
     rest.restore(path)
-    assert rest.step == 61
-    assert rest.total == real_total
+    assert rest.step == 61 < rest.plan.steps_per_epoch < rest.total == whole.total == whole.step
     rest.run()
     for a, b in zip(whole.weights, rest.weights, strict=True):
         assert np.array_equal(a, b)
@@ -210,9 +247,8 @@ def test_another_run_s_checkpoint_is_refused(tmp_path):
         trainer.restore(path)
 
 
-def test_a_loss_that_is_no_number_stops_and_keeps_the_checkpoint(tmp_path, monkeypatch):
+def test_a_loss_that_is_no_number_stops_and_keeps_the_checkpoint(trainer, tmp_path, monkeypatch):
     path = tmp_path / "c.safetensors"
-    trainer = small_trainer()
     real = trainer.update
     calls = []
 
@@ -271,7 +307,7 @@ def test_no_checkpoint_while_the_loss_is_suspicious(tmp_path, monkeypatch):
 def test_a_full_disk_loses_nothing(text_file, tmp_path, capsys, monkeypatch):
     run = tmp_path / "run"
     arguments = ["train", "--text-file", str(text_file), *TINY, "--stage", "base", "--run-dir", str(run)]
-    arguments += ["--checkpoint-seconds", "0", "--resume"]
+    arguments += ["--epochs", "0.05", "--checkpoint-seconds", "0", "--resume"]
     state = run / "text-base" / "training.safetensors"
     real, written = Path.write_bytes, []
 
@@ -317,12 +353,10 @@ def test_no_matrix_starts_dead(rng):
     assert len(shares) == 4
 
 
-def test_a_run_with_another_text_or_spec_is_not_continued(text_file, tmp_path, capsys):
+def test_a_run_with_another_text_or_spec_is_not_continued(whole, text_file, tmp_path, capsys):
     run = tmp_path / "run"
-    short = ["--epochs", "0.05", "--further-epochs", "0.05"]
-    arguments = ["train", "--text-file", str(text_file), *TINY, *short, "--run-dir", str(run)]
-    assert main(arguments) == 0
-    capsys.readouterr()
+    shutil.copytree(whole.folder, run)
+    arguments = ["train", "--text-file", str(text_file), *TINY, "--run-dir", str(run)]
 
     def refused(message, *more):
         before = {p: p.read_bytes() for p in run.rglob("*.safetensors")}
@@ -366,12 +400,9 @@ def start(text_file: Path, run_dir: Path, *more: str) -> subprocess.Popen[str]:
 
 
 @pytest.mark.slow
-def test_a_killed_run_ends_with_the_same_weights(text_file, tmp_path, seed):
+def test_a_killed_run_ends_with_the_same_weights(whole, text_file, tmp_path, seed, capsys):
     """kill -9 in the float stage, and in the quantized one, each at a random moment."""
     draw = random.Random(seed)
-    whole = start(text_file, tmp_path / "whole")
-    output = whole.communicate()[0]
-    assert whole.returncode == 0, output
     killed = tmp_path / "killed"
     for name in ("text-base", "text-float", "text-w8a8"):
         process = start(text_file, killed, "--resume")
@@ -384,27 +415,24 @@ def test_a_killed_run_ends_with_the_same_weights(text_file, tmp_path, seed):
         process.wait()
         step = load_tensors(checkpoint)[1]["step"]  # complete, whenever the run was killed
         assert 0 < step < 2 * (len(TEXT) * 9 // 10 // 4 // 16), "killed too late to mean anything"
-    last = start(text_file, killed, "--resume")
-    output = last.communicate()[0]
-    assert last.returncode == 0, output
-    assert "resumed at step" in output
+    # The last part runs in this process, as the whole run did.
+    assert main(["train", "--text-file", str(text_file), *TINY, "--run-dir", str(killed), "--resume"]) == 0
+    assert "resumed at step" in capsys.readouterr().out
     for name in ("text-base", "text-float", "text-w8a8"):
-        a = Checkpoint.load(tmp_path / "whole" / f"{name}.safetensors")
+        a = Checkpoint.load(whole.folder / f"{name}.safetensors")
         b = Checkpoint.load(killed / f"{name}.safetensors")
         assert a.sha256 == b.sha256, name
-        whole_state, _ = load_tensors(tmp_path / "whole" / name / "training.safetensors")
+        whole_state, _ = load_tensors(whole.folder / name / "training.safetensors")
         killed_state, _ = load_tensors(killed / name / "training.safetensors")
         for key, value in whole_state.items():
             assert np.array_equal(value, killed_state[key]), key
 
 
 @pytest.mark.slow
-def test_the_command_leaves_results_records_and_logs(text_file, tmp_path, capsys):
-    run = tmp_path / "run"
-    arguments = ["train", "--text-file", str(text_file), *TINY, "--run-dir", str(run)]
-    assert main(arguments) == 0
-    printed = " ".join(capsys.readouterr().out.split())
-    assert "state carried through from zero" in printed
+def test_the_command_leaves_results_records_and_logs(whole, capsys):
+    run = whole.folder
+    arguments = ["train", "--text-file", str(whole.text_file), *TINY, "--run-dir", str(run)]
+    assert "state carried through from zero" in " ".join(whole.printed.split())
     for name in ("base", "float", "w8a8"):
         checkpoint = Checkpoint.load(run / f"text-{name}.safetensors")
         record = json.loads((run / f"text-{name}.json").read_text())
@@ -413,7 +441,7 @@ def test_the_command_leaves_results_records_and_logs(text_file, tmp_path, capsys
         assert set(record["versions"]) >= {"python", "tensorflow", "keras", "qkeras-v3"}
         assert record["options"]["seed"] == 3
         assert record["command"] == (
-            f"zynq-lstm train --text-file {text_file.name} --units 8 --epochs 2.0 "
+            f"zynq-lstm train --text-file {whole.text_file.name} --units 8 --epochs 2.0 "
             "--further-epochs 1.0 --batch 4 --steps 16 --seed 3"
         )
         assert list((run / f"text-{name}" / "logs").glob("events.*"))

@@ -38,7 +38,9 @@ from zynq_lstm.sim.campaigns.mutants import (
     record,
     small_design,
 )
+from zynq_lstm.sim.simulation import simulator
 from zynq_lstm.sim.simulation.rtl import CORNER_TESTS, LONG_PROTOCOL_TESTS, PROTOCOL_TESTS, Rtl
+from zynq_lstm.sim.simulation.verilator import QUICK_OPTIONS
 
 COUNT = 20
 
@@ -49,7 +51,10 @@ def a_mutant(number: int, module: str = "delay") -> Mutant:
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory, seed: int) -> tuple[list[Mutant], Rtl]:
-    return make(small_design(seed), tmp_path_factory.mktemp("mutants"), COUNT, seed)
+    """For a few mutants, compilation with optimization takes longer than the simulation."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(simulator, "RTL_OPTIONS", QUICK_OPTIONS)
+        return make(small_design(seed), tmp_path_factory.mktemp("mutants"), COUNT, seed)
 
 
 @pytest.mark.rtl

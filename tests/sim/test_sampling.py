@@ -3,10 +3,13 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import math
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -213,6 +216,14 @@ def chi_squared(drawn: np.ndarray, chance: np.ndarray) -> tuple[float, int]:
     return float(((observed - expected) ** 2 / expected).sum()), len(expected) - 1
 
 
+@functools.cache
+def drawn_of(temperature_raw: int, seed: int) -> np.ndarray:
+    """Return how often each code of a trained-like network is drawn."""
+    shape, logits = trained_like(78, 1)
+    sampler = Sampler(shape, temperature_raw, seed)
+    return np.bincount([sampler.choose(logits) for _ in range(DRAWS)], minlength=78)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "temperature, seed_value", [(0.4, 0), (0.7, 0), (0.7, 20150331), (1.0, 0), (2.0, 0), (15.99, 0)]
@@ -220,9 +231,7 @@ def chi_squared(drawn: np.ndarray, chance: np.ndarray) -> tuple[float, int]:
 def test_draws_are_from_the_softmax(temperature: float, seed_value: int) -> None:
     shape, logits = trained_like(78, 1)
     raw = temperature_to_raw(temperature)
-    sampler = Sampler(shape, raw, seed_value)
-    drawn = np.bincount([sampler.choose(logits) for _ in range(DRAWS)], minlength=78)
-    statistic, freedom = chi_squared(drawn, softmax(shape, logits, raw))
+    statistic, freedom = chi_squared(drawn_of(raw, seed_value), softmax(shape, logits, raw))
     # Mean and deviation of the chi-squared distribution; 4 deviations is about one in ten thousand.
     assert freedom >= 4
     assert statistic < freedom + 4 * math.sqrt(2 * freedom), (statistic, freedom)
@@ -231,9 +240,7 @@ def test_draws_are_from_the_softmax(temperature: float, seed_value: int) -> None
 def test_chi_squared_would_notice() -> None:
     """The test above fails for a temperature that is wrong by 2 %."""
     shape, logits = trained_like(78, 1)
-    sampler = Sampler(shape, 256, 0)
-    drawn = np.bincount([sampler.choose(logits) for _ in range(DRAWS)], minlength=78)
-    statistic, freedom = chi_squared(drawn, softmax(shape, logits, 270))
+    statistic, freedom = chi_squared(drawn_of(256, 0), softmax(shape, logits, 270))
     assert statistic > freedom + 4 * math.sqrt(2 * freedom)
 
 
@@ -413,31 +420,6 @@ def test_rtl_streams_what_it_generates(rtl: Rtl, network: IntegerNetwork) -> Non
     assert run.report["cycles_per_character"] == timing.cycles_per_character
 
 
-@pytest.mark.slow
-@pytest.mark.rtl
-@pytest.mark.hls
-def test_one_text_on_every_engine(network: IntegerNetwork, rtl: Rtl, tmp_path: Path) -> None:
-    from tests.hls.hls4ml_networks import keras_model
-    from zynq_lstm.hls.hls4ml import simulate
-    from zynq_lstm.hls.hls4ml.convert import compile_model, convert
-    from zynq_lstm.models.keras import text as keras_sampling
-
-    model = keras_model(network)
-    graph = convert(model, tmp_path / "hls")
-    compile_model(graph)
-    for raw, seed, length in ((0, 0, 30), (256, 0, 200), (179, 12345, 200), (4095, 0xFFFFFFFF, 200)):
-        text = generate(network, [2, 7, 1], length, raw, seed).tolist()
-        assert simulate.generate(graph, [2, 7, 1], length, raw, seed).tolist() == text
-        assert list(simulate.stream(graph, [2, 7, 1], length, raw, seed)) == text
-        run = rtl.generate([2, 7, 1], length, temperature_raw=raw, seed=seed)
-        assert run.report["generated"] == text
-        written = keras_sampling.generate(model, np.array([2, 7, 1]), length, raw / 256, seed)
-        assert list(written) == text
-    assert len(simulate.generate(graph, [1], 0)) == 0
-    with pytest.raises(UserError, match="the seed must be"):
-        simulate.generate(graph, [1], 5, 1, -1)
-
-
 def with_ties(network: IntegerNetwork) -> IntegerNetwork:
     """Return a network in which several codes share each logit, within the RTL's words and across them."""
     weights = {name: network.arrays[name].copy() for name in network.spec.weight_formats()}
@@ -458,27 +440,67 @@ def equal_scores(network: IntegerNetwork, text: list[int], temperature_raw: int,
     return ties
 
 
+@dataclass(frozen=True)
+class Tied:
+    """A network with ties on every engine."""
+
+    network: IntegerNetwork
+    model: Any
+    graph: Any
+    rtl: Rtl
+
+    def texts(self, prime: list[int], length: int, temperature_raw: int, seed: int) -> list[list[int]]:
+        """Return the text that each engine writes: C++ twice, RTL, Keras."""
+        from zynq_lstm.hls.hls4ml import simulate
+        from zynq_lstm.models.keras import text as keras_sampling
+
+        run = self.rtl.generate(prime, length, temperature_raw=temperature_raw, seed=seed)
+        keras = keras_sampling.generate(self.model, np.array(prime), length, temperature_raw / 256, seed)
+        return [
+            simulate.generate(self.graph, prime, length, temperature_raw, seed).tolist(),
+            list(simulate.stream(self.graph, prime, length, temperature_raw, seed)),
+            run.report["generated"],
+            list(keras),
+        ]
+
+
+@pytest.fixture(scope="module")
+def tied(network: IntegerNetwork, tmp_path_factory: pytest.TempPathFactory) -> Tied:
+    from tests.hls.hls4ml_networks import keras_model
+    from zynq_lstm.hls.hls4ml.convert import compile_model, convert
+
+    tied, folder = with_ties(network), tmp_path_factory.mktemp("tied")
+    model = keras_model(tied)
+    graph = convert(model, folder / "hls")
+    compile_model(graph)
+    return Tied(tied, model, graph, Rtl.build(Design(tied, fitting_array(tied.spec)), folder, quick=True))
+
+
 @pytest.mark.slow
 @pytest.mark.rtl
 @pytest.mark.hls
-def test_ties_go_to_the_lowest_code_on_every_engine(network: IntegerNetwork, tmp_path: Path) -> None:
-    """In greedy mode every choice is a tie; with a temperature, the noise makes some ties."""
-    from tests.hls.hls4ml_networks import keras_model
+def test_one_text_on_every_engine(tied: Tied) -> None:
+    """Texts with temperatures; the greedy one is below."""
     from zynq_lstm.hls.hls4ml import simulate
-    from zynq_lstm.hls.hls4ml.convert import compile_model, convert
-    from zynq_lstm.models.keras import text as keras_sampling
 
-    tied = with_ties(network)
-    model = keras_model(tied)
-    graph = convert(model, tmp_path / "hls")
-    compile_model(graph)
-    rtl = Rtl.build(Design(tied, fitting_array(tied.spec)), tmp_path, quick=True)
+    for raw, seed, length in ((256, 0, 200), (179, 12345, 200), (4095, 0xFFFFFFFF, 200)):
+        text = generate(tied.network, [2, 7, 1], length, raw, seed).tolist()
+        assert len(set(text)) > 5
+        assert tied.texts([2, 7, 1], length, raw, seed) == [text] * 4
+    assert len(simulate.generate(tied.graph, [1], 0)) == 0
+    with pytest.raises(UserError, match="the seed must be"):
+        simulate.generate(tied.graph, [1], 5, 1, -1)
+
+
+@pytest.mark.slow
+@pytest.mark.rtl
+@pytest.mark.hls
+def test_ties_go_to_the_lowest_code_on_every_engine(tied: Tied) -> None:
+    """In greedy mode every choice is a tie; with a temperature, the noise makes some ties."""
     for raw, seed, length, ties in ((0, 0, 60, 60), (1, 3, 300, 1)):
-        text = generate(tied, [1], length, raw, seed).tolist()
-        assert equal_scores(tied, text, raw, seed) >= ties
-        assert simulate.generate(graph, [1], length, raw, seed).tolist() == text
-        assert rtl.generate([1], length, temperature_raw=raw, seed=seed).report["generated"] == text
-        assert list(keras_sampling.generate(model, np.array([1]), length, raw / 256, seed)) == text
+        text = generate(tied.network, [1], length, raw, seed).tolist()
+        assert equal_scores(tied.network, text, raw, seed) >= ties
+        assert tied.texts([1], length, raw, seed) == [text] * 4
 
 
 # ---- the verb
