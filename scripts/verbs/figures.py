@@ -250,6 +250,11 @@ def peers(
     show_default=True,
     help="--measure: characters that each engine writes, with a temperature.",
 )
+@click.option(
+    "--earlier",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="--measure: checkout of an earlier version, to compare the reference's speed with.",
+)
 @_records_option
 @output_option("build/every-cell", "Folder to build in with --measure.")
 @json_option("Write the figures there.")
@@ -259,6 +264,7 @@ def cells(
     measure: bool,
     characters: int,
     length: int,
+    earlier: Path | None,
     folder: Path | None,
     output: Path,
     json_path: Path | None,
@@ -274,14 +280,16 @@ def cells(
 
     from zynq_lstm.models.errors import UserError
     from zynq_lstm.models.store import write_json
+    from zynq_lstm.scripts.earlier import reference_speed_ratio
     from zynq_lstm.scripts.tables import show
     from zynq_lstm.sim.campaigns import every_cell, records
 
     console = Console()
     folder = folder or records.FOLDER
     if measure:
-        with console.status("") as status:
-            found = every_cell.measure_all(output, 1, characters, length, status.update)
+        with console.status("the reference's speed") as status:
+            ratio = reference_speed_ratio(earlier, output / "speed") if earlier else None
+            found = every_cell.measure_all(output, 1, characters, length, ratio, status.update)
         write_json(output / records.path(records.CELLS).name, found)
     else:
         read = records.read(records.CELLS, folder)
@@ -302,9 +310,12 @@ def cells(
             *(f"{row[key]:,}" for key in ("gate_latency", "dsp", "bram36", "lut")),
         )
     show(table, console)
+    ratio = found["reference_speed_ratio"]
+    if ratio is not None:
+        click.echo(f"speed of the reference for the LSTM: {ratio:.2f} of the earlier version's")
     if json_path:
         fuzz = records.figures({"fuzz": records.VERIFICATION["random_networks"]}, folder)["fuzz"]
-        write_json(json_path, {"cells": found["cells"], "fuzz": fuzz})
+        write_json(json_path, {"cells": found["cells"], "fuzz": fuzz, "reference_speed_ratio": ratio})
     differ = any(row[e]["mismatches"] for row in found["cells"].values() for e in every_cell.ENGINES)
     stale = not measure and records.stale(found)
     if stale:

@@ -121,12 +121,17 @@ def measure_all(
     seed: int,
     characters: int = 2048,
     length: int = 2000,
+    speed_ratio: float | None = None,
     progress: Callable[[str], object] = lambda _: None,
 ) -> dict[str, Any]:
-    """Return the record of :func:`measure` for every cell of the catalogue, on the default array."""
+    """Return the record of :func:`measure` for every cell of the catalogue, on the default array.
+
+    Args:
+        speed_ratio: the reference's speed for the LSTM as a multiple of an earlier version's, if measured.
+    """
     found = {}
     for cell in catalogue.names():
         spec = network_spec(vocabulary=len(VOCABULARY), units=fair_units(cell), cell=cell)
         told = lambda engine, cell=cell: progress(f"{cell}: {engine}")  # noqa: E731
         found[cell] = measure(spec, Array(), folder / cell, characters, length, seed, told)
-    return records.new(records.CELLS, seed, cells=found)
+    return records.new(records.CELLS, seed, cells=found, reference_speed_ratio=speed_ratio)
