@@ -27,7 +27,7 @@ from zynq_lstm.hls.engine.array import Array
 from zynq_lstm.hls.engine.design import Design
 from zynq_lstm.hls.synthesis.yosys import Command, run_yosys
 from zynq_lstm.models import processes
-from zynq_lstm.models.description.spec import PRESETS, Layer, NetworkSpec
+from zynq_lstm.models.description.spec import Layer, network_spec
 from zynq_lstm.models.errors import CheckError, UserError
 from zynq_lstm.models.integers.network import IntegerNetwork
 from zynq_lstm.sim.campaigns import records
@@ -57,25 +57,29 @@ PROOF_SECONDS = 60
 LONGEST_TEST = 4_000_000
 
 
-def small_design(seed: int) -> Design:
-    """Return a design of two layers that uses everything that the RTL has.
+def small_design(seed: int, cell: str = "lstm") -> Design:
+    """Return a design of two layers of a cell that uses everything that the RTL has.
 
     It has several groups, segments and words of logits, products in DSPs and in LUTs, binary points that need
     aligning, jobs that follow each other at once and jobs that wait.
 
     Its weights are wide and its biases small, or faults would not show: some sums saturate, and the last bit
     of others counts.
+
+    Args:
+        cell: name of a cell, or its description, as :func:`zynq_lstm.models.cells.catalogue.written` returns.
     """
     rng = np.random.default_rng(seed)
-    lstm, dense = PRESETS["w4a8"]
-    wide = dataclasses.replace(lstm.W, integer=3)
-    dense = dataclasses.replace(dense, W=dataclasses.replace(dense.W, integer=5))
-    lstm = lstm.changed(U=wide)
-    spec = NetworkSpec("w4a8", 15, (Layer(7, lstm), Layer(18, lstm)), dense)
+    spec = network_spec("w4a8", vocabulary=15, layers=2, cell=cell)
+    formats = spec.layers[0].formats
+    formats = formats.changed(U=dataclasses.replace(formats.U, integer=3))
+    dense = dataclasses.replace(spec.output, W=dataclasses.replace(spec.output.W, integer=5))
+    spec = dataclasses.replace(spec, layers=(Layer(7, formats), Layer(18, formats)), output=dense)
+    vectors = tuple(f".{name}" for name in ("b", *formats.description.vectors))
     weights = {}
     for name, shape in spec.weight_shapes().items():
         fmt = spec.weight_formats()[name]
-        halvings = rng.integers(3, 7, shape) if name.endswith(".b") else rng.integers(0, 2, shape[-1:])
+        halvings = rng.integers(3, 7, shape) if name.endswith(vectors) else rng.integers(0, 2, shape[-1:])
         scale = fmt.max_raw * 2.0**-halvings
         weights[name] = np.clip(np.round(rng.normal(0, scale, shape)), fmt.min_raw, fmt.max_raw).astype(
             np.int64
@@ -85,8 +89,18 @@ def small_design(seed: int) -> Design:
     return Design(network, Array(4, 3, 2, 2, lut_depth=1, gate_lanes=2))
 
 
-def make(design: Design, folder: Path, count: int, seed: int) -> tuple[list[Mutant], Rtl]:
+def gate_modules(design: Design) -> tuple[str, ...]:
+    """Return the names of the modules that are generated from the design's cells."""
+    return tuple(pipeline.module for pipeline in design.gates)
+
+
+def make(
+    design: Design, folder: Path, count: int, seed: int, modules: Sequence[str] = ()
+) -> tuple[list[Mutant], Rtl]:
     """Build up to ``count`` mutants, evenly spread over the design's cells, wires and source lines.
+
+    Args:
+        modules: modules to change, as :func:`gate_modules` names them; all if not given.
 
     Raises:
         UserError: if ``count`` is out of range, or a tool fails.
@@ -94,7 +108,7 @@ def make(design: Design, folder: Path, count: int, seed: int) -> tuple[list[Muta
     if not 0 < count < 1 << SELECT_BITS:
         raise UserError(f"--count must be 1 to {(1 << SELECT_BITS) - 1}, not {count}")
     folder = folder.resolve()
-    mutants = make_list(design, folder, count, seed)
+    mutants = make_list(design, folder, count, seed, modules)
     network_file = folder / "network.safetensors"
     design.network.save(network_file)
     netlist = (folder / NETLIST).with_suffix(".v")

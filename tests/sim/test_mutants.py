@@ -351,8 +351,9 @@ def test_verb_refuses_an_argument_that_is_wrong(monkeypatch: pytest.MonkeyPatch,
     assert isinstance(done.exception, CheckError) and "is argued to be equivalent" in str(done.exception)
 
 
-def test_designs_go_to_other_processes() -> None:
+@pytest.mark.parametrize("cell", ["lstm", "gru_reset_before"])
+def test_designs_go_to_other_processes(cell: str) -> None:
     """They are pickled as by :func:`hunt`, after all cached values were computed."""
-    design = small_design(1)
+    design = small_design(1, cell)
     files = generate(design)
     assert generate(pickle.loads(pickle.dumps(design))) == files
