@@ -16,7 +16,7 @@ import dataclasses
 import functools
 import json
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -53,6 +53,8 @@ PATIENCE = 2  # multiple of a test's time without a fault, after which the engin
 WITHOUT_FAULT = 0
 PROVED = "proved: its module, or the modules around it, compute the same"
 PROOF_SECONDS = 60
+PROOF_CYCLES = 10  # more than registers lie between memories on most paths through a gate pipeline
+GOAL = 0.97  # share of the mutants, without equivalent ones, that must be found
 # In clock cycles; longer than any test takes without a fault.
 LONGEST_TEST = 4_000_000
 
@@ -203,7 +205,9 @@ def proved_equivalent(mutant: Mutant, folder: Path) -> bool:
     """Return True if Yosys proves that the mutant's module, or else each module around it, computes the same.
 
     Registers and memories that can be written are taken out, as are instances of other modules: their
-    outputs may have any value, and their inputs must stay the same.
+    outputs may have any value, and their inputs must stay the same. If that proves nothing, registers stay,
+    and modules of registers and logic alone become part of the module around them: then its outputs must be
+    the same from :data:`PROOF_CYCLES` after any cycle on, whatever its registers held in that cycle.
 
     Args:
         folder: folder that :func:`make_list` has written to.
@@ -214,21 +218,30 @@ def proved_equivalent(mutant: Mutant, folder: Path) -> bool:
     options = fault_options(line)
     module, cell = options["module"], options["cell"]
     cells = read_cells(folder / NETLIST)
-    around = {parent for (parent, _), each in cells.items() if each.kind == module}
+    inside: dict[str, set[str]] = {}
+    for (parent, _), each in cells.items():
+        inside.setdefault(parent, set()).add(each.kind)
+    around = {parent for parent, kinds in inside.items() if module in kinds}
     kind = cells[module, cell].kind
-    changed = [kind] if any(kind == each for each, _ in cells) else []
-    return _proved(line, module, changed, folder) or (
+    changed = [kind] if kind in inside else []
+    if _proved(line, module, changed, folder) or (
         bool(around) and all(_proved(line, parent, [module, *changed], folder) for parent in around)
-    )
+    ):
+        return True
+    simple = {name for name, kinds in inside.items() if not any(k in inside or "$mem" in k for k in kinds)}
+    parts = sorted(inside[module] & simple | set(changed))
+    return _proved(line, module, parts, folder, PROOF_CYCLES)
 
 
-def _proved(line: str, module: str, parts: Iterable[str], folder: Path) -> bool:
+def _proved(line: str, module: str, parts: Iterable[str], folder: Path, cycles: int = 0) -> bool:
     """Return True if Yosys proves that a module computes the same with the fault of a line of Yosys' list.
 
     Args:
         parts: modules whose instances in it are flattened first.
+        cycles: clock cycles after which outputs must be the same; 0: registers are taken out.
     """
     escaped = {name: name if name.startswith("$") else f"\\{name}" for name in (module, *parts)}
+    registers, steps = ("t:*ff* %d", "") if not cycles else ("", f"-seq {cycles + 1} -prove-skip {cycles} ")
     script: list[Command] = [
         ("read_rtlil", str(folder / NETLIST)),
         re.sub(rf"-ctrl {SELECT} \d+ \d+", f"-ctrl {SELECT} 1 1", line),
@@ -238,13 +251,18 @@ def _proved(line: str, module: str, parts: Iterable[str], folder: Path) -> bool:
         f"cd {escaped[module]}",
         *(f"select -assert-none t:{escaped[name]}" for name in parts),
         *("memory_map -rom-only", "dffunmap", "opt -full -nodffe -nosdff", "splitnets -ports"),
-        *("select t:$* t:*ff* %d t:*latch* %d t:$mem* %d t:$paramod* %d", "submod -name gold"),
+        f"select t:$* {registers} t:*latch* %d t:$mem* %d t:$paramod* %d",
+        "submod -name gold",
         *(f"select -assert-none w:{SELECT} %co1 t:* %i t:gold %d", "cd"),  # no fault outside gold
         "select -assert-none gold/i:* gold/o:* %i",
+        "setattr -unset init gold/w:*",
+        # The proof takes all registers to have one clock.
+        "select -assert-none gold/t:*ff* %ci1:+[CLK] gold/w:* %i gold/i:* %d",
         *("setundef -undriven -zero gold", f"delete -input gold/w:{SELECT}", "copy gold gate"),
         *("setundef -undriven -zero gold", "setundef -undriven -one gate"),  # the fault's select
-        *("miter -equiv -flatten gold gate miter", "opt_merge miter"),
-        f"sat -timeout {PROOF_SECONDS} -verify -prove trigger 0 miter",
+        # Bit by bit, since a shift register's word depends on itself and would not be merged.
+        *("miter -equiv -flatten gold gate miter", "simplemap miter/t:*ff* miter/t:$mux", "opt_merge miter"),
+        f"sat -timeout {PROOF_SECONDS} -verify {steps}-prove trigger 0 miter",
     ]
     try:
         run_yosys(script, folder, folder / LIST.with_name("proof.log"))
@@ -253,19 +271,59 @@ def _proved(line: str, module: str, parts: Iterable[str], folder: Path) -> bool:
     return True
 
 
+def measure_gates(
+    cell: str, folder: Path, count: int, seed: int, progress: Callable[[str], object] = lambda _: None
+) -> dict[str, Any]:
+    """Plant up to ``count`` faults in a cell's gate pipelines, and return the figures and every survivor.
+
+    Args:
+        cell: as of :func:`small_design`.
+        folder: folder to build in.
+        progress: called with each step.
+
+    Raises:
+        CheckError: if a mutant that is argued to be equivalent is found, or if a test fails without a fault.
+    """
+    progress("faults planted")
+    design = small_design(seed, cell)
+    mutants, rtl = make(design, folder, count, seed, gate_modules(design))
+    killed = hunt(mutants, rtl, seed, lambda test, found: progress(f"{test}: {found} faults found"))
+    check_arguments(mutants, killed)
+    progress("proofs of equivalence")
+    alive = [mutant for mutant in mutants if mutant.number not in killed]
+    proved = {mutant.number for mutant in alive if proved_equivalent(mutant, folder)}
+    found = record(mutants, killed, seed, proved)
+    return {name: found[name] for name in ("made", "equivalent", "killed", "survivors")}
+
+
+def share(found: Mapping[str, Any]) -> float:
+    """Return the share of mutants found, of those that are not equivalent."""
+    return float(found["killed"] / max(1, found["made"] - found["equivalent"]))
+
+
+def check_arguments(mutants: Iterable[Mutant], killed: Mapping[int, str]) -> None:
+    """Check that no test finds a mutant that is argued to be equivalent.
+
+    Raises:
+        CheckError: naming the mutant and the test.
+    """
+    for mutant in mutants:
+        if mutant.number in killed and argument(mutant):
+            raise CheckError(f"{mutant} is argued to be equivalent, and is found by {killed[mutant.number]}")
+
+
 def record(mutants: list[Mutant], killed: dict[int, str], seed: int, proved: set[int]) -> dict[str, Any]:
     """Return the record: the figures and every survivor; ``proved`` are the mutants proved equivalent."""
     alive = [mutant for mutant in mutants if mutant.number not in killed]
     why = {m.number: PROVED if m.number in proved else argument(m) for m in alive}
     equivalent = [mutant for mutant in alive if why[mutant.number]]
     by_test = {test: sum(name == test for name in killed.values()) for test in TESTS}
+    counts = {"made": len(mutants), "killed": len(killed), "equivalent": len(equivalent)}
     return records.new(
         records.MUTANTS,
         seed,
-        made=len(mutants),
-        killed=len(killed),
-        equivalent=len(equivalent),
-        killed_of_rest=len(killed) / max(1, len(mutants) - len(equivalent)),
+        **counts,
+        killed_of_rest=share(counts),
         killed_by={test: count for test, count in by_test.items() if count},
         survivors=[asdict(mutant) | {"equivalent": why[mutant.number]} for mutant in alive],
     )
