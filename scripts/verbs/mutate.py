@@ -63,12 +63,13 @@ def command(
     from zynq_lstm.models.store import write_json
     from zynq_lstm.sim.campaigns import records
     from zynq_lstm.sim.campaigns.mutants import (
+        GATE_TESTS,
+        TESTS,
         check_arguments,
         gate_modules,
-        hunt,
         make,
-        proved_equivalent,
         record,
+        search,
         small_design,
     )
 
@@ -92,9 +93,8 @@ def command(
     def show(test: str, found: int) -> None:
         click.echo(f"  {test:30}{found:6} found")
 
-    killed = hunt(mutants, rtl, seed, show, jobs=jobs)
+    killed, proved = search(mutants, rtl, output, seed, show, GATE_TESTS if cell else TESTS, jobs)
     alive = [mutant for mutant in mutants if mutant.number not in killed]
-    proved = {mutant.number for mutant in alive if proved_equivalent(mutant, output)}
     data = record(mutants, killed, seed, proved)
     for mutant, row in zip(alive, data["survivors"], strict=True):
         click.echo(f"{mutant}{' (equivalent)' if row['equivalent'] else ''}")

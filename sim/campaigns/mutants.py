@@ -49,6 +49,20 @@ from zynq_lstm.sim.simulation.simulator import build_mutants
 # Tests that find most mutants come first: every test costs a run of each mutant that is left.
 FIRST_TESTS = ("score_back_to_back", "sample_again", "score_long", "sample_long")
 TESTS = tuple(dict.fromkeys((*FIRST_TESTS, *PROTOCOL_TESTS, *LONG_PROTOCOL_TESTS, *CORNER_TESTS)))
+#: Tests that find faults in gate pipelines. Others are about registers and the choice of characters, or take
+#: long and compare no more of the gates.
+GATE_TESTS = (
+    "score_back_to_back",
+    "sample_again",
+    "score_with_pauses",
+    "state_reset",
+    "pace",
+    "reset_in_every_cycle",
+    "clear_state_in_every_cycle",
+    "every_transition",
+    "score_long",
+)
+BEFORE_PROOF = 2  # tests before what they leave is tried to be proved equivalent
 PATIENCE = 2  # multiple of a test's time without a fault, after which the engine is taken to hang
 WITHOUT_FAULT = 0
 PROVED = "proved: its module, or the modules around it, compute the same"
@@ -165,6 +179,29 @@ def hunt(
             if progress:
                 progress(test, len(killed))
     return killed
+
+
+def search(
+    mutants: Sequence[Mutant],
+    rtl: Rtl,
+    folder: Path,
+    seed: int,
+    progress: Callable[[str, int], object] | None = None,
+    tests: Sequence[str] = TESTS,
+    jobs: int = 1,
+) -> tuple[dict[int, str], set[int]]:
+    """Run the tests on each mutant that is not proved equivalent, as :func:`hunt` does.
+
+    Returns:
+        The killed mutants' numbers and killing tests, and the numbers of the mutants proved equivalent.
+    """
+    killed = hunt(mutants, rtl, seed, progress, tests[:BEFORE_PROOF], jobs)
+    left = [mutant for mutant in mutants if mutant.number not in killed]
+    proved = {mutant.number for mutant in left if proved_equivalent(mutant, folder)}
+    left = [mutant for mutant in left if mutant.number not in proved]
+    before = len(killed)
+    show = (lambda test, found: progress(test, before + found)) if progress else None
+    return killed | hunt(left, rtl, seed, show, tests[BEFORE_PROOF:], jobs), proved
 
 
 def _killed_by(rtl: Rtl, seed: int, test: str, limit: int, left: list[int], share: int) -> list[int]:
@@ -287,11 +324,9 @@ def measure_gates(
     progress("faults planted")
     design = small_design(seed, cell)
     mutants, rtl = make(design, folder, count, seed, gate_modules(design))
-    killed = hunt(mutants, rtl, seed, lambda test, found: progress(f"{test}: {found} faults found"))
+    show = lambda test, found: progress(f"{test}: {found} faults found")  # noqa: E731
+    killed, proved = search(mutants, rtl, folder, seed, show, GATE_TESTS)
     check_arguments(mutants, killed)
-    progress("proofs of equivalence")
-    alive = [mutant for mutant in mutants if mutant.number not in killed]
-    proved = {mutant.number for mutant in alive if proved_equivalent(mutant, folder)}
     found = record(mutants, killed, seed, proved)
     return {name: found[name] for name in ("made", "equivalent", "killed", "survivors")}
 
