@@ -29,6 +29,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 from zynq_lstm.models.cells import words
 from zynq_lstm.models.cells.functions import FUNCTIONS
@@ -170,6 +171,10 @@ class Cell:
 
     def __str__(self) -> str:
         return "\n".join(map(str, self.equations))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle the description alone: the mappings that are read from it cannot be pickled."""
+        return parse, (self.text,)
 
 
 def load(path: Path) -> Cell:

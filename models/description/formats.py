@@ -65,6 +65,11 @@ class CellFormats:
             if name not in FUNCTIONS:
                 raise UserError(f"unknown function {name!r}; legal are {', '.join(FUNCTIONS)}")
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle the cell and the fields: the type has no name by which it could be imported."""
+        fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        return _restored, (self.description, fields)
+
     @property
     def cell(self) -> str:
         """The name of the cell."""
@@ -156,6 +161,11 @@ def formats_of(cell: Cell) -> type[CellFormats]:
             "__doc__": f"Formats of one layer: {cell.title}.",
         },
     )
+
+
+def _restored(cell: Cell, fields: Mapping[str, Any]) -> CellFormats:
+    """Return the formats that :meth:`CellFormats.__reduce__` took apart."""
+    return formats_of(cell)(**fields)
 
 
 LstmFormats = formats_of(catalogue.cell("lstm"))

@@ -255,6 +255,13 @@ def peers(
     type=click.Path(path_type=Path, exists=True, file_okay=False),
     help="--measure: checkout of an earlier version, to compare the reference's speed with.",
 )
+@click.option(
+    "--mutants",
+    type=click.IntRange(1),
+    default=150,
+    show_default=True,
+    help="--measure: faults to plant in each cell's gate pipelines, one at a time.",
+)
 @_records_option
 @output_option("build/every-cell", "Folder to build in with --measure.")
 @json_option("Write the figures there.")
@@ -265,6 +272,7 @@ def cells(
     characters: int,
     length: int,
     earlier: Path | None,
+    mutants: int,
     folder: Path | None,
     output: Path,
     json_path: Path | None,
@@ -272,32 +280,52 @@ def cells(
     """Compare every signal of every cell in Keras, the HLS C++ and the RTL with the reference.
 
     Each cell has two layers with as many parameters as an LSTM's of 128 units, and random weights. Cycles are
-    measured, for an array of 416 products per cycle. Without --measure, figures are read from the last run's
-    record; exit code 1 if a value differs, or if the record's sources have changed since.
+    measured, for an array of 416 products per cycle. "Found" is the share of single faults in a cell's
+    gate pipelines that the bench finds, of those that change an output ("mutate --cell"). Without --measure,
+    figures are read from the last run's record; exit code 1 if a value differs, if fewer than 97 % of the
+    faults are found, or if the record's sources have changed since.
     """
     from rich.console import Console
     from rich.table import Table
 
-    from zynq_lstm.models.errors import UserError
+    from zynq_lstm.models.errors import CheckError, UserError
     from zynq_lstm.models.store import write_json
     from zynq_lstm.scripts.earlier import reference_speed_ratio
     from zynq_lstm.scripts.tables import show
     from zynq_lstm.sim.campaigns import every_cell, records
+    from zynq_lstm.sim.campaigns.mutants import GOAL, share
 
     console = Console()
     folder = folder or records.FOLDER
     if measure:
         with console.status("the reference's speed") as status:
             ratio = reference_speed_ratio(earlier, output / "speed") if earlier else None
-            found = every_cell.measure_all(output, 1, characters, length, ratio, status.update)
+            found = every_cell.measure_all(
+                output, 1, characters, length, status.update, faults=mutants, speed_ratio=ratio
+            )
         write_json(output / records.path(records.CELLS).name, found)
     else:
         read = records.read(records.CELLS, folder)
         if read is None:
             raise UserError(f"{folder}: there is no record of cells; --measure makes one")
         found = read
+    if lacking := next((name for name, row in found["cells"].items() if "mutants" not in row), None):
+        raise UserError(
+            f"{records.path(records.CELLS, folder)}: {lacking} has no mutants; --measure makes them"
+        )
     table = Table("cell", pad_edge=False)
-    for heading in ("units", "values", "differ", "generate", "score", "gates", "DSP48E1", "BRAM", "LUT"):
+    for heading in (
+        "units",
+        "values",
+        "differ",
+        "generate",
+        "score",
+        "gates",
+        "DSP48E1",
+        "BRAM",
+        "LUT",
+        "found",
+    ):
         table.add_column(heading, justify="right")
     for name, row in found["cells"].items():
         engines = [row[engine] for engine in every_cell.ENGINES]
@@ -308,20 +336,32 @@ def cells(
             str(sum(e["mismatches"] for e in engines)),
             *(str(row["cycles"][mode]) for mode in ("generate", "score")),
             *(f"{row[key]:,}" for key in ("gate_latency", "dsp", "bram36", "lut")),
+            f"{100 * share(row['mutants']):.1f} %",
         )
     show(table, console)
-    ratio = found["reference_speed_ratio"]
-    if ratio is not None:
-        click.echo(f"speed of the reference for the LSTM: {ratio:.2f} of the earlier version's")
+    speed = found["reference_speed_ratio"]
+    if speed is not None:
+        click.echo(f"speed of the reference for the LSTM: {speed:.2f} of the earlier version's")
     if json_path:
         fuzz = records.figures({"fuzz": records.VERIFICATION["random_networks"]}, folder)["fuzz"]
-        write_json(json_path, {"cells": found["cells"], "fuzz": fuzz, "reference_speed_ratio": ratio})
+        shown = {name: row | {"mutants": _counts(row["mutants"])} for name, row in found["cells"].items()}
+        write_json(json_path, {"cells": shown, "fuzz": fuzz, "reference_speed_ratio": speed})
     differ = any(row[e]["mismatches"] for row in found["cells"].values() for e in every_cell.ENGINES)
     stale = not measure and records.stale(found)
     if stale:
         click.echo("stale, since its sources have changed; run figures cells --measure", err=True)
+    for name, row in found["cells"].items():
+        if (found_share := share(row["mutants"])) < GOAL:
+            raise CheckError(
+                f"{name}: {100 * found_share:.1f} % of the faults are found, less than {100 * GOAL:.1f} %"
+            )
     if differ or stale:
         ctx.exit(1)
+
+
+def _counts(mutants: Mapping[str, Any]) -> dict[str, int]:
+    """Return the figures of a cell's mutants without the list of survivors, which the record has."""
+    return {name: mutants[name] for name in ("made", "equivalent", "killed")}
 
 
 def _show_records(

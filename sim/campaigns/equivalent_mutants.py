@@ -17,7 +17,8 @@ class Equivalent:
     """Mutants that change nothing observable.
 
     Args:
-        module, target, port: the place changed; see :class:`zynq_lstm.sim.campaigns.mutant_list.Mutant`.
+        module, target, port: the place changed; see :class:`zynq_lstm.sim.campaigns.mutant_list.Mutant`. A
+            target that ends in ``...`` is every statement that begins so.
         why: the argument.
         bits: bits of the port; every bit if not given.
         fault: fault as in :attr:`Mutant.fault`; every fault if not given.
@@ -34,9 +35,10 @@ class Equivalent:
 
     def is_at(self, mutant: Mutant) -> bool:
         """Return True if the mutant changes the same port, at any bit."""
+        begin, ellipsis, _ = normal(self.target).partition("...")
         return (
             (mutant.module, mutant.port) == (self.module, self.port)
-            and mutant.target == normal(self.target)
+            and (mutant.target.startswith(begin) if ellipsis else mutant.target == begin)
             and (not self.instances or set(mutant.instances) <= set(self.instances))
         )
 
@@ -54,6 +56,46 @@ def argument(mutant: Mutant) -> str | None:
     return next((entry.why for entry in EQUIVALENT if entry.matches(mutant)), None)
 
 
+_ONE_LEVEL = ("coupled", "gru", "lstm", "peephole", "rnn")  # cells with one gate pipeline
+#: Arguments about generated gate pipelines, each of which serves two layers in the designs of
+#: :func:`zynq_lstm.sim.campaigns.mutants.small_design`.
+_GATES = (
+    *(
+        Equivalent(
+            f"{pipeline}_gates",
+            f"if ({stage} == STAGE_BITS'({first})) ...",
+            "A",
+            "the value for units that are not of the pipeline's first stage. Those of its second one, the "
+            "only others, get another value in the statement that follows",
+        )
+        for pipelines, first in (((*_ONE_LEVEL, "gru_reset_before_0"), 0), (("gru_reset_before_1",), 1))
+        for pipeline in pipelines
+        for stage in ("stage_2", "stage_3_q")
+    ),
+    *(
+        Equivalent(
+            f"{cell}_gates",
+            instance,
+            port,
+            "the upper bit of a stage's number, which is 0: network_gates gives 0 or the number of one "
+            "of the pipeline's stages, 0 and 1",
+            bits=bits,
+            fault=fault,
+        )
+        for cell in _ONE_LEVEL
+        for instance, upper in (("u_stage", 2), ("u_tag", 6 if cell == "rnn" else 7))
+        for port in ("data_i", "data_o")
+        for bits, fault in (((upper,), "const0"), (range(upper), f"cnot1 {upper}"))
+    ),
+    Equivalent(
+        "gru_reset_before_1_gates",
+        "stage_3_q",
+        "Q",
+        "the lower bit of a stage's number, which is 1 for every unit: the pipeline's stages are 1 and 3",
+        bits=(0,),
+        fault="const1",
+    ),
+)
 #: Equivalent mutants of the design that :func:`zynq_lstm.sim.campaigns.mutants.small_design` makes.
 EQUIVALENT = (
     Equivalent(
@@ -199,6 +241,7 @@ EQUIVALENT = (
         fault="const0",
         instances=("lut_multiply.u_sum",),
     ),
+    *_GATES,
     Equivalent(
         "character_choice",
         "valid_8_q && (word_8_q == '0 || best_8_q > best_9_q)",

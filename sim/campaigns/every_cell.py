@@ -2,7 +2,8 @@
 """Every cell on every engine, compared signal by signal: two layers with as many parameters as the LSTM's.
 
 The weights are random and spread over their formats, so that sums saturate and tables are used to their ends.
-Trained networks use a small part of that.
+Trained networks use a small part of that. Single faults in each cell's gate pipelines, on a smaller design,
+show what such a comparison finds.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from zynq_lstm.models.errors import CheckError
 from zynq_lstm.models.integers.choice import temperature_to_raw
 from zynq_lstm.models.integers.freeze import thaw
 from zynq_lstm.models.integers.network import IntegerNetwork
-from zynq_lstm.sim.campaigns import records
+from zynq_lstm.sim.campaigns import mutants, records
 from zynq_lstm.sim.engines import Engine, registry
 from zynq_lstm.sim.engines.reference import ReferenceEngine
 from zynq_lstm.sim.engines.rtl import RtlEngine
@@ -31,6 +32,7 @@ ENGINES = ("keras", "hls", "rtl")
 LSTM_UNITS = 128
 VOCABULARY = "".join(map(chr, range(32, 32 + 65)))
 TEMPERATURE = 0.8
+MUTANTS = 150  # of each cell's gate pipelines
 PRIME = 8  # characters before the generated ones
 
 
@@ -121,17 +123,22 @@ def measure_all(
     seed: int,
     characters: int = 2048,
     length: int = 2000,
-    speed_ratio: float | None = None,
     progress: Callable[[str], object] = lambda _: None,
+    *,
+    faults: int = MUTANTS,
+    speed_ratio: float | None = None,
 ) -> dict[str, Any]:
-    """Return the record of :func:`measure` for every cell of the catalogue, on the default array.
+    """Return the record of every cell of the catalogue: :func:`measure` on the default array, and mutants.
 
     Args:
+        faults: mutants to make of each cell's gate pipelines
+            (:func:`zynq_lstm.sim.campaigns.mutants.measure_gates`).
         speed_ratio: the reference's speed for the LSTM as a multiple of an earlier version's, if measured.
     """
     found = {}
     for cell in catalogue.names():
         spec = network_spec(vocabulary=len(VOCABULARY), units=fair_units(cell), cell=cell)
-        told = lambda engine, cell=cell: progress(f"{cell}: {engine}")  # noqa: E731
+        told = lambda step, cell=cell: progress(f"{cell}: {step}")  # noqa: E731
         found[cell] = measure(spec, Array(), folder / cell, characters, length, seed, told)
+        found[cell]["mutants"] = mutants.measure_gates(cell, folder / cell / "mutants", faults, seed, told)
     return records.new(records.CELLS, seed, cells=found, reference_speed_ratio=speed_ratio)

@@ -8,6 +8,7 @@ statement. Line numbers, line breaks, comments and the names that Yosys gives to
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,11 +64,16 @@ class Cell:
     output: str
 
 
-def make_list(design: Design, folder: Path, count: int, seed: int) -> list[Mutant]:
+def make_list(
+    design: Design, folder: Path, count: int, seed: int, modules: Sequence[str] = ()
+) -> list[Mutant]:
     """Write a design's netlist and up to ``count`` mutants, spread over its cells, wires and source lines.
 
     Outputs of the counters that the bench sets are left out: with a fault they would no longer be registers.
     The logic that reads them has the same faults.
+
+    Args:
+        modules: modules to change, with any parameters; all if not given.
     """
     folder = folder.resolve()
     claim(folder)
@@ -82,6 +88,8 @@ def make_list(design: Design, folder: Path, count: int, seed: int) -> list[Mutan
         (
             *("mutate", "-list", str(count), "-seed", str(seed)),
             *("-ctrl", SELECT, str(SELECT_BITS), "1", "-o", str(listed)),
+            # A module's name has a hash of its parameters, or the parameters, before or after it.
+            *(pattern for name in modules for pattern in (name, f"$paramod$*?{name}", f"$paramod?{name}?*")),
         ),
         ("write_rtlil", str(netlist)),
     ]

@@ -16,7 +16,7 @@ import dataclasses
 import functools
 import json
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ from zynq_lstm.hls.engine.array import Array
 from zynq_lstm.hls.engine.design import Design
 from zynq_lstm.hls.synthesis.yosys import Command, run_yosys
 from zynq_lstm.models import processes
-from zynq_lstm.models.description.spec import PRESETS, Layer, NetworkSpec
+from zynq_lstm.models.description.spec import Layer, network_spec
 from zynq_lstm.models.errors import CheckError, UserError
 from zynq_lstm.models.integers.network import IntegerNetwork
 from zynq_lstm.sim.campaigns import records
@@ -49,33 +49,53 @@ from zynq_lstm.sim.simulation.simulator import build_mutants
 # Tests that find most mutants come first: every test costs a run of each mutant that is left.
 FIRST_TESTS = ("score_back_to_back", "sample_again", "score_long", "sample_long")
 TESTS = tuple(dict.fromkeys((*FIRST_TESTS, *PROTOCOL_TESTS, *LONG_PROTOCOL_TESTS, *CORNER_TESTS)))
+#: Tests that find faults in gate pipelines. Others are about registers and the choice of characters, or take
+#: long and compare no more of the gates.
+GATE_TESTS = (
+    "score_back_to_back",
+    "sample_again",
+    "score_with_pauses",
+    "state_reset",
+    "pace",
+    "reset_in_every_cycle",
+    "clear_state_in_every_cycle",
+    "every_transition",
+    "score_long",
+)
+BEFORE_PROOF = 2  # tests before what they leave is tried to be proved equivalent
 PATIENCE = 2  # multiple of a test's time without a fault, after which the engine is taken to hang
 WITHOUT_FAULT = 0
 PROVED = "proved: its module, or the modules around it, compute the same"
 PROOF_SECONDS = 60
+PROOF_CYCLES = 10  # more than registers lie between memories on most paths through a gate pipeline
+GOAL = 0.97  # share of the mutants, without equivalent ones, that must be found
 # In clock cycles; longer than any test takes without a fault.
 LONGEST_TEST = 4_000_000
 
 
-def small_design(seed: int) -> Design:
-    """Return a design of two layers that uses everything that the RTL has.
+def small_design(seed: int, cell: str = "lstm") -> Design:
+    """Return a design of two layers of a cell that uses everything that the RTL has.
 
     It has several groups, segments and words of logits, products in DSPs and in LUTs, binary points that need
     aligning, jobs that follow each other at once and jobs that wait.
 
     Its weights are wide and its biases small, or faults would not show: some sums saturate, and the last bit
     of others counts.
+
+    Args:
+        cell: name of a cell, or its description, as :func:`zynq_lstm.models.cells.catalogue.written` returns.
     """
     rng = np.random.default_rng(seed)
-    lstm, dense = PRESETS["w4a8"]
-    wide = dataclasses.replace(lstm.W, integer=3)
-    dense = dataclasses.replace(dense, W=dataclasses.replace(dense.W, integer=5))
-    lstm = lstm.changed(U=wide)
-    spec = NetworkSpec("w4a8", 15, (Layer(7, lstm), Layer(18, lstm)), dense)
+    spec = network_spec("w4a8", vocabulary=15, layers=2, cell=cell)
+    formats = spec.layers[0].formats
+    formats = formats.changed(U=dataclasses.replace(formats.U, integer=3))
+    dense = dataclasses.replace(spec.output, W=dataclasses.replace(spec.output.W, integer=5))
+    spec = dataclasses.replace(spec, layers=(Layer(7, formats), Layer(18, formats)), output=dense)
+    vectors = tuple(f".{name}" for name in ("b", *formats.description.vectors))
     weights = {}
     for name, shape in spec.weight_shapes().items():
         fmt = spec.weight_formats()[name]
-        halvings = rng.integers(3, 7, shape) if name.endswith(".b") else rng.integers(0, 2, shape[-1:])
+        halvings = rng.integers(3, 7, shape) if name.endswith(vectors) else rng.integers(0, 2, shape[-1:])
         scale = fmt.max_raw * 2.0**-halvings
         weights[name] = np.clip(np.round(rng.normal(0, scale, shape)), fmt.min_raw, fmt.max_raw).astype(
             np.int64
@@ -85,8 +105,18 @@ def small_design(seed: int) -> Design:
     return Design(network, Array(4, 3, 2, 2, lut_depth=1, gate_lanes=2))
 
 
-def make(design: Design, folder: Path, count: int, seed: int) -> tuple[list[Mutant], Rtl]:
+def gate_modules(design: Design) -> tuple[str, ...]:
+    """Return the names of the modules that are generated from the design's cells."""
+    return tuple(pipeline.module for pipeline in design.gates)
+
+
+def make(
+    design: Design, folder: Path, count: int, seed: int, modules: Sequence[str] = ()
+) -> tuple[list[Mutant], Rtl]:
     """Build up to ``count`` mutants, evenly spread over the design's cells, wires and source lines.
+
+    Args:
+        modules: modules to change, as :func:`gate_modules` names them; all if not given.
 
     Raises:
         UserError: if ``count`` is out of range, or a tool fails.
@@ -94,7 +124,7 @@ def make(design: Design, folder: Path, count: int, seed: int) -> tuple[list[Muta
     if not 0 < count < 1 << SELECT_BITS:
         raise UserError(f"--count must be 1 to {(1 << SELECT_BITS) - 1}, not {count}")
     folder = folder.resolve()
-    mutants = make_list(design, folder, count, seed)
+    mutants = make_list(design, folder, count, seed, modules)
     network_file = folder / "network.safetensors"
     design.network.save(network_file)
     netlist = (folder / NETLIST).with_suffix(".v")
@@ -151,6 +181,29 @@ def hunt(
     return killed
 
 
+def search(
+    mutants: Sequence[Mutant],
+    rtl: Rtl,
+    folder: Path,
+    seed: int,
+    progress: Callable[[str, int], object] | None = None,
+    tests: Sequence[str] = TESTS,
+    jobs: int = 1,
+) -> tuple[dict[int, str], set[int]]:
+    """Run the tests on each mutant that is not proved equivalent, as :func:`hunt` does.
+
+    Returns:
+        The killed mutants' numbers and killing tests, and the numbers of the mutants proved equivalent.
+    """
+    killed = hunt(mutants, rtl, seed, progress, tests[:BEFORE_PROOF], jobs)
+    left = [mutant for mutant in mutants if mutant.number not in killed]
+    proved = {mutant.number for mutant in left if proved_equivalent(mutant, folder)}
+    left = [mutant for mutant in left if mutant.number not in proved]
+    before = len(killed)
+    show = (lambda test, found: progress(test, before + found)) if progress else None
+    return killed | hunt(left, rtl, seed, show, tests[BEFORE_PROOF:], jobs), proved
+
+
 def _killed_by(rtl: Rtl, seed: int, test: str, limit: int, left: list[int], share: int) -> list[int]:
     """Return those of the mutants that a test finds."""
     killed: list[int] = []
@@ -189,7 +242,9 @@ def proved_equivalent(mutant: Mutant, folder: Path) -> bool:
     """Return True if Yosys proves that the mutant's module, or else each module around it, computes the same.
 
     Registers and memories that can be written are taken out, as are instances of other modules: their
-    outputs may have any value, and their inputs must stay the same.
+    outputs may have any value, and their inputs must stay the same. If that proves nothing, registers stay,
+    and modules of registers and logic alone become part of the module around them: then its outputs must be
+    the same from :data:`PROOF_CYCLES` after any cycle on, whatever its registers held in that cycle.
 
     Args:
         folder: folder that :func:`make_list` has written to.
@@ -200,21 +255,30 @@ def proved_equivalent(mutant: Mutant, folder: Path) -> bool:
     options = fault_options(line)
     module, cell = options["module"], options["cell"]
     cells = read_cells(folder / NETLIST)
-    around = {parent for (parent, _), each in cells.items() if each.kind == module}
+    inside: dict[str, set[str]] = {}
+    for (parent, _), each in cells.items():
+        inside.setdefault(parent, set()).add(each.kind)
+    around = {parent for parent, kinds in inside.items() if module in kinds}
     kind = cells[module, cell].kind
-    changed = [kind] if any(kind == each for each, _ in cells) else []
-    return _proved(line, module, changed, folder) or (
+    changed = [kind] if kind in inside else []
+    if _proved(line, module, changed, folder) or (
         bool(around) and all(_proved(line, parent, [module, *changed], folder) for parent in around)
-    )
+    ):
+        return True
+    simple = {name for name, kinds in inside.items() if not any(k in inside or "$mem" in k for k in kinds)}
+    parts = sorted(inside[module] & simple | set(changed))
+    return _proved(line, module, parts, folder, PROOF_CYCLES)
 
 
-def _proved(line: str, module: str, parts: Iterable[str], folder: Path) -> bool:
+def _proved(line: str, module: str, parts: Iterable[str], folder: Path, cycles: int = 0) -> bool:
     """Return True if Yosys proves that a module computes the same with the fault of a line of Yosys' list.
 
     Args:
         parts: modules whose instances in it are flattened first.
+        cycles: clock cycles after which outputs must be the same; 0: registers are taken out.
     """
     escaped = {name: name if name.startswith("$") else f"\\{name}" for name in (module, *parts)}
+    registers, steps = ("t:*ff* %d", "") if not cycles else ("", f"-seq {cycles + 1} -prove-skip {cycles} ")
     script: list[Command] = [
         ("read_rtlil", str(folder / NETLIST)),
         re.sub(rf"-ctrl {SELECT} \d+ \d+", f"-ctrl {SELECT} 1 1", line),
@@ -224,13 +288,18 @@ def _proved(line: str, module: str, parts: Iterable[str], folder: Path) -> bool:
         f"cd {escaped[module]}",
         *(f"select -assert-none t:{escaped[name]}" for name in parts),
         *("memory_map -rom-only", "dffunmap", "opt -full -nodffe -nosdff", "splitnets -ports"),
-        *("select t:$* t:*ff* %d t:*latch* %d t:$mem* %d t:$paramod* %d", "submod -name gold"),
+        f"select t:$* {registers} t:*latch* %d t:$mem* %d t:$paramod* %d",
+        "submod -name gold",
         *(f"select -assert-none w:{SELECT} %co1 t:* %i t:gold %d", "cd"),  # no fault outside gold
         "select -assert-none gold/i:* gold/o:* %i",
+        "setattr -unset init gold/w:*",
+        # The proof takes all registers to have one clock.
+        "select -assert-none gold/t:*ff* %ci1:+[CLK] gold/w:* %i gold/i:* %d",
         *("setundef -undriven -zero gold", f"delete -input gold/w:{SELECT}", "copy gold gate"),
         *("setundef -undriven -zero gold", "setundef -undriven -one gate"),  # the fault's select
-        *("miter -equiv -flatten gold gate miter", "opt_merge miter"),
-        f"sat -timeout {PROOF_SECONDS} -verify -prove trigger 0 miter",
+        # Bit by bit, since a shift register's word depends on itself and would not be merged.
+        *("miter -equiv -flatten gold gate miter", "simplemap miter/t:*ff* miter/t:$mux", "opt_merge miter"),
+        f"sat -timeout {PROOF_SECONDS} -verify {steps}-prove trigger 0 miter",
     ]
     try:
         run_yosys(script, folder, folder / LIST.with_name("proof.log"))
@@ -239,19 +308,57 @@ def _proved(line: str, module: str, parts: Iterable[str], folder: Path) -> bool:
     return True
 
 
+def measure_gates(
+    cell: str, folder: Path, count: int, seed: int, progress: Callable[[str], object] = lambda _: None
+) -> dict[str, Any]:
+    """Plant up to ``count`` faults in a cell's gate pipelines, and return the figures and every survivor.
+
+    Args:
+        cell: as of :func:`small_design`.
+        folder: folder to build in.
+        progress: called with each step.
+
+    Raises:
+        CheckError: if a mutant that is argued to be equivalent is found, or if a test fails without a fault.
+    """
+    progress("faults planted")
+    design = small_design(seed, cell)
+    mutants, rtl = make(design, folder, count, seed, gate_modules(design))
+    show = lambda test, found: progress(f"{test}: {found} faults found")  # noqa: E731
+    killed, proved = search(mutants, rtl, folder, seed, show, GATE_TESTS)
+    check_arguments(mutants, killed)
+    found = record(mutants, killed, seed, proved)
+    return {name: found[name] for name in ("made", "equivalent", "killed", "survivors")}
+
+
+def share(found: Mapping[str, Any]) -> float:
+    """Return the share of mutants found, of those that are not equivalent."""
+    return float(found["killed"] / max(1, found["made"] - found["equivalent"]))
+
+
+def check_arguments(mutants: Iterable[Mutant], killed: Mapping[int, str]) -> None:
+    """Check that no test finds a mutant that is argued to be equivalent.
+
+    Raises:
+        CheckError: naming the mutant and the test.
+    """
+    for mutant in mutants:
+        if mutant.number in killed and argument(mutant):
+            raise CheckError(f"{mutant} is argued to be equivalent, and is found by {killed[mutant.number]}")
+
+
 def record(mutants: list[Mutant], killed: dict[int, str], seed: int, proved: set[int]) -> dict[str, Any]:
     """Return the record: the figures and every survivor; ``proved`` are the mutants proved equivalent."""
     alive = [mutant for mutant in mutants if mutant.number not in killed]
     why = {m.number: PROVED if m.number in proved else argument(m) for m in alive}
     equivalent = [mutant for mutant in alive if why[mutant.number]]
     by_test = {test: sum(name == test for name in killed.values()) for test in TESTS}
+    counts = {"made": len(mutants), "killed": len(killed), "equivalent": len(equivalent)}
     return records.new(
         records.MUTANTS,
         seed,
-        made=len(mutants),
-        killed=len(killed),
-        equivalent=len(equivalent),
-        killed_of_rest=len(killed) / max(1, len(mutants) - len(equivalent)),
+        **counts,
+        killed_of_rest=share(counts),
         killed_by={test: count for test, count in by_test.items() if count},
         survivors=[asdict(mutant) | {"equivalent": why[mutant.number]} for mutant in alive],
     )

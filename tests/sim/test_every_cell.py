@@ -24,12 +24,15 @@ from zynq_lstm.sim.engines.rtl import RtlEngine
 UNITS = {"lstm": 128, "gru": 149, "gru_reset_before": 149, "rnn": 261, "peephole": 128, "coupled": 149}
 CYCLES = {"lstm": 1, "gru": 1.2, "gru_reset_before": 1.4, "rnn": 1.35, "peephole": 1, "coupled": 1.2}
 
+MUTANTS = {"made": 100, "equivalent": 10, "killed": 89}
+
 
 def row(**more: Any) -> dict[str, Any]:
     engine = {"characters": 16, "values": 1000, "mismatches": 0, "generated": 8}
     cost = {"dsp": 215, "bram36": 59.5, "lut": 8000, "gate_latency": 24, "units": 128}
     engines = {name: engine for name in every_cell.ENGINES}
-    return {**engines, **cost, "cycles": {"generate": 512, "score": 488}, **more}
+    cycles = {"generate": 512, "score": 488}
+    return {**engines, **cost, "cycles": cycles, "mutants": MUTANTS | {"survivors": []}, **more}
 
 
 def test_units_are_those_of_equally_large_networks() -> None:
@@ -50,7 +53,7 @@ def test_the_verb_reads_the_record(tmp_path: Path, capsys: pytest.CaptureFixture
     done, text = said()
     assert done == 0 and "0.97 of the earlier version's" in text
     assert json.loads((tmp_path / "figures.json").read_text()) == {
-        "cells": {"lstm": row()},
+        "cells": {"lstm": row(mutants=MUTANTS)},
         "fuzz": None,
         "reference_speed_ratio": 0.97,
     }
@@ -58,6 +61,8 @@ def test_the_verb_reads_the_record(tmp_path: Path, capsys: pytest.CaptureFixture
     assert done == 1 and "stale, since its sources have changed" in text
     wrong = row(rtl={"characters": 16, "values": 1000, "mismatches": 1, "generated": 8})
     assert said(cells={"lstm": wrong})[0] == 1
+    done, text = said(cells={"lstm": row(mutants=MUTANTS | {"killed": 87})})
+    assert done == 1 and "96.7 %" in text
 
 
 def test_without_a_record(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -110,4 +115,5 @@ def test_every_cell(tmp_path: Path, seed: int, write_record: Callable[..., None]
         for engine in every_cell.ENGINES:
             assert (cell[engine]["mismatches"], cell[engine]["characters"]) == (0, 2048), (name, engine)
             assert cell[engine]["generated"] == 2000
+        assert cell["mutants"]["killed"] >= 0.97 * (cell["mutants"]["made"] - cell["mutants"]["equivalent"])
         assert cell["cycles"]["generate"] <= CYCLES[name] * cells["lstm"]["cycles"]["generate"], name

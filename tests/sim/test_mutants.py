@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import json
 import pickle
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ import pytest
 from click.testing import CliRunner
 
 from zynq_lstm.hls.engine.project import generate
+from zynq_lstm.models.cells import catalogue
 from zynq_lstm.models.errors import CheckError, UserError
 from zynq_lstm.models.fixed import Raw
 from zynq_lstm.models.integers.reference import Reference
@@ -29,13 +32,18 @@ from zynq_lstm.sim.campaigns.mutant_list import (
     source,
 )
 from zynq_lstm.sim.campaigns.mutants import (
+    BEFORE_PROOF,
+    FIRST_TESTS,
+    GATE_TESTS,
     PROVED,
     TESTS,
     WITHOUT_FAULT,
+    gate_modules,
     hunt,
     make,
     proved_equivalent,
     record,
+    search,
     small_design,
 )
 from zynq_lstm.sim.simulation import simulator
@@ -225,11 +233,101 @@ def test_proof_around_a_register(
     assert proved_equivalent(a_mutant(1), tmp_path) == (mode in same)
 
 
+ROUNDED = """
+module \\part
+  wire width 4 input 1 \\a
+  wire input 2 \\clk
+  wire width 4 output 3 \\y
+  cell $dff $register
+    parameter \\CLK_POLARITY 1'1
+    parameter \\WIDTH 4
+    connect \\CLK \\clk
+    connect \\D \\a
+    connect \\Q \\y
+  end
+end
+module \\m
+  wire width 4 input 1 \\a
+  wire input 2 \\clk
+  wire width 3 output 3 \\y
+  wire width 4 \\x
+  wire width 5 \\sum
+  cell $dff $register
+    parameter \\CLK_POLARITY 1'1
+    parameter \\WIDTH 4
+    connect \\CLK \\clk
+    connect \\D \\a
+    connect \\Q \\x
+  end
+  wire width 4 \\later
+  cell \\part \\u_part
+    connect \\a \\x
+    connect \\clk \\clk
+    connect \\y \\later
+  end
+  cell $add $half
+    parameter \\A_SIGNED 0
+    parameter \\A_WIDTH 4
+    parameter \\B_SIGNED 0
+    parameter \\B_WIDTH 4
+    parameter \\Y_WIDTH 5
+    connect \\A \\later
+    connect \\B 4'0010
+    connect \\Y \\sum
+  end
+  connect \\y \\sum [4:2]
+end
+"""
+
+
+@pytest.mark.parametrize("mode", ["inv", "cnot1"])
+@pytest.mark.parametrize(
+    "port, bit, same",
+    [
+        ("D", 0, True),  # two cycles later, rounding to a multiple of four drops it
+        ("Q", 0, True),
+        ("D", 1, False),
+        ("Q", 3, False),
+        ("CLK", 0, False),
+    ],
+)
+def test_proof_through_registers(port: str, bit: int, same: bool, mode: str, tmp_path: Path) -> None:
+    """A bit that no later logic reads may have any value, but no register may have another clock."""
+    folder = tmp_path / "mutants"
+    folder.mkdir()
+    (folder / "mutants.il").write_text(ROUNDED)
+    control = f" -ctrlbit {0 if port == 'CLK' else 2}" if mode.startswith("cnot") else ""
+    place = f"-module m -cell $register -port {port} -portbit {bit}{control}"
+    (folder / "mutants.ys").write_text(f"mutate -ctrl mutant_i 16 1 -mode {mode} {place}\n")
+    assert proved_equivalent(a_mutant(1), tmp_path) == same
+
+
+def test_what_is_proved_is_not_hunted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    asked = []
+
+    def hunt(mutants: list[Mutant], *_: Any) -> dict[int, str]:
+        asked.append([mutant.number for mutant in mutants])
+        return {mutant.number: TESTS[0] for mutant in mutants[:1]}
+
+    monkeypatch.setattr("zynq_lstm.sim.campaigns.mutants.hunt", hunt)
+    monkeypatch.setattr(
+        "zynq_lstm.sim.campaigns.mutants.proved_equivalent", lambda mutant, _: mutant.number == 3
+    )
+    mutants = [a_mutant(n) for n in (1, 2, 3, 4)]
+    killed, proved = search(mutants, None, tmp_path, 1)  # type: ignore[arg-type]
+    assert asked == [[1, 2, 3, 4], [2, 4]] and set(killed) == {1, 2} and proved == {3}
+
+
+def test_gates_have_tests_that_there_are() -> None:
+    assert set(GATE_TESTS) < set(TESTS) and TESTS[:BEFORE_PROOF] == FIRST_TESTS[:BEFORE_PROOF]
+
+
 def test_an_argument_is_about_what_it_says() -> None:
     def matches(target: str = "a\n  + b  // sum", **more: Any) -> bool:
         return Equivalent("delay", target, "A", "says why", **more).matches(a_mutant(1))
 
     assert matches() and matches(bits=range(4)) and matches(fault="cnot1 2")
+    assert matches("a ...") and not matches("b ...")
     assert not matches("a + c") and not matches(bits=range(3)) and not matches(fault="cnot1 1")
     assert matches(instances=("u_a", "u_b", "u_c")) and not matches(instances=("u_a",))
 
@@ -272,11 +370,34 @@ def every_place(tmp_path_factory: pytest.TempPathFactory) -> list[Mutant]:
     return make_list(small_design(1), tmp_path_factory.mktemp("list"), 60_000, 1)
 
 
-def test_every_argument_is_about_rtl_that_there_is(every_place: list[Mutant]) -> None:
-    for entry in EQUIVALENT:
-        highest = max((mutant.bit for mutant in every_place if entry.is_at(mutant)), default=-1)
+OTHER_CELLS = tuple(name for name in catalogue.names() if name != "lstm")
+
+
+@functools.cache
+def gates_of(cell: str) -> tuple[str, ...]:
+    return gate_modules(small_design(1, cell))
+
+
+def check_arguments_for(entries: Iterable[Equivalent], places: list[Mutant]) -> None:
+    for entry in entries:
+        highest = max((mutant.bit for mutant in places if entry.is_at(mutant)), default=-1)
         assert highest >= min(entry.bits, default=0), f"stale: {entry}"
         assert len(entry.why) > 20, entry
+
+
+def test_every_argument_is_about_rtl_that_there_is(every_place: list[Mutant]) -> None:
+    others = {module for cell in OTHER_CELLS for module in gates_of(cell)}
+    check_arguments_for((entry for entry in EQUIVALENT if entry.module not in others), every_place)
+
+
+@pytest.mark.parametrize("cell", OTHER_CELLS)
+def test_mutants_of_gate_pipelines_alone(cell: str, tmp_path: Path) -> None:
+    """They are in every pipeline of the cell and nowhere else; arguments about them are not stale."""
+    modules = gates_of(cell)
+    places = make_list(small_design(1, cell), tmp_path, 20_000, 1, modules)
+    assert modules and {mutant.module for mutant in places} == set(modules)
+    assert all(module.startswith(cell) and module.endswith("_gates") for module in modules)
+    check_arguments_for((entry for entry in EQUIVALENT if entry.module in modules), places)
 
 
 def test_every_survivor_can_be_argued_about(every_place: list[Mutant]) -> None:
@@ -326,6 +447,22 @@ def test_verb_fails_below_its_goal(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     assert done.exit_code == 0
 
 
+def test_verb_changes_gate_pipelines_alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    asked = []
+
+    def make(*given: Any) -> tuple[list[Mutant], None]:
+        asked.append((given[0].network.spec.layers[0].cell, given[4]))
+        return [a_mutant(1)], None
+
+    monkeypatch.setattr("zynq_lstm.sim.campaigns.mutants.make", make)
+    monkeypatch.setattr("zynq_lstm.sim.campaigns.mutants.hunt", lambda *_, **__: {1: TESTS[0]})
+    done = CliRunner().invoke(command, ["--output", str(tmp_path), "--cell", "gru_reset_before"])
+    assert done.exit_code == 0
+    assert asked == [("gru_reset_before", ("gru_reset_before_0_gates", "gru_reset_before_1_gates"))]
+    done = CliRunner().invoke(command, ["--output", str(tmp_path), "--cell", "gnu"])
+    assert isinstance(done.exception, UserError) and "unknown cell 'gnu'" in str(done.exception)
+
+
 def test_verb_tries_some_only(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(
         "zynq_lstm.sim.campaigns.mutants.make", lambda *_: ([a_mutant(n) for n in (1, 2, 3)], None)
@@ -351,8 +488,9 @@ def test_verb_refuses_an_argument_that_is_wrong(monkeypatch: pytest.MonkeyPatch,
     assert isinstance(done.exception, CheckError) and "is argued to be equivalent" in str(done.exception)
 
 
-def test_designs_go_to_other_processes() -> None:
+@pytest.mark.parametrize("cell", ["lstm", "gru_reset_before"])
+def test_designs_go_to_other_processes(cell: str) -> None:
     """They are pickled as by :func:`hunt`, after all cached values were computed."""
-    design = small_design(1)
+    design = small_design(1, cell)
     files = generate(design)
     assert generate(pickle.loads(pickle.dumps(design))) == files
