@@ -94,6 +94,8 @@ class Pipeline:
         self._delayed: dict[tuple[str, int], str] = {}
         self._values: dict[str, Wire] = {}
         self._fresh: dict[int, str] = {}
+        self._proved: dict[str, tuple[str, str]] = {}  # wire -> its gate, and which of X, B, U it is the sum of
+        self.together: set[str] = set()  # gates whose h.U is added to x.W or b before anything else
         self._inputs()
         for equation in level.equations:
             self.lines.append(f"\n  // {equation}")
@@ -150,6 +152,7 @@ class Pipeline:
             self._values[f"U {gate}"] = Wire(f"u_{gate}_3_q", w.z_sums, w.frac, U_READY)
             self._values[f"B {gate}"] = Wire(f"b_{gate}_3_q", w.z_sums, w.frac, U_READY)
             self._values[f"X {gate}"] = Wire(f"x_{gate}_4_q", w.z_sums, w.frac, X_READY)
+            self._proved |= {self._values[f"{kind} {gate}"].name: (gate, kind) for kind in "UBX"}
             waits, starts = (f"{name}[{k * w.sums}+:{w.sums}]" for name in ("waiting", "sums_i"))
             u_sum, x_sum = (starts, waits) if self.level.number else (waits, starts)
             x_sum, row = f"{wide}'($signed({x_sum}))", f"{wide}'($signed(row_i[{k * w.row}+:{w.row}]))"
@@ -332,15 +335,24 @@ class Pipeline:
                 (sign_a, a), (sign_b, b) = (sign_b, b), (sign_a, a)
             frac, time = max(a.frac, b.frac), max(a.time, b.time)
             bits = max(wire.bits + frac - wire.frac for wire in (a, b)) + 1
-            if all(wire.bits == self.widths.z_sums and wire.frac == self.widths.frac for wire in (a, b)):
-                bits = self.widths.z_sums  # proved for x.W + h.U + b and all parts of it
             name = f"{equation.signal}_sum_{count}_q"
+            if sign_a == sign_b and (both := self._proved_sum(a, b)):
+                bits, self._proved[name] = self.widths.z_sums, both
             texts = [f"({bits}'({self.at(wire, time)}) <<< {frac - wire.frac})" for wire in (a, b)]
             self.register(name, bits, f"{texts[0]} {'-' if sign_b != sign_a else '+'} {texts[1]}")
             parts[:2] = [(sign_a, Wire(name, bits, frac, time + 1))]
             count += 1
         assert parts[0][0] > 0, f"{equation}: a sum of nothing but subtracted terms"
         return parts[0][1]
+
+    def _proved_sum(self, a: Wire, b: Wire) -> tuple[str, str] | None:
+        """Return gate and kinds of the sum of two parts of the same x.W + h.U + b, whose range is proved."""
+        (gate_a, kinds_a), (gate_b, kinds_b) = (self._proved.get(w.name, ("", "")) for w in (a, b))
+        if not gate_a or gate_a != gate_b or set(kinds_a) & set(kinds_b):
+            return None
+        if "U" in kinds_a + kinds_b:
+            self.together.add(gate_a)
+        return gate_a, kinds_a + kinds_b
 
     def _rounded(self, equation: Sum, total: Wire) -> Wire:
         fmt, name = self.format(equation.format), f"s_{equation.signal}"
@@ -492,15 +504,6 @@ class Pipeline:
     def _waits(self) -> bool:
         """True if sums wait in a memory: all but those of a single stage that are rows of W."""
         return not self.level.number or len(self.widths.stages) > 1 or self.widths.row_stage is None
-
-    @property
-    def apart(self) -> bool:
-        """True if an equation needs a gate's sums of W or of U alone."""
-        for gate in self.level.gates:
-            readers = [e for e in self.level.equations if {f"x_{gate}", f"u_{gate}"} & set(e.reads)]
-            if len(readers) > 1:
-                return True
-        return False
 
     @property
     def dsp(self) -> int:
