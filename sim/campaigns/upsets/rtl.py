@@ -70,7 +70,7 @@ def place(design: Design, flip: Flip, character: int) -> Place:
         if name not in reader.signals:  # another pipeline writes it
             writer = next(s for s in stages if name in s.level.signals)
             banks = max(s.packing.pipelines for s in (writer, stage))
-            memory = f"u_p{stage.pipeline}_{name}_kept/gen_bank[{unit % banks}]/u_words"
+            memory = f"u_p{stage.pipeline}_{name}_kept/gen_bank[{unit % banks}]/u_words/u_words"
             return Place(memory, unit // banks, flip.bit)
         address, lane = divmod(unit, stage.packing.pipelines)
         memory, bit = f"u_{name}", flip.bit
@@ -126,6 +126,12 @@ def compare(rtl: Rtl, count: int, seed: int) -> dict[str, int]:
         for signal in state_signals(design, layer)
         for _ in range(count)
     ]
+    return compare_flips(rtl, flips, rng)
+
+
+def compare_flips(rtl: Rtl, flips: Sequence[Flip], rng: np.random.Generator) -> dict[str, int]:
+    """Make these flips in random order in one run of the RTL; otherwise as :func:`compare`."""
+    design = rtl.design
     order = rng.permutation(len(flips))
     by_character = {1 + 2 * n: flips[k] for n, k in enumerate(order)}
     codes = rng.integers(0, design.network.spec.vocabulary, 2 * len(flips) + 2).tolist()
