@@ -91,6 +91,7 @@ class Pipeline:
         self.ports: list[str] = []  # for what other pipelines keep
         self.products: list[tuple[int, int]] = []  # bits of the factors of each DSP48E1
         self.roms: list[TableRom] = []
+        self.logic_bits = 0  # bits that adders, roundings, multiplexers and delays put out
         self._delayed: dict[tuple[str, int], str] = {}
         self._values: dict[str, Wire] = {}
         self._fresh: dict[int, str] = {}
@@ -125,6 +126,7 @@ class Pipeline:
             return wire.name
         key = wire.name, time
         if key not in self._delayed:
+            self.logic_bits += wire.bits
             name = self._delayed[key] = f"{wire.name}_{time}"
             self.lines.append(f"  logic signed [{wire.bits - 1}:0] {name};")
             self.lines.append(
@@ -153,6 +155,8 @@ class Pipeline:
             self._values[f"B {gate}"] = Wire(f"b_{gate}_3_q", w.z_sums, w.frac, U_READY)
             self._values[f"X {gate}"] = Wire(f"x_{gate}_4_q", w.z_sums, w.frac, X_READY)
             self._proved |= {self._values[f"{kind} {gate}"].name: (gate, kind) for kind in "UBX"}
+            # The choice of x, the alignment of each, and their sum with the bias.
+            self.logic_bits += wide + 4 * w.z_sums
             waits, starts = (f"{name}[{k * w.sums}+:{w.sums}]" for name in ("waiting", "sums_i"))
             u_sum, x_sum = (starts, waits) if self.level.number else (waits, starts)
             x_sum, row = f"{wide}'($signed({x_sum}))", f"{wide}'($signed(row_i[{k * w.row}+:{w.row}]))"
@@ -338,6 +342,8 @@ class Pipeline:
             name = f"{equation.signal}_sum_{count}_q"
             if sign_a == sign_b and (both := self._proved_sum(a, b)):
                 bits, self._proved[name] = self.widths.z_sums, both
+            else:
+                self.logic_bits += bits
             texts = [f"({bits}'({self.at(wire, time)}) <<< {frac - wire.frac})" for wire in (a, b)]
             self.register(name, bits, f"{texts[0]} {'-' if sign_b != sign_a else '+'} {texts[1]}")
             parts[:2] = [(sign_a, Wire(name, bits, frac, time + 1))]
@@ -356,6 +362,7 @@ class Pipeline:
 
     def _rounded(self, equation: Sum, total: Wire) -> Wire:
         fmt, name = self.format(equation.format), f"s_{equation.signal}"
+        self.logic_bits += total.bits + fmt.bits
         self.lines += [
             f"  logic signed [{fmt.bits - 1}:0] {name};",
             "  round_saturate #(",
