@@ -21,8 +21,8 @@ from zynq_lstm.models.integers.limits import WORD_SUMS
 ERROR = 0.1  # relative to Yosys' count
 
 # LUTs for one of each.
-CONTROL = 1350.0  # sequencer, registers, streams, choice of characters: the same in every engine
-GATE_BIT = 0.69  # for a bit that a gate pipeline's adders, roundings, multiplexers and delays put out
+CONTROL = 1380.0  # sequencer, registers, streams, choice of characters: the same in every engine
+GATE_BIT = 0.665  # for a bit that a gate pipeline's adders, roundings, multiplexers and delays put out
 SUM_BIT = 2.08  # for a bit of a sum: its accumulator, and its place in the shift register
 FOLD_BIT = 0.53  # for a bit of a row of a folded memory, from which one word is selected
 MEMORY_BIT = 0.031  # for a bit of memory in LUTs (a RAM64M: 3 x 64 bits in 4 LUTs), with the logic around it
@@ -80,7 +80,5 @@ def _bits(formats: CellFormats, signal: str) -> int:
 def _gate_bits(level: Level, formats: CellFormats, sum_bits: int) -> int:
     """Bits of logic in a gate pipeline; a sum with the bias is one bit wider than a sum."""
     frac = formats.W.frac + formats.h.frac
-    widths = Widths(
-        sums=sum_bits, row=formats.W.bits, z_sums=sum_bits + 1, bias=formats.b.bits, frac=frac
-    )
+    widths = Widths(sums=sum_bits, row=formats.W.bits, z_sums=sum_bits + 1, bias=formats.b.bits, frac=frac)
     return Pipeline(level, formats.by_name(), widths).logic_bits

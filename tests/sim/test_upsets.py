@@ -108,7 +108,9 @@ def test_effects_are_those_of_runs_beside_each_other(
     horizon = 12
     text = rng.integers(0, 11, (2, PREFIX + horizon))
     calm = undisturbed(design, text, horizon, temperature, 1)
-    flips = [flip for signal in state_signals(design, 0) for flip in random_flips(design, signal, 0, 1, rng)[::3]]
+    flips = [
+        flip for signal in state_signals(design, 0) for flip in random_flips(design, signal, 0, 1, rng)[::3]
+    ]
     windows = rng.integers(0, 2, len(flips))
     effect = follow(design, calm, flips, windows, temperature)
     for n, (flip, w) in enumerate(zip(flips, windows.tolist(), strict=True)):
