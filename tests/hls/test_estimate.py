@@ -73,12 +73,14 @@ COUNTED = (
     ("w8a8", 30, (16,), Array(8, 2, 2, 8), "peephole", 3226),
     ("w8a8", 30, (16,), Array(8, 2, 2, 8), "coupled", 3126),
     ("w8a8", 30, (12, 8), Array(4, 4, 2, 4), ("gru_reset_before", "rnn"), 3390),
+    ("w4a8", 20, (12, 12), Array(4, 2, 2, 4, 2, 2), "gru", 4334),
     ("w8a8", 78, (128, 128), Array(1, 2, 2, 1), "lstm", 5272),
     ("w8a8", 65, (32, 32), Array(17, 2, 2, 9), "lstm", 4916),
     ("w4a8", 78, (128, 128), None, "lstm", 29658),
 )
 QUICK = (
-    *("gru", "gru_reset_before", "rnn", "peephole", "coupled"),
+    "gru",
+    "gru_reset_before",
     "one unit a group",
     "one lane",
     "few single products",
