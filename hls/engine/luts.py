@@ -21,12 +21,12 @@ from zynq_lstm.models.integers.limits import WORD_SUMS
 ERROR = 0.1  # relative to Yosys' count
 
 # LUTs for one of each.
-CONTROL = 1380.0  # sequencer, registers, streams, choice of characters: the same in every engine
-GATE_BIT = 0.665  # for a bit that a gate pipeline's adders, roundings, multiplexers and delays put out
-SUM_BIT = 2.08  # for a bit of a sum: its accumulator, and its place in the shift register
+CONTROL = 1375.0  # sequencer, registers, streams, choice of characters: the same in every engine
+GATE_BIT = 0.635  # for a bit that a gate pipeline's adders, roundings, multiplexers and delays put out
+SUM_BIT = 2.1  # for a bit of a sum: its accumulator, and its place in the shift register
 FOLD_BIT = 0.53  # for a bit of a row of a folded memory, from which one word is selected
 MEMORY_BIT = 0.031  # for a bit of memory in LUTs (a RAM64M: 3 x 64 bits in 4 LUTs), with the logic around it
-PRODUCT_BIT = 2.7  # for a bit of a product in LUTs and every two bits of the weight: carry chain and sum
+PRODUCT_BIT = 2.68  # for a bit of a product in LUTs and every two bits of the weight: carry chain and sum
 
 
 def luts(spec: NetworkSpec, array: Array, words: int) -> int:
