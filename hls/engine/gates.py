@@ -15,6 +15,7 @@ from functools import cache, cached_property
 
 from zynq_lstm.hls.engine.stages import Level
 from zynq_lstm.models.cells.description import LookUp, Sum, Term
+from zynq_lstm.models.description.formats import CellFormats
 from zynq_lstm.models.fixed import FixedFormat, Rounding, signed_bits
 
 U_READY, X_READY = 3, 4  # cycles after a unit's start: its waiting sums, its x part
@@ -530,6 +531,18 @@ def word_bits(low: int, high: int) -> int:
 def latency(level: Level) -> int:
     """Cycles from a unit's start to its result."""
     return Pipeline(level).latency
+
+
+@cache
+def dsp(level: Level, formats: CellFormats) -> int:
+    """DSP48E1 of a level's pipeline, whatever the widths of its sums."""
+    return Pipeline(level, formats.by_name()).dsp
+
+
+@cache
+def roms(level: Level) -> tuple[TableRom, ...]:
+    """Memories of a level's activation tables."""
+    return tuple(Pipeline(level).roms)
 
 
 _MODULE = """// SPDX-License-Identifier: Apache-2.0

@@ -14,6 +14,7 @@ from zynq_lstm.hls.engine.array import Array
 from zynq_lstm.hls.engine.core import kept
 from zynq_lstm.hls.engine.design import row_roms, spec_weight_bits, table_roms, weight_roms
 from zynq_lstm.hls.engine.gates import Pipeline, Widths
+from zynq_lstm.hls.engine.gates import roms as table_memories
 from zynq_lstm.hls.engine.stages import Layout, Level
 from zynq_lstm.models.description.spec import CellFormats, NetworkSpec
 from zynq_lstm.models.integers.limits import WORD_SUMS
@@ -63,7 +64,7 @@ def quantities(spec: NetworkSpec, array: Array, words: int) -> tuple[int, int, i
         memory += lanes * layout.beats(pipeline) * word
         memory += 2 * array.depth * layout.buffer_rows(pipeline) * h_bits
         tables = table_roms(formats)
-        roms += lanes * [tables[rom.table].rom for rom in Pipeline(level).roms if len(rom.signals) == 1]
+        roms += lanes * [tables[rom.table].rom for rom in table_memories(level) if len(rom.signals) == 1]
     for writer, name in kept(layout):
         formats = spec.layers[writer.stages[0].layer].formats
         memory += writer.packing.pipelines * layout.beats(writer) * _bits(formats, name)
