@@ -132,5 +132,5 @@ def _of_cell(lstm: LstmFormats, cell: str) -> Any:
     if cell == "lstm":
         return lstm
     cls: Any = CELLS[cell]
-    spare = {"rb": lstm.b, "p": lstm.z, "n": lstm.g}
-    return cls(**{name: spare.get(name) or lstm.format(name) for name in cls.format_names()})
+    like = {name: own.like for name, own in cls.description.formats.items()}
+    return cls(**{name: lstm.format(like.get(name, name)) for name in cls.format_names()})

@@ -16,9 +16,9 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 
+from zynq_lstm.hls.engine import gates
 from zynq_lstm.hls.engine.array import MAX_GROUP, Array
 from zynq_lstm.hls.engine.design import packable, row_roms, spec_weight_bits, table_roms, weight_roms
-from zynq_lstm.hls.engine.gates import Pipeline
 from zynq_lstm.hls.engine.luts import luts
 from zynq_lstm.hls.engine.memory import halves
 from zynq_lstm.hls.engine.schedule import busy_cycles, schedule, steps
@@ -228,7 +228,7 @@ def _memories(spec: NetworkSpec, array: Array, words: int) -> dict[str, float]:
 def _table_halves(formats: CellFormats, level: Level) -> int:
     """Half block RAMs of a gate pipeline's tables."""
     tables, count = table_roms(formats), 0
-    for memory in Pipeline(level).roms:
+    for memory in gates.roms(level):
         rom = tables[memory.table].rom
         index = formats.format(formats.tables[memory.table].index).bits
         count += rom.halves if len(memory.signals) == 1 else halves(rom.width, index, ports=2)
@@ -238,7 +238,6 @@ def _table_halves(formats: CellFormats, level: Level) -> int:
 def gate_dsp(spec: NetworkSpec, array: Array) -> int:
     """DSP48E1 of all gate pipelines."""
     return sum(
-        pipeline.packing.pipelines
-        * Pipeline(pipeline.level, spec.layers[pipeline.stages[0].layer].formats.by_name()).dsp
+        pipeline.packing.pipelines * gates.dsp(pipeline.level, spec.layers[pipeline.stages[0].layer].formats)
         for pipeline in Layout(spec, array).pipelines
     )

@@ -15,6 +15,7 @@ from functools import cache, cached_property
 
 from zynq_lstm.hls.engine.stages import Level
 from zynq_lstm.models.cells.description import LookUp, Sum, Term
+from zynq_lstm.models.description.formats import CellFormats
 from zynq_lstm.models.fixed import FixedFormat, Rounding, signed_bits
 
 U_READY, X_READY = 3, 4  # cycles after a unit's start: its waiting sums, its x part
@@ -91,9 +92,14 @@ class Pipeline:
         self.ports: list[str] = []  # for what other pipelines keep
         self.products: list[tuple[int, int]] = []  # bits of the factors of each DSP48E1
         self.roms: list[TableRom] = []
+        self.logic_bits = 0  # bits that adders, roundings, multiplexers and delays put out
         self._delayed: dict[tuple[str, int], str] = {}
         self._values: dict[str, Wire] = {}
         self._fresh: dict[int, str] = {}
+        self._proved: dict[
+            str, tuple[str, str]
+        ] = {}  # wire -> its gate, and which of X, B, U it is the sum of
+        self.together: set[str] = set()  # gates whose h.U is added to x.W or b before anything else
         self._inputs()
         for equation in level.equations:
             self.lines.append(f"\n  // {equation}")
@@ -123,6 +129,7 @@ class Pipeline:
             return wire.name
         key = wire.name, time
         if key not in self._delayed:
+            self.logic_bits += wire.bits
             name = self._delayed[key] = f"{wire.name}_{time}"
             self.lines.append(f"  logic signed [{wire.bits - 1}:0] {name};")
             self.lines.append(
@@ -150,6 +157,9 @@ class Pipeline:
             self._values[f"U {gate}"] = Wire(f"u_{gate}_3_q", w.z_sums, w.frac, U_READY)
             self._values[f"B {gate}"] = Wire(f"b_{gate}_3_q", w.z_sums, w.frac, U_READY)
             self._values[f"X {gate}"] = Wire(f"x_{gate}_4_q", w.z_sums, w.frac, X_READY)
+            self._proved |= {self._values[f"{kind} {gate}"].name: (gate, kind) for kind in "UBX"}
+            # The choice of x, the alignment of each, and their sum with the bias.
+            self.logic_bits += wide + 4 * w.z_sums
             waits, starts = (f"{name}[{k * w.sums}+:{w.sums}]" for name in ("waiting", "sums_i"))
             u_sum, x_sum = (starts, waits) if self.level.number else (waits, starts)
             x_sum, row = f"{wide}'($signed({x_sum}))", f"{wide}'($signed(row_i[{k * w.row}+:{w.row}]))"
@@ -332,9 +342,11 @@ class Pipeline:
                 (sign_a, a), (sign_b, b) = (sign_b, b), (sign_a, a)
             frac, time = max(a.frac, b.frac), max(a.time, b.time)
             bits = max(wire.bits + frac - wire.frac for wire in (a, b)) + 1
-            if all(wire.bits == self.widths.z_sums and wire.frac == self.widths.frac for wire in (a, b)):
-                bits = self.widths.z_sums  # proved for x.W + h.U + b and all parts of it
             name = f"{equation.signal}_sum_{count}_q"
+            if sign_a == sign_b and (both := self._proved_sum(a, b)):
+                bits, self._proved[name] = self.widths.z_sums, both
+            else:
+                self.logic_bits += bits
             texts = [f"({bits}'({self.at(wire, time)}) <<< {frac - wire.frac})" for wire in (a, b)]
             self.register(name, bits, f"{texts[0]} {'-' if sign_b != sign_a else '+'} {texts[1]}")
             parts[:2] = [(sign_a, Wire(name, bits, frac, time + 1))]
@@ -342,8 +354,18 @@ class Pipeline:
         assert parts[0][0] > 0, f"{equation}: a sum of nothing but subtracted terms"
         return parts[0][1]
 
+    def _proved_sum(self, a: Wire, b: Wire) -> tuple[str, str] | None:
+        """Return gate and kinds of the sum of two parts of the same x.W + h.U + b, whose range is proved."""
+        (gate_a, kinds_a), (gate_b, kinds_b) = (self._proved.get(w.name, ("", "")) for w in (a, b))
+        if not gate_a or gate_a != gate_b or set(kinds_a) & set(kinds_b):
+            return None
+        if "U" in kinds_a + kinds_b:
+            self.together.add(gate_a)
+        return gate_a, kinds_a + kinds_b
+
     def _rounded(self, equation: Sum, total: Wire) -> Wire:
         fmt, name = self.format(equation.format), f"s_{equation.signal}"
+        self.logic_bits += total.bits + fmt.bits
         self.lines += [
             f"  logic signed [{fmt.bits - 1}:0] {name};",
             "  round_saturate #(",
@@ -494,15 +516,6 @@ class Pipeline:
         return not self.level.number or len(self.widths.stages) > 1 or self.widths.row_stage is None
 
     @property
-    def apart(self) -> bool:
-        """True if an equation needs a gate's sums of W or of U alone."""
-        for gate in self.level.gates:
-            readers = [e for e in self.level.equations if {f"x_{gate}", f"u_{gate}"} & set(e.reads)]
-            if len(readers) > 1:
-                return True
-        return False
-
-    @property
     def dsp(self) -> int:
         """DSP48E1 of the pipeline: its products, but for those so small that Yosys makes them of LUTs."""
         return sum(a + b >= DSP_MIN_PRODUCT_BITS for a, b in self.products)
@@ -518,6 +531,18 @@ def word_bits(low: int, high: int) -> int:
 def latency(level: Level) -> int:
     """Cycles from a unit's start to its result."""
     return Pipeline(level).latency
+
+
+@cache
+def dsp(level: Level, formats: CellFormats) -> int:
+    """DSP48E1 of a level's pipeline, whatever the widths of its sums."""
+    return Pipeline(level, formats.by_name()).dsp
+
+
+@cache
+def roms(level: Level) -> tuple[TableRom, ...]:
+    """Memories of a level's activation tables."""
+    return tuple(Pipeline(level).roms)
 
 
 _MODULE = """// SPDX-License-Identifier: Apache-2.0

@@ -55,19 +55,20 @@ class Level:
 
     @cached_property
     def vectors(self) -> tuple[str, ...]:
-        return tuple(name for name in self.cell.vectors if name in self._reads)
+        return tuple(name for name in self.cell.vectors if name in self.reads)
 
     @cached_property
     def taken(self) -> tuple[str, ...]:
         """Signals of other levels that this one reads; with ``'``, their values of the step before."""
         return tuple(
             name
-            for name in self._reads
+            for name in self.reads
             if name.removesuffix("'") in self.cell.signals and name.removesuffix("'") not in self.signals
         )
 
     @property
-    def _reads(self) -> tuple[str, ...]:
+    def reads(self) -> tuple[str, ...]:
+        """What the equations read; with ``'``, a signal of the step before."""
         return tuple(dict.fromkeys(name for equation in self.equations for name in equation.reads))
 
     @property

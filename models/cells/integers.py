@@ -169,7 +169,7 @@ class CellStep:
 
     def _product(self, gate: str, signal: str) -> Callable[[dict[str, Floats]], None]:
         """u of a gate whose product waits for a signal of this step; U is scaled for h as an integer."""
-        U = np.ascontiguousarray(self.U[:, self._block(gate)])
+        U = self.U[:, self._block(gate)]  # a view, so that a change of U is seen
         factor = self.dtype(2.0 ** (self.formats["h"].frac - self._scale[signal]))
 
         def run(values: dict[str, Floats]) -> None:

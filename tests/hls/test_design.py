@@ -240,6 +240,22 @@ def test_layers_share_their_functions(seed: int) -> None:
         Design(network, Array(2, 4, 1, 2))
 
 
+def test_a_product_as_wide_as_a_proved_sum_does_not_share_its_bound(seed: int) -> None:
+    """In ``z_n = x_n + r p``, only x_n is part of x.W + h.U + b; the sum with the product is a bit wider."""
+    spec = small_spec("w8a8", 6, (3,), "gru")
+    plain = Design(with_weights(spec, np.random.default_rng(seed)), Array(2, 4, 1, 2))
+    gate, bits = spec.layers[0].formats.gate, plain.z_sum_bits
+    width = bits - gate.bits - 1  # r p gets as wide as the proved sum, with as many fraction bits
+    p = FixedFormat(width, width - (plain.sum_frac - gate.frac))
+    layer = dataclasses.replace(spec.layers[0], formats=dataclasses.replace(spec.layers[0].formats, p=p))
+    network = with_weights(dataclasses.replace(spec, layers=(layer,)), np.random.default_rng(seed))
+    made = Design(network, Array(2, 4, 1, 2))
+    assert (made.z_sum_bits, made.sum_frac) == (bits, plain.sum_frac)
+    (pipeline,) = made.gates
+    assert pipeline.products[0] == (gate.bits + 1, width)
+    assert f"logic signed [{bits}:0] z_n_sum_1_q;" in pipeline.text
+
+
 def test_sums_in_luts_must_be_in_time(seed: int) -> None:
     with pytest.raises(UserError, match="lut_depth must be at most 2 with 8-bit weights, got 4"):
         design(seed, array=Array(2, 2, 2, 2, lut_depth=4))

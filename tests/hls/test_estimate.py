@@ -7,6 +7,7 @@ import dataclasses
 import json
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -26,8 +27,16 @@ from zynq_lstm.models.description.spec import network_spec
 from zynq_lstm.models.errors import UserError
 from zynq_lstm.sim.simulation.rtl import write_project
 
-# preset, vocabulary, units, array (None: the default of a Zynq-7020)
-SHAPES = {
+# preset, vocabulary, units, array (None: the default of a Zynq-7020); the cells, if not all are LSTMs
+SHAPES: dict[str, tuple[Any, ...]] = {
+    "gru": ("w8a8", 7, (3,), Array(4, 2, 2, 4), "gru"),
+    "gru_reset_before": ("w8a8", 7, (3,), Array(2, 2, 2, 2), "gru_reset_before"),
+    "rnn": ("w8a8", 7, (3,), Array(2, 1, 2, 2), "rnn"),
+    "peephole": ("w8a8", 7, (3,), Array(2, 2, 2, 2), "peephole"),
+    "coupled": ("w8a8", 7, (3,), Array(2, 2, 2, 2), "coupled"),
+    "two levels, wide formats": ("q8.8", 20, (10, 6), Array(3, 3, 1, 3), "gru_reset_before"),
+    "mixed cells": ("w8a8", 30, (12, 8, 9), Array(4, 4, 2, 4), ("gru_reset_before", "rnn", "lstm")),
+    "mixed cells on two gate pipelines": ("w4a8", 20, (12, 12), Array(4, 2, 2, 4, 2, 2), ("gru", "peephole")),
     "one unit a group": ("w8a8", 10, (9, 8), Array(1, 4, 2, 1)),
     "one lane": ("w8a8", 2, (8,), Array(1, 1, 1, 1, sums=1)),
     "two lanes": ("w8a8", 256, (8, 8, 8, 8), Array(1, 1, 2, 1, sums=2)),
@@ -54,15 +63,25 @@ SHAPES = {
     "shipped, parity": ("w8a8", 78, (128, 128), Array(parity=True)),
     "shipped, for a Zynq-7010": ("w8a8", 78, (128, 128), Array(13, 2, 2, 7)),
 }
-# Yosys 0.70's LUTs of networks with random weights: preset, vocabulary, units, array, LUTs. Those of the
-# shipped shape are in docs/architecture.md.
+# Yosys 0.70's LUTs of networks with random weights: preset, vocabulary, units, array, cells, LUTs. Those of
+# the shipped shape are in docs/architecture.md.
 COUNTED = (
-    ("w8a8", 30, (16,), Array(8, 2, 2, 8), 2958),
-    ("w8a8", 78, (128, 128), Array(1, 2, 2, 1), 5272),
-    ("w8a8", 65, (32, 32), Array(17, 2, 2, 9), 4916),
-    ("w4a8", 78, (128, 128), None, 29658),
+    ("w8a8", 30, (16,), Array(8, 2, 2, 8), "lstm", 3041),
+    ("w8a8", 30, (16,), Array(8, 2, 2, 8), "gru", 3198),
+    ("w8a8", 30, (16,), Array(8, 2, 2, 8), "gru_reset_before", 3331),
+    ("w8a8", 30, (16,), Array(8, 2, 2, 8), "rnn", 2746),
+    ("w8a8", 30, (16,), Array(8, 2, 2, 8), "peephole", 3226),
+    ("w8a8", 30, (16,), Array(8, 2, 2, 8), "coupled", 3126),
+    ("w8a8", 30, (12, 8), Array(4, 4, 2, 4), ("gru_reset_before", "rnn"), 3390),
+    ("w4a8", 20, (12, 12), Array(4, 2, 2, 4, 2, 2), "gru", 4334),
+    ("q8.8", 20, (10, 6), Array(3, 3, 1, 3), "peephole", 3054),
+    ("w8a8", 78, (128, 128), Array(1, 2, 2, 1), "lstm", 5272),
+    ("w8a8", 65, (32, 32), Array(17, 2, 2, 9), "lstm", 4968),
+    ("w4a8", 78, (128, 128), None, "lstm", 29658),
 )
 QUICK = (
+    "gru",
+    "gru_reset_before",
     "one unit a group",
     "one lane",
     "few single products",
@@ -76,8 +95,8 @@ QUICK = (
     [n if n in QUICK else pytest.param(n, marks=[pytest.mark.nightly, pytest.mark.slow]) for n in SHAPES],
 )
 def test_blocks_are_those_of_synthesis(name: str, tmp_path: Path, rng: np.random.Generator) -> None:
-    preset, vocabulary, units, array = SHAPES[name]
-    spec = small_spec(preset, vocabulary, units)
+    preset, vocabulary, units, array, *cells = SHAPES[name]
+    spec = small_spec(preset, vocabulary, units, *cells)
     array = array or fitting_array(spec)
     write_project(Design(with_weights(spec, rng), array), tmp_path / "rtl")
     counted, expected = count_blocks(tmp_path / "rtl", tmp_path), estimate(spec, array)
@@ -110,11 +129,16 @@ def test_is_a_matter_of_milliseconds() -> None:
     assert time.process_time() - started < 10  # half a second on a quiet machine
 
 
-@pytest.mark.parametrize("preset, vocabulary, units, array, counted", COUNTED)
+@pytest.mark.parametrize("preset, vocabulary, units, array, cells, counted", COUNTED)
 def test_luts_are_about_those_of_synthesis(
-    preset: str, vocabulary: int, units: tuple[int, ...], array: Array | None, counted: int
+    preset: str,
+    vocabulary: int,
+    units: tuple[int, ...],
+    array: Array | None,
+    cells: str | tuple[str, ...],
+    counted: int,
 ) -> None:
-    found = estimate(small_spec(preset, vocabulary, units), array)
+    found = estimate(small_spec(preset, vocabulary, units, cells), array)
     assert found.lut_about == pytest.approx(counted, rel=ERROR)
 
 

@@ -338,7 +338,7 @@ def test_presets_are_within_every_limit(engine: str) -> None:
         ("keras", {"h": "ap_ufixed<25,1>"}, r"layers\[0\]: format h: .* float32"),
         (
             "reference",
-            {"c": "ap_fixed<32,5>", "gate": "ap_ufixed<30,0>"},
+            {"c": "ap_fixed<30,5>", "gate": "ap_ufixed<28,0>"},
             r"layers\[0\]: a sum or product might",
         ),
         ("reference", {"logits": "ap_fixed<4,36>"}, "logits in .* too coarse or too fine to be sampled"),

@@ -46,13 +46,19 @@ class Case:
     vocabulary: int
     units: tuple[int, ...]
     array: Array
+    cells: str | tuple[str, ...] = "lstm"
 
 
 # Two layers, chains of two and of one DSP48E1, several words of the output layer, and products in LUTs.
 CASES = {
     "w8a8": Case("w8a8", 6, (4, 2), Array(2, 2, 2, 2)),  # what dsp=8 and --lanes 16 give
     "w4a8": Case("w4a8", 5, (2, 3), Array(2, 1, 2, 2, lut_depth=1, gate_lanes=2)),
+    # Units of three sums without gaps; two levels, each with two units in a word of sums.
+    "gru": Case("w8a8", 5, (3,), Array(4, 1, 2, 4), "gru"),
+    "gru_reset_before": Case("w8a8", 5, (3,), Array(2, 2, 2, 2), "gru_reset_before"),
+    "mixed": Case("w8a8", 5, (3, 2), Array(2, 2, 2, 2), ("rnn", "peephole")),
 }
+QUICK = ("w8a8", "w4a8")  # each of the others takes about a minute of processor time
 LEVELS = 5  # the most of any path, as in docs/architecture.md
 
 
@@ -88,12 +94,16 @@ def yosys_once() -> Iterator[None]:
         yield
 
 
-@pytest.fixture(scope="module", params=CASES)
+@pytest.fixture(
+    scope="module",
+    params=[n if n in QUICK else pytest.param(n, marks=pytest.mark.nightly) for n in CASES],
+)
 def engine(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, seed: int, yosys_once: None
 ) -> Engine:
     case: Case = CASES[request.param]
-    network = with_weights(small_spec(case.preset, case.vocabulary, case.units), np.random.default_rng(seed))
+    spec = small_spec(case.preset, case.vocabulary, case.units, case.cells)
+    network = with_weights(spec, np.random.default_rng(seed))
     folder = tmp_path_factory.mktemp("netlist")
     return Engine(
         design := Design(network, case.array), Rtl.build_netlist(design, folder), folder.resolve() / "rtl"

@@ -19,10 +19,10 @@ from zynq_lstm.models.errors import CheckError
 from zynq_lstm.models.integers.network import IntegerNetwork
 from zynq_lstm.models.integers.reference import Reference
 from zynq_lstm.sim.campaigns import upsets
-from zynq_lstm.sim.campaigns.upsets.rtl import Place, compare, place
+from zynq_lstm.sim.campaigns.upsets.rtl import Place, compare, compare_flips, place
 from zynq_lstm.sim.campaigns.upsets.state import (
     PREFIX,
-    STATE_SIGNALS,
+    U_SUMS,
     Flip,
     StruckReference,
     choose,
@@ -31,6 +31,7 @@ from zynq_lstm.sim.campaigns.upsets.state import (
     measure_state,
     random_flips,
     state_bits,
+    state_signals,
     undisturbed,
 )
 from zynq_lstm.sim.campaigns.upsets.weights import (
@@ -49,12 +50,21 @@ def design(rng: np.random.Generator) -> Design:
 
 
 NOTHING = Flip("nothing", 0, 0, 0)
+#: Two layers that have every shape together: a copy of h, two levels, no c, vectors, three sums a unit.
+MIXED = (("gru_reset_before", "peephole"), ("rnn", "gru"))
 
 
-def test_without_a_flip_it_is_the_reference(design: Design, rng: np.random.Generator) -> None:
+def mixed(cells: tuple[str, str], rng: np.random.Generator) -> Design:
+    """Return a design in which units of three sums are packed without gaps."""
+    return Design(with_weights(small_spec("w8a8", 6, (5, 6), cells), rng), Array(4, 2, 2, 2))
+
+
+@pytest.mark.parametrize("cells", [("lstm", "lstm"), *MIXED], ids="-".join)
+def test_without_a_flip_it_is_the_reference(cells: tuple[str, str], rng: np.random.Generator) -> None:
+    design = mixed(cells, rng)
     struck, reference = StruckReference(design, 3), Reference(design.network, 3)
     for _ in range(12):
-        codes = rng.integers(0, 11, 3)
+        codes = rng.integers(0, 6, 3)
         assert np.array_equal(struck.strike(codes, [NOTHING] * 3), reference.run(codes[:, np.newaxis])[:, 0])
         for name in ("h", "c"):
             for mine, theirs in zip(getattr(struck.state, name), getattr(reference.state, name), strict=True):
@@ -98,7 +108,9 @@ def test_effects_are_those_of_runs_beside_each_other(
     horizon = 12
     text = rng.integers(0, 11, (2, PREFIX + horizon))
     calm = undisturbed(design, text, horizon, temperature, 1)
-    flips = [flip for signal in STATE_SIGNALS for flip in random_flips(design, signal, 0, 1, rng)[::3]]
+    flips = [
+        flip for signal in state_signals(design, 0) for flip in random_flips(design, signal, 0, 1, rng)[::3]
+    ]
     windows = rng.integers(0, 2, len(flips))
     effect = follow(design, calm, flips, windows, temperature)
     for n, (flip, w) in enumerate(zip(flips, windows.tolist(), strict=True)):
@@ -146,8 +158,9 @@ def test_text_that_is_written_is_the_samplers(design: Design, rng: np.random.Gen
 
 def memories(design: Design, files: dict[str, str]) -> list[int]:
     """Return the words of all weight memories that the engine reads."""
-    words = []
-    for name, rom in {**design.weight_roms, "lstm_rows": design.row_roms[0]}.items():
+    words, pipelines = [], design.layout.pipelines
+    rows = {f"{pipelines[number].level.name}_rows": rom for number, rom in design.row_roms.items()}
+    for name, rom in {**design.weight_roms, **rows}.items():
         for n, row in enumerate(files[f"{name}.mem"].split()):
             for fold in range(rom.folds):
                 if fold * rom.rows + n < rom.depth:
@@ -155,10 +168,22 @@ def memories(design: Design, files: dict[str, str]) -> list[int]:
     return words
 
 
-@pytest.mark.parametrize("array", [Array(4, 2, 2, 2), Array(4, 2, 1, 2)], ids=["packed", "single"])
-def test_flipped_weights_are_those_of_the_memory(array: Array, rng: np.random.Generator) -> None:
+@pytest.mark.parametrize(
+    "cells, array",
+    [
+        ("lstm", Array(4, 2, 2, 2)),
+        ("lstm", Array(4, 2, 1, 2)),
+        ("lstm", Array(4, 1, 2, 2, lut_depth=1)),
+        (MIXED[0], Array(4, 2, 2, 2)),
+        (MIXED[1], Array(4, 4, 2, 2)),
+    ],
+    ids=["packed", "single", "in LUTs", "-".join(MIXED[0]), "-".join(MIXED[1])],
+)
+def test_flipped_weights_are_those_of_the_memory(
+    cells: str | tuple[str, str], array: Array, rng: np.random.Generator
+) -> None:
     """The memory of a network with these weights differs in exactly one bit."""
-    network = with_weights(small_spec("w8a8", 11, (7, 10)), rng)
+    network = with_weights(small_spec("w8a8", 11, (7, 10), cells), rng)
     design = Design(network, array)
     before = generate(design)
     checked = 0
@@ -221,6 +246,35 @@ def test_rtl_does_the_same(
     monkeypatch.setattr("zynq_lstm.sim.campaigns.upsets.rtl.place", wrong)
     with pytest.raises(CheckError, match="differs after Flip"):
         compare(rtl, 2, 1)
+
+
+@pytest.mark.rtl
+@pytest.mark.slow
+@pytest.mark.parametrize("cells", MIXED, ids="-".join)
+def test_rtl_of_every_shape_does_the_same(
+    cells: tuple[str, str], tmp_path: Path, rng: np.random.Generator
+) -> None:
+    """Every bit of a word of every signal of state."""
+    design = mixed(cells, rng)
+    rtl = Rtl.build(design, tmp_path, quick=True, upsets=True)
+    flips = [
+        flip
+        for layer in range(2)
+        for signal in state_signals(design, layer)
+        for flip in random_flips(design, signal, layer, 1, rng)
+    ]
+    found = compare_flips(rtl, flips, rng)
+    assert found["flips"] == len(flips) and found["disturbed"] > 0
+
+
+def test_signals_of_state() -> None:
+    rng = np.random.default_rng(0)
+    assert [state_signals(mixed(cells, rng), k) for cells in MIXED for k in range(2)] == [
+        ("h", "h'", "c", U_SUMS),
+        ("h", "c", U_SUMS),
+        ("h", U_SUMS),
+        ("h", "c", U_SUMS),
+    ]
 
 
 @pytest.mark.slow

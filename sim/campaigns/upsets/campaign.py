@@ -20,7 +20,7 @@ from zynq_lstm.models.texts.corpus import windows as evenly
 from zynq_lstm.sim.campaigns import records, upsets
 from zynq_lstm.sim.campaigns.mutants import small_design
 from zynq_lstm.sim.campaigns.upsets.rtl import compare
-from zynq_lstm.sim.campaigns.upsets.state import PREFIX, STATE_SIGNALS, measure_state
+from zynq_lstm.sim.campaigns.upsets.state import PREFIX, measure_state, state_signals
 from zynq_lstm.sim.campaigns.upsets.weights import measure_weights, weight_names
 from zynq_lstm.sim.simulation.rtl import Rtl
 from zynq_lstm.sim.simulation.simulator import require
@@ -67,7 +67,8 @@ def measure(
         raise UserError(f"--horizon is {horizon}; at most {len(held_out) - PREFIX} characters are possible")
     text = evenly(held_out, length, windows).astype(np.int64)
 
-    signals = 2 * len(STATE_SIGNALS) * len(network.spec.layers) + len(weight_names(design))
+    in_state = sum(len(state_signals(design, k)) for k in range(len(network.spec.layers)))
+    signals = 2 * in_state + len(weight_names(design))
     done = count(1)
 
     def step() -> None:

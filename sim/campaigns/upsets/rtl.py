@@ -13,12 +13,14 @@ from zynq_lstm.models.errors import CheckError
 from zynq_lstm.models.fixed import Raw
 from zynq_lstm.models.integers.reference import Reference
 from zynq_lstm.sim.campaigns.upsets.state import (
-    STATE_SIGNALS,
+    U_SUMS,
     Flip,
     StruckReference,
     flip_bits,
     random_flips,
+    readers_of_state,
     state_bits,
+    state_signals,
 )
 from zynq_lstm.sim.simulation.rtl import Rtl, RtlRun
 
@@ -43,22 +45,36 @@ class Place:
 
 def place(design: Design, flip: Flip, character: int) -> Place:
     """Return the place of a flip at a character; characters are numbered from 0 since reset."""
-    layer, array = design.network.spec.layers[flip.layer], design.array
-    layout = design.layout
-    stage = next(s for s in layout.stages if s.layer == flip.layer and s.level.result == "h")
-    lanes, p = stage.packing.pipelines, stage.pipeline
+    spec, array = design.network.spec.layers[flip.layer], design.array
+    layout, cell = design.layout, spec.formats.description
+    stages = [stage for stage in layout.stages if stage.layer == flip.layer]
     if flip.signal == "h":
+        stage = stages[-1]
+        lanes, p = stage.packing.pipelines, stage.pipeline
         row, lane = divmod(flip.index, array.depth)
         row += layout.first_row(stage)
         phase = character % 2
         address = phase << max(1, (layout.buffer_rows(layout.pipelines[p]) - 1).bit_length()) | row
         return Place(f"u_p{p}_hidden/gen_lane[{lane}]/u_lane", address, flip.bit, (phase, row, lane // lanes))
-    gate, unit = divmod(flip.index, layer.units)
-    beat, lane = divmod(unit, lanes)
-    gates, address = f"gen_p{p}_lane[{lane}]/u_gates", layout.first_beat(stage) + beat
-    if flip.signal == "c":
-        return Place(f"{gates}/u_c/u_words", address, flip.bit)
-    return Place(f"{gates}/u_sums/u_words", address, gate * design.sum_bits + flip.bit)
+    if flip.signal == U_SUMS:
+        stage = stages[0]
+        gate, unit = divmod(flip.index, spec.units)
+        word, lane = divmod(unit, stage.packing.pipelines)
+        bit = stage.level.gates.index(cell.gates[gate]) * design.sum_bits + flip.bit
+        memory, address = "u_sums", layout.first_beat(stage) + word
+    else:
+        name = flip.signal.removesuffix("'")
+        (reader,) = readers_of_state(cell, name)
+        stage = stages[reader.number]
+        unit = layout.first_unit(stage) + flip.index
+        if name not in reader.signals:  # another pipeline writes it
+            writer = next(s for s in stages if name in s.level.signals)
+            banks = max(s.packing.pipelines for s in (writer, stage))
+            memory = f"u_p{stage.pipeline}_{name}_kept/gen_bank[{unit % banks}]/u_words/u_words"
+            return Place(memory, unit // banks, flip.bit)
+        address, lane = divmod(unit, stage.packing.pipelines)
+        memory, bit = f"u_{name}", flip.bit
+    return Place(f"gen_p{stage.pipeline}_lane[{lane}]/u_gates/{memory}/u_words", address, bit)
 
 
 def strike(rtl: Rtl, codes: Sequence[int], flips: Mapping[int, Flip]) -> dict[str, Raw]:
@@ -88,9 +104,11 @@ def expected(design: Design, codes: Sequence[int], flips: Mapping[int, Flip]) ->
         found.setdefault("logits", []).append(logits)
         for name, arrays in (("h", reference.state.h), ("c", reference.state.c)):
             for k, values in enumerate(arrays):
+                if name == "c" and not design.network.spec.layers[k].formats.has_c:
+                    continue
                 row = values.copy()
                 if n in flips and flips[n].signal == name == "h":
-                    flip_bits(row, [flips[n]], "h", k, state_bits(design, "h"))
+                    flip_bits(row, [flips[n]], "h", k, state_bits(design, "h", k))
                 found.setdefault(f"layers.{k}.{name}", []).append(row[0])
     return {name: np.array(rows) for name, rows in found.items()}
 
@@ -104,10 +122,16 @@ def compare(rtl: Rtl, count: int, seed: int) -> dict[str, int]:
     rng, design = np.random.default_rng(seed), rtl.design
     flips = [
         rng.choice(random_flips(design, signal, layer, 1, rng))  # type: ignore[arg-type]
-        for signal in STATE_SIGNALS
         for layer in range(len(design.network.spec.layers))
+        for signal in state_signals(design, layer)
         for _ in range(count)
     ]
+    return compare_flips(rtl, flips, rng)
+
+
+def compare_flips(rtl: Rtl, flips: Sequence[Flip], rng: np.random.Generator) -> dict[str, int]:
+    """Make these flips in random order in one run of the RTL; otherwise as :func:`compare`."""
+    design = rtl.design
     order = rng.permutation(len(flips))
     by_character = {1 + 2 * n: flips[k] for n, k in enumerate(order)}
     codes = rng.integers(0, design.network.spec.vocabulary, 2 * len(flips) + 2).tolist()

@@ -1,5 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Flips of state (h, c and the finished sums U.h): their effects by the reference, in the RTL's widths."""
+"""Flips of state (h, c and the finished sums U.h): their effects by the reference, in the RTL's widths.
+
+Of a cell with several levels (:mod:`zynq_lstm.hls.engine.stages`), only the sums of level 0 wait for the next
+character. A level that reads a signal of the step before has that signal in a memory of its own. So h may be
+in two memories: the buffer that the array reads, and a copy that the gates read, which is called ``h'``.
+"""
 
 from __future__ import annotations
 
@@ -11,11 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zynq_lstm.hls.engine.design import Design
+from zynq_lstm.hls.engine.stages import Level, cell_levels
+from zynq_lstm.models.cells.description import Cell
+from zynq_lstm.models.errors import UserError
 from zynq_lstm.models.fixed import Raw
 from zynq_lstm.models.integers.choice import Sampler, scores
 from zynq_lstm.models.integers.reference import Reference, State
 
-STATE_SIGNALS = ("h", "c", "U sums")
+U_SUMS = "U sums"
 PREFIX = 64  # characters before a flip, from a zero state
 
 
@@ -24,10 +32,10 @@ class Flip:
     """One bit of the state.
 
     Args:
-        signal: one of STATE_SIGNALS. h is flipped as it is written, before anything reads it; c and the sums
+        signal: one of :func:`state_signals`. h is flipped as it is written, before the array reads it; others
             while they wait for the next character.
         layer: layer of the signal.
-        index: unit; for the sums, the column of U (in GATES order).
+        index: unit; for the sums, the column of U (in the order of the cell's gates).
         bit: 0 is the least significant.
     """
 
@@ -37,26 +45,79 @@ class Flip:
     bit: int
 
 
-def state_bits(design: Design, signal: str) -> int:
+def state_signals(design: Design, layer: int) -> tuple[str, ...]:
+    """Return the signals of a layer that can be flipped, each of which has a memory of its own.
+
+    Raises:
+        UserError: two levels of the cell read the same signal of the step before, so there are two copies.
+    """
+    cell = design.network.spec.layers[layer].formats.description
+    found = ["h"]
+    for name in cell.state:
+        readers = readers_of_state(cell, name)
+        if len(readers) > 1:
+            raise UserError(f"cell {cell.name}: {name}' has a memory in each of {len(readers)} pipelines")
+        if readers:
+            found.append("h'" if name == "h" else name)
+    return (*found, U_SUMS)
+
+
+def readers_of_state(cell: Cell, name: str) -> list[Level]:
+    """Return the levels of a cell that read a signal of the step before."""
+    before = f"{name}'"
+    return [level for level in cell_levels(cell) if any(before in e.reads for e in level.equations)]
+
+
+def state_bits(design: Design, signal: str, layer: int = 0) -> int:
     """Return the width of a word of state in the RTL."""
-    return (
-        design.sum_bits
-        if signal == "U sums"
-        else design.formats(design.layout.pipelines[0]).format(signal).bits
-    )
+    if signal == U_SUMS:
+        return design.sum_bits
+    return design.network.spec.layers[layer].formats.format(signal.removesuffix("'")).bits
+
+
+def waiting_columns(design: Design, layer: int) -> list[int]:
+    """Return the columns of U whose sums wait for the next character: those of the gates of level 0."""
+    spec = design.network.spec.layers[layer]
+    cell = spec.formats.description
+    gates = [k for k, gate in enumerate(cell.gates) if gate not in cell.recurrent]
+    return [k * spec.units + unit for k in gates for unit in range(spec.units)]
 
 
 class StruckReference(Reference):
     """The reference, in which each stream may have its own flip."""
 
     def __init__(self, design: Design, streams: int = 1) -> None:
-        super().__init__(design.network, streams)
         self.design = design
+        super().__init__(design.network, streams)
+
+    def reset(self) -> None:
+        super().reset()
+        self._copies: tuple[Raw, ...] | None = None
 
     def resume(self, state: State) -> None:
-        """Continue from a state after flips: h may have a value that the network itself never reaches."""
-        self._state = state
+        """Continue from a state without flips."""
+        self._state, self._copies = state, None
         self.streams = len(state.h[0])
+
+    def keep(self, streams: NDArray[np.bool_]) -> None:
+        """Continue with some of the streams."""
+        state, copies = self._state, self._copies
+        self.resume(State(tuple(h[streams] for h in state.h), tuple(c[streams] for c in state.c)))
+        self._copies = copies and tuple(h[streams] for h in copies)
+
+    def run(self, codes: NDArray[Any] | Sequence[int], trace: dict[str, Raw] | None = None) -> Raw:
+        """Read characters as the reference does, but the first after a flip in the RTL's widths."""
+        if self._copies is None:
+            return super().run(codes, trace)
+        assert trace is None, "a trace after a flip"
+        codes = np.asarray(codes)
+        steps = np.atleast_2d(codes)
+        first = self.strike(steps[:, 0], [])[:, np.newaxis]
+        self._copies = None  # of h without flips
+        logits = first
+        if steps.shape[1] > 1:
+            logits = np.concatenate([first, super().run(steps[:, 1:])], axis=1)
+        return logits[0] if codes.ndim == 1 else logits
 
     def strike(self, codes: Raw, flips: Sequence[Flip]) -> Raw:
         """Run one character of every stream, (streams,), with a flip in each.
@@ -67,31 +128,39 @@ class StruckReference(Reference):
             Raw logits (streams, vocabulary).
         """
         spec, design = self.network.spec, self.design
-        h_new, c_new = [], []
+        before = self._copies or self._state.h
+        h_new, c_new, copies = [], [], []
         x: NDArray[Any] = codes
         for k, layer in enumerate(self._layers):
             arrays, fmt = self.network.layer(k), spec.layers[k].formats
-            h, c = self._state.h[k], self._state.c[k].copy()
-            flip_bits(c, flips, "c", k, state_bits(design, "c"))
-            u_sums = _product(h, arrays["U"])
-            flip_bits(u_sums, flips, "U sums", k, design.sum_bits)
-            x_sums = arrays["W"][x] if k == 0 else _product(x, arrays["W"])
+            h, copy, c = self._state.h[k], before[k].copy(), self._state.c[k].copy()
+            flip_bits(copy, flips, "h'", k, state_bits(design, "h", k))
+            if fmt.has_c:
+                flip_bits(c, flips, "c", k, state_bits(design, "c", k))
+            u_sums = wrapped(_product(h, arrays["U"]), design.sum_bits)
+            flip_bits(u_sums, flips, U_SUMS, k, design.sum_bits)
+            x_sums = arrays["W"][x] if k == 0 else wrapped(_product(x, arrays["W"]), design.sum_bits)
             u_part = u_sums << (design.sum_frac - fmt.U.frac - fmt.h.frac)
             x_part = x_sums << (design.sum_frac - fmt.W.frac - spec.input_frac(k))
             x_part = x_part + design.bias[k]
-            if not design.gates[0].apart:  # the RTL adds them before anything else
-                x_part, u_part = x_part + u_part, np.zeros_like(u_part)
+            # The RTL adds the two before anything else, unless equations need them apart.
+            stage = next(stage for stage in design.layout.stages if stage.layer == k)
+            merged = design.gates[stage.pipeline].together
+            together = np.repeat([gate in merged for gate in fmt.gates], spec.layers[k].units)
+            x_part, u_part = np.where(together, x_part + u_part, x_part), np.where(together, 0, u_part)
             parts = (wrapped(part, design.z_sum_bits) for part in (x_part, u_part))
             inputs, recurrent = (
                 layer.step.scaled(kind, part, design.sum_frac) for kind, part in zip("xu", parts, strict=True)
             )
-            values = layer.step.run(inputs, recurrent, {"h": h.astype(np.float64), "c": c.astype(np.float64)})
+            state = {"h": copy.astype(np.float64), "c": c.astype(np.float64)}
+            values = layer.step.run(inputs, recurrent, state)
             x = layer.step.raw(values, "h").astype(np.int64)
             c_k = layer.step.raw(values, "c") if fmt.has_c else c
-            flip_bits(x, flips, "h", k, state_bits(design, "h"))
+            copies.append(x.copy())
+            flip_bits(x, flips, "h", k, state_bits(design, "h", k))
             h_new.append(x)
             c_new.append(c_k.astype(np.int64))
-        self._state = State(tuple(h_new), tuple(c_new))
+        self._state, self._copies = State(tuple(h_new), tuple(c_new)), tuple(copies)
         return self._output.run(x[np.newaxis])[0].astype(np.int64)
 
 
@@ -220,7 +289,7 @@ def follow(
         if t + 1 == calm.horizon or not keep.any():
             break
         left, w = left[keep], w[keep]
-        reference.resume(State(tuple(h[keep] for h in state.h), tuple(c[keep] for c in state.c)))
+        reference.keep(keep)
         codes = calm.codes[w, t + 1] if calm.noise is None else choices[keep]
     return Effect(forgotten, changed, other)
 
@@ -229,12 +298,13 @@ def random_flips(
     design: Design, signal: str, layer: int, trials: int, rng: np.random.Generator
 ) -> list[Flip]:
     """Return ``trials`` flips of every bit of a word of this signal, each in a random word."""
-    gates = len(design.network.spec.layers[0].formats.gates)
-    units = design.network.spec.layers[layer].units * (gates if signal == "U sums" else 1)
+    words: Sequence[int] = range(design.network.spec.layers[layer].units)
+    if signal == U_SUMS:
+        words = waiting_columns(design, layer)
     return [
         Flip(signal, layer, int(index), bit)
-        for bit in range(state_bits(design, signal))
-        for index in rng.integers(0, units, trials)
+        for bit in range(state_bits(design, signal, layer))
+        for index in rng.choice(words, trials)
     ]
 
 
@@ -257,12 +327,16 @@ def measure_state(
     rng = np.random.default_rng(seed)
     calm = undisturbed(design, text, horizon, temperature_raw, seed)
     rows = []
-    for signal in STATE_SIGNALS:
-        for layer in range(len(design.network.spec.layers)):
+    layers = range(len(design.network.spec.layers))
+    signals = dict.fromkeys(signal for layer in layers for signal in state_signals(design, layer))
+    for signal in sorted(signals, key=("h", "h'", "c", U_SUMS).index):
+        for layer in layers:
+            if signal not in state_signals(design, layer):
+                continue
             flips = random_flips(design, signal, layer, trials, rng)
             effect = follow(design, calm, flips, rng.integers(0, len(text), len(flips)), temperature_raw)
             bits = np.array([flip.bit for flip in flips])
-            for bit in range(state_bits(design, signal)):
+            for bit in range(state_bits(design, signal, layer)):
                 mine = bits == bit
                 rows.append(
                     {"signal": signal, "layer": layer, "bit": bit}

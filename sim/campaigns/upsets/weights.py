@@ -12,6 +12,7 @@ import numpy as np
 from zynq_lstm.hls.engine.design import Design
 from zynq_lstm.models.evaluation.bpc import bits_of_streams
 from zynq_lstm.models.fixed import Raw
+from zynq_lstm.models.integers.limits import in_array
 from zynq_lstm.models.integers.network import IntegerNetwork
 from zynq_lstm.models.integers.reference import Reference
 from zynq_lstm.sim.campaigns.upsets.state import wrapped
@@ -34,37 +35,51 @@ def flipped_weights(design: Design, flip: WeightFlip) -> dict[int, int]:
     sign of w0, w1 changes by one.
     """
     weights, spec = design.network.arrays[flip.name], design.network.spec
-    if flip.name == "layers.0.W":  # rows are looked up, not multiplied: not packed
-        value = int(weights[flip.row, flip.column])
-        return {flip.column: wrapped(value ^ 1 << flip.bit, spec.layers[0].formats.W.bits)}
     value = int(weights[flip.row, flip.column])
-    if design.array.pack == 1:
+    if flip.name == "layers.0.W":  # rows are looked up, not multiplied: not packed
+        return {flip.column: wrapped(value ^ 1 << flip.bit, spec.layers[0].formats.W.bits)}
+    array = design.array
+    if array.pack == 1 or flip.row % array.depth >= array.dsp_depth:  # products in LUTs are not packed
         return {flip.column: wrapped(value ^ 1 << flip.bit, design.weight_bits)}
     lower, upper = _pair(design, flip.name, flip.column)
-    w0 = int(weights[flip.row, lower])
-    # After the vocabulary there is no logit, but there is a weight of zero in memory.
-    w1 = int(weights[flip.row, upper]) if upper < weights.shape[1] else 0
+    # Where a word of the array has no sum, there is a weight of zero in memory.
+    w0, w1 = (0 if column is None else int(weights[flip.row, column]) for column in (lower, upper))
     stored = w1 - (w0 < 0)
     if flip.column == lower:
         w0 = wrapped(w0 ^ 1 << flip.bit, design.weight_bits)
     else:
         stored = wrapped(stored ^ 1 << flip.bit, design.weight_bits)
-    return {lower: w0} | ({upper: stored + (w0 < 0)} if upper < weights.shape[1] else {})
+    changed = {lower: w0, upper: stored + (w0 < 0)}
+    return {column: weight for column, weight in changed.items() if column is not None}
 
 
-def _pair(design: Design, name: str, column: int) -> tuple[int, int]:
-    """Return the columns that share a word with ``column``: i with f and g with o, or neighbouring logits."""
+def _pair(design: Design, name: str, column: int) -> tuple[int | None, int | None]:
+    """Return the columns that share a word with ``column``, itself among them: neighbours in the array."""
+    columns = design.network.arrays[name].shape[1]
     if name.startswith("output"):
-        return column - column % 2, column - column % 2 + 1
-    units = design.network.arrays[name].shape[1] // len(design.network.spec.layers[0].formats.gates)
-    gate, unit = divmod(column, units)
-    lower = gate - gate % 2
-    return lower * units + unit, (lower + 1) * units + unit
+        lower = column - column % 2
+        return lower, lower + 1 if lower + 1 < columns else None
+    layer = int(name.split(".")[1])
+    spec = design.network.spec.layers[layer]
+    gate, unit = divmod(column, spec.units)
+    stage = next(
+        s for s in design.layout.stages if s.layer == layer and spec.formats.gates[gate] in s.level.gates
+    )
+    first = unit - unit % stage.capacity  # the first unit of the column's job
+    places = stage.packing.places(min(stage.capacity, spec.units - first))
+    at: dict[int, int] = {}
+    for n, of_unit in enumerate(places.tolist()):
+        for own, place in zip(stage.level.gates, of_unit, strict=True):
+            at[place] = spec.formats.gates.index(own) * spec.units + first + n
+    place = next(place for place, found in at.items() if found == column)
+    lower = place - place % 2
+    return at.get(lower), at.get(lower + 1)
 
 
 def weight_names(design: Design) -> list[str]:
     """Return the names of the weights in block RAM."""
-    return [name for name in design.network.spec.weight_formats() if not name.endswith(".b")]
+    names = design.network.spec.weight_formats()
+    return [name for name in names if name == "layers.0.W" or in_array(name)]
 
 
 class WornReference(Reference):
@@ -73,23 +88,25 @@ class WornReference(Reference):
     def change(self, name: str, row: int, columns: dict[int, int]) -> None:
         """Set weights of one row; :meth:`restore` undoes it."""
         array = self.network.arrays[name]
-        change = {column: value - int(array[row, column]) for column, value in columns.items()}
+        change = {column: float(value - int(array[row, column])) for column, value in columns.items()}
         if name.startswith("output"):
             target, order, fmt = self._output.W, None, self.network.spec.output.W
             scale = 2.0 ** (
                 self._output.fmt.logits.frac - fmt.frac - self.network.spec.layers[-1].formats.h.frac
             )
+            change = {column: difference * scale for column, difference in change.items()}
         else:
             layer, matrix = int(name.split(".")[1]), name.split(".")[2]
             formats, engine = self.network.spec.layers[layer].formats, self._layers[layer]
             target, order = getattr(engine.step, matrix), np.argsort(engine.step.columns)
             fraction = formats.h.frac if matrix == "U" else self.network.spec.input_frac(layer)
-            gate = formats.gates[next(iter(columns)) // self.network.spec.layers[layer].units]
-            kept = engine.step.scale_of(f"{'u' if matrix == 'U' else 'x'}_{gate}")
-            scale = 2.0 ** (kept - formats.format(matrix).frac - fraction)
+            for column in change:
+                gate = formats.gates[column // engine.units]
+                kept = engine.step.scale_of(f"{'u' if matrix == 'U' else 'x'}_{gate}")
+                change[column] *= 2.0 ** (kept - formats.format(matrix).frac - fraction)
         self._before = target, row, target[row].copy()
         for column, difference in change.items():
-            target[row, column if order is None else order[column]] += difference * scale
+            target[row, column if order is None else order[column]] += difference
 
     def restore(self) -> None:
         target, row, values = self._before
