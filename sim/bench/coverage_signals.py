@@ -15,7 +15,7 @@ import numpy as np
 
 from zynq_lstm.hls.engine import registers
 from zynq_lstm.hls.engine.constants import Destination
-from zynq_lstm.hls.engine.stages import Layout
+from zynq_lstm.hls.engine.stages import Layout, Stage
 from zynq_lstm.models.integers.choice import WORD_LOGITS
 from zynq_lstm.sim.campaigns.coverage_plan import MODES, PHASES
 
@@ -35,6 +35,10 @@ def _length(characters: int) -> str:
     if characters < 3:
         return str(characters)
     return "3 to 99" if characters < 100 else "100 or more" if characters < WORD_MASK else "2^32 - 1"
+
+
+def _level(stage: Stage) -> str:
+    return f", level {stage.level.number}" if stage.level.number else ""
 
 
 class Streams:
@@ -212,7 +216,8 @@ class Inside:
         for p, gates in enumerate(self._gates):
             if int(getattr(gates, f"p{p}_writes").value) & 1:
                 number = int(getattr(gates, f"p{p}_write_stages").value) & (1 << self._layout.stage_bits) - 1
-                phases.append(f"gates {self._layout.stages[number].layer}")
+                stage = self._layout.stages[number]
+                phases.append(f"gates {stage.layer}{_level(stage)}")
         if engine.logits_valid.value or self._choice.valid_8_q.value or engine.character_valid.value:
             phases.append("choice")
         return [phase for phase in phases if phase in PHASES]  # layers after the second are not planned
@@ -226,7 +231,7 @@ class Inside:
         stage = self._layout.stages[number]
         starts_with = "U" if stage.level.number else "W"
         waits = "W" if stage.level.number else "U"
-        return f"{starts_with if to is Destination.START else waits}{stage.layer}"
+        return f"{starts_with if to is Destination.START else waits}{stage.layer}{_level(stage)}"
 
     def _accepted(self) -> Found:
         """Return the bins of a character that is taken."""

@@ -17,11 +17,12 @@ import numpy as np
 
 from zynq_lstm.hls.engine.array import Array
 from zynq_lstm.hls.engine.design import Design
-from zynq_lstm.models.description.spec import PRESETS, Layer, NetworkSpec
-from zynq_lstm.models.fixed import FixedFormat
+from zynq_lstm.models.cells import catalogue
+from zynq_lstm.models.description.spec import PRESETS, Layer, NetworkSpec, with_formats
 from zynq_lstm.models.integers.network import IntegerNetwork
 from zynq_lstm.sim.bench.components import COVERAGE_FILE
 from zynq_lstm.sim.campaigns import records
+from zynq_lstm.sim.campaigns.coverage_cells import narrow_formats
 from zynq_lstm.sim.campaigns.coverage_exclusions import EXCLUSIONS
 from zynq_lstm.sim.campaigns.coverage_plan import BINS
 from zynq_lstm.sim.campaigns.mutants import small_design
@@ -52,6 +53,7 @@ def designs(seed: int) -> dict[str, Design]:
         "products in LUTs": small_design(seed),
         "narrow": narrow(seed),
         "three layers": three_layers(seed),
+        **{name: small_design(seed, name, narrow_formats(name)) for name in catalogue.names() if name != "lstm"},
     }
 
 
@@ -107,18 +109,8 @@ def narrow(seed: int) -> Design:
     """
     rng = np.random.default_rng(seed)
     lstm, dense = PRESETS["w8a8"]
-    changed = {
-        "z": "ap_fixed<9,4,AP_TRN>",
-        "gate": "ap_fixed<10,2>",
-        "g": "ap_fixed<9,1>",
-        "c": "ap_fixed<12,3,AP_TRN>",
-        "ct": "ap_fixed<9,2,AP_TRN>",
-        "h": "ap_fixed<7,0,AP_TRN>",
-    }
-    formats: dict[str, Any] = {name: FixedFormat.parse(text) for name, text in changed.items()}
-    lstm = dataclasses.replace(lstm, **formats)
-    dense = dataclasses.replace(dense, logits=FixedFormat.parse("ap_fixed<10,2,AP_TRN>"))
     spec = NetworkSpec("w8a8", 5, (Layer(6, lstm), Layer(5, lstm)), dense)
+    spec = with_formats(spec, narrow_formats("lstm"))
     weights = {
         name: rng.integers(
             spec.weight_formats()[name].min_raw, spec.weight_formats()[name].max_raw + 1, shape

@@ -10,15 +10,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from zynq_lstm.hls.engine import registers
+from zynq_lstm.sim.campaigns.coverage_cells import ENDS, TIES, value_bins
 
-#: Activities of the engine in a cycle, for networks of two layers; several may go on at a time.
-PHASES = ("idle", "waiting", "W1", "U0", "Wy", "U1", "gates 0", "gates 1", "choice")
+#: Activities of the engine in a cycle, for networks of two layers; several may go on at a time. Level 1 of a
+#: cell has the gates whose recurrent product waits for a signal of the same step.
+PHASES = (
+    *("idle", "waiting", "W1", "U0", "Wy", "U1", "gates 0", "gates 1", "choice"),
+    *("W1, level 1", "U0, level 1", "U1, level 1", "gates 0, level 1", "gates 1, level 1"),
+)
 MODES = ("score", "generate", "prime")
-ROUNDED = ("z", "c", "ct", "h", "logits")
-TABLES = ("sigmoid of i", "sigmoid of f", "sigmoid of o", "tanh of g", "tanh of c")
 PRODUCTS = ("U0", "W1", "U1", "Wy")
 SUMS = ("z of layer 0", "z of layer 1", "logits")
-ENDS = ("lowest", "highest")
 ACTIVITIES = ("idle", "scoring", "generating")
 
 
@@ -151,18 +153,18 @@ PLAN = (
     Point("equal scores", "two best scores equal: the lower code wins", ("within a word", "in two words")),
     Point(
         "saturation",
-        "a value beyond its format, cut off",
-        _cross(ROUNDED, ENDS),
+        "a value beyond its format, cut off; z: the sums of a cell's gates",
+        (*value_bins("saturation"), *_cross(("logits",), ENDS)),
     ),
     Point(
         "rounding",
         "a value exactly between two values of its format, by the sign of what is rounded",
-        _cross(ROUNDED, ("tie, positive", "tie, negative")),
+        (*value_bins("rounding"), *_cross(("logits",), TIES)),
     ),
     Point(
         "tables",
-        "entry of an activation table that is looked up",
-        _cross(TABLES, ("lowest argument", "highest argument", "first address", "last address")),
+        "entry of an activation table that is looked up for a signal",
+        value_bins("tables"),
     ),
     Point(
         "accumulators",

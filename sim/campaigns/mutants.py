@@ -19,6 +19,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -27,8 +28,9 @@ from zynq_lstm.hls.engine.array import Array
 from zynq_lstm.hls.engine.design import Design
 from zynq_lstm.hls.synthesis.yosys import Command, run_yosys
 from zynq_lstm.models import processes
-from zynq_lstm.models.description.spec import Layer, network_spec
+from zynq_lstm.models.description.spec import Layer, network_spec, with_formats
 from zynq_lstm.models.errors import CheckError, UserError
+from zynq_lstm.models.fixed import FixedFormat
 from zynq_lstm.models.integers.network import IntegerNetwork
 from zynq_lstm.sim.campaigns import records
 from zynq_lstm.sim.campaigns.equivalent_mutants import argument
@@ -73,7 +75,9 @@ GOAL = 0.97  # share of the mutants, without equivalent ones, that must be found
 LONGEST_TEST = 4_000_000
 
 
-def small_design(seed: int, cell: str = "lstm") -> Design:
+def small_design(
+    seed: int, cell: str = "lstm", signals: Mapping[str, FixedFormat] = MappingProxyType({})
+) -> Design:
     """Return a design of two layers of a cell that uses everything that the RTL has.
 
     It has several groups, segments and words of logits, products in DSPs and in LUTs, binary points that need
@@ -84,9 +88,10 @@ def small_design(seed: int, cell: str = "lstm") -> Design:
 
     Args:
         cell: name of a cell, or its description, as :func:`zynq_lstm.models.cells.catalogue.written` returns.
+        signals: formats of signals instead of the preset's.
     """
     rng = np.random.default_rng(seed)
-    spec = network_spec("w4a8", vocabulary=15, layers=2, cell=cell)
+    spec = with_formats(network_spec("w4a8", vocabulary=15, layers=2, cell=cell), signals)
     formats = spec.layers[0].formats
     formats = formats.changed(U=dataclasses.replace(formats.U, integer=3))
     dense = dataclasses.replace(spec.output, W=dataclasses.replace(spec.output.W, integer=5))
