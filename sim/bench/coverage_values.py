@@ -71,9 +71,7 @@ class Values:
         formats, units = spec.layers[k].formats, spec.layers[k].units
         cell = formats.description
         columns = {gate: slice(n * units, (n + 1) * units) for n, gate in enumerate(cell.gates)}
-        values: dict[str, Value] = {
-            name: (own[name], formats.format(name).frac) for name in cell.vectors
-        }
+        values: dict[str, Value] = {name: (own[name], formats.format(name).frac) for name in cell.vectors}
         for signal in cell.signals:
             values[signal] = self._signal(k, signal, columns, trace), _frac(formats, signal)
         for name in cell.state:

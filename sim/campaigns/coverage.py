@@ -7,7 +7,6 @@ Their hits are merged and written to a record.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -30,7 +29,7 @@ from zynq_lstm.sim.simulation.rtl import CORNER_TESTS, PROTOCOL_TESTS, Rtl
 from zynq_lstm.sim.simulation.simulator import CODE_COVERAGE
 
 TESTS = PROTOCOL_TESTS + CORNER_TESTS
-# Tests for the designs after the first: those that depend on arithmetic, memories and schedule.
+# Tests for the other designs of LSTMs: those that depend on arithmetic, memories and schedule.
 FEW_TESTS = (
     "score_with_pauses",
     "generate_closed_loop",
@@ -41,20 +40,36 @@ FEW_TESTS = (
     "same_code_again",
     "choices_by_a_hair",
 )
+# Tests for the designs of other cells: those that depend on the gates.
+GATE_TESTS = (
+    "score_with_pauses",
+    "generate_closed_loop",
+    "sample_with_temperature",
+    "reset_in_every_cycle",
+    "clear_state_in_every_cycle",
+)
+OTHER_CELLS = tuple(name for name in catalogue.names() if name != "lstm")
 
 
 def designs(seed: int) -> dict[str, Design]:
     """Return the designs by name.
 
-    Together they have every kind of product, and every parameter that changes the RTL.
+    Together they have every kind of product, every parameter that changes the RTL, and every cell.
     """
     return {
         "extremes": extremes(seed),
         "products in LUTs": small_design(seed),
         "narrow": narrow(seed),
         "three layers": three_layers(seed),
-        **{name: small_design(seed, name, narrow_formats(name)) for name in catalogue.names() if name != "lstm"},
+        **{name: small_design(seed, name, narrow_formats(name)) for name in OTHER_CELLS},
     }
+
+
+def tests_of(design: str) -> tuple[str, ...]:
+    """Return the names of the tests that are run on a design."""
+    if design in OTHER_CELLS:
+        return GATE_TESTS
+    return TESTS if design == "extremes" else FEW_TESTS
 
 
 def extremes(seed: int) -> Design:
@@ -152,7 +167,7 @@ def measure(
     Args:
         chosen: designs from :func:`designs`.
         progress: called with the names of the design and the test as each test begins.
-        tests: tests of each design; :data:`TESTS` and :data:`FEW_TESTS` if not given.
+        tests: tests of each design; those of :func:`tests_of` if not given.
 
     Raises:
         CheckError: if a test fails.
@@ -160,7 +175,7 @@ def measure(
     runs: dict[Path, Path] = {}  # folder of a run -> folder of its build
     for name, design in chosen.items():
         rtl = Rtl.build(design, folder / name.replace(" ", "-"), coverage=True)
-        for test in tests[name] if tests else TESTS if name == "extremes" else FEW_TESTS:
+        for test in tests[name] if tests else tests_of(name):
             if progress:
                 progress(name, test)
             runs[rtl.cover(test, seed)] = rtl.simulator.build_dir

@@ -26,13 +26,11 @@ _NARROW = {
     "gate": "ap_fixed<10,2>",
     "g": "ap_fixed<9,1>",
     "n": "ap_fixed<9,1>",
-    "c": "ap_fixed<12,3>",
-    "ct": "ap_fixed<9,2>",
-    "h": "ap_fixed<7,0>",
+    "c": "ap_fixed<12,0>",  # it may lie between the state before and a candidate, and saturates if that does
+    "ct": "ap_fixed<9,-1>",
+    "h": "ap_fixed<7,-2>",
     "logits": "ap_fixed<10,2>",
 }
-# c lies between the state before and the candidate: it saturates only if its format cuts off the latter.
-_CONVEX = {"c": "ap_fixed<12,0>", "ct": "ap_fixed<9,-1>", "h": "ap_fixed<7,-2>"}
 _TRUNCATED = {
     "b": "ap_fixed<16,4,AP_RND_CONV,AP_SAT_SYM>",
     "z": "ap_fixed<9,4,AP_TRN>",
@@ -41,7 +39,7 @@ _TRUNCATED = {
     "h": "ap_fixed<7,0,AP_TRN>",
     "logits": "ap_fixed<10,2,AP_TRN>",
 }
-_OWN = {"lstm": _TRUNCATED} | dict.fromkeys(("coupled", "gru", "gru_reset_before"), _CONVEX)
+_OWN = {"lstm": _TRUNCATED, "rnn": {"z": "ap_fixed<8,2>", "h": "ap_fixed<7,1>"}}  # the latter is looked up
 
 
 def narrow_formats(cell: str) -> dict[str, FixedFormat]:
@@ -77,13 +75,11 @@ def tie(fmt: FixedFormat, frac: int) -> int:
 
 def value_bins(point: str) -> tuple[str, ...]:
     """Return the bins of the point saturation, rounding or tables, for all cells."""
-    found: dict[str, None] = {}
+    found = []
     for of_cell in FORMATS.values():
-        possible = {bin_ for formats in of_cell for bin_ in _possible(formats)}
-        for equation in of_cell[0].description.equations:
-            found |= dict.fromkeys(
-                bin_[1] for bin_ in _all(of_cell[0], equation) if bin_[0] == point and bin_ in possible
-            )
+        there = {bin_ for formats in of_cell for bin_ in possible(formats)}
+        of_all = (bin_ for e in of_cell[0].description.equations for bin_ in _all(of_cell[0], e))
+        found += [name for kind, name in dict.fromkeys(of_all) if kind == point and (kind, name) in there]
     return tuple(found)
 
 
@@ -96,7 +92,7 @@ def _all(formats: CellFormats, equation: Sum | LookUp) -> list[tuple[str, str]]:
     ]
 
 
-def _possible(formats: CellFormats) -> set[tuple[str, str]]:
+def possible(formats: CellFormats) -> set[tuple[str, str]]:
     """Return the bins that interval arithmetic does not exclude."""
     found = set()
     ranges: dict[str, tuple[int, int]] = {}  # of the signals, raw

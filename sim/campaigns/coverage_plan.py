@@ -185,5 +185,8 @@ def markdown() -> str:
     """Return the table for the docs."""
     rows = [f"{len(BINS)} bins.", "", "| point | hit by | bins |", "|---|---|---|"]
     for point in PLAN:
-        rows.append(f"| {point.name} | {point.meaning} | {'; '.join(point.bins)} |")
+        lines: dict[str, list[str]] = {}  # a cell's bins on a line of their own
+        for name in point.bins:
+            lines.setdefault(name.partition(": ")[0] if ": " in name else "", []).append(name)
+        rows.append(f"| {point.name} | {point.meaning} | {'<br>'.join(map('; '.join, lines.values()))} |")
     return "\n".join(rows) + "\n"

@@ -18,24 +18,37 @@ from tests.skips import needs_cocotb_coverage
 from zynq_lstm.hls.engine.array import Array
 from zynq_lstm.hls.engine.design import Design
 from zynq_lstm.hls.engine.project import generate
+from zynq_lstm.models.cells import catalogue
+from zynq_lstm.models.cells.description import Sum
+from zynq_lstm.models.description.formats import CellFormats
+from zynq_lstm.models.description.spec import network_spec, with_formats
 from zynq_lstm.models.errors import CheckError
+from zynq_lstm.models.fixed import FixedFormat, Raw
+from zynq_lstm.models.integers.network import IntegerNetwork
 from zynq_lstm.models.integers.reference import Reference
 from zynq_lstm.scripts.verbs.cover import LINE_GOAL, TOGGLE_GOAL, command
 from zynq_lstm.sim.bench.components import COVERAGE_FILE
 from zynq_lstm.sim.campaigns import coverage_exclusions, records
-from zynq_lstm.sim.campaigns.coverage import CodePoint, code_figures, designs, measure, merge_bins, merge_code
+from zynq_lstm.sim.campaigns.coverage import (
+    OTHER_CELLS,
+    CodePoint,
+    code_figures,
+    designs,
+    measure,
+    merge_bins,
+    merge_code,
+)
+from zynq_lstm.sim.campaigns.coverage_cells import FORMATS, narrow_formats, possible
 from zynq_lstm.sim.campaigns.coverage_exclusions import Exclusion
 from zynq_lstm.sim.campaigns.coverage_plan import BINS, PLAN
-from zynq_lstm.sim.campaigns.mutants import small_design
 from zynq_lstm.sim.simulation.rtl import Rtl
 from zynq_lstm.sim.simulation.simulator import QUICK
 
 RECORD = records.path(records.COVERAGE)
-VALUE_POINTS = ("saturation", "rounding", "tables", "accumulators", "sums")
 
 
 def test_bins_are_unique_and_explained() -> None:
-    assert len(set(BINS)) == len(BINS) > 200
+    assert len(set(BINS)) == len(BINS) > 300
     assert len({point.name for point in PLAN}) == len(PLAN)
     assert all(point.meaning and point.bins for point in PLAN)
 
@@ -56,10 +69,9 @@ def test_record_is_of_this_plan() -> None:
     ]
 
 
-def value_bins(design: Design, codes: list[list[int]]) -> set[tuple[str, str]]:
+def value_bins(network: IntegerNetwork, codes: list[list[int]]) -> set[tuple[str, str]]:
     from zynq_lstm.sim.bench.coverage_values import Values
 
-    network = design.network
     reference, values, found = Reference(network), Values(network), set()
     for sequence in codes:
         before, trace = reference.state, {}
@@ -68,10 +80,14 @@ def value_bins(design: Design, codes: list[list[int]]) -> set[tuple[str, str]]:
     return found
 
 
+def bins_of(cell: str) -> set[tuple[str, str]]:
+    return {b for b in BINS if b[1].startswith(f"{cell}:")}
+
+
 @needs_cocotb_coverage
 @pytest.mark.parametrize("more", range(3))
 def test_weights_take_every_accumulator_to_its_ends(seed: int, more: int) -> None:
-    found = value_bins(designs(seed + more)["extremes"], [[0] * 60, [1] * 60])
+    found = value_bins(designs(seed + more)["extremes"].network, [[0] * 60, [1] * 60])
     wanted = {b for b in BINS if b[0] in ("accumulators", "sums")} - {
         ("sums", "logits, lowest"),
         ("sums", "logits, highest"),
@@ -83,9 +99,86 @@ def test_weights_take_every_accumulator_to_its_ends(seed: int, more: int) -> Non
 def test_value_bins_are_not_hit_by_anything(rng: np.random.Generator) -> None:
     """Ordinary weights and a short text reach no proven bound, and hardly any corner of a table."""
     network = with_weights(small_spec("w8a8", 11, (7, 10)), rng)
-    found = value_bins(Design(network, Array(4, 2, 2, 2)), [[3]])
+    found = value_bins(network, [[3]])
     assert not {b for b in found if b[0] in ("accumulators", "sums")}
-    assert len(found) < len([b for b in BINS if b[0] in VALUE_POINTS]) / 2
+    assert len(found) < len(bins_of("lstm")) / 2
+
+
+@needs_cocotb_coverage
+def test_formats_of_the_plan_are_those_of_the_designs(seed: int) -> None:
+    """The plan leaves out what its formats exclude: a design with other formats might hit it."""
+    used: dict[str, list[dict[str, FixedFormat]]] = {name: [] for name in catalogue.names()}
+    for design in designs(seed).values():
+        for layer in design.network.spec.layers:
+            used[layer.cell].append(signal_formats(layer.formats))
+    assert list(FORMATS) == list(used)
+    for cell, formats in FORMATS.items():
+        planned = [signal_formats(each) for each in formats]
+        assert all(each in planned for each in used[cell]) and all(each in used[cell] for each in planned)
+
+
+def signal_formats(formats: CellFormats) -> dict[str, FixedFormat]:
+    return {name: formats.format(name) for name in formats.signal_fields()}
+
+
+@needs_cocotb_coverage
+@pytest.mark.parametrize("cell", OTHER_CELLS)
+def test_designs_reach_every_bin_of_their_cell(cell: str) -> None:
+    """Random text is enough: a bin missed in simulation is then a matter of its length."""
+    network = designs(1)[cell].network
+    codes = np.random.default_rng(1).integers(0, network.spec.vocabulary, (10, 30)).tolist()
+    found = value_bins(network, codes)
+    assert bins_of(cell) <= found <= set(BINS)
+
+
+@needs_cocotb_coverage
+@pytest.mark.parametrize("cell", catalogue.names())
+@pytest.mark.parametrize("preset", ["w8a8", "w4a8", "q8.8", "narrow"])
+def test_exact_sums_are_those_of_the_reference(cell: str, preset: str, rng: np.random.Generator) -> None:
+    """Rounded, they are the trace. No bin is hit that the formats exclude."""
+    from zynq_lstm.sim.bench.coverage_values import Values, exact_sum
+
+    narrow = preset == "narrow"
+    spec = network_spec("w8a8" if narrow else preset, vocabulary=9, units=6, cell=cell)
+    network = with_weights(with_formats(spec, narrow_formats(cell)) if narrow else spec, rng, extreme=True)
+    reference, values = Reference(network), Values(network)
+    for _ in range(3):
+        before, codes = reference.state, rng.integers(0, 9, 12).tolist()
+        trace: dict[str, Raw] = {}
+        reference.run(codes, trace)
+        for k, layer in enumerate(network.spec.layers):
+            factors, _ = values.factors(k, before, codes, trace)
+            for e in layer.formats.description.equations:
+                fmt = layer.formats.format(e.format)
+                if isinstance(e, Sum):
+                    assert np.array_equal(fmt.requantize(*exact_sum(e.terms, factors)), factors[e.signal][0])
+                else:
+                    table = network.layer(k)[e.table]
+                    assert np.array_equal(table[factors[e.index][0]], factors[e.signal][0])  # -1: the last
+        found = {b for b in values.bins(before, codes, trace) if b[1].startswith(f"{cell}:")}
+        assert found <= possible(spec.layers[0].formats if not narrow else network.spec.layers[0].formats)
+
+
+def test_formats_exclude_bins() -> None:
+    """No tie without a shift, no saturation where the exact sum stays within the format."""
+
+    def excluded(cell: str, preset: str = "w8a8") -> set[str]:
+        spec = network_spec(preset, vocabulary=2, cell=cell)
+        kinds = possible(spec.layers[0].formats)
+        return {f"{p} {n}" for p, n in bins_of(cell) if (p, n) not in kinds}
+
+    assert excluded("rnn") == set()
+    assert excluded("gru") == {"saturation gru: h, lowest"}  # c is as low as -1, and so is h
+    assert {"rounding lstm: ct, tie, positive", "saturation lstm: h, highest"} <= excluded("lstm", "q8.8")
+    assert not [name for _, name in BINS if name.startswith("gru_reset_before: s,") and "est" in name]
+
+
+@needs_cocotb_coverage
+def test_hit_of_a_bin_that_is_not_planned_fails() -> None:
+    from zynq_lstm.sim.bench.coverage import Coverage
+
+    with pytest.raises(AssertionError, match="no bin saturation: gru_reset_before: s, lowest"):
+        Coverage.hit(object.__new__(Coverage), "saturation", "gru_reset_before: s, lowest")
 
 
 def point(kind: str, what: str, hits: int, line: int = 3) -> str:
@@ -119,7 +212,7 @@ def test_code_points_are_merged_by_their_place(tmp_path: Path, monkeypatch: pyte
 
 
 def test_every_exclusion_is_of_rtl_that_there_is() -> None:
-    files = generate(small_design(1))
+    files = {name for design in designs(1).values() for name in generate(design)}
     for entry in coverage_exclusions.EXCLUSIONS:
         assert entry.file in files, entry
         assert entry.kind in ("line", "toggle"), entry
