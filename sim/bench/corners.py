@@ -20,14 +20,14 @@ from zynq_lstm.models.integers.choice import TEMPERATURE, temperature_to_raw
 from zynq_lstm.sim.bench.components import LEFT, LIMIT, Bench, clock_cycle
 from zynq_lstm.sim.bench.near_ties import near_ties
 
-# Sweeps over the cycles of a character take no more steps than this, whatever the engine.
+# Sweeps over the cycles of a character take no more steps than this, unless the plan says otherwise.
 MOST_STEPS = 40
 
 
 def _cycles(bench: Bench, periods: int = 1) -> range:
-    """Return the cycles of ``periods`` characters: all, or at most MOST_STEPS of them, evenly spaced."""
+    """Return the cycles of ``periods`` characters: all, or so many of them as steps are allowed, evenly spaced."""
     cycles = periods * bench.plan.periods["generate"]
-    return range(0, cycles, -(-cycles // MOST_STEPS))
+    return range(0, cycles, -(-cycles // bench.plan.options.get("steps", MOST_STEPS)))
 
 
 @cocotb.test(**LIMIT)

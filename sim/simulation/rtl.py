@@ -283,9 +283,12 @@ class Rtl:
         """Run one of PROTOCOL_TESTS, LONG_PROTOCOL_TESTS or CORNER_TESTS; return its JUnit XML."""
         return self._run(_module(test), test, test, {}, seed)[1]
 
-    def cover(self, test: str, seed: int | None = None) -> Path:
-        """Run a test as :meth:`protocol` does, counting its coverage; return the run's folder."""
-        options = {"module": _module(test), "test": test}
+    def cover(self, test: str, seed: int | None = None, **more: Any) -> Path:
+        """Run a test as :meth:`protocol` does, counting its coverage; return the run's folder.
+
+        ``steps`` is the greatest number of steps of a sweep over a character's cycles.
+        """
+        options = {"module": _module(test), "test": test, **more}
         return self._run("zynq_lstm.sim.bench.coverage", "covered", f"cover-{test}", options, seed)[0]
 
     def protocol_at_once(self, seed: int | None = None) -> Path:
