@@ -25,7 +25,7 @@ MOST_STEPS = 40
 
 
 def _cycles(bench: Bench, periods: int = 1) -> range:
-    """Return the cycles of ``periods`` characters: all, or so many of them as steps are allowed, evenly spaced."""
+    """Return the cycles of ``periods`` characters: all, or as many as there are steps, evenly spaced."""
     cycles = periods * bench.plan.periods["generate"]
     return range(0, cycles, -(-cycles // bench.plan.options.get("steps", MOST_STEPS)))
 
