@@ -19,6 +19,7 @@ ENDS = ("lowest", "highest")
 TIES = ("tie, positive", "tie, negative")
 CORNERS = ("lowest argument", "highest argument", "first address", "last address")
 
+#: Formats by field name; b is coarse enough for ties of z.
 _NARROW = {
     "b": "ap_fixed<12,4,AP_RND_CONV,AP_SAT_SYM>",
     "z": "ap_fixed<9,1>",
@@ -31,6 +32,7 @@ _NARROW = {
     "h": "ap_fixed<7,-2>",
     "logits": "ap_fixed<10,2>",
 }
+#: Those of the LSTM, whose other designs have the ties.
 _TRUNCATED = {
     "b": "ap_fixed<16,4,AP_RND_CONV,AP_SAT_SYM>",
     "z": "ap_fixed<9,4,AP_TRN>",
