@@ -67,7 +67,7 @@ PLAN = (
     Point(
         "reset",
         "rst_i set in a cycle in which the array issues a step of a product or waits, the gates of a layer "
-        "write results, or a character is being chosen; level 1: of gates whose product waits for other gates",
+        "write results, or a character is being chosen; level 1: of gates whose product waits for others",
         PHASES,
     ),
     Point("state reset", "RESET_STATE taken in a cycle as for reset", PHASES),
