@@ -244,7 +244,7 @@ COMMAND_LINES = {
     "cover --seed -1": "-1 is not in the range x>=0",
     "fuzz --seed -1": "-1 is not in the range x>=0",
     "mutate --seed -1": "-1 is not in the range x>=0",
-    "cells --measure --seed -1": "-1 is not in the range x>=0",
+    "train-cells --measure --seed -1": "-1 is not in the range x>=0",
     "figures everything": "No such command 'everything'",
 }
 

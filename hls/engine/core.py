@@ -100,9 +100,8 @@ class Core:
         yield f"  logic [STAGE_BITS-1:0] {p}_start_stage;"
         yield f"  logic [{unit_bits - 1}:0] {p}_start_unit;"
         yield f"  logic {p}_starts, {p}_start_fresh, {p}_start_phase, {p}_start_last;"
-        if (
-            first
-        ):  # layer 0 starts when the character is known; finished sums go first, since they cannot wait
+        if first:
+            # Layer 0 starts when the character is known; finished sums go first, since they cannot wait.
             pick = f"{p}_start ? " if by_sums else ""
             for name, from_sums, from_control in (
                 ("stage", f"{p}_stage", "'0"),
@@ -277,7 +276,7 @@ class Core:
         yield f"      .read_data_o({p}_activations));"
         names = ["writes", "write_phases", "write_lasts", "write_stages", "write_units"]
         yield f"  logic {p}_unused;"
-        names += ["start", "sums"]
+        names += ["start", "sums", "phase", "last", "stage", "item"]
         yield f"  assign {p}_unused = ^{{{', '.join(f'{p}_{name}' for name in names)}}};"
 
     def _read(self) -> Iterator[str]:

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Parameters of a network core (network_core.sv), which its shell (network_engine.sv) passes on; hls/engine/design.py
 // computes their values.
-    parameter int LAYERS = 2,
     parameter int STAGES = 2,            // levels of all layers
     parameter int STAGE_BITS = 2,        // width of a stage's number in a job
     parameter int PIPELINES = 1,         // different gate pipelines

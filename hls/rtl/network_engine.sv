@@ -11,6 +11,7 @@
 // computes the network. Parameters and memories come from hls/engine/project.py, which writes the instance of this
 // module.
 module network_engine #(
+    parameter int LAYERS = 2,
     parameter int FIRST_UNITS = 128,
     parameter int NOISE_BITS = 16,
     parameter int NOISE_TABLE_BITS = 14,
@@ -124,7 +125,7 @@ module network_engine #(
   logic [WORD_BITS-1:0] word;
   logic [4*LOGIT_BITS-1:0] logits;
   network_core #(
-      .LAYERS(LAYERS), .STAGES(STAGES), .STAGE_BITS(STAGE_BITS), .PIPELINES(PIPELINES),
+      .STAGES(STAGES), .STAGE_BITS(STAGE_BITS), .PIPELINES(PIPELINES),
       .STAGE_PIPELINE(STAGE_PIPELINE), .GATE_LANES(GATE_LANES), .BEATS(BEATS), .FIRST_BEATS(FIRST_BEATS),
       .VOCABULARY(VOCABULARY), .ROWS(ROWS),
       .GROUP_UNITS(GROUP_UNITS), .SEGMENT_UNITS(SEGMENT_UNITS), .GROUP_SUMS(GROUP_SUMS),

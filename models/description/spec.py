@@ -334,6 +334,7 @@ def network_spec(
         raise UserError(f"unknown preset {preset!r}; legal are {', '.join(PRESETS)}")
     lstm, dense = PRESETS[preset]
     first = lstm.changed(W=FIRST_KERNEL.get(preset, lstm.W))
+    _in_range("number of layers", layers, 1, MAX_LAYERS)
     cells = [cell] * layers if isinstance(cell, str) else list(cell)
     if len(cells) != layers:
         raise UserError(f"{len(cells)} cells for {layers} layers; give one cell, or one for each layer")

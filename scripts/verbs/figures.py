@@ -251,6 +251,11 @@ def peers(
     help="--measure: characters that each engine writes, with a temperature.",
 )
 @click.option(
+    "--earlier",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="--measure: checkout of an earlier version, to compare the reference's speed with.",
+)
+@click.option(
     "--mutants",
     type=click.IntRange(1),
     default=150,
@@ -266,6 +271,7 @@ def cells(
     measure: bool,
     characters: int,
     length: int,
+    earlier: Path | None,
     mutants: int,
     folder: Path | None,
     output: Path,
@@ -284,6 +290,7 @@ def cells(
 
     from zynq_lstm.models.errors import CheckError, UserError
     from zynq_lstm.models.store import write_json
+    from zynq_lstm.scripts.earlier import reference_speed_ratio
     from zynq_lstm.scripts.tables import show
     from zynq_lstm.sim.campaigns import every_cell, records
     from zynq_lstm.sim.campaigns.mutants import GOAL, share
@@ -291,8 +298,11 @@ def cells(
     console = Console()
     folder = folder or records.FOLDER
     if measure:
-        with console.status("") as status:
-            found = every_cell.measure_all(output, 1, characters, length, status.update, faults=mutants)
+        with console.status("the reference's speed") as status:
+            ratio = reference_speed_ratio(earlier, output / "speed") if earlier else None
+            found = every_cell.measure_all(
+                output, 1, characters, length, status.update, faults=mutants, speed_ratio=ratio
+            )
         write_json(output / records.path(records.CELLS).name, found)
     else:
         read = records.read(records.CELLS, folder)
@@ -329,10 +339,13 @@ def cells(
             f"{100 * share(row['mutants']):.1f} %",
         )
     show(table, console)
+    speed = found["reference_speed_ratio"]
+    if speed is not None:
+        click.echo(f"speed of the reference for the LSTM: {speed:.2f} of the earlier version's")
     if json_path:
         fuzz = records.figures({"fuzz": records.VERIFICATION["random_networks"]}, folder)["fuzz"]
         shown = {name: row | {"mutants": _counts(row["mutants"])} for name, row in found["cells"].items()}
-        write_json(json_path, {"cells": shown, "fuzz": fuzz})
+        write_json(json_path, {"cells": shown, "fuzz": fuzz, "reference_speed_ratio": speed})
     differ = any(row[e]["mismatches"] for row in found["cells"].values() for e in every_cell.ENGINES)
     stale = not measure and records.stale(found)
     if stale:

@@ -126,12 +126,14 @@ def measure_all(
     progress: Callable[[str], object] = lambda _: None,
     *,
     faults: int = MUTANTS,
+    speed_ratio: float | None = None,
 ) -> dict[str, Any]:
     """Return the record of every cell of the catalogue: :func:`measure` on the default array, and mutants.
 
     Args:
         faults: mutants to make of each cell's gate pipelines
             (:func:`zynq_lstm.sim.campaigns.mutants.measure_gates`).
+        speed_ratio: the reference's speed for the LSTM as a multiple of an earlier version's, if measured.
     """
     found = {}
     for cell in catalogue.names():
@@ -139,4 +141,4 @@ def measure_all(
         told = lambda step, cell=cell: progress(f"{cell}: {step}")  # noqa: E731
         found[cell] = measure(spec, Array(), folder / cell, characters, length, seed, told)
         found[cell]["mutants"] = mutants.measure_gates(cell, folder / cell / "mutants", faults, seed, told)
-    return records.new(records.CELLS, seed, cells=found)
+    return records.new(records.CELLS, seed, cells=found, reference_speed_ratio=speed_ratio)

@@ -328,8 +328,8 @@ def faults(small: Engine, codes: np.ndarray) -> dict[str, Fault]:
         ),
         "schedule": Fault("schedule.mem", flip(0, row), r"\d+, layer 1, z_[ifgo], unit [0-3]: "),
         "rounding": Fault(
-            "zynq_lstm.sv",
-            lambda text: text.replace(".H_HALF(1)", ".H_HALF(0)"),
+            "lstm_gates.sv",
+            lambda text: text.replace(half := ".HALF(1'b1), .MIN_VALUE(-128)", half.replace("b1", "b0")),
             r"\d+, layer \d, h, unit \d+: ",
         ),
     }

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -84,8 +85,11 @@ def test_what_both_say_of_both_directions(tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.hls
 @pytest.mark.nightly
-def test_every_case_is_as_it_is_known(tmp_path: Path) -> None:
-    cases = peers.measure(tmp_path)["cases"]
+@pytest.mark.timeout(7200)
+def test_every_case_is_as_it_is_known(tmp_path: Path, write_record: Callable[..., None]) -> None:
+    found = peers.measure(tmp_path)
+    write_record(found)
+    cases = found["cases"]
     for name in ("LSTM", "GRU"):
         assert cases[name]["stock"]["largest"] < 0.05 and cases[name]["stock"]["correlation"] > 0.999
     for name in [name for name in cases if "Bidirectional" not in name]:
