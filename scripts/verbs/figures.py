@@ -309,12 +309,8 @@ def cells(
         if read is None:
             raise UserError(f"{folder}: there is no record of cells; --measure makes one")
         found = read
-    if lacking := next((name for name, row in found["cells"].items() if "mutants" not in row), None):
-        raise UserError(
-            f"{records.path(records.CELLS, folder)}: {lacking} has no mutants; --measure makes them"
-        )
     table = Table("cell", pad_edge=False)
-    for heading in (
+    headings = (
         "units",
         "values",
         "differ",
@@ -324,8 +320,9 @@ def cells(
         "DSP48E1",
         "BRAM",
         "LUT",
-        "found",
-    ):
+        "mutants",
+    )
+    for heading in headings:
         table.add_column(heading, justify="right")
     for name, row in found["cells"].items():
         engines = [row[engine] for engine in every_cell.ENGINES]

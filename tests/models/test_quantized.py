@@ -324,7 +324,7 @@ def test_keras_file_round_trip(rng, tmp_path):
     assert frozen.sha256 == again.sha256
     for layer in float_lstm.recurrent_layers(loaded):
         assert type(layer) is quantized.QuantizedLSTM
-            assert type(layer.cell) is quantized_cell.QuantizedCell
+        assert type(layer.cell) is quantized_cell.QuantizedCell
 
 
 def test_the_keras_model_gives_the_reference_logits(rng):

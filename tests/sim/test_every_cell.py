@@ -30,7 +30,7 @@ MUTANTS = {"made": 100, "equivalent": 10, "killed": 89}
 def row(**more: Any) -> dict[str, Any]:
     engine = {"characters": 16, "values": 1000, "mismatches": 0, "generated": 8}
     cost = {"dsp": 215, "bram36": 59.5, "lut": 8000, "gate_latency": 24, "units": 128}
-    engines = {name: engine for name in every_cell.ENGINES}
+    engines = dict.fromkeys(every_cell.ENGINES, engine)
     cycles = {"generate": 512, "score": 488}
     return {**engines, **cost, "cycles": cycles, "mutants": MUTANTS | {"survivors": []}, **more}
 
