@@ -19,7 +19,7 @@ from zynq_lstm.models.evaluation.shipped_records import results_table, training_
 from zynq_lstm.scripts.flow.load import table
 from zynq_lstm.scripts.flow.stages import STAGES
 from zynq_lstm.scripts.verbs import ladder
-from zynq_lstm.sim.campaigns import coverage_plan, formal, peers, records, upsets
+from zynq_lstm.sim.campaigns import coverage_plan, every_cell, formal, peers, records, upsets
 from zynq_lstm.sim.campaigns.lane_table import lanes_table, table_rows
 
 PAGE = Path(__file__).parent / "architecture.md"
@@ -28,6 +28,7 @@ FLOW = PAGE.with_name("flow.md")
 TRAINING = PAGE.with_name("training.md")
 CONTRIBUTING = PAGE.with_name("contributing.md")
 PEERS = PAGE.with_name("peers.md")
+CELLS = PAGE.with_name("cells.md")
 
 
 def block(name: str) -> re.Pattern[str]:
@@ -87,6 +88,13 @@ def compared(text: str) -> str:
     return _filled(text, "peers", peers.markdown(found))
 
 
+def cells(text: str) -> str:
+    """Return the page about cells with its table of figures written anew."""
+    found = records.read(records.CELLS)
+    assert found is not None
+    return _filled(text, "figures", every_cell.markdown(found))
+
+
 def contribution(text: str) -> str:
     """Return the page for contributors with its table of files written anew."""
     return _filled(text, "questions", contributing.markdown())
@@ -100,4 +108,5 @@ if __name__ == "__main__":
     TRAINING.write_text(training(TRAINING.read_text(encoding="utf-8")), encoding="utf-8")
     CONTRIBUTING.write_text(contribution(CONTRIBUTING.read_text(encoding="utf-8")), encoding="utf-8")
     PEERS.write_text(compared(PEERS.read_text(encoding="utf-8")), encoding="utf-8")
+    CELLS.write_text(cells(CELLS.read_text(encoding="utf-8")), encoding="utf-8")
     FLOW.write_text(flow(FLOW.read_text(encoding="utf-8")), encoding="utf-8")

@@ -6,16 +6,18 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 from zynq_lstm.models import processes
 from zynq_lstm.models.errors import UserError
+from zynq_lstm.sim.campaigns import records
 
 TURNS = 5
 CHARACTERS = 5000
 
 
-def reference_speed_ratio(earlier: Path, folder: Path) -> float:
-    """Return the reference's speed on the shipped LSTM, as a multiple of an earlier version's.
+def reference_speed(earlier: Path, folder: Path) -> dict[str, Any]:
+    """Return the record of the reference's speed on the shipped LSTM, as a multiple of an earlier version's.
 
     The two versions take turns, and the fastest run of each counts: other programs only make a run slower.
 
@@ -35,7 +37,8 @@ def reference_speed_ratio(earlier: Path, folder: Path) -> float:
     for _ in range(TURNS):
         for name, command in programs.items():
             rates[name].append(_rate(command, folder / name))
-    return max(rates["this"]) / max(rates["earlier"])
+    ratio = max(rates["this"]) / max(rates["earlier"])
+    return records.new(records.REFERENCE_SPEED, ratio=ratio, earlier=records.commit(earlier))
 
 
 def _rate(program: list[str], folder: Path) -> int:

@@ -78,6 +78,12 @@ def test_tables_of_training_are_the_records() -> None:
     assert "| `tinyshakespeare` | `w2a8` |" in results and "| weights (and biases) |" in page
 
 
+def test_table_of_cells_is_the_record() -> None:
+    page = tables.CELLS.read_text(encoding="utf-8")
+    assert tables.cells(page) == page, "run make docs"
+    assert page.count("| gru | 149 |") == 1
+
+
 def test_tables_about_stock_hls4ml_are_the_record() -> None:
     page = tables.PEERS.read_text(encoding="utf-8")
     assert tables.compared(page) == page, "run make docs"

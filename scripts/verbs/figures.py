@@ -253,7 +253,7 @@ def peers(
 @click.option(
     "--earlier",
     type=click.Path(path_type=Path, exists=True, file_okay=False),
-    help="--measure: checkout of an earlier version, to compare the reference's speed with.",
+    help="Checkout of an earlier version, to measure the reference's speed against.",
 )
 @click.option(
     "--mutants",
@@ -280,17 +280,18 @@ def cells(
     """Compare every signal of every cell in Keras, the HLS C++ and the RTL with the reference.
 
     Each cell has two layers with as many parameters as an LSTM's of 128 units, and random weights. Cycles are
-    measured, for an array of 416 products per cycle. "Found" is the share of single faults in a cell's
-    gate pipelines that the bench finds, of those that change an output ("mutate --cell"). Without --measure,
-    figures are read from the last run's record; exit code 1 if a value differs, if fewer than 97 % of the
-    faults are found, or if the record's sources have changed since.
+    measured, for an array of 416 products per cycle. "Mutants found" is the share of single faults in a
+    cell's gate pipelines that the bench finds, of those that change an output ("mutate --cell").
+
+    Without --measure, figures are read from the last run's record. Exit code 1 if a value differs, if fewer
+    than 97 % of the faults are found, or if the record's sources have changed since.
     """
     from rich.console import Console
     from rich.table import Table
 
     from zynq_lstm.models.errors import CheckError, UserError
     from zynq_lstm.models.store import write_json
-    from zynq_lstm.scripts.earlier import reference_speed_ratio
+    from zynq_lstm.scripts.earlier import reference_speed
     from zynq_lstm.scripts.tables import show
     from zynq_lstm.sim.campaigns import every_cell, records
     from zynq_lstm.sim.campaigns.mutants import GOAL, share
@@ -298,55 +299,43 @@ def cells(
     console = Console()
     folder = folder or records.FOLDER
     if measure:
-        with console.status("the reference's speed") as status:
-            ratio = reference_speed_ratio(earlier, output / "speed") if earlier else None
-            found = every_cell.measure_all(
-                output, 1, characters, length, status.update, faults=mutants, speed_ratio=ratio
-            )
+        with console.status("") as status:
+            found = every_cell.measure_all(output, 1, characters, length, status.update, faults=mutants)
         write_json(output / records.path(records.CELLS).name, found)
     else:
         read = records.read(records.CELLS, folder)
         if read is None:
             raise UserError(f"{folder}: there is no record of cells; --measure makes one")
         found = read
-    table = Table("cell", pad_edge=False)
-    headings = (
-        "units",
-        "values",
-        "differ",
-        "generate",
-        "score",
-        "gates",
-        "DSP48E1",
-        "BRAM",
-        "LUT",
-        "mutants",
-    )
-    for heading in headings:
+    first, *others = every_cell.HEADINGS
+    table = Table(first, pad_edge=False)
+    for heading in others:
         table.add_column(heading, justify="right")
-    for name, row in found["cells"].items():
-        engines = [row[engine] for engine in every_cell.ENGINES]
-        table.add_row(
-            name,
-            str(row["units"]),
-            f"{sum(e['values'] for e in engines):,}",
-            str(sum(e["mismatches"] for e in engines)),
-            *(str(row["cycles"][mode]) for mode in ("generate", "score")),
-            *(f"{row[key]:,}" for key in ("gate_latency", "dsp", "bram36", "lut")),
-            f"{100 * share(row['mutants']):.1f} %",
-        )
+    for told in every_cell.rows(found):
+        table.add_row(*told)
     show(table, console)
-    speed = found["reference_speed_ratio"]
-    if speed is not None:
-        click.echo(f"speed of the reference for the LSTM: {speed:.2f} of the earlier version's")
+    if earlier:
+        with console.status("the reference's speed"):
+            speed: dict[str, Any] | None = reference_speed(earlier, output / "speed")
+        write_json(output / records.path(records.REFERENCE_SPEED).name, speed)
+    else:
+        speed = records.read(records.REFERENCE_SPEED, folder)
+    if speed:
+        click.echo(
+            f"speed of the reference for the LSTM: {speed['ratio']:.2f} of that of commit {speed['earlier']}"
+        )
     if json_path:
         fuzz = records.figures({"fuzz": records.VERIFICATION["random_networks"]}, folder)["fuzz"]
         shown = {name: row | {"mutants": _counts(row["mutants"])} for name, row in found["cells"].items()}
-        write_json(json_path, {"cells": shown, "fuzz": fuzz, "reference_speed_ratio": speed})
+        ratio = speed and speed["ratio"]
+        write_json(json_path, {"cells": shown, "fuzz": fuzz, "reference_speed_ratio": ratio})
     differ = any(row[e]["mismatches"] for row in found["cells"].values() for e in every_cell.ENGINES)
     stale = not measure and records.stale(found)
     if stale:
         click.echo("stale, since its sources have changed; run figures cells --measure", err=True)
+    if speed and records.stale(speed):
+        click.echo("stale, since the reference has changed; run figures cells --earlier", err=True)
+        stale = True
     for name, row in found["cells"].items():
         if (found_share := share(row["mutants"])) < GOAL:
             raise CheckError(

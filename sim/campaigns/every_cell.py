@@ -126,14 +126,12 @@ def measure_all(
     progress: Callable[[str], object] = lambda _: None,
     *,
     faults: int = MUTANTS,
-    speed_ratio: float | None = None,
 ) -> dict[str, Any]:
     """Return the record of every cell of the catalogue: :func:`measure` on the default array, and mutants.
 
     Args:
         faults: mutants to make of each cell's gate pipelines
             (:func:`zynq_lstm.sim.campaigns.mutants.measure_gates`).
-        speed_ratio: the reference's speed for the LSTM as a multiple of an earlier version's, if measured.
     """
     found = {}
     for cell in catalogue.names():
@@ -141,4 +139,35 @@ def measure_all(
         told = lambda step, cell=cell: progress(f"{cell}: {step}")  # noqa: E731
         found[cell] = measure(spec, Array(), folder / cell, characters, length, seed, told)
         found[cell]["mutants"] = mutants.measure_gates(cell, folder / cell / "mutants", faults, seed, told)
-    return records.new(records.CELLS, seed, cells=found, reference_speed_ratio=speed_ratio)
+    return records.new(records.CELLS, seed, cells=found)
+
+
+HEADINGS = (
+    *("cell", "units", "values", "differ", "generate", "score", "gates"),
+    *("DSP48E1", "block RAMs", "LUTs", "mutants found"),
+)
+
+
+def rows(record: dict[str, Any]) -> list[tuple[str, ...]]:
+    """Return the figures of each cell as text, in the order of :data:`HEADINGS`."""
+    found = []
+    for name, row in record["cells"].items():
+        engines = [row[engine] for engine in ENGINES]
+        found.append(
+            (
+                name,
+                str(row["units"]),
+                f"{sum(engine['values'] for engine in engines):,}",
+                str(sum(engine["mismatches"] for engine in engines)),
+                *(str(row["cycles"][mode]) for mode in ("generate", "score")),
+                *(f"{row[key]:,}" for key in ("gate_latency", "dsp", "bram36", "lut")),
+                f"{100 * mutants.share(row['mutants']):.1f} %",
+            )
+        )
+    return found
+
+
+def markdown(record: dict[str, Any]) -> str:
+    """Return the table for the documentation."""
+    lines = [f"| {' | '.join(HEADINGS)} |", "|---" + "|---:" * (len(HEADINGS) - 1) + "|"]
+    return "\n".join([*lines, *(f"| {' | '.join(row)} |" for row in rows(record))]) + "\n"

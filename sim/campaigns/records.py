@@ -21,8 +21,10 @@ from zynq_lstm.models.store import read_record
 from zynq_lstm.sim.campaigns import sources
 
 FOLDER = Path(sim.__file__).parent / "measured"
+_HERE = Path(__file__).parent
 RANDOM_NETWORKS, MUTANTS, LONGEST_RUN = "random networks", "mutants", "longest run"
-COVERAGE, BAD_INPUTS, CELLS = "coverage", "bad inputs", "cells"
+COVERAGE, BAD_INPUTS = "coverage", "bad inputs"
+CELLS, REFERENCE_SPEED = "cells", "reference speed"
 SITUATIONS, ODD_PATHS, SPECS = "situations", "odd paths", "specs"
 INTERRUPTIONS, SKIPPED, PEERS = "interruptions", "skipped tests", "peers"
 
@@ -68,6 +70,7 @@ MEASURED: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     MUTANTS: (("zynq_lstm.sim.campaigns.mutants",), ()),
     COVERAGE: (("zynq_lstm.sim.campaigns.coverage",), ()),
     CELLS: (("zynq_lstm.sim.campaigns.every_cell", *_ENGINES), ()),
+    REFERENCE_SPEED: (("zynq_lstm.sim.engines.reference",), ()),
     LONGEST_RUN: (("tests.hls.test_long_run",), ("models/checkpoints/shakespeare-w8a8.safetensors",)),
     BAD_INPUTS: (("tests.test_bad_inputs", *_COMMAND), ()),
     SITUATIONS: (("tests.test_situations", "tests.situations.*", *_COMMAND), ()),
@@ -185,12 +188,16 @@ def markdown(wanted: Mapping[str, Figure] = VERIFICATION) -> str:
     return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in rows(wanted))]) + "\n"
 
 
-def commit() -> str | None:
-    """Return the commit of the sources that run, with a + if they have changed; None outside a repository."""
+def commit(folder: Path = _HERE) -> str | None:
+    """Return the commit of a folder, with a + if its files have changed; None outside a repository.
+
+    Args:
+        folder: that of the sources that run, if not given.
+    """
     try:
         done = processes.run(
             ["git", "describe", "--always", "--abbrev=12", "--exclude=*", "--dirty=+"],
-            cwd=Path(__file__).parent,
+            cwd=folder,
         )
     except FileNotFoundError:  # no git
         return None

@@ -43,7 +43,9 @@ def test_the_verb_reads_the_record(tmp_path: Path, capsys: pytest.CaptureFixture
     (tmp_path / "records").mkdir()
 
     def said(**more: Any) -> tuple[int, str]:
-        found = records.new(records.CELLS, 1, cells={"lstm": row()}, reference_speed_ratio=0.97) | more
+        found = records.new(records.CELLS, 1, cells={"lstm": row()}) | more
+        speed = records.new(records.REFERENCE_SPEED, ratio=0.97, earlier="0123abcd")
+        write_json(records.path(records.REFERENCE_SPEED, tmp_path / "records"), speed)
         write_json(records.path(records.CELLS, tmp_path / "records"), found)
         figures = tmp_path / "figures.json"
         figures.unlink(missing_ok=True)
@@ -51,7 +53,7 @@ def test_the_verb_reads_the_record(tmp_path: Path, capsys: pytest.CaptureFixture
         return done, "".join(capsys.readouterr())
 
     done, text = said()
-    assert done == 0 and "0.97 of the earlier version's" in text
+    assert done == 0 and "0.97 of that of commit 0123abcd" in text
     assert json.loads((tmp_path / "figures.json").read_text()) == {
         "cells": {"lstm": row(mutants=MUTANTS)},
         "fuzz": None,
