@@ -82,6 +82,7 @@ _GATES = (
             fault="const1",
         )
         for pipeline, first in _FIRST_STAGES
+        if pipeline != "lstm"
         for target, port in (
             (f"if (stage_2 == STAGE_BITS'({first})) ...", "S"),
             (f"if (stage_3_q == STAGE_BITS'({first})) ...", "S"),
@@ -99,6 +100,7 @@ _GATES = (
             fault="const0",
         )
         for cell in _ONE_LEVEL
+        if cell != "lstm"
         for port in "DQ"
     ),
     *(
