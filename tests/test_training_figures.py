@@ -80,3 +80,8 @@ def test_ratio_is_of_each_round_to_the_faster_stock() -> None:
     rates = {"stock, XLA": [1.0, 4.0, 1.0], "stock": [2.0, 2.0, 2.0], "float": [4.0, 4.0, 6.0]}
     rates["quantized"] = copy.copy(rates["stock"])
     assert throughput.ratios(rates) == {"float": 2.0, "quantized": 1.0}
+
+
+def test_cells_are_compared_by_products_within_a_round() -> None:
+    rates = {"lstm": [10.0, 20.0, 40.0], "gru": [8.0, 18.0, 10.0]}
+    assert throughput.ratios_of_cells(rates) == {"lstm": 1.0, "gru": 0.8}

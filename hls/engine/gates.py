@@ -96,9 +96,8 @@ class Pipeline:
         self._delayed: dict[tuple[str, int], str] = {}
         self._values: dict[str, Wire] = {}
         self._fresh: dict[int, str] = {}
-        self._proved: dict[
-            str, tuple[str, str]
-        ] = {}  # wire -> its gate, and which of X, B, U it is the sum of
+        # Name of a wire -> its gate, and which of X, B and U it is the sum of.
+        self._proved: dict[str, tuple[str, str]] = {}
         self.together: set[str] = set()  # gates whose h.U is added to x.W or b before anything else
         self._inputs()
         for equation in level.equations:

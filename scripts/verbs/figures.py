@@ -93,8 +93,9 @@ def engine(
 @click.option(
     "--updates", type=click.IntRange(1), default=20, show_default=True, help="Updates per round of --measure."
 )
+@click.option("--cells", is_flag=True, help="--measure: the quantized training of every cell as well.")
 @json_option()
-def training(measure: bool, rounds: int, updates: int, json_path: Path | None) -> None:
+def training(measure: bool, rounds: int, updates: int, cells: bool, json_path: Path | None) -> None:
     """Print bits per character of the networks whose training records are shipped.
 
     Validation comes first: networks are chosen by it, and the test split is for the chosen network. 'Above
@@ -139,6 +140,16 @@ def training(measure: bool, rounds: int, updates: int, json_path: Path | None) -
         }
         for kind, ratio in figures["throughput_ratio"].items():
             console.print(f"{kind} / the faster stock Keras: {ratio:.2f}", highlight=False)
+    if measure and cells:
+        with console.status("training throughput of every cell"):
+            rates = throughput.measure_cells(DEFAULT_PRESET, rounds, updates)
+        figures["throughput_of_cells"] = {
+            cell: round(ratio, 3) for cell, ratio in throughput.ratios_of_cells(rates).items()
+        }
+        for cell, ratio in figures["throughput_of_cells"].items():
+            console.print(
+                f"{cell}: {ratio:.2f} of the LSTM's multiply-accumulates per second", highlight=False
+            )
     if json_path:
         write_json(json_path, figures)
 
