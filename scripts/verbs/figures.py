@@ -263,7 +263,7 @@ def peers(
 )
 @click.option(
     "--earlier",
-    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    type=Reads(folder=True),
     help="Checkout of an earlier version, to measure the reference's speed against.",
 )
 @click.option(
