@@ -93,28 +93,44 @@ def engine(
 @click.option(
     "--updates", type=click.IntRange(1), default=20, show_default=True, help="Updates per round of --measure."
 )
+@click.option(
+    "--count-units",
+    is_flag=True,
+    help="First count the shipped networks' stuck and saturated units anew, and write them into the records.",
+)
 @json_option()
-def training(measure: bool, rounds: int, updates: int, json_path: Path | None) -> None:
-    """Print bits per character of the networks whose training records are shipped.
+def training(measure: bool, rounds: int, updates: int, count_units: bool, json_path: Path | None) -> None:
+    """Print bits per character of the networks whose training records are shipped, and their stuck units.
 
     Validation comes first: networks are chosen by it, and the test split is for the chosen network. 'Above
     float' is only for networks of equally long training: from the same base, with the same number of
-    updates; or from the start, with as many updates as both together.
+    updates; or from the start, with as many updates as both together. Stuck and saturated units are given by
+    layer, the first layer's first (docs/training.md, Stuck units); networks whose weights are not shipped
+    have none.
     """
     from rich.console import Console
     from rich.table import Table
 
+    from zynq_lstm.models.description.checkpoint import shipped_files
     from zynq_lstm.models.description.spec import DEFAULT_PRESET
+    from zynq_lstm.models.evaluation import shipped_records
+    from zynq_lstm.models.evaluation.memory import by_layer
     from zynq_lstm.models.evaluation.shipped_records import part_figures, training_figures, training_records
     from zynq_lstm.models.store import write_json
-    from zynq_lstm.models.texts.corpus import HELD_OUT
+    from zynq_lstm.models.texts.corpus import HELD_OUT, load_corpus
     from zynq_lstm.models.training import throughput
     from zynq_lstm.scripts.tables import show
 
     console = Console()
+    for path in shipped_files() if count_units else ():
+        with console.status(f"{path.stem}: counting units"):
+            shipped_records.count_units(path, load_corpus(path.stem.partition("-")[0]))
     figures: dict[str, Any] = training_figures(training_records())
     table = Table("corpus", "network", pad_edge=False)
-    for heading in ("validation BPC", "above float", "test BPC", "above float", "minutes"):
+    for heading in (
+        *("validation BPC", "above float", "test BPC", "above float"),
+        *("stuck", "saturated", "minutes"),
+    ):
         table.add_column(heading, justify="right")
     for corpus, networks in figures.items():
         if not isinstance(networks, dict):
@@ -124,6 +140,7 @@ def training(measure: bool, rounds: int, updates: int, json_path: Path | None) -
                 corpus,
                 name,
                 *(text for part in HELD_OUT for text in part_figures(row, part)),
+                *(by_layer(row[key]) if key in row else "" for key in ("stuck", "saturated")),
                 f"{row['minutes']:g}",
             )
     show(table, console)
