@@ -131,7 +131,7 @@ def training(measure: bool, rounds: int, updates: int, count_units: bool, json_p
         *("validation BPC", "above float", "test BPC", "above float"),
         *("stuck", "saturated", "minutes"),
     ):
-        table.add_column(heading, justify="right")
+        table.add_column(heading, justify="right", no_wrap=heading in ("stuck", "saturated"))
     for corpus, networks in figures.items():
         if not isinstance(networks, dict):
             continue

@@ -135,7 +135,7 @@ def _print(console: Any, record: Mapping[str, Any]) -> None:
     table.add_column("updates", justify="right")
     for name in record["starts"]:
         for heading in ("stuck", "saturated", "correlation", "validation BPC"):
-            table.add_column(f"{heading}, {name}", justify="right")
+            table.add_column(f"{heading}, {name}", justify="right", no_wrap=heading in ("stuck", "saturated"))
     for rows in zip(*(found["looks"] for found in record["starts"].values()), strict=True):
         cells = [
             (
@@ -181,7 +181,7 @@ def draw(record: Mapping[str, Any], path: Path) -> None:
             )
         left.set_xlabel("update")
         left.set_ylabel(f"stuck units of {record['units']}")
-        left.legend(frameon=False, fontsize=8)
+        left.legend(frameon=False, fontsize=8, loc=(0.5, 0.15))
         right.axhline(0, color="0.5", lw=1)
         right.set_xlabel("update")
         right.set_ylabel("correlation of mean(h) W with log p")
