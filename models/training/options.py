@@ -80,7 +80,8 @@ class Start:
                 raise UserError(f"{name} is {value!r}; legal are {', '.join(START_CHOICES[name].words)}")
 
 
-#: The start of all networks whose record has no entry ``start``: they were trained before there was a choice.
+#: The start before there was a choice: that of all networks whose record has no entry ``start``, neither for
+#: themselves nor for their base.
 PLAIN_START = Start("zero", "glorot")
 
 #: Smallest and largest legal value of the options that a user does not choose.

@@ -28,8 +28,8 @@ STARTS = ("base", "seed")  # legal starts of the quantized network
 #: Names of curves in TensorBoard's logs, in the run's folder.
 TRAINING_CURVE, VALIDATION_CURVE = "train/bits_per_character", "validation/bits_per_character_estimate"
 STATE = "training.safetensors"  # in a run's folder: its last checkpoint
-#: Characters over which units are counted after each epoch, in 0.2 s; all ``memory.CHARACTERS`` take 1.3 s, which
-#: is 12 % of an epoch of a text of a million characters.
+#: Characters over which units are counted after each epoch, in 0.2 s; all ``memory.CHARACTERS`` take 1.3 s,
+#: which is 12 % of an epoch of a text of a million characters.
 COUNTED_EACH_EPOCH = 5_000
 
 
