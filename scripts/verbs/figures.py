@@ -127,11 +127,11 @@ def training(measure: bool, rounds: int, updates: int, count_units: bool, json_p
             shipped_records.count_units(path, load_corpus(path.stem.partition("-")[0]))
     figures: dict[str, Any] = training_figures(training_records())
     table = Table("corpus", "network", pad_edge=False)
-    for heading in (
-        *("validation BPC", "above float", "test BPC", "above float"),
-        *("stuck", "saturated", "minutes"),
-    ):
-        table.add_column(heading, justify="right", no_wrap=heading in ("stuck", "saturated"))
+    for heading in ("validation BPC", "above float", "test BPC", "above float", "minutes"):
+        table.add_column(heading, justify="right")
+    units = Table("corpus", "network", title="units by layer", pad_edge=False)
+    for heading in ("units", "stuck", "saturated"):
+        units.add_column(heading, justify="right", no_wrap=True)
     for corpus, networks in figures.items():
         if not isinstance(networks, dict):
             continue
@@ -140,10 +140,12 @@ def training(measure: bool, rounds: int, updates: int, count_units: bool, json_p
                 corpus,
                 name,
                 *(text for part in HELD_OUT for text in part_figures(row, part)),
-                *(by_layer(row[key]) if key in row else "" for key in ("stuck", "saturated")),
                 f"{row['minutes']:g}",
             )
+            if "stuck" in row:
+                units.add_row(corpus, name, *(by_layer(row[key]) for key in ("units", "stuck", "saturated")))
     show(table, console)
+    show(units, console)
     if "minutes" in figures:
         console.print(f"zynq-lstm train, all stages: {figures['minutes']:g} minutes")
     if measure:
