@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from zynq_lstm.models.description.checkpoint import shipped_files
 from zynq_lstm.models.evaluation.shipped_records import training_figures
 from zynq_lstm.models.training import throughput
 from zynq_lstm.scripts.main import main
@@ -44,6 +45,12 @@ def test_delta_and_minutes() -> None:
     }
 
 
+def test_units_are_those_of_the_record() -> None:
+    units = {"units": [8, 8], "stuck": [1, 2], "saturated": [0, 3], "characters": 50_000}
+    row = training_figures([record("float", 2.25) | {"memory": units}])["shakespeare"]["float"]
+    assert (row["stuck"], row["saturated"], row["units"]) == ([1, 2], [0, 3], [8, 8])
+
+
 @pytest.mark.parametrize("other", [{"updates": 11}, {"base": "b"}])
 def test_no_delta_of_unequal_training(other: dict[str, Any]) -> None:
     figures = training_figures([record("w8a8", 2.5), record("float", 2.25, **other)])
@@ -67,9 +74,14 @@ def test_shipped_records_are_printed_and_written(tmp_path: Path, capsys: pytest.
     written, printed = json.loads(path.read_text()), capsys.readouterr().out
     assert {"float", "w8a8"} <= set(written["shakespeare"])
     assert printed.index("validation") < printed.index("test")
-    for networks in (written["shakespeare"], written["tinyshakespeare"]):
+    shipped = {file.stem for file in shipped_files()}
+    for corpus, networks in ((name, written[name]) for name in ("shakespeare", "tinyshakespeare")):
         for name, row in networks.items():
             assert ("delta_test_bpc" in row) == (name not in ("base", "float"))
+            # Not all weights are shipped.
+            assert ("stuck" in row) == (f"{corpus}-{name}" in shipped)
+            for key in ("stuck", "saturated"):
+                assert len(row.get(key, (0, 0))) == 2
             assert f"{row['test_bpc']:.4f}" in printed
             if "delta_validation_bpc" in row:
                 assert f"{row['delta_validation_bpc']:+.4f}" in printed

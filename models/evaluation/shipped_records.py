@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from zynq_lstm import models
+from zynq_lstm.models.description.checkpoint import Checkpoint
 from zynq_lstm.models.description.spec import DEFAULT_PRESET, PRESETS
 from zynq_lstm.models.errors import UserError
-from zynq_lstm.models.store import read_record
-from zynq_lstm.models.texts.corpus import CORPORA, HELD_OUT
+from zynq_lstm.models.evaluation.memory import by_layer, keras_source, measure
+from zynq_lstm.models.store import read_record, write_json
+from zynq_lstm.models.texts.corpus import CORPORA, HELD_OUT, Corpus
 
 FOLDER = Path(models.__file__).parent
 
@@ -26,6 +28,34 @@ def training_records() -> list[dict[str, Any]]:
 def read_training_record(path: Path) -> dict[str, Any]:
     """Read the record that ``zynq-lstm train`` wrote beside a network."""
     record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return record
+
+
+def count_units(path: Path, corpus: Corpus) -> dict[str, Any]:
+    """Count the stuck and saturated units of a trained network, and write them into its record.
+
+    Args:
+        path: the weights; the record is beside them, as ``zynq-lstm train`` leaves it.
+        corpus: the text of the record.
+
+    Returns:
+        The record.
+    """
+    checkpoint, beside = Checkpoint.load(path), path.with_suffix(".json")
+    record = read_training_record(beside)
+    if corpus.sha256 != record["corpus"]["sha256"]:
+        raise UserError(f"{path}: was trained on another text than {corpus.name}")
+    if checkpoint.spec is None:
+        from zynq_lstm.models.keras.float_lstm import float_model
+
+        model = float_model(checkpoint)
+    else:
+        from zynq_lstm.models.keras.quantized import quantized_model
+
+        model = quantized_model(checkpoint)
+    text = corpus.with_vocabulary(checkpoint.vocabulary, checkpoint.rest).split().validation
+    record["memory"] = measure(keras_source(model), text).to_dict()
+    write_json(beside, record)
     return record
 
 
@@ -45,6 +75,9 @@ def training_figures(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
             if stage in PRESETS and _length(stages[stage]) == _length(stages.get("float", {})):
                 start = stages["float"]["bits_per_character"]
                 row |= {f"delta_{part}_bpc": bits[part] - start[part] for part in HELD_OUT}
+            units = stages[stage].get("memory")  # missing if the weights were not kept
+            if units:
+                row |= {name: units[name] for name in ("units", "stuck", "saturated")}
             figures[corpus][stage] = row | {"minutes": stages[stage]["minutes"]}
     default = by_corpus.get(CORPORA[0], {})
     if {"float", DEFAULT_PRESET} <= set(default):
@@ -62,13 +95,14 @@ def part_figures(row: Mapping[str, Any], part: str) -> tuple[str, str]:
 def results_table(figures: Mapping[str, Any]) -> str:
     """Return the result of :func:`training_figures` as a Markdown table."""
     lines = [
-        "| corpus | network | validation BPC | above float | test BPC | above float |",
-        "|---|---|---|---|---|---|",
+        "| corpus | network | validation BPC | above float | test BPC | above float | stuck units |",
+        "|---|---|---|---|---|---|---|",
     ]
     for corpus in CORPORA:
         for name, row in figures.get(corpus, {}).items():
             cells = [text for part in HELD_OUT for text in part_figures(row, part)]
-            lines.append(f"| `{corpus}` | `{name}` | {' | '.join(cells)} |")
+            stuck = f"{by_layer(row['stuck'])} of {sum(row['units'])}" if "stuck" in row else ""
+            lines.append(f"| `{corpus}` | `{name}` | {' | '.join(cells)} | {stuck} |")
     return "\n".join(lines) + "\n"
 
 
