@@ -11,7 +11,7 @@ import pytest
 
 from tests.oracles import Oracle
 from zynq_lstm.models.cells import catalogue
-from zynq_lstm.models.cells.description import parse
+from zynq_lstm.models.cells.parser import parse
 from zynq_lstm.models.description.spec import PRESETS, NetworkSpec, network_spec, with_formats
 from zynq_lstm.models.errors import UserError
 from zynq_lstm.models.evaluation.partial import PartlyQuantized, format_names
