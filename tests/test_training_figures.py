@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from zynq_lstm.models.description.checkpoint import shipped_files
-from zynq_lstm.models.evaluation.shipped_records import training_figures
+from zynq_lstm.models.evaluation.shipped_records import network_name, training_figures
 from zynq_lstm.models.training import throughput
 from zynq_lstm.scripts.main import main
 
@@ -49,6 +49,15 @@ def test_units_are_those_of_the_record() -> None:
     units = {"units": [8, 8], "stuck": [1, 2], "saturated": [0, 3], "characters": 50_000}
     row = training_figures([record("float", 2.25) | {"memory": units}])["shakespeare"]["float"]
     assert (row["stuck"], row["saturated"], row["units"]) == ([1, 2], [0, 3], [8, 8])
+
+
+def test_cells_have_networks_of_their_own() -> None:
+    given = [record("w8a8", 2.5), record("float", 2.25)]
+    given += [one | {"cells": ["gru", "gru"]} for one in (record("w8a8", 2.375), record("float", 2.5))]
+    figures = training_figures(given)["shakespeare"]
+    assert list(figures) == ["float", "w8a8", "gru-float", "gru-w8a8"]
+    assert (figures["w8a8"]["delta_test_bpc"], figures["gru-w8a8"]["delta_test_bpc"]) == (0.25, -0.125)
+    assert network_name(record("float", 2.5) | {"cells": ["gru", "lstm"]}) == "gru-lstm-float"
 
 
 @pytest.mark.parametrize("other", [{"updates": 11}, {"base": "b"}])

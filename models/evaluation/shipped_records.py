@@ -64,26 +64,40 @@ def training_figures(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     figures: dict[str, Any] = {}
     by_corpus: dict[str, dict[str, Mapping[str, Any]]] = {}
     for record in records:
-        by_corpus.setdefault(Path(record["corpus"]["name"]).stem, {})[record["stage"]] = record
-    for corpus, stages in by_corpus.items():
+        by_corpus.setdefault(Path(record["corpus"]["name"]).stem, {})[network_name(record)] = record
+    for corpus, networks in by_corpus.items():
         figures[corpus] = {}
-        for stage in ("base", "float", *PRESETS):
-            if stage not in stages:
-                continue
-            bits = stages[stage]["bits_per_character"]
-            row = {"validation_bpc": bits["validation"], "test_bpc": bits["test"]}
-            if stage in PRESETS and _length(stages[stage]) == _length(stages.get("float", {})):
-                start = stages["float"]["bits_per_character"]
-                row |= {f"delta_{part}_bpc": bits[part] - start[part] for part in HELD_OUT}
-            units = stages[stage].get("memory")  # missing if the weights were not kept
-            if units:
-                row |= {name: units[name] for name in ("units", "stuck", "saturated")}
-            figures[corpus][stage] = row | {"minutes": stages[stage]["minutes"]}
+        for cell in dict.fromkeys(_cell(record) for record in networks.values()):
+            for stage in ("base", "float", *PRESETS):
+                if found := networks.get(cell + stage):
+                    figures[corpus][cell + stage] = _figures(found, networks.get(f"{cell}float", {}))
     default = by_corpus.get(CORPORA[0], {})
     if {"float", DEFAULT_PRESET} <= set(default):
         parts = [default["float"]["base"], default["float"], default[DEFAULT_PRESET]]
         figures["minutes"] = round(sum(part["minutes"] for part in parts), 1)
     return figures
+
+
+def network_name(record: Mapping[str, Any]) -> str:
+    """Return a network's name: its stage, after its cells if it is not an LSTM, as ``gru-w8a8``."""
+    return f"{_cell(record)}{record['stage']}"
+
+
+def _cell(record: Mapping[str, Any]) -> str:
+    return "".join(f"{cell}-" for cell in dict.fromkeys(record.get("cells", ())))
+
+
+def _figures(record: Mapping[str, Any], unquantized: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a network's figures; ``unquantized`` is the record of the float network of its cells."""
+    bits = record["bits_per_character"]
+    row = {"validation_bpc": bits["validation"], "test_bpc": bits["test"]}
+    if record["stage"] in PRESETS and _length(record) == _length(unquantized):
+        start = unquantized["bits_per_character"]
+        row |= {f"delta_{part}_bpc": bits[part] - start[part] for part in HELD_OUT}
+    units = record.get("memory")  # missing if the weights were not kept
+    if units:
+        row |= {name: units[name] for name in ("units", "stuck", "saturated")}
+    return row | {"minutes": record["minutes"]}
 
 
 def part_figures(row: Mapping[str, Any], part: str) -> tuple[str, str]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol
 
+from zynq_lstm.models.cells import catalogue
 from zynq_lstm.models.description.checkpoint import Checkpoint, load_float
 from zynq_lstm.models.description.spec import NetworkSpec
 from zynq_lstm.models.errors import UserError
@@ -298,6 +299,8 @@ def _run(
     result.save(path)
     if spec:
         record["spec"] = spec.to_dict()
+    if set(result.cells) != {"lstm"}:
+        record["cells"] = [catalogue.shown(cell) for cell in result.cells]
     write_json(path.with_suffix(".json"), record)
     if units:
         short = len(split.validation) < memory.NEEDED
