@@ -63,6 +63,7 @@ docs: venv ## draw the pictures and write the tables of the documentation anew
 	@$(BIN)/zynq-lstm schedule --plot docs/schedule.svg
 	@$(BIN)/zynq-lstm ladder --plot docs/ladder.svg
 	@$(BIN)/zynq-lstm train-cells --plot docs/train-cells.svg
+	@$(BIN)/zynq-lstm train-starts --plot docs/train-starts.svg
 	@$(BIN)/zynq-lstm cells docs/mgu.cell --plot docs/mgu.svg > /dev/null
 	@$(BIN)/zynq-lstm upset --shipped --plot docs/upsets.svg > /dev/null
 	@$(BIN)/python -m docs.tables

@@ -45,7 +45,7 @@ SECTIONS = {
     "To begin with": ("doctor", "demo", "init", "run", "status", "estimate", "sample"),
     "The network": (
         *("corpus", "train", "evaluate", "import-keras", "calibrate"),
-        *("ranges", "formats", "ladder", "cells", "train-cells"),
+        *("ranges", "formats", "ladder", "cells", "train-cells", "train-starts"),
     ),
     "The hardware": ("convert", "schedule", "synth", "hls-project", "benchmark"),
     "Verification": ("simulate", "compare", "fuzz", "cover", "mutate", "prove", "upset", "peers"),

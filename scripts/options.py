@@ -24,7 +24,7 @@ from zynq_lstm.models.texts.corpus import (
     read_text,
     shuffled_windows,
 )
-from zynq_lstm.models.training.options import HYPERPARAMETERS
+from zynq_lstm.models.training.options import HYPERPARAMETERS, START_CHOICES
 from zynq_lstm.scripts.files import Folder, Reads, Writes, figures
 
 if TYPE_CHECKING:
@@ -95,8 +95,23 @@ def hyperparameter(name: str, **changes: Any) -> Callable[[Command], Command]:
     return click.option(f"--{name.replace('_', '-')}", show_default=True, **settings)
 
 
+def start_choice(name: str) -> Callable[[Command], Command]:
+    """Return an option of the start of training, from ``START_CHOICES``."""
+    choice = START_CHOICES[name]
+    return click.option(
+        f"--{name.replace('_', '-')}",
+        type=click.Choice(choice.words),
+        default=choice.words[0],
+        show_default=True,
+        help=choice.meaning,
+    )
+
+
+#: ``--output-bias`` and ``--first-kernel``: the start of training.
+start_options = _together(*map(start_choice, START_CHOICES))
+
 #: All options of training.
-hyperparameters = _together(*map(hyperparameter, HYPERPARAMETERS))
+hyperparameters = _together(*map(hyperparameter, HYPERPARAMETERS), start_options)
 
 
 def known_part(_ctx: click.Context, _param: click.Parameter, value: str | None) -> str | None:

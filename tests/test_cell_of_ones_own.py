@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from zynq_lstm.models.cells import catalogue
-from zynq_lstm.models.cells.description import parse
+from zynq_lstm.models.cells.parser import parse
 from zynq_lstm.models.description.checkpoint import Checkpoint
 from zynq_lstm.models.description.spec import network_spec
 from zynq_lstm.models.errors import UserError

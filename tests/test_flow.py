@@ -92,6 +92,10 @@ def test_from_a_text_to_a_report(run_again: str, capfd: pytest.CaptureFixture[st
         assert row.get("written_different", 0) == 0
     bits = json.loads(Path("build/small/evaluate/stage.json").read_text())["figures"]["bits_per_character"]
     assert bits["quantized"] == bits["reference"]
+    units = json.loads(Path("build/small/evaluate/stage.json").read_text())["figures"]["memory"]["networks"]
+    trained = json.loads(Path("build/small/quantize/quantized.json").read_text())
+    assert units["w8a8"] == trained["memory"] and "float" in units
+    assert "start" not in trained and trained["base"]["start"]["output_bias"] == "frequencies"
     assert "base from" in Path("build/small/report.html").read_text()  # learning curves
     assert main(["run", "small.toml"]) == 0
     assert ran(capfd.readouterr().out) == []

@@ -160,6 +160,13 @@ def found_by(network: IntegerNetwork, flow: Flow) -> dict[str, dict[str, Any]]:
             "split": "validation",
             "metric": "bits",
             "bits_per_character": {"float": 2.5, "quantized": 2.5625, "reference": 2.5625},
+            "memory": {
+                "method": "stuck: it hardly moves",
+                "networks": {
+                    "float": {"units": [8, 8], "stuck": [0, 0], "saturated": [0, 1], "characters": 50123},
+                    "w8a8": {"units": [8, 8], "stuck": [0, 3], "saturated": [2, 7], "characters": 50123},
+                },
+            },
             "ladder": {
                 "metric": "bits, in streams",
                 "characters": 1234,
@@ -421,6 +428,18 @@ def test_tables_fit_a_telephone(tmp_path: Path) -> None:
                 letters = max(letters, *(len(row[column]) for row in table.rows))
             needed += LETTER * max(letters, 6) + GAP
         assert table.wide or needed <= TELEPHONE - MARGINS, table.columns
+
+
+def test_stuck_units_are_shown_by_layer(tmp_path: Path) -> None:
+    one = work(tmp_path)
+    start = {"output_bias": "frequencies", "first_kernel": "normal"}
+    one.found["train"]["records"] = {"base": record(start=start), "float": record(base={})}
+    page, markdown = said(one)
+    assert "stuck: it hardly moves; 50,123 characters of the validation split count." in page.text
+    assert "| w8a8 | 0 | 8 | 0 | 2 |\n| w8a8 | 1 | 8 | 3 | 7 |" in markdown
+    assert "| output bias at the start | frequencies | \N{EM DASH} | \N{EM DASH} |" in markdown
+    del one.found["evaluate"]["memory"]  # a text that is too short
+    assert "do not use their memory" not in "".join(said(one)[1])
 
 
 def test_a_difference_is_said_at_the_top(tmp_path: Path) -> None:

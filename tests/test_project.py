@@ -19,9 +19,10 @@ ROOT = Path(__file__).resolve().parent.parent
 SOURCE_SUFFIXES = {".py", ".sv", ".svh", ".v", ".vh", ".h", ".hpp", ".cpp", ".tcl"}
 PACKAGES = {"models", "hls", "sim", "scripts"}
 LOCKS = ["requirements.lock", "requirements-nodeps.lock", "requirements-docs.lock"]
-MOST_LINES = 400
+MOST_LINES = 450
 #: Longer modules, and why.
 LONG = {
+    "hls/engine/gates.py": "one class: a pipeline, whose equations share wires, times and delays",
     "hls/engine/registers.py": "one table: every field of every register",
     "scripts/setup/bootstrap.py": "one file: it runs before anything is installed",
     "sim/bench/protocol.py": "a list of independent tests: cocotb takes those of one module",

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from zynq_lstm.models.evaluation.shipped_records import training_figures
+from zynq_lstm.models.description.checkpoint import shipped_files
+from zynq_lstm.models.evaluation.shipped_records import network_name, training_figures
 from zynq_lstm.models.training import throughput
 from zynq_lstm.scripts.main import main
 
@@ -44,6 +45,21 @@ def test_delta_and_minutes() -> None:
     }
 
 
+def test_units_are_those_of_the_record() -> None:
+    units = {"units": [8, 8], "stuck": [1, 2], "saturated": [0, 3], "characters": 50_000}
+    row = training_figures([record("float", 2.25) | {"memory": units}])["shakespeare"]["float"]
+    assert (row["stuck"], row["saturated"], row["units"]) == ([1, 2], [0, 3], [8, 8])
+
+
+def test_cells_have_networks_of_their_own() -> None:
+    given = [record("w8a8", 2.5), record("float", 2.25)]
+    given += [one | {"cells": ["gru", "gru"]} for one in (record("w8a8", 2.375), record("float", 2.5))]
+    figures = training_figures(given)["shakespeare"]
+    assert list(figures) == ["float", "w8a8", "gru-float", "gru-w8a8"]
+    assert (figures["w8a8"]["delta_test_bpc"], figures["gru-w8a8"]["delta_test_bpc"]) == (0.25, -0.125)
+    assert network_name(record("float", 2.5) | {"cells": ["gru", "lstm"]}) == "gru-lstm-float"
+
+
 @pytest.mark.parametrize("other", [{"updates": 11}, {"base": "b"}])
 def test_no_delta_of_unequal_training(other: dict[str, Any]) -> None:
     figures = training_figures([record("w8a8", 2.5), record("float", 2.25, **other)])
@@ -67,9 +83,14 @@ def test_shipped_records_are_printed_and_written(tmp_path: Path, capsys: pytest.
     written, printed = json.loads(path.read_text()), capsys.readouterr().out
     assert {"float", "w8a8"} <= set(written["shakespeare"])
     assert printed.index("validation") < printed.index("test")
-    for networks in (written["shakespeare"], written["tinyshakespeare"]):
+    shipped = {file.stem for file in shipped_files()}
+    for corpus, networks in ((name, written[name]) for name in ("shakespeare", "tinyshakespeare")):
         for name, row in networks.items():
             assert ("delta_test_bpc" in row) == (name not in ("base", "float"))
+            # Not all weights are shipped.
+            assert ("stuck" in row) == (f"{corpus}-{name}" in shipped)
+            for key in ("stuck", "saturated"):
+                assert len(row.get(key, (0, 0))) == 2
             assert f"{row['test_bpc']:.4f}" in printed
             if "delta_validation_bpc" in row:
                 assert f"{row['delta_validation_bpc']:+.4f}" in printed
@@ -80,3 +101,8 @@ def test_ratio_is_of_each_round_to_the_faster_stock() -> None:
     rates = {"stock, XLA": [1.0, 4.0, 1.0], "stock": [2.0, 2.0, 2.0], "float": [4.0, 4.0, 6.0]}
     rates["quantized"] = copy.copy(rates["stock"])
     assert throughput.ratios(rates) == {"float": 2.0, "quantized": 1.0}
+
+
+def test_cells_are_compared_by_products_within_a_round() -> None:
+    rates = {"lstm": [10.0, 20.0, 40.0], "gru": [8.0, 18.0, 10.0]}
+    assert throughput.ratios_of_cells(rates) == {"lstm": 1.0, "gru": 0.8}

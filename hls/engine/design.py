@@ -163,11 +163,11 @@ class Design:
         units = [layer.units for layer in spec.layers]
         output_frac = spec.output_accumulator_frac()
         return {
+            "LAYERS": len(units),
             "FIRST_UNITS": units[0],
             **self._choice(),
             "IDENTITY": f"256'h{network.identity}",
             # from here on, the parameters of network_core_parameters.svh
-            "LAYERS": len(units),
             "STAGES": len(layout.stages),
             "STAGE_BITS": self.layout.stage_bits,
             "PIPELINES": len(layout.pipelines),

@@ -10,6 +10,7 @@ from math import prod
 from zynq_lstm.hls.engine.array import Array
 from zynq_lstm.hls.engine.estimate import arrays_within, fits
 from zynq_lstm.hls.parts import parts
+from zynq_lstm.models.cells import catalogue
 from zynq_lstm.models.description.spec import PRESETS, NetworkSpec, network_spec
 
 BRAM_BITS = 36 * 1024
@@ -50,9 +51,8 @@ def changes(spec: NetworkSpec, part: str) -> Iterator[str]:
     if name := next((name for name in larger if fastest(spec, name)), None):
         yield f"--part {name}"
     for preset in _narrower(spec):
-        changed = network_spec(
-            preset, vocabulary=spec.vocabulary, units=spec.layers[0].units, layers=len(spec.layers)
-        )
+        cells = [catalogue.written(layer.formats.description) for layer in spec.layers]
+        changed = network_spec(preset, vocabulary=spec.vocabulary, layers=len(cells), cell=cells)
         changed = replace(
             changed,
             layers=tuple(

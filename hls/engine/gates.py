@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 
+from zynq_lstm.hls.engine.gates_module import module_text
 from zynq_lstm.hls.engine.stages import Level
 from zynq_lstm.models.cells.description import LookUp, Sum, Term
 from zynq_lstm.models.description.formats import CellFormats
@@ -96,9 +97,8 @@ class Pipeline:
         self._delayed: dict[tuple[str, int], str] = {}
         self._values: dict[str, Wire] = {}
         self._fresh: dict[int, str] = {}
-        self._proved: dict[
-            str, tuple[str, str]
-        ] = {}  # wire -> its gate, and which of X, B, U it is the sum of
+        # Name of a wire -> its gate, and which of X, B and U it is the sum of.
+        self._proved: dict[str, tuple[str, str]] = {}
         self.together: set[str] = set()  # gates whose h.U is added to x.W or b before anything else
         self._inputs()
         for equation in level.equations:
@@ -440,78 +440,14 @@ class Pipeline:
     @cached_property
     def text(self) -> str:
         """The module."""
-        w, latency = self.widths, self.latency
-        result = self._values[self.level.result]
-        kept = [name for name in self.level.signals if f"{name}'" in self._values or name in w.exported]
-        body = list(self.lines)
-        before = len(self.lines)
-        outputs = ["", "  // ---- what is kept, and the result"]
-        ports = list(self.ports)
-        for name in kept:
-            wire = self._values[name]
-            outputs += [
-                f"  assign {name}_after = {wire.name};",
-                f"  delay #(.WIDTH(UNIT_BITS), .CYCLES({wire.time})) u_{name}_write_unit "
-                f"(.clk_i, .data_i(unit_i), .data_o({name}_write_unit));",
-                f"  delay_flag #(.CYCLES({wire.time})) u_{name}_write "
-                f"(.clk_i, .rst_i, .data_i(start_i), .data_o({name}_write));",
-            ]
-            if name in w.exported:
-                ports += [
-                    f"output logic {name}_write_o",
-                    f"output logic [UNIT_BITS-1:0] {name}_write_unit_o",
-                    f"output logic [{wire.bits - 1}:0] {name}_o",
-                ]
-                outputs += [
-                    f"  assign {{{name}_write_o, {name}_write_unit_o, {name}_o}} = "
-                    f"{{{name}_write, {name}_write_unit, {name}_after}};",
-                ]
-        outputs.append(f"  assign write_result_o = {self.at(result, latency)};")
-        traced = [self.at(self._values[name], latency) for name in self.level.signals]
-        late, self.lines = self.lines[before:], self.lines[:before]
-        # The trace's own delays are not for synthesis, but the result's are.
-        own = [
-            line
-            for line in late
-            if f" {result.name}_{latency}" in line or f"u_{result.name}_{latency}" in line
-        ]
-        trace = [line for line in late if line not in own]
-        for name in kept:
-            wire = self._values[name]
-            body.insert(0, f"  logic [{wire.bits - 1}:0] {name}_after;")
-            body.insert(0, f"  logic {name}_write;\n  logic [UNIT_BITS-1:0] {name}_write_unit;")
-        words = ", ".join(f"W'({name})" for name in traced)
-        number = f", level {self.level.number}" if self.level.number or self.level.result != "h" else ""
-        unused = []
-        if not self._waits:
-            unused.append("store_i, store_unit_i, store_sums_i")
-        if w.row_stage is None:
-            unused.append("row_i")
-        if len(w.stages) == 1 and w.row_stage is not None and not self.level.number:
-            unused.append("sums_i")
-        return _MODULE.format(
-            title=f"// {self.cell.title}{number}: {latency} cycles from start_i to write_o.",
-            waiting="recurrent sums" if not self.level.number else "sums of inputs",
-            module=self.module,
-            stem=self.level.name,
-            units=w.units,
-            sums=len(self.level.gates) * w.sums,
-            row=len(self.level.gates) * w.row,
-            bias=len(self.level.gates) * w.bias,
-            result=result.bits,
-            latency=latency,
-            ports="".join(f",\n    {port}" for port in ports),
-            memory=_MEMORY.format(sums=len(self.level.gates) * w.sums) if self._waits else "",
-            body="\n".join([*body, *own]),
-            outputs="\n".join(outputs),
-            unused=f"  logic unused;\n  assign unused = ^{{{', '.join(unused)}}};\n" if unused else "",
-            trace="\n".join(trace),
-            words=words,
-            count=1 + len(traced),
-        )
+        return module_text(self)
+
+    def keeps(self, signal: str) -> bool:
+        """Return True if the next step or another pipeline reads a signal."""
+        return f"{signal}'" in self._values or signal in self.widths.exported
 
     @property
-    def _waits(self) -> bool:
+    def waits(self) -> bool:
         """True if sums wait in a memory: all but those of a single stage that are rows of W."""
         return not self.level.number or len(self.widths.stages) > 1 or self.widths.row_stage is None
 
@@ -543,90 +479,6 @@ def dsp(level: Level, formats: CellFormats) -> int:
 def roms(level: Level) -> tuple[TableRom, ...]:
     """Memories of a level's activation tables."""
     return tuple(Pipeline(level).roms)
-
-
-_MODULE = """// SPDX-License-Identifier: Apache-2.0
-// Generated by hls/engine/gates.py from a cell's equations.
-{title}
-// The {waiting} wait in a memory here; the other sums come with the unit (of layer 0's W, a row of that
-// matrix). Units of all layers are numbered through; fresh_i takes the state before as zero. With several
-// pipelines (LANES) side by side, this one is number LANE and has every LANES-th unit.
-// A unit must not start again before it has finished.
-module {module} #(
-    parameter int LANE = 0,
-    // verilator lint_off UNUSEDPARAM  // only the trace, if compiled in, numbers units by it
-    parameter int LANES = 1,
-    // verilator lint_on UNUSEDPARAM
-    parameter int STAGE_BITS = 2,
-    localparam int UNITS = {units},
-    localparam int UNIT_BITS = UNITS > 1 ? $clog2(UNITS) : 1
-) (
-    input  logic                  clk_i,
-    input  logic                  rst_i,
-    // sums that wait, as they are finished
-    input  logic                  store_i,
-    input  logic [UNIT_BITS-1:0]  store_unit_i,
-    input  logic [{sums}-1:0]     store_sums_i,
-    // a unit starts; its sums follow 2 cycles later
-    input  logic                  start_i,
-    input  logic [STAGE_BITS-1:0] stage_i,
-    input  logic [UNIT_BITS-1:0]  unit_i,
-    input  logic                  fresh_i,
-    input  logic                  phase_i,
-    input  logic                  last_i,  // the layer's last unit
-    input  logic [{sums}-1:0]     sums_i,
-    input  logic [{row}-1:0]      row_i,
-    // the result
-    output logic                  write_o,
-    output logic [STAGE_BITS-1:0] write_stage_o,
-    output logic [UNIT_BITS-1:0]  write_unit_o,
-    output logic                  write_phase_o,
-    output logic                  write_last_o,
-    output logic [{result}-1:0]   write_result_o{ports}
-);
-  `include "zynq_lstm_constants.svh"
-  localparam int LANE_DIGIT = LANE < 10 ? 48 + LANE : 87 + LANE;
-
-  // ---- cycles 0 to 2: read the sums that wait, and the bias
-{memory}  logic [UNIT_BITS-1:0] unit_1_q;
-  logic [{bias}-1:0] bias_1, bias_2_q;
-  lut_rom #(.WIDTH({bias}), .DEPTH(UNITS), .FILE({{"{stem}_bias_", 8'(LANE_DIGIT), ".mem"}})) u_bias (
-      .address_i(unit_1_q), .data_o(bias_1));
-  logic [STAGE_BITS-1:0] stage_2, stage_3_q;
-  logic fresh_2;
-  delay #(.WIDTH(STAGE_BITS + 1), .CYCLES(2)) u_stage (
-      .clk_i, .data_i({{stage_i, fresh_i}}), .data_o({{stage_2, fresh_2}}));
-  always_ff @(posedge clk_i) begin
-    unit_1_q <= unit_i;  // it has been picked from two; many units' biases take a cycle of their own
-    bias_2_q <= bias_1;
-    stage_3_q <= stage_2;
-  end
-
-{body}
-
-  // ---- the unit's number and flags beside all that
-  delay_flag #(.CYCLES({latency})) u_valid (.clk_i, .rst_i, .data_i(start_i), .data_o(write_o));
-  delay #(.WIDTH(STAGE_BITS + UNIT_BITS + 2), .CYCLES({latency})) u_tag (
-      .clk_i, .data_i({{stage_i, unit_i, phase_i, last_i}}),
-      .data_o({{write_stage_o, write_unit_o, write_phase_o, write_last_o}}));
-{outputs}
-{unused}
-`ifdef ZYNQ_LSTM_TRACE
-  // Everything about a unit in one line, in the cycle in which its result is written.
-  localparam int W = SIGNAL_BITS;
-{trace}
-  logic [{count}*W-1:0] words;
-  assign words = {{W'(write_unit_o) * W'(LANES) + W'(LANE), {words}}};
-  trace_monitor #(.WORDS({count}), .BITS(W), .NAME({{"trace_{stem}_", 8'(LANE_DIGIT)}})) u_trace (
-      .clk_i, .valid_i(write_o), .flush_i(write_last_o), .words_i(words));
-`endif
-endmodule
-"""
-_MEMORY = """  logic [{sums}-1:0] waiting;
-  ram #(.WIDTH({sums}), .DEPTH(UNITS)) u_sums (
-      .clk_i, .write_i(store_i), .write_address_i(store_unit_i), .write_data_i(store_sums_i),
-      .read_address_i(unit_i), .read_data_o(waiting));
-"""
 
 
 def _difference(products: list[Term]) -> tuple[str, str, str] | None:

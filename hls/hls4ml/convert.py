@@ -17,6 +17,7 @@ from unittest.mock import patch
 from zynq_lstm.hls.parts import DEFAULT_PART, full_part
 from zynq_lstm.hls.vendor.projects import period_text
 from zynq_lstm.models import processes
+from zynq_lstm.models.cells.groups import groups
 from zynq_lstm.models.errors import UserError, first_error, require_package
 from zynq_lstm.models.store import claim
 
@@ -148,13 +149,18 @@ def _check_layers(model: Any) -> None:
 
 
 def _reuse_factors(model: Any) -> dict[str, dict[str, int]]:
-    """Return the reuse factors with which each layer computes a quarter of its columns in parallel."""
+    """Return the reuse factors with which each layer computes a quarter of its columns in parallel.
+
+    Layers with fewer columns compute them one after the other.
+    """
     factors = {}
     for layer in model.layers:
         if type(layer).__module__ == "zynq_lstm.models.keras.quantized":
-            recurrent = hasattr(layer, "cell")
-            rows, groups = (layer.units, 4) if recurrent else (layer.input.shape[-1], min(4, layer.units))
-            factors[layer.name] = {"ReuseFactor": rows * groups}
+            rows, columns = layer.input.shape[-1], layer.units
+            if hasattr(layer, "cell"):
+                fewest = min(len(group.gates) for group in groups(layer.formats.description))
+                rows, columns = layer.units, fewest * layer.units
+            factors[layer.name] = {"ReuseFactor": rows * min(4, columns)}
     return factors
 
 

@@ -18,9 +18,10 @@ from hls4ml.model.types import FixedPrecisionType, NamedType
 
 from zynq_lstm.hls.hls4ml.graph import CODE_BITS, chain, network_from_chain
 from zynq_lstm.hls.hls4ml.reuse import Product
-from zynq_lstm.hls.vitis.cell import class_name, groups
+from zynq_lstm.hls.vitis.cell import class_name
 from zynq_lstm.models.cells import catalogue
 from zynq_lstm.models.cells.description import Cell
+from zynq_lstm.models.cells.groups import groups
 from zynq_lstm.models.description.spec import CellFormats, DenseFormats, formats_from_dict, formats_of
 from zynq_lstm.models.errors import UserError
 from zynq_lstm.models.fixed import FixedFormat, Overflow, Raw, Rounding, signed_bits

@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from zynq_lstm.hls.vitis.cell import groups
+from zynq_lstm.models.cells.groups import groups
 from zynq_lstm.models.description.spec import NetworkSpec
 from zynq_lstm.models.errors import UserError
 

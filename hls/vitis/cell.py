@@ -8,55 +8,18 @@ their own: with matrices of their own, which are multiplied when the signal of a
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from hashlib import sha256
 
 from zynq_lstm.models.cells import catalogue
-from zynq_lstm.models.cells.description import Cell, LookUp, Sum, Term
+from zynq_lstm.models.cells.description import Cell, LookUp, Sum
+from zynq_lstm.models.cells.groups import Group, groups
 
 HEADER = "zynq_lstm_cells.h"
 
 
-@dataclass(frozen=True)
-class Group:
-    """Gates whose sums are made together.
-
-    Args:
-        gates: in their order; column ``len(gates) * u + k`` is gate k of unit u.
-        signal: what U is multiplied with; None for h of the step before.
-        apart: True if the sums of U are not added to those of W, since an equation needs them alone.
-    """
-
-    gates: tuple[str, ...]
-    signal: str | None
-    apart: bool
-
-    @property
-    def suffix(self) -> str:
-        """Of the names of its arrays and constants; ``W_t`` would be a type."""
-        return f"_of_{self.signal}" if self.signal else ""
-
-    @property
-    def config(self) -> str:
-        """The struct with its constants."""
-        return f"typename CONFIG_T::group{self.suffix}" if self.signal else "CONFIG_T"
-
-
-def groups(cell: Cell) -> tuple[Group, ...]:
-    """The groups of a cell; the first is that of the gates that wait for nothing."""
-    found = []
-    for signal in (None, *dict.fromkeys(cell.recurrent.values())):
-        gates = tuple(gate for gate in cell.gates if cell.recurrent.get(gate) == signal)
-        if gates:
-            found.append(Group(gates, signal, not all(_together(cell, gate) for gate in gates)))
-    return tuple(found)
-
-
-def _together(cell: Cell, gate: str) -> bool:
-    """True if x and u of a gate are only read as ``x + u``."""
-    x, u = Term(1, (f"x_{gate}",)), Term(1, (f"u_{gate}",))
-    readers = [e for e in cell.equations if isinstance(e, Sum) and {f"x_{gate}", f"u_{gate}"} & set(e.reads)]
-    return len(readers) == 1 and x in readers[0].terms and u in readers[0].terms
+def _config(group: Group) -> str:
+    """Return the struct with a group's constants."""
+    return f"typename CONFIG_T::group{group.suffix}" if group.signal else "CONFIG_T"
 
 
 def class_name(cell: Cell) -> str:
@@ -75,7 +38,7 @@ def arrays(cell: Cell) -> dict[str, tuple[str, str]]:
     """Element type and size, as C++, of every array that a layer is given, in the order of its arguments."""
     found = {}
     for group in groups(cell):
-        columns = f"{group.config.removeprefix('typename ')}::columns"
+        columns = f"{_config(group).removeprefix('typename ')}::columns"
         for name, rows in (("W", "CONFIG_T::inputs * "), ("U", "CONFIG_T::units * "), ("b", "")):
             found[name + group.suffix] = (f"typename CONFIG_T::{name}_t", rows + columns)
     for name in cell.vectors:
@@ -128,7 +91,7 @@ def _layer(cell: Cell, first: bool) -> str:
         if group is not None:
             sums = f"u_sums{group.suffix}" if group.apart else f"sums{group.suffix}"
             source = f"held_{group.signal}" if group.signal else "h"
-            u, of = f"U{group.suffix}", f"{group.config}, CONFIG_T::units"
+            u, of = f"U{group.suffix}", f"{_config(group)}, CONFIG_T::units"
             lines.append(f"    multiply_accumulate<{of}>({source}, {u}, {sums});")
         lines += _units(cell, k, equations)
     return "\n".join([*lines, "}", ""])
@@ -152,7 +115,7 @@ def _storage(cell: Cell, first: bool) -> list[str]:
         for group in groups(cell):
             s = group.suffix
             lines += [
-                f"    const unsigned lanes{s}_of_row = {group.config.removeprefix('typename ')}::lanes;",
+                f"    const unsigned lanes{s}_of_row = {_config(group).removeprefix('typename ')}::lanes;",
                 f"#pragma HLS ARRAY_RESHAPE variable=W{s} type=cyclic factor=lanes{s}_of_row",
                 f"#pragma HLS BIND_STORAGE variable=W{s} type=rom_1p impl=bram",
                 f"#pragma HLS ARRAY_RESHAPE variable=b{s} type=cyclic factor=lanes{s}_of_row",
@@ -162,7 +125,7 @@ def _storage(cell: Cell, first: bool) -> list[str]:
 
 def _declared(group: Group) -> list[str]:
     """The arrays of a group's sums."""
-    s, config = group.suffix, group.config.removeprefix("typename ")
+    s, config = group.suffix, _config(group).removeprefix("typename ")
     lines = [f"    const unsigned lanes{s} = {config}::lanes;"]
     for name in (f"sums{s}", *([f"u_sums{s}"] if group.apart else [])):
         lines += [
@@ -191,7 +154,7 @@ def _reset(cell: Cell, first: bool) -> list[str]:
 
 def _started(group: Group, first: bool) -> list[str]:
     """x.W + b of a group."""
-    s, config = group.suffix, group.config
+    s, config = group.suffix, _config(group)
     lines = []
     if first:
         lines.append(f"    look_up_row<{config}>(code, W{s}, b{s}, sums{s});")

@@ -16,6 +16,7 @@ from hls4ml.model.optimizer import OptimizerPass
 from zynq_lstm.hls.hls4ml.graph import INPUTS
 from zynq_lstm.hls.hls4ml.layers import FixedCell, FixedDense
 from zynq_lstm.hls.vitis import cell
+from zynq_lstm.models.cells.groups import groups
 from zynq_lstm.models.integers import choice
 from zynq_lstm.models.store import write_text
 
@@ -58,7 +59,7 @@ class FixedCellConfig(_Config):
         formats = type(node).formats_class
         text = self.struct(node, (*formats.weights, "accum", *formats.signal_fields()))
         parts = []
-        for group in cell.groups(formats.description)[1:]:
+        for group in groups(formats.description)[1:]:
             sizes = [
                 f"static const unsigned {name} = {node.get_attr(name + group.suffix)};"
                 for name in ("columns", "lanes", "rows")

@@ -6,7 +6,8 @@ from __future__ import annotations
 from functools import lru_cache
 from pathlib import Path
 
-from zynq_lstm.models.cells.description import Cell, load, parse
+from zynq_lstm.models.cells.description import Cell
+from zynq_lstm.models.cells.parser import load, parse
 from zynq_lstm.models.errors import UserError
 
 FOLDER = Path(__file__).parent

@@ -16,7 +16,7 @@ from zynq_lstm.models.keras import cells
 from zynq_lstm.models.keras.float_lstm import read_weights
 from zynq_lstm.models.texts.corpus import HELD_OUT, Corpus, windows
 from zynq_lstm.models.training import bptt
-from zynq_lstm.models.training.options import TrainingOptions
+from zynq_lstm.models.training.options import PLAIN_START, Start, TrainingOptions
 
 BIN = 20  # updates in one entry of the record of gradient norms
 DISTANCE = 100  # characters back that gradients are followed, after as many that only build up a state
@@ -30,12 +30,14 @@ def measure(
     layers: int,
     budget: int,
     report: Callable[[bptt.Progress], None] | None = None,
+    start: Start = PLAIN_START,
 ) -> dict[str, Any]:
     """Train and evaluate one cell.
 
     Args:
         cell: a key of ``zynq_lstm.models.keras.cells.FLOAT_CELLS``.
         budget: number of parameters that the network should have, as nearly as equal layers allow.
+        start: the initial weights.
 
     Returns:
         Figures as plain data: size, BPC and minutes; if the cell has a quantized form, the BPC after rounding
@@ -45,7 +47,7 @@ def measure(
     split, vocabulary = corpus.split(), len(corpus.vocabulary)
     units = cells.units_for(cell, layers, vocabulary, budget)
     model = cells.build_cells(cell, layers, units, vocabulary)
-    bptt.initialise(model, options.seed)
+    bptt.initialise(model, options.seed, start, split.train)
     text = windows(split.validation, 2 * DISTANCE + 1, STREAMS).T
     gradients = {"before": cells.gradient_by_distance(model, text, DISTANCE)}
     norms: list[float] = []

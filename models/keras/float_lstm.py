@@ -134,6 +134,10 @@ class FloatRecurrent(keras.layers.Layer):
         )
         return hidden, (after[0], after[-1])
 
+    def signals(self, x: Any, state: State, keep: list[str]) -> dict[str, Any]:
+        """Signals of every step by name, see :meth:`zynq_lstm.models.keras.steps.Steps.scan`."""
+        return self.steps.scan(self.inputs(x), self.recurrent_weights(), self.named(state), keep)
+
     def step(self, inputs: Any, state: State) -> State:
         """Compute one step: x.W + b (B, G H) and the state before -> the state after."""
         weights, before = self.recurrent_weights(), self.named(state)

@@ -28,6 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zynq_lstm.models.cells import catalogue
+from zynq_lstm.models.cells.description import Cell
 from zynq_lstm.models.description.checkpoint import Checkpoint, preset_spec
 from zynq_lstm.models.description.spec import (
     DEFAULT_PRESET,
@@ -108,6 +109,11 @@ class QuantizedRecurrent(keras.layers.RNN):
     def formats(self) -> CellFormats:
         """Formats of every signal and weight."""
         return self.cell.formats
+
+    @property
+    def description(self) -> Cell:
+        """The cell's equations."""
+        return self.formats.description
 
     @property
     def arithmetic(self) -> str:

@@ -30,7 +30,7 @@ from zynq_lstm.models.errors import UserError
 from zynq_lstm.models.keras import float_lstm
 from zynq_lstm.models.keras.float_lstm import tf
 from zynq_lstm.models.store import load_tensors, save_tensors
-from zynq_lstm.models.training.options import TrainingOptions, require_length
+from zynq_lstm.models.training.options import PLAIN_START, Start, TrainingOptions, require_length
 
 CHECKPOINT_KIND = "training checkpoint"
 #: The streams of a batch are computed in this many groups, with a thread each. The number is fixed, and not
@@ -95,8 +95,31 @@ class Progress:
         return self.smooth / math.log(2)
 
 
-def initialise(model: Any, seed: int) -> None:
-    """Set a float model's weights from the seed: Glorot W, orthogonal U, forget bias 1, all else 0."""
+def output_bias(codes: NDArray[np.integer], vocabulary: int) -> NDArray[np.float64]:
+    """Return the logarithm of the characters' frequencies in a text, minus its mid-range: (V,).
+
+    Each character counts once more than it occurs, so that no logarithm is infinite. The softmax does not see
+    the mid-range; without it, the lowest values would be below what the formats of the presets have.
+    """
+    counts = np.bincount(codes, minlength=vocabulary) + 1.0
+    bias = np.log(counts / counts.sum())
+    return bias - (bias.max() + bias.min()) / 2
+
+
+def initialise(
+    model: Any, seed: int, start: Start = PLAIN_START, codes: NDArray[np.integer] | None = None
+) -> None:
+    """Set a float model's weights from the seed: orthogonal U, bias 1 of the gate that keeps the state.
+
+    W is uniform as Glorot and Bengio (2010) have it, with the first one as ``start`` says. All else is 0, but
+    for the output bias, if ``start`` says so.
+
+    Args:
+        codes: the training text, whose characters' frequencies give the output bias.
+    """
+    frequencies = start.output_bias == "frequencies"
+    if frequencies and codes is None:
+        raise ValueError("an output bias from frequencies needs the training text")
     rng = np.random.default_rng(seed)
 
     def glorot(rows: int, columns: int) -> NDArray[np.float64]:
@@ -114,12 +137,14 @@ def initialise(model: Any, seed: int) -> None:
         if layer.keeps is not None:  # f starts open (Gers, Schmidhuber, Cummins 2000)
             k = layer.gates.index(layer.keeps)
             bias[k * units : (k + 1) * units] = 1
-        kernel = glorot(layer.input_size, width)
+        normal = start.first_kernel == "normal" and layer.one_hot
+        kernel = rng.standard_normal((layer.input_size, width)) if normal else glorot(layer.input_size, width)
         rest = [np.zeros(weight.shape) for weight in layer.weights[3:]]
         layer.set_weights([kernel, np.concatenate(gates, axis=1), bias, *rest])
     dense = model.get_layer("logits")
     rows, columns = dense.kernel.shape
-    dense.set_weights([glorot(rows, columns), np.zeros(columns)])
+    bias = output_bias(codes, columns) if frequencies and codes is not None else np.zeros(columns)
+    dense.set_weights([glorot(rows, columns), bias])
 
 
 def weight_names(model: Any) -> list[str]:
@@ -348,7 +373,10 @@ class Trainer:
         tensors, metadata = load_tensors(path)
         if metadata.get("kind") != CHECKPOINT_KIND:
             raise UserError(f"{path}: holds a {metadata.get('kind')!r}, not a {CHECKPOINT_KIND}")
-        difference = _first_difference(metadata["identity"], self.identity)
+        identity = metadata["identity"]
+        if "start" in self.identity:  # runs of versions without that choice have no such entry
+            identity = {"start": dataclasses.asdict(PLAIN_START), **identity}
+        difference = _first_difference(identity, self.identity)
         if difference:
             raise UserError(
                 f"{path}: is of another run ({difference}); "

@@ -42,6 +42,48 @@ HYPERPARAMETERS: Mapping[str, Hyperparameter] = MappingProxyType(
         "seed": Hyperparameter("Seed of initial weights, order of the text, and dropout.", 1, 0, 2**31 - 1),
     }
 )
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A training option that is one of several words; the first one is the default."""
+
+    meaning: str
+    words: tuple[str, ...]
+
+
+#: The options of the start that a user may choose, by name: the fields of :class:`Start`.
+START_CHOICES: Mapping[str, Choice] = MappingProxyType(
+    {
+        "output_bias": Choice(
+            "Output bias at the start: the logarithm of the characters' frequencies, or zero.",
+            ("frequencies", "zero"),
+        ),
+        "first_kernel": Choice(
+            "First kernel at the start: normal with standard deviation 1, or uniform as Glorot and Bengio's.",
+            ("normal", "glorot"),
+        ),
+    }
+)
+
+
+@dataclass(frozen=True)
+class Start:
+    """The part of the initial weights that may be chosen; ``docs/training.md`` says why it matters."""
+
+    output_bias: str = START_CHOICES["output_bias"].words[0]
+    first_kernel: str = START_CHOICES["first_kernel"].words[0]
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if value not in START_CHOICES[name].words:
+                raise UserError(f"{name} is {value!r}; legal are {', '.join(START_CHOICES[name].words)}")
+
+
+#: The start before there was a choice: that of all networks whose record has no entry ``start``, neither for
+#: themselves nor for their base.
+PLAIN_START = Start("zero", "glorot")
+
 #: Smallest and largest legal value of the options that a user does not choose.
 _OTHERS = {"final_learning_rate": (0.0, 10.0), "warm_up": (0, 1_000_000)}
 

@@ -11,15 +11,17 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol
 
+from zynq_lstm.models.cells import catalogue
 from zynq_lstm.models.description.checkpoint import Checkpoint, load_float
 from zynq_lstm.models.description.spec import NetworkSpec
 from zynq_lstm.models.errors import UserError
 from zynq_lstm.models.evaluation.bpc import METRIC
 from zynq_lstm.models.store import write_json
 from zynq_lstm.models.texts.corpus import HELD_OUT, Corpus
-from zynq_lstm.models.training.options import TrainingOptions
+from zynq_lstm.models.training.options import PLAIN_START, START_CHOICES, Start, TrainingOptions
 
 if TYPE_CHECKING:
+    from zynq_lstm.models.evaluation.memory import Memory, Source
     from zynq_lstm.models.fixed import FixedFormat
     from zynq_lstm.models.training.bptt import Progress, Trainer
 
@@ -27,6 +29,9 @@ STARTS = ("base", "seed")  # legal starts of the quantized network
 #: Names of curves in TensorBoard's logs, in the run's folder.
 TRAINING_CURVE, VALIDATION_CURVE = "train/bits_per_character", "validation/bits_per_character_estimate"
 STATE = "training.safetensors"  # in a run's folder: its last checkpoint
+#: Characters over which units are counted after each epoch, in 0.2 s; all ``memory.CHARACTERS`` take 1.3 s,
+#: which is 12 % of an epoch of a text of a million characters.
+COUNTED_EACH_EPOCH = 5_000
 
 
 class Show(Protocol):
@@ -56,13 +61,15 @@ def train_base(corpus: Corpus, path: Path, options: Mapping[str, Any], show: Sho
     bptt.Plan(len(codes), chosen.batch, chosen.steps, chosen.seed)  # before the model is built
     cells = tuple(options.get("cells") or ("lstm",) * options["layers"])
     model = float_lstm.build_float(options["layers"], options["units"], len(corpus.vocabulary), cell=cells)
-    bptt.initialise(model, chosen.seed)
+    start = {"start": dataclasses.asdict(_start(options))}
+    bptt.initialise(model, chosen.seed, _start(options), codes)
     identity = {
         "network": {"layers": options["layers"], "units": options["units"]}
         | ({} if set(cells) == {"lstm"} else {"cells": list(cells)}),
         "corpus": corpus.sha256,
+        **start,
     }
-    _run("base", bptt.Trainer(model, codes, chosen, identity), corpus, path, options, show)
+    _run("base", bptt.Trainer(model, codes, chosen, identity), corpus, path, options, show, before=start)
 
 
 def train_float(corpus: Corpus, base: Path, path: Path, options: Mapping[str, Any], show: Show) -> None:
@@ -104,12 +111,13 @@ def train_quantized(
     spec = checkpoint.quantized_spec
     if anew:
         spec = finer_ternary(spec)
-        weights = _initial_weights(start, spec, chosen.seed)
+        weights = _initial_weights(start, spec, chosen.seed, _start(options), corpus.split().train)
         checkpoint = dataclasses.replace(checkpoint, weights=weights, spec=spec)
     identity = {"spec": spec.to_dict(), "from": start.sha256, "corpus": corpus.sha256}
     before: dict[str, Any] = {"quantized_from": options["quantized_from"], "base": _told(start)}
     if anew:
         identity["quantized_from"] = "seed"
+        identity["start"] = before["start"] = dataclasses.asdict(_start(options))
     taught_by = None
     if chosen.distill:
         teaching = float_network(teacher, corpus, "float")
@@ -140,11 +148,22 @@ def finer_ternary(spec: NetworkSpec) -> NetworkSpec:
 ALIVE = 0.1
 
 
-def _initial_weights(like: Checkpoint, spec: NetworkSpec, seed: int) -> dict[str, Any]:
+def _start(options: Mapping[str, Any]) -> Start:
+    """Return the chosen start; options without one have that of :class:`Start`."""
+    return Start(**{name: options[name] for name in START_CHOICES if name in options})
+
+
+def _initial_weights(
+    like: Checkpoint, spec: NetworkSpec, seed: int, start: Start = PLAIN_START, codes: Any = None
+) -> dict[str, Any]:
     """Return the initial weights of a float network of this shape, scaled up where rounding would zero them.
 
     A matrix of zeros above the first kernel passes no gradient on, so it never learns. The first kernel may
-    start at zero, because its gradient comes through the matrices above.
+    start at zero, because its gradient comes through the matrices above. The output bias is limited to its
+    format, beyond which a weight would get no gradient.
+
+    Args:
+        codes: the training text, for ``start``.
     """
     import numpy as np
 
@@ -152,8 +171,10 @@ def _initial_weights(like: Checkpoint, spec: NetworkSpec, seed: int) -> dict[str
     from zynq_lstm.models.training import bptt
 
     model = float_lstm.build_float(like.layers, like.units, len(like.vocabulary), cell=like.cells)
-    bptt.initialise(model, seed)
+    bptt.initialise(model, seed, start, codes)
     weights = float_lstm.read_weights(model)
+    low, high = spec.output.b.to_real([spec.output.b.min_raw, spec.output.b.max_raw])
+    weights["output.b"] = np.clip(weights["output.b"], low, high).astype(np.float32)
     for name, fmt in spec.weight_formats().items():
         if name.endswith("b") or name == "layers.0.W":
             continue
@@ -210,9 +231,11 @@ def require_new(path: Path, options: Mapping[str, Any]) -> None:
 
 def _told(checkpoint: Checkpoint) -> dict[str, Any]:
     """Return the record's entry about a network that training began with."""
+    told = checkpoint.record
     return {
         "sha256": checkpoint.sha256,
-        **{key: checkpoint.record.get(key) for key in ("stage", "command", "updates", "minutes")},
+        **{key: told.get(key) for key in ("stage", "command", "updates", "minutes")},
+        **({"start": told["start"]} if "start" in told else {}),
     }
 
 
@@ -244,6 +267,7 @@ def _run(
     before: dict[str, Any] | None = None,
 ) -> None:
     """Train one stage to its end, evaluate it, and write its weights and its record."""
+    from zynq_lstm.models.evaluation import memory
     from zynq_lstm.models.evaluation.bpc import evaluate_keras
     from zynq_lstm.models.keras.float_lstm import float_cells, read_weights
 
@@ -260,28 +284,77 @@ def _run(
         show.say(f"{stage}: {folder} holds no checkpoint to resume from; starts at the beginning")
     folder.mkdir(parents=True, exist_ok=True)
     split = corpus.split()
-    _train(show, stage, trainer, split.validation, folder, options["checkpoint_seconds"])
+    source = memory.keras_source(trainer.model)
+    remedy = _remedy(before or {})
+    _train(show, stage, trainer, split.validation, folder, options["checkpoint_seconds"], source, remedy)
     show.say(f"{stage}: evaluating ({METRIC})")
     bits = {part: evaluate_keras(trainer.model, split.part(part), f"the {part} split") for part in HELD_OUT}
     record = _record(stage, trainer, corpus, options["command"])
-    record |= {"bits_per_character": bits, "metric": METRIC, **(before or {})}
+    record |= {"bits_per_character": bits, "metric": METRIC}
+    units = _units(source, split.validation, memory.CHARACTERS)
+    record |= ({"memory": units.to_dict()} if units else {}) | (before or {})
     spec = quantized.spec if quantized else None
     cells = () if spec else float_cells(trainer.model)
     result = Checkpoint(corpus.vocabulary, read_weights(trainer.model), spec, record["corpus"], record, cells)
     result.save(path)
     if spec:
         record["spec"] = spec.to_dict()
+    if set(result.cells) != {"lstm"}:
+        record["cells"] = [catalogue.shown(cell) for cell in result.cells]
     write_json(path.with_suffix(".json"), record)
+    if units:
+        short = len(split.validation) < memory.NEEDED
+        show.say(f"{stage}: units {units}" + (", all that the validation split has" if short else ""))
+        if units.many_stuck:
+            show.say(f"{stage}: warning: {_warning(units, remedy)}")
     show.say(
         f"{stage}: {bits['validation']:.4f} BPC validation, {bits['test']:.4f} BPC test "
         f"({METRIC}); wrote {path}"
     )
 
 
+def _units(source: Source, codes: Any, characters: int) -> Memory | None:
+    """Count stuck and saturated units; None if the text is too short for that."""
+    from zynq_lstm.models.evaluation import memory
+
+    return memory.measure(source, codes, characters) if len(codes) >= 2 * memory.STREAMS else None
+
+
+def _warning(units: Memory, remedy: str) -> str:
+    return (
+        f"{sum(units.stuck)} of {sum(units.units)} units are stuck: they remember nothing, and hardly ever "
+        f"come back; {remedy} (docs/training.md, Stuck units)"
+    )
+
+
+def _remedy(before: Mapping[str, Any]) -> str:
+    """Say what to do about stuck units, by what the record says about the network's start."""
+    from_seed = "start" in before
+    start = before.get("start") or before.get("base", {}).get("start") or dataclasses.asdict(PLAIN_START)
+    others = [name for name, value in start.items() if value != getattr(Start(), name)]
+    again = "start anew" if from_seed else "train the base anew"
+    if others:
+        chosen = " and ".join(f"--{name.replace('_', '-')} {getattr(Start(), name)}" for name in others)
+        return f"{again} with {chosen}"
+    return f"{again} with another --seed or a lower --learning-rate, or with fewer --units"
+
+
 def _train(
-    show: Show, stage: str, trainer: Trainer, validation: Any, folder: Path, checkpoint_seconds: float
+    show: Show,
+    stage: str,
+    trainer: Trainer,
+    validation: Any,
+    folder: Path,
+    checkpoint_seconds: float,
+    source: Source,
+    remedy: str,
 ) -> None:
-    """Run the trainer with checkpoints and logs in a folder, and an estimate after each epoch."""
+    """Run the trainer with checkpoints and logs in a folder, and an estimate after each epoch.
+
+    Args:
+        source: the network, for counting its units.
+        remedy: what to do about stuck units, for the warning, which is shown once.
+    """
     from zynq_lstm.models.evaluation.bpc import estimate_keras
     from zynq_lstm.models.keras.float_lstm import tf
 
@@ -292,6 +365,7 @@ def _train(
             for key, value in values.items():
                 tf.summary.scalar(key, value, step=step)
 
+    warned = False
     with show.progress(stage, trainer) as shown:
 
         def report(progress: Progress) -> None:
@@ -308,10 +382,20 @@ def _train(
                 )
 
         def each_epoch(epoch: int) -> None:
+            nonlocal warned
             estimate = estimate_keras(trainer.model, validation)
+            units = _units(source, validation, COUNTED_EACH_EPOCH)
             log({VALIDATION_CURVE: estimate}, trainer.step)
+            if units:
+                log({"units/stuck": sum(units.stuck), "units/saturated": sum(units.saturated)}, trainer.step)
             writer.flush()
-            show.say(f"{stage}: epoch {epoch}, validation {estimate:.4f} BPC (estimate, 64 streams)")
+            show.say(
+                f"{stage}: epoch {epoch}, validation {estimate:.4f} BPC (estimate, 64 streams)"
+                + (f"; {units}" if units else "")
+            )
+            if units and units.many_stuck and not warned:
+                warned = True
+                show.say(f"{stage}: warning: {_warning(units, remedy)}")
 
         trainer.run(folder / STATE, checkpoint_seconds, report, each_epoch)
 

@@ -16,12 +16,15 @@ from contextlib import ExitStack
 from typing import Any
 
 from zynq_lstm.models import processes
+from zynq_lstm.models.cells import catalogue, sizes
 
 BATCH, STEPS, VOCABULARY, UNITS, LAYERS = 64, 64, 78, 128, 2
 
 #: Keras chooses ``jit_compile`` by itself; which choice is faster depends on the machine.
 STOCK = {"stock, XLA": True, "stock": False}
 OURS = ("float", "quantized")
+
+CELL = "cell "  # the start of the names of quantized networks of a cell
 
 _run: Callable[[int], None]  # in a worker: trains the given number of updates
 
@@ -45,6 +48,34 @@ def measure(preset: str, rounds: int, updates: int) -> dict[str, list[float]]:
     return rates
 
 
+def measure_cells(preset: str, rounds: int, updates: int) -> dict[str, list[float]]:
+    """Measure multiply-accumulates per second in quantized training by cell, as :func:`measure` does.
+
+    Each network has about as many parameters as the LSTM's.
+    """
+    with ExitStack() as stack:
+        workers = {cell: _worker(stack, f"{CELL}{cell}", preset) for cell in catalogue.names()}
+        rates: dict[str, list[float]] = {cell: [] for cell in workers}
+        for _ in range(rounds):
+            for cell, worker in workers.items():
+                characters = updates * BATCH * STEPS / worker.submit(_timed, updates).result()
+                products = sizes.macs_per_character(cell, LAYERS, _units(cell), VOCABULARY)
+                rates[cell].append(characters * products)
+    return rates
+
+
+def ratios_of_cells(rates: dict[str, list[float]]) -> dict[str, float]:
+    """Return the median over the rounds of each cell's rate divided by the LSTM's in that round."""
+    return {
+        cell: statistics.median(own / lstm for own, lstm in zip(values, rates["lstm"], strict=True))
+        for cell, values in rates.items()
+    }
+
+
+def _units(cell: str) -> int:
+    return sizes.units_for(cell, LAYERS, VOCABULARY, sizes.parameters("lstm", LAYERS, UNITS, VOCABULARY))
+
+
 def ratios(rates: dict[str, list[float]]) -> dict[str, float]:
     """Return the median over the rounds of our rate divided by the faster stock Keras rate in that round."""
     best = [max(values) for values in zip(*(rates[kind] for kind in STOCK), strict=True)]
@@ -62,7 +93,13 @@ def _worker(stack: ExitStack, kind: str, preset: str) -> ProcessPoolExecutor:
 
 def _prepare(kind: str, preset: str) -> None:
     global _run
-    _run = _stock(STOCK[kind]) if kind in STOCK else _ours(preset if kind == "quantized" else None)
+    if kind in STOCK:
+        _run = _stock(STOCK[kind])
+    elif kind.startswith(CELL):
+        cell = kind.removeprefix(CELL)
+        _run = _ours(preset, cell, _units(cell))
+    else:
+        _run = _ours(preset if kind == "quantized" else None)
 
 
 def _timed(updates: int) -> float:
@@ -99,7 +136,7 @@ def _stock(jit: bool) -> Callable[[int], None]:
     return run
 
 
-def _ours(preset: str | None) -> Callable[[int], None]:
+def _ours(preset: str | None, cell: str = "lstm", units: int = UNITS) -> Callable[[int], None]:
     """Make a training function for our float network or, with a preset, for our quantized one."""
     import numpy as np
 
@@ -108,11 +145,12 @@ def _ours(preset: str | None) -> Callable[[int], None]:
     from zynq_lstm.models.training import bptt
     from zynq_lstm.models.training.options import TrainingOptions
 
-    model: Any = float_lstm.build_float(LAYERS, UNITS, VOCABULARY)
+    model: Any = float_lstm.build_float(LAYERS, units, VOCABULARY, cell=[cell] * LAYERS)
     bptt.initialise(model, 1)
     if preset:
         vocabulary = "".join(map(chr, range(32, 32 + VOCABULARY)))
-        start = Checkpoint(vocabulary, float_lstm.read_weights(model))
+        weights, cells = float_lstm.read_weights(model), float_lstm.float_cells(model)
+        start = Checkpoint(vocabulary, weights, float_cells=cells)
         model = quantized.quantized_model(quantized.quantize(start, preset))
     text = np.random.default_rng(0).integers(0, VOCABULARY, 10 * BATCH * STEPS).astype(np.uint8)
     options = TrainingOptions(epochs=1000, batch=BATCH, steps=STEPS, learning_rate=1e-3)

@@ -34,7 +34,7 @@ from zynq_lstm.models.integers.choice import TEMPERATURE
 from zynq_lstm.models.integers.limits import reasons, summary
 from zynq_lstm.models.texts.corpus import CORPORA, MAX_KEPT
 from zynq_lstm.models.training import recipe
-from zynq_lstm.models.training.options import HYPERPARAMETERS
+from zynq_lstm.models.training.options import HYPERPARAMETERS, START_CHOICES
 from zynq_lstm.scripts.flow import CHARACTERS, GENERATED, MINIMUM
 from zynq_lstm.scripts.flow.keys import Mistake, Section, key
 from zynq_lstm.scripts.verbs import train
@@ -55,6 +55,11 @@ def option(command: click.Command, name: str) -> Any:
 def _training(name: str) -> Any:
     option = HYPERPARAMETERS[name]
     return key(option.default, option.meaning, option.low, option.high)
+
+
+def _start(name: str) -> Any:
+    choice = START_CHOICES[name]
+    return key(choice.words[0], choice.meaning, choices=choice.words)
 
 
 class Corpus(Section):
@@ -151,6 +156,8 @@ class Training(Section):
         choices=recipe.STARTS,
     )
     seed: int = _training("seed")
+    output_bias: str = _start("output_bias")
+    first_kernel: str = _start("first_kernel")
 
     @model_validator(mode="after")
     def _no_training_of_a_checkpoint(self) -> Training:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from zynq_lstm.models.description.checkpoint import Checkpoint, load_float, preset_spec
@@ -121,7 +122,7 @@ def quantize(work: Work) -> Result:
 
 def evaluate(work: Work) -> Result:
     """Measure bits per character: float, quantized and integers; the last two must be equal."""
-    from zynq_lstm.models.evaluation import ladder
+    from zynq_lstm.models.evaluation import ladder, memory
     from zynq_lstm.models.evaluation.bpc import METRIC, STREAMS, evaluate_keras, evaluate_reference
     from zynq_lstm.models.keras.float_lstm import float_model
     from zynq_lstm.models.keras.quantized import quantized_model
@@ -149,6 +150,16 @@ def evaluate(work: Work) -> Result:
         )
     figures: Figures = {"split": "validation", "metric": METRIC, "bits_per_character": bits}
     preset = network.spec.preset
+    if len(held_out) >= 2 * memory.STREAMS:
+        sources = {} if source is None else {"float": memory.keras_source(float_model(source))}
+        sources[preset] = memory.integer_source(network)
+        units = {
+            name: work.step(f"units that are stuck, {name}", partial(memory.measure, one, held_out), str)
+            for name, one in sources.items()
+        }
+        figures["memory"] = {"method": memory.METHOD} | {
+            "networks": {name: one.to_dict() for name, one in units.items()}
+        }
     shortest = min(len(corpus.split().part(part)) for part in HELD_OUT)
     characters = work.flow.config.verification.ladder
     if source is not None and min(shortest, characters) > 2 * STREAMS:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from zynq_lstm.models.evaluation.memory import TOLERATED
 from zynq_lstm.scripts.flow.blocks import (
     Block,
     Card,
@@ -177,6 +178,8 @@ _TRAINED = (
     ("clip of the gradient", "clip", "{:g}"),
     ("share of the teacher", "distill", "{:g}"),
     ("starts from", "start", "{}"),
+    ("output bias at the start", "output_bias", "{}"),
+    ("first kernel at the start", "first_kernel", "{}"),
     ("seed", "seed", "{}"),
     ("minutes", "minutes", "{:g}"),
     ("validation BPC", "validation", "{:.4f}"),
@@ -205,7 +208,26 @@ def _training(found: Facts) -> Section:
             Table(("network", *(one["name"] for one in networks)), rows, tuple(range(1, len(networks) + 1))),
             pairs([*_shared(networks, "command", "by"), *_shared(networks, "versions", "with")]),
         ]
-    return Section("training", "Training", "Training", blocks)
+    return Section("training", "Training", "Training", blocks + _memory(found["memory"]))
+
+
+def _memory(measured: Facts | None) -> list[Block]:
+    """Return the table of stuck and saturated units; nothing if the text was too short for it."""
+    if measured is None:
+        return []
+    rows: list[tuple[str, ...]] = []
+    marks = {}
+    for name, one in measured["networks"].items():
+        for k, counts in enumerate(zip(one["units"], one["stuck"], one["saturated"], strict=True)):
+            if sum(one["stuck"]) > TOLERATED * sum(one["units"]) and counts[1]:
+                marks[len(rows), 3] = "bad"
+            rows.append((name, f"{k}", *map(str, counts)))
+    characters = max(one["characters"] for one in measured["networks"].values())
+    return [
+        Heading("Units that do not use their memory"),
+        Text(f"{measured['method']}; {characters:,} characters of the validation split count.", "soft"),
+        Table(("network", "layer", "units", "stuck", "saturated"), rows, (1, 2, 3, 4), marks),
+    ]
 
 
 def _shared(networks: Sequence[Facts], key: str, how: str) -> list[tuple[str, str]]:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from zynq_lstm.models.description.spec import NetworkSpec
 from zynq_lstm.models.store import write_text
 from zynq_lstm.models.texts.text import folding
+from zynq_lstm.models.training.options import START_CHOICES
 from zynq_lstm.models.training.recipe import TRAINING_CURVE as TRAINING
 from zynq_lstm.models.training.recipe import VALIDATION_CURVE as VALIDATION
 from zynq_lstm.scripts.flow import page
@@ -123,6 +124,7 @@ def facts(work: Work) -> Facts:
         "simulator": config.verification.simulator,
         "bits": _bits(work.figures("evaluate")),
         "bits_on": _bits_on(work.figures("evaluate")),
+        "memory": work.figures("evaluate").get("memory"),
         "ladder": _ladder(work.figures("evaluate")),
         "ladder_on": _ladder_on(work.figures("evaluate")),
         "hashes": _hashes(work),
@@ -317,6 +319,7 @@ def _trained(name: str, record: Mapping[str, Any]) -> Facts:
     return {
         "name": name,
         **found,
+        **{name: record.get("start", {}).get(name) for name in START_CHOICES},
         "start": "seed" if anew else "base" if "base" in record else None,
         "updates": record["updates"],
         "minutes": record["minutes"],

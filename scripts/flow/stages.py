@@ -86,7 +86,11 @@ STAGES = (
         network.evaluate,
         reads=("verification.ladder",),
         after=("corpus", "train", "quantize"),
-        code=("zynq_lstm.models.evaluation.bpc", "zynq_lstm.models.evaluation.ladder"),
+        code=(
+            "zynq_lstm.models.evaluation.bpc",
+            "zynq_lstm.models.evaluation.ladder",
+            "zynq_lstm.models.evaluation.memory",
+        ),
         alone=_NETWORK,
         packages=_KERAS,
     ),

@@ -14,8 +14,15 @@ from zynq_lstm.models.evaluation.bpc import METRIC
 from zynq_lstm.models.evaluation.shipped_records import load_record
 from zynq_lstm.models.store import write_json
 from zynq_lstm.models.texts.corpus import load_corpus
+from zynq_lstm.models.training.options import PLAIN_START
 from zynq_lstm.scripts.files import PICTURE, Reads, Verb, Writes
-from zynq_lstm.scripts.options import corpus_options, hyperparameter, json_option, reading_options
+from zynq_lstm.scripts.options import (
+    corpus_options,
+    hyperparameter,
+    json_option,
+    reading_options,
+    start_options,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -52,6 +59,7 @@ SHOWN_DISTANCES = (1, 10, 30, 100)
     help="Units of the LSTM whose number of parameters every cell gets.",
 )
 @hyperparameter("batch")
+@start_options
 @click.option("--seed", type=click.IntRange(0), default=1, show_default=True)
 @click.option("--record", type=Reads(), help="Record to print; the shipped one if not given.")
 @json_option("Write the record there.", record="train-cells")
@@ -92,16 +100,18 @@ def _measure(
     from zynq_lstm.models.evaluation import comparison
     from zynq_lstm.models.keras import cells
     from zynq_lstm.models.training import bptt
-    from zynq_lstm.models.training.options import TrainingOptions
+    from zynq_lstm.models.training.options import START_CHOICES, Start, TrainingOptions
 
     names = ("epochs", "learning_rate", "batch", "seed")
     how = TrainingOptions(**{name: options[name] for name in names})
+    start = Start(**{name: options[name] for name in START_CHOICES})
     vocabulary, layers = len(corpus.vocabulary), options["layers"]
     budget = cells.parameters("lstm", layers, options["units"], vocabulary)
     found: dict[str, Any] = {
         "kind": "train-cells",
         "corpus": corpus.record,
         "options": dataclasses.asdict(how),
+        "start": dataclasses.asdict(start),
         "layers": layers,
         "metric": METRIC,
         "updates_a_bin": comparison.BIN,
@@ -113,7 +123,7 @@ def _measure(
             def report(p: bptt.Progress, cell: str = cell, status: Any = status) -> None:
                 status.update(f"{cell}: {p.step}/{p.total}  BPC {p.bits_per_character:.3f}")
 
-            found["cells"][cell] = comparison.measure(cell, corpus, how, layers, budget, report)
+            found["cells"][cell] = comparison.measure(cell, corpus, how, layers, budget, report, start)
         if json_path:  # at once: the next cell takes minutes
             write_json(json_path, found)
     return found
@@ -146,6 +156,9 @@ def _print(console: Any, record: Mapping[str, Any]) -> None:
         )
     show(table, console)
     console.print("rounded: test BPC of the integers, formats calibrated, no training after it")
+    start = record.get("start") or dataclasses.asdict(PLAIN_START)
+    said = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in start.items())
+    console.print(f"start: {said}", highlight=False)
     table = Table(title="gradient of a loss with respect to the state d characters before, relative to d = 1")
     table.add_column("cell")
     for heading in (*(f"d = {d}" for d in SHOWN_DISTANCES[1:]), "updates clipped"):

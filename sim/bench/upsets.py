@@ -36,20 +36,25 @@ async def upset(dut: Any) -> None:
     bench.report(bench.compared, errors=await bench.read("ERRORS"), parity_errors=parity)
 
 
-def _flip(dut: Any, memory: str, word: int, bit: int, written: Any = None) -> None:
-    scope = dut.u_engine.u_core.u_gates
-    for part in memory.split("/"):
+def _instance(dut: Any, path: list[str]) -> Any:
+    """Return the instance at a path below the core."""
+    found = dut.u_engine.u_core
+    for part in path:
         name, _, index = part.partition("[")
-        scope = getattr(scope, name)
+        found = getattr(found, name)
         if index:
-            scope = scope[int(index[:-1])]
-    entry = scope.memory[word]
+            found = found[int(index[:-1])]
+    return found
+
+
+def _flip(dut: Any, memory: str, word: int, bit: int, written: Any = None) -> None:
+    entry = _instance(dut, memory.split("/")).memory[word]
     entry.value = int(entry.value) ^ 1 << bit
 
 
 async def _flip_as_written(dut: Any, memory: str, word: int, bit: int, written: list[int]) -> None:
     """Flip a bit half a cycle after the edge that writes its word."""
-    hidden = getattr(dut.u_engine.u_core.u_gates, memory.split("/")[0])
+    hidden = _instance(dut, memory.split("/")[:-2])  # the buffer that has the memory in one of its lanes
     ports = hidden.write_phase_i, hidden.write_row_i, hidden.write_place_i
     while True:
         await RisingEdge(dut.clk_i)

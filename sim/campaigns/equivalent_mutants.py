@@ -57,6 +57,7 @@ def argument(mutant: Mutant) -> str | None:
 
 
 _ONE_LEVEL = ("coupled", "gru", "lstm", "peephole", "rnn")  # cells with one gate pipeline
+_FIRST_STAGES = (*((cell, 0) for cell in _ONE_LEVEL), ("gru_reset_before_0", 0), ("gru_reset_before_1", 1))
 #: Arguments about generated gate pipelines, each of which serves two layers in the designs of
 #: :func:`zynq_lstm.sim.campaigns.mutants.small_design`.
 _GATES = (
@@ -68,9 +69,39 @@ _GATES = (
             "the value for units that are not of the pipeline's first stage. Those of its second one, the "
             "only others, get another value in the statement that follows",
         )
-        for pipelines, first in (((*_ONE_LEVEL, "gru_reset_before_0"), 0), (("gru_reset_before_1",), 1))
-        for pipeline in pipelines
+        for pipeline, first in _FIRST_STAGES
         for stage in ("stage_2", "stage_3_q")
+    ),
+    *(
+        Equivalent(
+            f"{pipeline}_gates",
+            target,
+            port,
+            "takes every unit for one of the pipeline's first stage. Those of its second one, the only "
+            "others, get another value in the statement that follows",
+            fault="const1",
+        )
+        for pipeline, first in _FIRST_STAGES
+        if pipeline != "lstm"
+        for target, port in (
+            (f"if (stage_2 == STAGE_BITS'({first})) ...", "S"),
+            (f"if (stage_3_q == STAGE_BITS'({first})) ...", "S"),
+            (f"stage_3_q == STAGE_BITS'({first})", "Y"),
+        )
+    ),
+    *(
+        Equivalent(
+            f"{cell}_gates",
+            "stage_3_q",
+            port,
+            "the upper bit of a stage's number, which is 0: network_gates gives 0 or the number of one "
+            "of the pipeline's stages, 0 and 1",
+            bits=(1,),
+            fault="const0",
+        )
+        for cell in _ONE_LEVEL
+        if cell != "lstm"
+        for port in "DQ"
     ),
     *(
         Equivalent(

@@ -16,7 +16,7 @@ import numpy as np
 
 from zynq_lstm.hls.engine.array import Array
 from zynq_lstm.hls.engine.estimate import estimate
-from zynq_lstm.models.cells import catalogue
+from zynq_lstm.models.cells import catalogue, sizes
 from zynq_lstm.models.description.spec import NetworkSpec, network_spec
 from zynq_lstm.models.errors import CheckError
 from zynq_lstm.models.integers.choice import temperature_to_raw
@@ -36,19 +36,10 @@ MUTANTS = 150  # of each cell's gate pipelines
 PRIME = 8  # characters before the generated ones
 
 
-def parameters(spec: NetworkSpec) -> int:
-    """Return the number of a network's weights."""
-    return sum(int(np.prod(shape)) for shape in spec.weight_shapes().values())
-
-
 def fair_units(cell: str) -> int:
     """Return the units of each of two layers that have about as many parameters as the LSTM's of 128."""
-
-    def count(units: int, name: str) -> int:
-        return parameters(network_spec(vocabulary=len(VOCABULARY), units=units, cell=name))
-
-    wanted = count(LSTM_UNITS, "lstm")
-    return min(range(LSTM_UNITS, 2 * LSTM_UNITS + 64), key=lambda units: abs(count(units, cell) - wanted))
+    wanted = sizes.parameters("lstm", 2, LSTM_UNITS, len(VOCABULARY))
+    return sizes.units_for(cell, 2, len(VOCABULARY), wanted)
 
 
 def random_network(spec: NetworkSpec, seed: int) -> IntegerNetwork:

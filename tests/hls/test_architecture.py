@@ -71,14 +71,14 @@ def test_cycles_and_memories() -> None:
 
 def test_widths() -> None:
     network = freeze(Checkpoint.load(shipped("w8a8")))
-    parameters = Design(network, fitting_array(network.spec)).parameters()
+    design = Design(network, fitting_array(network.spec))
     table = dict(re.findall(r"^\| ([^|]+) \| (\d+) \|", TEXT, re.M))
-    for name, parameter in (
-        ("accumulator", "SUM_BITS"),
-        ("U part + x part + b", "Z_SUM_BITS"),
-        ("output sum + b", "OUTPUT_TOTAL_BITS"),
+    for name, bits in (
+        ("accumulator", design.sum_bits),
+        ("U part + x part + b", design.z_sum_bits),
+        ("output sum + b", design.parameters()["OUTPUT_TOTAL_BITS"]),
     ):
-        assert int(table[name]) == parameters[parameter]
+        assert int(table[name]) == bits
 
 
 @pytest.mark.parametrize("path", re.findall(r"`(hls/[\w/]+\.py)`", TEXT))

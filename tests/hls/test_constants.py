@@ -56,7 +56,7 @@ def test_tag_is_a_part_of_the_job_word() -> None:
 
 
 def test_job_word() -> None:
-    widths = {"ROW_BITS": 4, "STEP_BITS": 3, "ITEM_BITS": 5, "COUNT_BITS": 2}
+    widths = {"STAGE_BITS": 2, "ROW_BITS": 4, "STEP_BITS": 3, "ITEM_BITS": 5, "COUNT_BITS": 2}
     values = {name: 0 for name, _ in JOB}
     assert job_word(values, widths) == (0, 1 + 2 + 4 + 3 + 3 + 2 + 2 + 1 + 5 + 2)
     assert job_word(values | {"COUNT": 3, "FIRST": 1}, widths)[0] == 0b00001_11

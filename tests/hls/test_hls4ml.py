@@ -13,10 +13,12 @@ import numpy as np
 import pytest
 
 from tests.hls.hls4ml_networks import UNANALYSED, keras_model, random_network
+from tests.networks import small_spec, with_weights
 from zynq_lstm import hls
 from zynq_lstm.hls.hls4ml import parsing
 from zynq_lstm.hls.hls4ml.convert import LOG, compile_model, convert, save
 from zynq_lstm.hls.hls4ml.graph import network_from_graph
+from zynq_lstm.models.cells import catalogue
 from zynq_lstm.models.errors import UserError
 from zynq_lstm.models.integers.network import IntegerNetwork
 from zynq_lstm.models.integers.reference import Reference
@@ -413,3 +415,10 @@ def test_profiling_of_the_keras_model_knows_our_layer(
     convert(uneven, tmp_path)
     weights, names = table[type(uneven.get_layer("lstm1")).__name__](uneven.get_layer("lstm1"))
     assert len(weights) == len(names) == 3
+
+
+@pytest.mark.parametrize("cell", catalogue.names())
+def test_layers_of_a_unit_have_a_possible_reuse_factor(cell: str, tmp_path: Path) -> None:
+    spec = small_spec("w8a8", 3, (1, 1), cell)
+    graph = convert(keras_model(with_weights(spec, np.random.default_rng(1))), tmp_path)
+    assert len([layer for layer in graph.get_layers() if layer.get_attr("lanes")]) == 3

@@ -18,12 +18,14 @@ import pytest
 from tests.hls.hls4ml_networks import UNANALYSED, keras_model, random_network
 from zynq_lstm.hls.hls4ml.convert import convert, save
 from zynq_lstm.hls.vendor.projects import BENCH, HERE, vectors
+from zynq_lstm.hls.vitis.cell import HEADER
 from zynq_lstm.models.integers.network import IntegerNetwork
 
 pytestmark = [pytest.mark.hls, pytest.mark.slow]
 
 SEED = 7
-KERNEL = "firmware/nnet_utils/zynq_lstm.h"
+#: The kernel: what does not depend on the cell, and the cells' layers.
+KERNEL = ("firmware/nnet_utils/zynq_lstm.h", f"firmware/nnet_utils/{HEADER}")
 SOURCE = """
 #include <fstream>
 #include <iostream>
@@ -84,12 +86,12 @@ FAULTS = {
 
 
 @pytest.fixture
-def kernel(project: Path) -> Iterator[Path]:
-    """The kernel's header, which is restored afterwards."""
-    path = project / KERNEL
-    text = path.read_text()
-    yield path
-    path.write_text(text)
+def kernel(project: Path) -> Iterator[list[Path]]:
+    """The kernel's headers, which are restored afterwards."""
+    texts = {project / name: (project / name).read_text() for name in KERNEL}
+    yield list(texts)
+    for path, text in texts.items():
+        path.write_text(text)
 
 
 #: Case and fault. The extreme weights of w8a8 hide h: a reset that keeps it changes no logit there.
@@ -108,10 +110,10 @@ TRIED = [
     ],
     indirect=["project"],
 )
-def test_fault_for_synthesis_only_is_found(project: Path, kernel: Path, name: str) -> None:
+def test_fault_for_synthesis_only_is_found(project: Path, kernel: list[Path], name: str) -> None:
     right, wrong = FAULTS[name]
-    text = kernel.read_text()
-    assert right in text
-    kernel.write_text(text.replace(right, f"#ifdef __SYNTHESIS__\n{wrong}\n#else\n{right}\n#endif"))
+    (path,) = (path for path in kernel if right in path.read_text())
+    text = path.read_text()
+    path.write_text(text.replace(right, f"#ifdef __SYNTHESIS__\n{wrong}\n#else\n{right}\n#endif"))
     status, said = run(project)
     assert status == 1 and said.startswith("ERROR: character "), said

@@ -119,7 +119,10 @@ def test_the_commands_from_float_to_a_calibrated_network(
     freeze(made)
     capsys.readouterr()
     assert main(["ranges", "--checkpoint", str(out), "--text-file", str(text), "--json", str(data)]) == 0
-    assert "layers.1.tc" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "layers.1.tc" in printed and "saturated" in printed
+    units = json.loads(data.read_text())["memory"]
+    assert list(units) == ["float", "w4a8"] and units["w4a8"]["units"] == [8, 8]
     assert {row["name"] for row in json.loads(data.read_text())["rows"]} >= {"logits", "output.W"}
     for arguments, message in (
         (["calibrate", "--checkpoint", str(out), "--text-file", str(text)], "is a quantized network"),

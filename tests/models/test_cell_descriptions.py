@@ -11,7 +11,7 @@ import pytest
 
 from tests.oracles import Oracle
 from zynq_lstm.models.cells import catalogue
-from zynq_lstm.models.cells.description import parse
+from zynq_lstm.models.cells.parser import parse
 from zynq_lstm.models.description.spec import PRESETS, NetworkSpec, network_spec, with_formats
 from zynq_lstm.models.errors import UserError
 from zynq_lstm.models.evaluation.partial import PartlyQuantized, format_names
@@ -249,7 +249,7 @@ RTL = {
         ).replace("z_u = z: x_u + u_u\nt = h: u h'\nz_r = z: x_r + u_r\nu   = sigmoid[z_u]",
                   "z_u = z: x_u + u_u\nu   = sigmoid[z_u]\nt = h: u h'\nz_r = z: x_r + u_r").replace(
             "s   = h: r h'", "s = h: u h' + h'").replace("z_n = z: x_n + u_n", "z_n = z: x_n + u_n + r h'"),
-        "the cell gru_reset_before: products with t, s at once are not possible in the RTL",
+        "the cell gru_reset_before: the RTL can't make products with t, s at the same time",
     ),
 }  # fmt: skip
 

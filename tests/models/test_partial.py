@@ -66,24 +66,6 @@ def test_groups_hold_every_format_once() -> None:
         assert sum(map(len, parts)) == len(format_names(spec))
 
 
-@pytest.mark.parametrize("cell", [cell for cell in CELLS if cell != "lstm"])
-def test_cells_without_hardware_are_refused(cell: str, rng: np.random.Generator) -> None:
-    from zynq_lstm.hls.engine.array import Array
-    from zynq_lstm.hls.engine.design import Design
-    from zynq_lstm.hls.engine.estimate import estimate, fitting_array
-    from zynq_lstm.models.keras.quantized import build_quantized
-
-    spec, _, network = random_case(cell, "w8a8", 0.4, rng)
-    for ask in (
-        lambda: build_quantized(spec),
-        lambda: estimate(spec),
-        lambda: fitting_array(spec),
-        lambda: Design(network, Array()),
-    ):
-        with pytest.raises(UserError, match=rf"layers\[0\] is a {cell}: there is no"):
-            ask()
-
-
 def test_unknown_format_is_named() -> None:
     spec = network_spec(vocabulary=5, units=3)
     with pytest.raises(UserError, match="unknown format 'x'"):

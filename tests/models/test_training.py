@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import errno
 import io
 import json
@@ -23,9 +24,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from zynq_lstm.models.cells import catalogue
 from zynq_lstm.models.description.checkpoint import Checkpoint
-from zynq_lstm.models.description.spec import fit_weight_formats, network_spec
+from zynq_lstm.models.description.spec import PRESETS, fit_weight_formats, network_spec, with_formats
 from zynq_lstm.models.errors import UserError
+from zynq_lstm.models.evaluation import memory
+from zynq_lstm.models.evaluation.memory import Memory
 from zynq_lstm.models.keras.quiet import import_tensorflow
 from zynq_lstm.models.store import load_tensors
 from zynq_lstm.models.texts import corpus
@@ -36,6 +40,8 @@ import keras  # noqa: E402
 
 from zynq_lstm.models.keras import float_lstm  # noqa: E402
 from zynq_lstm.models.training import bptt  # noqa: E402
+from zynq_lstm.models.training.options import PLAIN_START, Start  # noqa: E402
+from zynq_lstm.models.training.recipe import _initial_weights, _remedy, _warning  # noqa: E402
 
 TEXT = "the quick brown fox jumps over the lazy dog. " * 400
 TEXT_20 = "abcdefghijklmnopqrst"
@@ -180,6 +186,101 @@ def test_forget_gates_start_open():
     bptt.initialise(model, 1)
     bias = model.get_layer("lstm1").get_weights()[2]
     assert bias.tolist() == [0] * 8 + [1] * 8 + [0] * 16
+
+
+@pytest.mark.parametrize("cell", catalogue.names())
+def test_the_start_of_every_cell(cell):
+    codes = np.repeat(np.arange(4, dtype=np.uint8), [1, 3, 0, 7])
+    model = float_lstm.build_float(2, 64, 5, cell=cell)
+    bptt.initialise(model, 1, Start(), codes)
+    weights = float_lstm.read_weights(model)
+    shares = np.exp(weights["output.b"]) / np.exp(weights["output.b"]).sum()
+    assert np.allclose(shares, np.array([2, 4, 1, 8, 1]) / 16)
+    assert abs(weights["output.b"].max() + weights["output.b"].min()) < 1e-6
+    assert abs(weights["layers.0.W"].std() - 1) < 0.1
+    assert weights["layers.1.W"].std() < 0.2
+    bptt.initialise(model, 1, Start("zero", "glorot"))
+    plain = float_lstm.read_weights(model)
+    assert not plain["output.b"].any() and plain["layers.0.W"].std() < 0.3
+    bptt.initialise(model, 1)
+    for name, array in float_lstm.read_weights(model).items():
+        assert np.array_equal(array, plain[name])
+
+
+def test_an_illegal_start_is_refused():
+    with pytest.raises(UserError, match=r"output_bias is 'one'; legal are frequencies, zero"):
+        Start("one")
+    with pytest.raises(ValueError, match="needs the training text"):
+        bptt.initialise(float_lstm.build_float(1, 4, 3), 1, Start())
+
+
+@pytest.fixture(scope="module")
+def shakespeare() -> corpus.Corpus:
+    return corpus.load_corpus("shakespeare")
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_the_start_fits_the_formats_of_every_preset(preset, shakespeare):
+    """With the characters of the default corpus, from the seed."""
+    vocabulary, codes = shakespeare.vocabulary, shakespeare.split().train
+    spec = network_spec(preset, vocabulary=len(vocabulary), units=16)
+    like = Checkpoint(vocabulary, {n: np.zeros(s, np.float32) for n, s in spec.weight_shapes().items()})
+    weights = _initial_weights(like, spec, 1, Start(), codes)
+    fmt, bias = spec.output.b, weights["output.b"]
+    assert 5 < bias.max() < 8
+    assert np.abs(fmt.to_real(fmt.quantize(bias)) - bias).max() <= float(fmt.to_real(1)) / 2
+    kernel = spec.weight_formats()["layers.0.W"]
+    rounded = kernel.to_real(kernel.quantize(weights["layers.0.W"]))
+    assert 0.5 < rounded.std() < 1.3
+    narrow = dataclasses.replace(fmt, integer=2)
+    limited = _initial_weights(like, with_formats(spec, {"b": narrow}), 1, Start(), codes)["output.b"]
+    assert (limited.min(), limited.max()) == tuple(narrow.to_real([narrow.min_raw, narrow.max_raw]))
+
+
+@pytest.mark.slow
+def test_the_start_keeps_units_from_getting_stuck(shakespeare):
+    """300 updates on 100,000 characters: the plain start loses most of the units, and half a bit."""
+    text = corpus.from_text("small", shakespeare.text[1_000_000:1_100_000])
+    split = text.split()
+    found = {}
+    for start in (Start(), PLAIN_START):
+        model = float_lstm.build_float(2, 32, len(text.vocabulary))
+        bptt.initialise(model, 2, start, split.train)
+        options = bptt.TrainingOptions(epochs=20, batch=16, steps=32, warm_up=50, seed=2)
+        trainer = bptt.Trainer(model, split.train, options, {})
+        with trainer.threads():
+            losses = [trainer.update(step, trainer.learning_rate(step))[0] for step in range(300)]
+        units = memory.measure(memory.keras_source(model), split.validation)
+        found[start] = sum(units.stuck), np.mean(losses[-50:]) / math.log(2)
+    assert found[Start()][0] == 0
+    assert found[PLAIN_START][0] > 32
+    assert found[Start()][1] < found[PLAIN_START][1] - 0.3
+
+
+def test_runs_from_another_start_are_not_continued(tmp_path):
+    """A run of a version without that choice had the plain start."""
+    path = tmp_path / "c.safetensors"
+    before, plain, now = (small_trainer() for _ in range(3))
+    plain.identity["start"] = dataclasses.asdict(PLAIN_START)
+    now.identity["start"] = dataclasses.asdict(Start())
+    before.save(path)
+    plain.restore(path)
+    with pytest.raises(UserError, match=r"start\.first_kernel: 'glorot' there, 'normal' here"):
+        now.restore(path)
+
+
+def test_the_warning_of_stuck_units_says_what_to_do():
+    units = Memory((8, 8), (1, 4), (0, 0), 50_000)
+    old = {"base": {"start": dataclasses.asdict(PLAIN_START)}}
+    assert _warning(units, _remedy(old)) == (
+        "5 of 16 units are stuck: they remember nothing, and hardly ever come back; train the base anew with "
+        "--output-bias frequencies and --first-kernel normal (docs/training.md, Stuck units)"
+    )
+    assert _remedy({"base": {}}) == _remedy(old)  # a record without a start
+    assert _remedy({"start": {"output_bias": "zero", "first_kernel": "normal"}}) == (
+        "start anew with --output-bias frequencies"
+    )
+    assert _remedy({"start": dataclasses.asdict(Start())}).startswith("start anew with another --seed or")
 
 
 def test_the_plan_reads_every_stream_in_order():
@@ -333,7 +434,7 @@ def test_a_full_disk_loses_nothing(text_file, tmp_path, capsys, monkeypatch):
 
 def test_no_matrix_starts_dead(rng):
     """In coarse formats, the initial weights of a float network may all round to 0, and never learn."""
-    from zynq_lstm.models.training.recipe import ALIVE, _initial_weights
+    from zynq_lstm.models.training.recipe import ALIVE
 
     base = network_spec("w2a8", vocabulary=20, units=32)
     weights = {n: rng.normal(0, 2.0, s).astype(np.float32) for n, s in base.weight_shapes().items()}
@@ -432,7 +533,12 @@ def test_a_killed_run_ends_with_the_same_weights(whole, text_file, tmp_path, see
 def test_the_command_leaves_results_records_and_logs(whole, capsys):
     run = whole.folder
     arguments = ["train", "--text-file", str(whole.text_file), *TINY, "--run-dir", str(run)]
-    assert "state carried through from zero" in " ".join(whole.printed.split())
+    printed = " ".join(whole.printed.split())
+    assert "state carried through from zero" in printed
+    assert re.search(
+        r"base: epoch 2, validation .*?; stuck \d \+ \d, saturated \d \+ \d of 8 \+ 8 units", printed
+    )
+    assert "(452 characters), all that the validation split has" in printed
     for name in ("base", "float", "w8a8"):
         checkpoint = Checkpoint.load(run / f"text-{name}.safetensors")
         record = json.loads((run / f"text-{name}.json").read_text())
@@ -440,6 +546,10 @@ def test_the_command_leaves_results_records_and_logs(whole, capsys):
         assert record["bits_per_character"] == checkpoint.record["bits_per_character"]
         assert set(record["versions"]) >= {"python", "tensorflow", "keras", "qkeras-v3"}
         assert record["options"]["seed"] == 3
+        assert record.get("start") == (dataclasses.asdict(Start()) if name == "base" else None)
+        assert record.get("base", record)["start"] == dataclasses.asdict(Start())
+        assert record["memory"]["units"] == [8, 8] and record["memory"]["characters"] == 452
+        assert checkpoint.record["memory"] == record["memory"]
         assert record["command"] == (
             f"zynq-lstm train --text-file {whole.text_file.name} --units 8 --epochs 2.0 "
             "--further-epochs 1.0 --batch 4 --steps 16 --seed 3"

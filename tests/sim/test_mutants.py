@@ -390,7 +390,13 @@ def test_every_argument_is_about_rtl_that_there_is(every_place: list[Mutant]) ->
     check_arguments_for((entry for entry in EQUIVALENT if entry.module not in others), every_place)
 
 
-@pytest.mark.parametrize("cell", OTHER_CELLS)
+@pytest.mark.parametrize(
+    "cell",
+    [
+        pytest.param(name, marks=pytest.mark.nightly if name in ("coupled", "peephole") else ())
+        for name in OTHER_CELLS
+    ],
+)
 def test_mutants_of_gate_pipelines_alone(cell: str, tmp_path: Path) -> None:
     """They are in every pipeline of the cell and nowhere else; arguments about them are not stale."""
     modules = gates_of(cell)

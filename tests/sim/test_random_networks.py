@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -52,7 +53,8 @@ def test_failing_case_is_made_small_and_saved(tmp_path: Path, seed: int) -> None
     tried, failed = search(50, seed, tmp_path, wrong_from_five_characters, seen.append)
     assert failed == "wrong" and tried == len(seen) > 1
     case = Case.load(tmp_path / "failing")
-    assert str(case) == "1 units, 5 characters, 2 lanes, 2 codes" and case.codes == (0, 0)
+    assert re.fullmatch(r"1 units \(\w+\), 5 characters, \d lanes, 2 codes", str(case))
+    assert case.codes == (0, 0)
     case.save(tmp_path / "again")
     assert (tmp_path / "again" / CASE_FILE).read_bytes() == (tmp_path / "failing" / CASE_FILE).read_bytes()
 
@@ -78,15 +80,16 @@ def test_replay(
     assert capfd.readouterr().out == f"no difference: {saved[0]}\n"
 
     def faulty(design: Design) -> dict[str, str]:
+        """Invert what the first table gives."""
         files = generate(design)
-        right = "'((s_f_word));"
-        assert files["lstm_gates.sv"].count(right) == 1
-        files["lstm_gates.sv"] = files["lstm_gates.sv"].replace(right, right.replace("(s", "(~s"))
+        name = f"{design.gates[0].module}.sv"
+        files[name], count = re.subn(r"s_(\w+)_word\)\);", r"~s_\1_word));", files[name], count=1)
+        assert count == 1
         return files
 
     monkeypatch.setattr(zynq_lstm.sim.simulation.rtl, "generate", faulty)
     assert main(arguments) == 1
-    assert "first: character 0, layer 0, f, unit 0" in capfd.readouterr().err
+    assert re.search(r"first: character 0, layer 0, \w+, unit 0", capfd.readouterr().err)
 
 
 @pytest.mark.rtl

@@ -298,7 +298,7 @@ def test_modes_that_the_engines_lack_are_refused(name: str, modes: str, rng: np.
 
 
 def test_products_beyond_float64_are_refused(rng: np.random.Generator) -> None:
-    network = with_weights(small_spec("w8a8", 3, (2,), c="ap_fixed<32,5>", gate="ap_ufixed<30,0>"), rng)
+    network = with_weights(small_spec("w8a8", 3, (2,), c="ap_fixed<25,5>", gate="ap_ufixed<30,0>"), rng)
     with pytest.raises(
         UserError, match=r"layers\[0\]: a sum or product might reach \d+, beyond the 9007199254740992 "
     ):

@@ -86,7 +86,7 @@ WIDE = "ap_fixed<20,7,AP_RND_CONV,AP_SAT_SYM>"
 IMPORT = "import-keras net.keras --vocabulary-file text.txt --characters 400 -o new.safetensors"
 DRY = "run flow.toml --dry-run"
 TOO_WIDE = r"format of layers\.0\.U: the RTL multiplies weights of at most 16 bits, got ap_fixed<20,7,"
-UNEQUAL = r"layers\[1\] has gate in ap_ufixed<4,0,.*, layers\[0\] in .*: all layers share one gate pipeline"
+UNEQUAL = r"layers\[1\] has gate in ap_ufixed<4,0,.*, layers\[0\] in .*: all layers of a cell share its gate"
 
 SITUATIONS = {
     # Layers of 12, 20 and 7 units: a default reuse factor was refused.

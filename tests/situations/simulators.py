@@ -46,7 +46,10 @@ SITUATIONS = {
         "fuzz --replay case", "case/case.json: not a case of a random network", prepare=case_of_something_else
     ),
     "a saved case on the simulator that is there": Situation(
-        "fuzz --replay case --no-keras", "no difference: 2 units, 5 characters", 0, prepare=saved_case
+        "fuzz --replay case --no-keras",
+        r"no difference: 2 units \(lstm\), 5 characters",
+        0,
+        prepare=saved_case,
     ),
     "a random network on the simulator that is there": Situation(
         "fuzz --networks 1 --hls 0 --no-keras", r"1 random networks \(seed 1\) on verilator", 0

@@ -55,7 +55,9 @@ def place(design: Design, flip: Flip, character: int) -> Place:
         row += layout.first_row(stage)
         phase = character % 2
         address = phase << max(1, (layout.buffer_rows(layout.pipelines[p]) - 1).bit_length()) | row
-        return Place(f"u_p{p}_hidden/gen_lane[{lane}]/u_lane", address, flip.bit, (phase, row, lane // lanes))
+        return Place(
+            f"u_gates/u_p{p}_hidden/gen_lane[{lane}]/u_lane", address, flip.bit, (phase, row, lane // lanes)
+        )
     if flip.signal == U_SUMS:
         stage = stages[0]
         gate, unit = divmod(flip.index, spec.units)
@@ -70,11 +72,11 @@ def place(design: Design, flip: Flip, character: int) -> Place:
         if name not in reader.signals:  # another pipeline writes it
             writer = next(s for s in stages if name in s.level.signals)
             banks = max(s.packing.pipelines for s in (writer, stage))
-            memory = f"u_p{stage.pipeline}_{name}_kept/gen_bank[{unit % banks}]/u_words/u_words"
+            memory = f"u_gates/u_p{stage.pipeline}_{name}_kept/gen_bank[{unit % banks}]/u_words/u_words"
             return Place(memory, unit // banks, flip.bit)
         address, lane = divmod(unit, stage.packing.pipelines)
         memory, bit = f"u_{name}", flip.bit
-    return Place(f"gen_p{stage.pipeline}_lane[{lane}]/u_gates/{memory}/u_words", address, bit)
+    return Place(f"u_gates/gen_p{stage.pipeline}_lane[{lane}]/u_gates/{memory}/u_words", address, bit)
 
 
 def strike(rtl: Rtl, codes: Sequence[int], flips: Mapping[int, Flip]) -> dict[str, Raw]:
