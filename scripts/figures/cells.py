@@ -78,6 +78,12 @@ def cells(
 
     console = Console()
     folder = folder or records.FOLDER
+    if earlier:
+        with console.status("the reference's speed"):
+            speed: dict[str, Any] | None = reference_speed(earlier, output / "speed")
+        write_json(output / records.path(records.REFERENCE_SPEED).name, speed)
+    else:
+        speed = records.read(records.REFERENCE_SPEED, folder)
     if measure:
         with console.status("") as status:
             found = every_cell.measure_all(output, 1, characters, length, status.update, faults=mutants)
@@ -94,12 +100,6 @@ def cells(
     for told in every_cell.rows(found):
         table.add_row(*told)
     show(table, console)
-    if earlier:
-        with console.status("the reference's speed"):
-            speed: dict[str, Any] | None = reference_speed(earlier, output / "speed")
-        write_json(output / records.path(records.REFERENCE_SPEED).name, speed)
-    else:
-        speed = records.read(records.REFERENCE_SPEED, folder)
     if speed:
         click.echo(
             f"speed of the reference for the LSTM: {speed['ratio']:.2f} of that of commit {speed['earlier']}"

@@ -32,7 +32,7 @@ def reference_speed(earlier: Path, folder: Path) -> dict[str, Any]:
     if not program.is_file():
         raise UserError(f"{earlier}: there is no .venv/bin/zynq-lstm; run 'make venv' there")
     folder.mkdir(parents=True, exist_ok=True)
-    programs = {"this": [sys.executable, "-m", "zynq_lstm"], "earlier": [str(program.resolve())]}
+    programs = {"this": [sys.executable, "-m", "zynq_lstm.scripts"], "earlier": [str(program.resolve())]}
     rates: dict[str, list[int]] = {name: [] for name in programs}
     for _ in range(TURNS):
         for name, command in programs.items():

@@ -73,8 +73,9 @@ def test_without_a_record(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
 
 
 def test_an_earlier_version_needs_its_environment(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    arguments = ["figures", "cells", "--measure", "--earlier", str(tmp_path), "--output", str(tmp_path / "x")]
-    assert main(arguments) == 2
+    (tmp_path / "earlier").mkdir()
+    places = ["--earlier", str(tmp_path / "earlier"), "--output", str(tmp_path / "build")]
+    assert main(["figures", "cells", "--measure", *places]) == 2
     assert "there is no .venv/bin/zynq-lstm; run 'make venv' there" in capsys.readouterr().err
 
 
