@@ -150,7 +150,7 @@ def rows(record: dict[str, Any]) -> list[tuple[str, ...]]:
                 str(row["units"]),
                 f"{sum(engine['values'] for engine in engines):,}",
                 str(sum(engine["mismatches"] for engine in engines)),
-                *(str(row["cycles"][mode]) for mode in ("generate", "score")),
+                *(f"{row['cycles'][mode]:g}" for mode in ("generate", "score")),
                 *(f"{row[key]:,}" for key in ("gate_latency", "dsp", "bram36", "lut")),
                 f"{100 * mutants.share(row['mutants']):.1f} %",
             )
