@@ -153,14 +153,14 @@ def test_the_verb_measures_prints_and_draws(
     text.write_text("".join(rng.choice(list("abcd \n"), 30_000)))
     record, picture = tmp_path / "cells.json", tmp_path / "cells.svg"
     chosen = ["--cell", "rnn", "--cell", "coupled"]
-    size = ["--units", "6", "--layers", "1", "--batch", "16", "--epochs", "1"]
+    size = ["--units", "6", "--layers", "1", "--batch", "16", "--epochs", "2"]
     command = ["train-cells", "--measure", "--text-file", str(text), *chosen, *size, "--json", str(record)]
     assert main(command) == 0
     measured = capsys.readouterr().out
     found = load_record("train-cells", record)
     assert set(found["cells"]) == {"rnn", "coupled"}
     for cell in found["cells"].values():
-        assert cell["updates"] == 26
+        assert cell["updates"] == 52
         assert len(cell["gradient_by_distance"]["after"]) == 100
         # From noise a network can only learn the frequency of each character.
         assert 2.5 < cell["bits_per_character"]["test"] < 2.9
