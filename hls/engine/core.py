@@ -274,9 +274,11 @@ class Core:
         yield f"      .write_place_i({_address_bits(places)}'({p}_place_q % 16'd{places})),"
         yield f"      .write_data_i({p}_values_q), .read_phase_i, .read_row_i({row_bits}'(read_row_i)),"
         yield f"      .read_data_o({p}_activations));"
-        names = ["writes", "write_phases", "write_lasts", "write_stages", "write_units"]
+        names = (
+            *("writes", "write_phases", "write_lasts", "write_stages", "write_units"),
+            *("start", "sums", "phase", "last", "stage", "item"),
+        )
         yield f"  logic {p}_unused;"
-        names += ["start", "sums", "phase", "last", "stage", "item"]
         yield f"  assign {p}_unused = ^{{{', '.join(f'{p}_{name}' for name in names)}}};"
 
     def _read(self) -> Iterator[str]:

@@ -9,7 +9,7 @@ nothing is lost before the one rounding of an equation.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 
@@ -137,6 +137,16 @@ class Pipeline:
                 f"(.clk_i, .data_i({wire.name}), .data_o({name}));"
             )
         return self._delayed[key]
+
+    def at_the_end(self, signals: Iterable[str]) -> tuple[list[str], list[str]]:
+        """Return the names of signals in the pipeline's last cycle, and the lines that delay them until then.
+
+        Signals that an equation or an earlier call has delayed so far need no lines.
+        """
+        before = len(self.lines)
+        names = [self.at(self._values[signal], self.latency) for signal in signals]
+        lines, self.lines = self.lines[before:], self.lines[:before]
+        return names, lines
 
     def register(self, name: str, bits: int, expression: str) -> None:
         """A register."""

@@ -15,7 +15,6 @@ def module_text(pipeline: Pipeline) -> str:
     result = pipeline.signal(level.result)
     kept = [name for name in level.signals if pipeline.keeps(name)]
     body = list(pipeline.lines)
-    before = len(pipeline.lines)
     outputs = ["", "  // ---- what is kept, and the result"]
     ports = list(pipeline.ports)
     for name in kept:
@@ -37,14 +36,10 @@ def module_text(pipeline: Pipeline) -> str:
                 f"  assign {{{name}_write_o, {name}_write_unit_o, {name}_o}} = "
                 f"{{{name}_write, {name}_write_unit, {name}_after}};",
             ]
-    outputs.append(f"  assign write_result_o = {pipeline.at(result, latency)};")
-    traced = [pipeline.at(pipeline.signal(name), latency) for name in level.signals]
-    late, pipeline.lines = pipeline.lines[before:], pipeline.lines[:before]
-    # The trace's own delays are not for synthesis, but the result's are.
-    own = [
-        line for line in late if f" {result.name}_{latency}" in line or f"u_{result.name}_{latency}" in line
-    ]
-    trace = [line for line in late if line not in own]
+    # The result's delay is for synthesis; those of the other signals are for the trace alone.
+    (written,), own = pipeline.at_the_end([level.result])
+    outputs.append(f"  assign write_result_o = {written};")
+    traced, trace = pipeline.at_the_end(level.signals)
     for name in kept:
         wire = pipeline.signal(name)
         body.insert(0, f"  logic [{wire.bits - 1}:0] {name}_after;")

@@ -18,7 +18,7 @@ from zynq_lstm.hls.engine.stages import cell_levels
 from zynq_lstm.hls.vitis.cell import header
 from zynq_lstm.models.cells import catalogue
 from zynq_lstm.models.cells.description import Cell, LookUp
-from zynq_lstm.models.cells.sizes import parameters, units_for
+from zynq_lstm.models.cells.sizes import parameters, units_like_lstm
 from zynq_lstm.models.description.spec import CellFormats, NetworkSpec, network_spec
 from zynq_lstm.models.integers.limits import reasons, require
 from zynq_lstm.models.integers.network import IntegerNetwork
@@ -46,9 +46,7 @@ class Portrait:
         """Units of each layer."""
         if self.given_units is not None:
             return self.given_units
-        shape = LIKE["layers"], LIKE["vocabulary"]
-        budget = parameters("lstm", shape[0], LIKE["units"], shape[1])
-        return units_for(self.written, *shape, budget)
+        return units_like_lstm(self.written, LIKE["layers"], LIKE["vocabulary"], LIKE["units"])
 
     @property
     def written(self) -> str:

@@ -36,6 +36,11 @@ def macs_per_character(cell: str, layers: int, units: int, vocabulary: int) -> i
     return sum(math.prod(s) for name, s in found.items() if len(s) > 1 and name != "layers.0.W")
 
 
+def units_like_lstm(cell: str, layers: int, vocabulary: int, lstm_units: int) -> int:
+    """Return the units per layer with about as many parameters as an LSTM's with ``lstm_units``."""
+    return units_for(cell, layers, vocabulary, parameters("lstm", layers, lstm_units, vocabulary))
+
+
 def units_for(cell: str, layers: int, vocabulary: int, budget: int) -> int:
     """Return the units per layer with which a network of a cell comes nearest to ``budget`` parameters."""
     return min(

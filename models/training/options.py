@@ -79,6 +79,16 @@ class Start:
             if value not in START_CHOICES[name].words:
                 raise UserError(f"{name} is {value!r}; legal are {', '.join(START_CHOICES[name].words)}")
 
+    @classmethod
+    def chosen(cls, options: Mapping[str, Any]) -> Start:
+        """Return the start that options name; those that they leave out are the defaults."""
+        return cls(**{name: options[name] for name in START_CHOICES if name in options})
+
+
+def start_text(start: Mapping[str, str]) -> str:
+    """Return a record's entry ``start`` as text."""
+    return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in start.items())
+
 
 #: The start before there was a choice: that of all networks whose record has no entry ``start``, neither for
 #: themselves nor for their base.

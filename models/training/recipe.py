@@ -18,7 +18,7 @@ from zynq_lstm.models.errors import UserError
 from zynq_lstm.models.evaluation.bpc import METRIC
 from zynq_lstm.models.store import write_json
 from zynq_lstm.models.texts.corpus import HELD_OUT, Corpus
-from zynq_lstm.models.training.options import PLAIN_START, START_CHOICES, Start, TrainingOptions
+from zynq_lstm.models.training.options import PLAIN_START, Start, TrainingOptions
 
 if TYPE_CHECKING:
     from zynq_lstm.models.evaluation.memory import Memory, Source
@@ -61,15 +61,16 @@ def train_base(corpus: Corpus, path: Path, options: Mapping[str, Any], show: Sho
     bptt.Plan(len(codes), chosen.batch, chosen.steps, chosen.seed)  # before the model is built
     cells = tuple(options.get("cells") or ("lstm",) * options["layers"])
     model = float_lstm.build_float(options["layers"], options["units"], len(corpus.vocabulary), cell=cells)
-    start = {"start": dataclasses.asdict(_start(options))}
-    bptt.initialise(model, chosen.seed, _start(options), codes)
+    start = Start.chosen(options)
+    told = {"start": dataclasses.asdict(start)}
+    bptt.initialise(model, chosen.seed, start, codes)
     identity = {
         "network": {"layers": options["layers"], "units": options["units"]}
         | ({} if set(cells) == {"lstm"} else {"cells": list(cells)}),
         "corpus": corpus.sha256,
-        **start,
+        **told,
     }
-    _run("base", bptt.Trainer(model, codes, chosen, identity), corpus, path, options, show, before=start)
+    _run("base", bptt.Trainer(model, codes, chosen, identity), corpus, path, options, show, before=told)
 
 
 def train_float(corpus: Corpus, base: Path, path: Path, options: Mapping[str, Any], show: Show) -> None:
@@ -111,13 +112,14 @@ def train_quantized(
     spec = checkpoint.quantized_spec
     if anew:
         spec = finer_ternary(spec)
-        weights = _initial_weights(start, spec, chosen.seed, _start(options), corpus.split().train)
+        beginning = Start.chosen(options)
+        weights = _initial_weights(start, spec, chosen.seed, beginning, corpus.split().train)
         checkpoint = dataclasses.replace(checkpoint, weights=weights, spec=spec)
     identity = {"spec": spec.to_dict(), "from": start.sha256, "corpus": corpus.sha256}
     before: dict[str, Any] = {"quantized_from": options["quantized_from"], "base": _told(start)}
     if anew:
         identity["quantized_from"] = "seed"
-        identity["start"] = before["start"] = dataclasses.asdict(_start(options))
+        identity["start"] = before["start"] = dataclasses.asdict(beginning)
     taught_by = None
     if chosen.distill:
         teaching = float_network(teacher, corpus, "float")
@@ -146,11 +148,6 @@ def finer_ternary(spec: NetworkSpec) -> NetworkSpec:
 
 #: Share of a matrix that must be nonzero after rounding when training starts.
 ALIVE = 0.1
-
-
-def _start(options: Mapping[str, Any]) -> Start:
-    """Return the chosen start; options without one have that of :class:`Start`."""
-    return Start(**{name: options[name] for name in START_CHOICES if name in options})
 
 
 def _initial_weights(

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
 from typing import Any
@@ -24,14 +24,11 @@ BATCH, STEPS, VOCABULARY, UNITS, LAYERS = 64, 64, 78, 128, 2
 STOCK = {"stock, XLA": True, "stock": False}
 OURS = ("float", "quantized")
 
-CELL = "cell "  # the start of the names of quantized networks of a cell
-
 _run: Callable[[int], None]  # in a worker: trains the given number of updates
 
 
 def measure(preset: str, rounds: int, updates: int) -> dict[str, list[float]]:
     """Measure characters per second by kind of network, in each round of ``updates`` updates."""
-    rates: dict[str, list[float]] = {kind: [] for kind in (*STOCK, *OURS)}
     flags = os.environ.get("XLA_FLAGS")
     with ExitStack() as stack:
         try:
@@ -41,11 +38,7 @@ def measure(preset: str, rounds: int, updates: int) -> dict[str, list[float]]:
             del os.environ["XLA_FLAGS"]
             if flags is not None:
                 os.environ["XLA_FLAGS"] = flags
-        workers = stock | {kind: _worker(stack, kind, preset) for kind in OURS}
-        for _ in range(rounds):
-            for kind, worker in workers.items():
-                rates[kind].append(updates * BATCH * STEPS / worker.submit(_timed, updates).result())
-    return rates
+        return _in_turns(stock | {kind: _worker(stack, kind, preset) for kind in OURS}, rounds, updates)
 
 
 def measure_cells(preset: str, rounds: int, updates: int) -> dict[str, list[float]]:
@@ -54,13 +47,20 @@ def measure_cells(preset: str, rounds: int, updates: int) -> dict[str, list[floa
     Each network has about as many parameters as the LSTM's.
     """
     with ExitStack() as stack:
-        workers = {cell: _worker(stack, f"{CELL}{cell}", preset) for cell in catalogue.names()}
-        rates: dict[str, list[float]] = {cell: [] for cell in workers}
-        for _ in range(rounds):
-            for cell, worker in workers.items():
-                characters = updates * BATCH * STEPS / worker.submit(_timed, updates).result()
-                products = sizes.macs_per_character(cell, LAYERS, _units(cell), VOCABULARY)
-                rates[cell].append(characters * products)
+        workers = {cell: _worker(stack, cell, preset) for cell in catalogue.names()}
+        rates = _in_turns(workers, rounds, updates)
+    products = {cell: sizes.macs_per_character(cell, LAYERS, _units(cell), VOCABULARY) for cell in rates}
+    return {cell: [products[cell] * rate for rate in values] for cell, values in rates.items()}
+
+
+def _in_turns(
+    workers: Mapping[str, ProcessPoolExecutor], rounds: int, updates: int
+) -> dict[str, list[float]]:
+    """Return characters per second of each worker in each round."""
+    rates: dict[str, list[float]] = {kind: [] for kind in workers}
+    for _ in range(rounds):
+        for kind, worker in workers.items():
+            rates[kind].append(updates * BATCH * STEPS / worker.submit(_timed, updates).result())
     return rates
 
 
@@ -73,7 +73,7 @@ def ratios_of_cells(rates: dict[str, list[float]]) -> dict[str, float]:
 
 
 def _units(cell: str) -> int:
-    return sizes.units_for(cell, LAYERS, VOCABULARY, sizes.parameters("lstm", LAYERS, UNITS, VOCABULARY))
+    return sizes.units_like_lstm(cell, LAYERS, VOCABULARY, UNITS)
 
 
 def ratios(rates: dict[str, list[float]]) -> dict[str, float]:
@@ -95,11 +95,10 @@ def _prepare(kind: str, preset: str) -> None:
     global _run
     if kind in STOCK:
         _run = _stock(STOCK[kind])
-    elif kind.startswith(CELL):
-        cell = kind.removeprefix(CELL)
-        _run = _ours(preset, cell, _units(cell))
-    else:
+    elif kind in OURS:
         _run = _ours(preset if kind == "quantized" else None)
+    else:
+        _run = _ours(preset, kind, _units(kind))
 
 
 def _timed(updates: int) -> float:

@@ -12,6 +12,7 @@ import click
 from zynq_lstm.scripts.figures.records import records_option
 from zynq_lstm.scripts.files import Reads, Verb
 from zynq_lstm.scripts.options import json_option, output_option
+from zynq_lstm.scripts.verbs.mutate import GOAL
 
 
 @click.command(cls=Verb, name="cells", short_help="Every cell on every engine, and its cost in RTL.")
@@ -74,7 +75,7 @@ def cells(
     from zynq_lstm.scripts.figures.earlier import reference_speed
     from zynq_lstm.scripts.tables import show
     from zynq_lstm.sim.campaigns import every_cell, records
-    from zynq_lstm.sim.campaigns.mutants import GOAL, share
+    from zynq_lstm.sim.campaigns.mutants import share
 
     console = Console()
     folder = folder or records.FOLDER

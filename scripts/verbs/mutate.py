@@ -12,6 +12,8 @@ from zynq_lstm.models.cells import catalogue
 from zynq_lstm.scripts.files import Verb
 from zynq_lstm.scripts.options import Number, json_option, output_option
 
+GOAL = 0.97  # share of the mutants, without equivalent ones, that must be found
+
 
 @click.command(cls=Verb, name="mutate")
 @click.option("--count", default=400, show_default=True, help="Number of mutants.")
@@ -38,7 +40,7 @@ from zynq_lstm.scripts.options import Number, json_option, output_option
 @click.option(
     "--goal",
     type=Number(0, 1),
-    default=0.97,
+    default=GOAL,
     show_default=True,
     help="Share of the mutants, without equivalent ones, that must be found.",
 )
@@ -78,12 +80,8 @@ def command(
         raise UserError(f"--only {only}: {wrong_number!r} is not a mutant number; write them as 12,57")
     if beyond := next((text for text in sorted(asked) if not 1 <= int(text) <= count), None):
         raise UserError(f"--only {only}: there is no mutant {beyond}; --count makes those from 1 to {count}")
-    if cell:
-        design = small_design(seed, catalogue.written(catalogue.cell(cell)))
-        mutants, rtl = make(design, output, count, seed, gate_modules(design))
-    else:
-        design = small_design(seed)
-        mutants, rtl = make(design, output, count, seed)
+    design = small_design(seed, catalogue.written(catalogue.cell(cell or "lstm")))
+    mutants, rtl = make(design, output, count, seed, gate_modules(design) if cell else ())
     click.echo(f"{len(mutants)} mutants built")
     if only:
         mutants = [mutant for mutant in mutants if str(mutant.number) in asked]

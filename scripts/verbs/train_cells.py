@@ -14,7 +14,7 @@ from zynq_lstm.models.evaluation.bpc import METRIC
 from zynq_lstm.models.evaluation.shipped_records import load_record
 from zynq_lstm.models.store import write_json
 from zynq_lstm.models.texts.corpus import load_corpus
-from zynq_lstm.models.training.options import PLAIN_START
+from zynq_lstm.models.training.options import PLAIN_START, start_text
 from zynq_lstm.scripts.files import PICTURE, Reads, Verb, Writes
 from zynq_lstm.scripts.options import (
     corpus_options,
@@ -100,11 +100,11 @@ def _measure(
     from zynq_lstm.models.evaluation import comparison
     from zynq_lstm.models.keras import cells
     from zynq_lstm.models.training import bptt
-    from zynq_lstm.models.training.options import START_CHOICES, Start, TrainingOptions
+    from zynq_lstm.models.training.options import Start, TrainingOptions
 
     names = ("epochs", "learning_rate", "batch", "seed")
     how = TrainingOptions(**{name: options[name] for name in names})
-    start = Start(**{name: options[name] for name in START_CHOICES})
+    start = Start.chosen(options)
     vocabulary, layers = len(corpus.vocabulary), options["layers"]
     budget = cells.parameters("lstm", layers, options["units"], vocabulary)
     found: dict[str, Any] = {
@@ -157,8 +157,7 @@ def _print(console: Any, record: Mapping[str, Any]) -> None:
     show(table, console)
     console.print("rounded: test BPC of the integers, formats calibrated, no training after it")
     start = record.get("start") or dataclasses.asdict(PLAIN_START)
-    said = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in start.items())
-    console.print(f"start: {said}", highlight=False)
+    console.print(f"start: {start_text(start)}", highlight=False)
     table = Table(title="gradient of a loss with respect to the state d characters before, relative to d = 1")
     table.add_column("cell")
     for heading in (*(f"d = {d}" for d in SHOWN_DISTANCES[1:]), "updates clipped"):

@@ -14,6 +14,7 @@ from zynq_lstm.models.evaluation.memory import CHARACTERS, METHOD, by_layer
 from zynq_lstm.models.evaluation.shipped_records import load_record
 from zynq_lstm.models.store import write_json
 from zynq_lstm.models.texts.corpus import load_corpus
+from zynq_lstm.models.training.options import start_text
 from zynq_lstm.scripts.files import PICTURE, Reads, Verb, Writes
 from zynq_lstm.scripts.options import (
     cell_option,
@@ -149,10 +150,10 @@ def _print(console: Any, record: Mapping[str, Any]) -> None:
         table.add_row(str(rows[0]["updates"]), *(text for part in cells for text in part))
     show(table, console)
     for name, found in record["starts"].items():
-        start = ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in found["start"].items())
         last = found["training_bpc"][-1]
         console.print(
-            f"{name}: {start}; training BPC of the last {record['updates_a_bin']} updates {last:.3f}",
+            f"{name}: {start_text(found['start'])}; training BPC of the last "
+            f"{record['updates_a_bin']} updates {last:.3f}",
             highlight=False,
         )
     console.print("validation BPC: an estimate, from streams that each start from zero")

@@ -90,7 +90,7 @@ def _all(formats: CellFormats, equation: Sum | LookUp) -> list[tuple[str, str]]:
         return [("tables", f"{formats.cell}: {equation.signal}, {corner}") for corner in CORNERS]
     name = group(formats, equation.signal)
     return [("saturation", f"{name}, {end}") for end in ENDS] + [
-        ("rounding", f"{name}, {tie}") for tie in TIES
+        ("rounding", f"{name}, {sign}") for sign in TIES
     ]
 
 

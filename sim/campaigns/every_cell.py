@@ -16,6 +16,8 @@ import numpy as np
 
 from zynq_lstm.hls.engine.array import Array
 from zynq_lstm.hls.engine.estimate import estimate
+from zynq_lstm.hls.engine.gates import latency
+from zynq_lstm.hls.engine.stages import Layout
 from zynq_lstm.models.cells import catalogue, sizes
 from zynq_lstm.models.description.spec import NetworkSpec, network_spec
 from zynq_lstm.models.errors import CheckError
@@ -38,8 +40,7 @@ PRIME = 8  # characters before the generated ones
 
 def fair_units(cell: str) -> int:
     """Return the units of each of two layers that have about as many parameters as the LSTM's of 128."""
-    wanted = sizes.parameters("lstm", 2, LSTM_UNITS, len(VOCABULARY))
-    return sizes.units_for(cell, 2, len(VOCABULARY), wanted)
+    return sizes.units_like_lstm(cell, 2, len(VOCABULARY), LSTM_UNITS)
 
 
 def random_network(spec: NetworkSpec, seed: int) -> IntegerNetwork:
@@ -97,9 +98,6 @@ def measure(
 
 def _latency(spec: NetworkSpec, array: Array) -> int:
     """Return the cycles of all levels' pipelines, one after the other."""
-    from zynq_lstm.hls.engine.gates import latency
-    from zynq_lstm.hls.engine.stages import Layout
-
     return sum(latency(stage.level) for stage in Layout(spec, array).stages if stage.layer == 0)
 
 

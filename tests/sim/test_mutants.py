@@ -168,26 +168,38 @@ end
     ],
 )
 def test_proof_of_equivalence(fault: str, same: bool, tmp_path: Path) -> None:
-    folder = tmp_path / "mutants"
-    folder.mkdir()
-    (folder / "mutants.il").write_text(COMPARISON)
-    (folder / "mutants.ys").write_text(f"mutate -ctrl mutant_i 16 1 -module m -cell $two {fault} -src x\n")
-    assert proved_equivalent(a_mutant(1), tmp_path) == same
+    assert proved(COMPARISON, f"-module m -cell $two {fault} -src x", tmp_path) == same
 
 
-DEEP = """
+def proved(netlist: str, fault: str, folder: Path) -> bool:
+    """Return True if a fault of a netlist, with Yosys' options, is proved to change nothing."""
+    (folder / "mutants").mkdir()
+    (folder / "mutants" / "mutants.il").write_text(netlist)
+    (folder / "mutants" / "mutants.ys").write_text(f"mutate -ctrl mutant_i 16 1 {fault}\n")
+    return proved_equivalent(a_mutant(1), folder)
+
+
+def part(width: int) -> str:
+    """Return a module that is a register, as Yosys writes it."""
+    return f"""
 module \\part
-  wire width 3 input 1 \\a
+  wire width {width} input 1 \\a
   wire input 2 \\clk
-  wire width 3 output 3 \\y
+  wire width {width} output 3 \\y
   cell $dff $register
     parameter \\CLK_POLARITY 1'1
-    parameter \\WIDTH 3
+    parameter \\WIDTH {width}
     connect \\CLK \\clk
     connect \\D \\a
     connect \\Q \\y
   end
 end
+"""
+
+
+DEEP = (
+    part(3)
+    + """
 module \\m
   wire width 3 input 1 \\a
   wire input 2 \\clk
@@ -201,6 +213,7 @@ module \\m
   connect \\y \\x [1:0]
 end
 """
+)
 
 
 MODES = ("inv", "const0", "const1", "cnot0", "cnot1")
@@ -223,29 +236,14 @@ def test_proof_around_a_register(
     place: str, bit: int, same: tuple[str, ...], mode: str, tmp_path: Path
 ) -> None:
     """Faults at inputs of a register or an instance are seen, even if Yosys would merge them into it."""
-    folder = tmp_path / "mutants"
-    folder.mkdir()
-    (folder / "mutants.il").write_text(DEEP)
     control = f" -ctrlbit {int(bit == 0 and 'CLK' not in place)}" if mode.startswith("cnot") else ""
-    (folder / "mutants.ys").write_text(
-        f"mutate -ctrl mutant_i 16 1 -mode {mode} {place} -portbit {bit}{control}\n"
-    )
-    assert proved_equivalent(a_mutant(1), tmp_path) == (mode in same)
+    fault = f"-mode {mode} {place} -portbit {bit}{control}"
+    assert proved(DEEP, fault, tmp_path) == (mode in same)
 
 
-ROUNDED = """
-module \\part
-  wire width 4 input 1 \\a
-  wire input 2 \\clk
-  wire width 4 output 3 \\y
-  cell $dff $register
-    parameter \\CLK_POLARITY 1'1
-    parameter \\WIDTH 4
-    connect \\CLK \\clk
-    connect \\D \\a
-    connect \\Q \\y
-  end
-end
+ROUNDED = (
+    part(4)
+    + """
 module \\m
   wire width 4 input 1 \\a
   wire input 2 \\clk
@@ -278,6 +276,7 @@ module \\m
   connect \\y \\sum [4:2]
 end
 """
+)
 
 
 @pytest.mark.parametrize("mode", ["inv", "cnot1"])
@@ -293,13 +292,9 @@ end
 )
 def test_proof_through_registers(port: str, bit: int, same: bool, mode: str, tmp_path: Path) -> None:
     """A bit that no later logic reads may have any value, but no register may have another clock."""
-    folder = tmp_path / "mutants"
-    folder.mkdir()
-    (folder / "mutants.il").write_text(ROUNDED)
     control = f" -ctrlbit {0 if port == 'CLK' else 2}" if mode.startswith("cnot") else ""
     place = f"-module m -cell $register -port {port} -portbit {bit}{control}"
-    (folder / "mutants.ys").write_text(f"mutate -ctrl mutant_i 16 1 -mode {mode} {place}\n")
-    assert proved_equivalent(a_mutant(1), tmp_path) == same
+    assert proved(ROUNDED, f"-mode {mode} {place}", tmp_path) == same
 
 
 def test_what_is_proved_is_not_hunted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
