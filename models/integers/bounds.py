@@ -12,8 +12,8 @@ import math
 
 import numpy as np
 
-from zynq_lstm.models.cells.description import Sum
-from zynq_lstm.models.description.spec import NetworkSpec
+from zynq_lstm.models.cells.description import Sum, Term
+from zynq_lstm.models.description.spec import CellFormats, NetworkSpec
 from zynq_lstm.models.errors import UserError
 from zynq_lstm.models.fixed import FixedFormat
 from zynq_lstm.models.integers.network import IntegerNetwork, h_range
@@ -22,14 +22,13 @@ from zynq_lstm.models.integers.network import IntegerNetwork, h_range
 EXACT_BITS = {"float32": 24, "float64": 53}
 
 
-def layer_bound(network: IntegerNetwork, index: int, *, margin: int = 1, offset: bool = False) -> int:
+def layer_bound(network: IntegerNetwork, index: int, *, offset: bool = False) -> int:
     """Largest integer that any product, sum or rounding of a layer meets.
 
     Args:
-        margin: factor by which weights may still grow.
         offset: True if the lowest index of a table is subtracted from a sum before it is rounded.
     """
-    return _layer_bound(network.spec, index, margin * extent(network.accumulator_range(index)), offset)
+    return _layer_bound(network.spec, index, extent(network.accumulator_range(index)), offset)
 
 
 def worst_layer_bound(spec: NetworkSpec, index: int) -> int:
@@ -56,22 +55,77 @@ def worst_sums(spec: NetworkSpec, index: int) -> int:
 def _layer_bound(spec: NetworkSpec, index: int, sums: int, offset: bool) -> int:
     """:func:`layer_bound` for sums up to ``sums``."""
     fmt, frac = spec.layers[index].formats, spec.accumulator_frac(index)
-    bounds = []
-    for equation in fmt.description.equations:
-        if not isinstance(equation, Sum):
-            continue
-        result = fmt.format(equation.format)
-        parts = []  # largest integer and fraction bits of each
-        if any(fmt.is_product(factor) for factor in equation.reads):
-            lowest = -result.min_raw << max(0, frac - result.frac) if offset else 0
-            parts.append((sums + lowest, frac))
-        for term in equation.terms:
-            if not fmt.is_product(term.factors[0]):
-                formats = [fmt.factor_format(factor) for factor in term.factors]
-                parts.append((math.prod(map(magnitude, formats)), sum(one.frac for one in formats)))
-        finest = max(frac for _, frac in parts)
-        bounds.append(_rounded(sum(part << (finest - frac) for part, frac in parts), finest, result))
-    return max(bounds)
+    return max(_sum_bound(fmt, equation, sums, frac, offset) for equation in _sums(fmt))
+
+
+def _sums(fmt: CellFormats) -> list[Sum]:
+    return [equation for equation in fmt.description.equations if isinstance(equation, Sum)]
+
+
+def _sum_bound(fmt: CellFormats, equation: Sum, sums: int, frac: int, offset: bool) -> int:
+    """Largest integer that one of a cell's sums meets.
+
+    Args:
+        sums, frac: the largest sum of products with W and U, and its fraction bits.
+        offset: as in :func:`layer_bound`.
+    """
+    result = fmt.format(equation.format)
+    parts = []  # largest integer and fraction bits of each
+    if _has_product(fmt, equation):
+        lowest = -result.min_raw << max(0, frac - result.frac) if offset else 0
+        parts.append((sums + lowest, frac))
+    for term in _other_terms(fmt, equation):
+        formats = [fmt.factor_format(factor) for factor in term.factors]
+        parts.append((math.prod(map(magnitude, formats)), sum(one.frac for one in formats)))
+    finest = max(frac for _, frac in parts)
+    return _rounded(sum(part << (finest - frac) for part, frac in parts), finest, result)
+
+
+def _has_product(fmt: CellFormats, equation: Sum) -> bool:
+    return any(fmt.is_product(factor) for factor in equation.reads)
+
+
+def _other_terms(fmt: CellFormats, equation: Sum) -> list[Term]:
+    """The terms that are no sums of products with W or U."""
+    return [term for term in equation.terms if not fmt.is_product(term.factors[0])]
+
+
+def wide_sums(fmt: CellFormats) -> frozenset[str]:
+    """Return the signals whose sums float32 might not hold exactly, however small the weights are.
+
+    These are sums of products of signals that are wide by their formats, and sums that add anything to a
+    product with W or U.
+    """
+    return frozenset(
+        equation.signal
+        for equation in _sums(fmt)
+        if _other_terms(fmt, equation)
+        and (
+            _has_product(fmt, equation)
+            or _sum_bound(fmt, equation, 0, 0, offset=False) > 1 << EXACT_BITS["float32"]
+        )
+    )
+
+
+def keras_layer_bound(network: IntegerNetwork, index: int, *, margin: int = 1) -> int:
+    """Largest integer that a layer's float type must hold in the Keras model.
+
+    That model computes :func:`wide_sums` in float64, so only their results count.
+
+    Args:
+        margin: factor by which weights may still grow.
+    """
+    fmt, frac = network.spec.layers[index].formats, network.spec.accumulator_frac(index)
+    sums, wide = margin * extent(network.accumulator_range(index)), wide_sums(fmt)
+    return max(
+        sums,
+        *(
+            magnitude(fmt.format(equation.format))
+            if equation.signal in wide
+            else _sum_bound(fmt, equation, sums, frac, offset=False)
+            for equation in _sums(fmt)
+        ),
+    )
 
 
 def output_bound(network: IntegerNetwork, *, margin: int = 1) -> int:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from zynq_lstm.models.description.checkpoint import Checkpoint
 from zynq_lstm.models.description.spec import NetworkSpec
-from zynq_lstm.models.integers.bounds import layer_bound, output_bound
+from zynq_lstm.models.integers.bounds import keras_layer_bound, output_bound
 from zynq_lstm.models.integers.network import IntegerNetwork
 
 
@@ -46,5 +46,6 @@ def arithmetic_bounds(network: IntegerNetwork, margin: int = 1) -> dict[str, int
         network: its weights bound the accumulators; its formats bound all other values.
         margin: factor by which weights may still grow.
     """
-    layers = {f"lstm{k + 1}": layer_bound(network, k, margin=margin) for k in range(len(network.spec.layers))}
+    indices = range(len(network.spec.layers))
+    layers = {f"lstm{k + 1}": keras_layer_bound(network, k, margin=margin) for k in indices}
     return layers | {"logits": output_bound(network, margin=margin)}

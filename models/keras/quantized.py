@@ -369,6 +369,7 @@ def freeze_model(model: keras.Model, vocabulary: str) -> IntegerNetwork:
         UserError: sums are not exact; names the layer, the bound and the float type.
     """
     network = IntegerNetwork.from_weights(spec_of_model(model), vocabulary, integer_weights(model))
+    require("keras", network.spec, network)
     for name, bound in arithmetic_bounds(network).items():
         arithmetic = model.get_layer(name).arithmetic
         if bound > 1 << EXACT_BITS[arithmetic]:

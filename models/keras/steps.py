@@ -19,6 +19,7 @@ import numpy as np
 from zynq_lstm.models.cells.description import Cell, LookUp, Sum, Term
 from zynq_lstm.models.description.formats import CellFormats
 from zynq_lstm.models.fixed import FixedFormat
+from zynq_lstm.models.integers.bounds import wide_sums
 from zynq_lstm.models.keras.float_lstm import outer_sum, step_array, tf
 
 Values = dict[str, Any]
@@ -63,12 +64,13 @@ class Steps:
     Args:
         cell: the description.
         units: H.
-        dtype: float type of all values.
+        dtype: float type of all values; sums that float32 might not hold exactly have float64.
         formats: of every signal; None for the float cell.
     """
 
     def __init__(self, cell: Cell, units: int, dtype: str, formats: CellFormats | None = None) -> None:
         self.cell, self.units, self.dtype, self.formats = cell, units, dtype, formats
+        self.wide = wide_sums(formats) if formats and dtype == "float32" else frozenset[str]()
         self.groups = _groups(cell)
         grouped = {name for group in self.groups for name in group.sums}
         grouped |= {look_up.signal for group in self.groups for look_up in group.look_ups}
@@ -121,7 +123,7 @@ class Steps:
                 values[step.signal] = (
                     kept[step.signal]
                     if kept is not None and step.signal in self.kept
-                    else self._rounded(step.format, self._summed(step, values))
+                    else self._computed(step, values)
                 )
             for gate, signal in cell.recurrent.items():
                 if not isinstance(step, _Group) and step.signal == signal and kept is None:
@@ -143,6 +145,11 @@ class Steps:
             return real
         raw = tf.floor(real * 2.0**fmt.frac + fmt.half)
         return tf.clip_by_value(raw, float(fmt.min_raw), float(fmt.max_raw)) * fmt.lsb
+
+    def _computed(self, equation: Sum, values: Values) -> Any:
+        if equation.signal in self.wide:
+            values = {name: tf.cast(values[name], tf.float64) for name in equation.reads}
+        return tf.cast(self._rounded(equation.format, self._summed(equation, values)), self.dtype)
 
     def _summed(self, equation: Sum, values: Values) -> Any:
         total: Any = None

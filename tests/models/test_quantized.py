@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 
 from zynq_lstm.models.description.checkpoint import Checkpoint, shipped
-from zynq_lstm.models.description.spec import PRESETS, NetworkSpec, network_spec
+from zynq_lstm.models.description.spec import CELLS, PRESETS, NetworkSpec, network_spec, with_formats
 from zynq_lstm.models.errors import UserError
 from zynq_lstm.models.evaluation.bpc import evaluate_keras, evaluate_reference, keras_logits
 from zynq_lstm.models.fixed import FixedFormat
+from zynq_lstm.models.integers.bounds import wide_sums
 from zynq_lstm.models.integers.freeze import arithmetic_bounds, freeze, freeze_weights
 from zynq_lstm.models.integers.reference import Reference
 from zynq_lstm.models.keras.quiet import import_tensorflow
@@ -23,7 +24,7 @@ from zynq_lstm.models.texts.corpus import load_corpus
 tf = import_tensorflow()
 import keras  # noqa: E402
 
-from zynq_lstm.models.keras import float_lstm, quantized, quantized_cell, quantizers  # noqa: E402
+from zynq_lstm.models.keras import float_lstm, quantized, quantized_cell, quantizers, steps  # noqa: E402
 
 VOCABULARY = "abcdefghijk"
 
@@ -87,6 +88,25 @@ def test_every_signal_equals_the_reference_at_the_bounds(rng):
     assert z.min() == spec.layers[1].formats.z.min_raw
     assert z.max() == spec.layers[1].formats.z.max_raw
     assert max(-c.min(), c.max()) >= spec.layers[0].formats.ct.max_raw
+
+
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("c", ["preset", "ap_fixed<24,3,AP_RND,AP_SAT>"])
+def test_only_sums_that_need_float64_have_it(rng, monkeypatch, cell, c):
+    """A wide c takes the sums that read it beyond float32; the matrices stay there, where they are fast."""
+    spec = network_spec("w8a8", vocabulary=len(VOCABULARY), units=16, cell=cell)
+    if c != "preset" and spec.layers[0].formats.has_c:
+        spec = with_formats(spec, {"c": FixedFormat.parse(c)})
+    checkpoint = random_checkpoint(rng, spec, 0.4)
+    codes = rng.integers(0, len(VOCABULARY), (8, 60))
+    model = quantized.quantized_model(checkpoint)
+    assert [layer.arithmetic for layer in float_lstm.recurrent_layers(model)] == ["float32"] * 2
+    assert_same_trace(model, freeze(checkpoint), codes)
+    if c != "preset" and spec.layers[0].formats.has_c:
+        assert "c" in wide_sums(spec.layers[0].formats)
+        monkeypatch.setattr(steps, "wide_sums", lambda _: frozenset())
+        with pytest.raises(AssertionError, match=r"off the grid|differ, first at"):
+            assert_same_trace(quantized.quantized_model(checkpoint), freeze(checkpoint), codes)
 
 
 @pytest.mark.parametrize("layers", [1, 3])
