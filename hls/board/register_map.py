@@ -156,7 +156,7 @@ def systemrdl(parity: bool, constants: Constants) -> str:
     """Return the map of an engine in SystemRDL 2.0 (Accellera).
 
     Counters that wrap are ``counter``; those that stop at their largest value are ``incrsaturate``, too.
-    ``swmod`` marks a field of which every write acts, and ``swacc`` one whose read keeps the value of another.
+    ``swmod`` marks a field of which every write acts, ``swacc`` one whose read keeps the value of another.
     """
     lines = [
         "// SPDX-License-Identifier: Apache-2.0",
