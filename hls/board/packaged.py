@@ -59,8 +59,7 @@ def packaged(design: Design, part: str, embed: bool = False) -> dict[str, str]:
 
 def _order(path: str) -> tuple[int, str]:
     """Order of reading: include files, memories, sources, and the top last."""
-    suffix = PurePosixPath(path).suffix
-    return (".svh", MEMORY, ".sv", ".v").index(suffix) if suffix in (".svh", MEMORY, ".sv", ".v") else 9, path
+    return (".svh", MEMORY, ".sv", ".v", ".tcl").index(PurePosixPath(path).suffix), path
 
 
 _GUI = """# SPDX-License-Identifier: Apache-2.0
@@ -88,9 +87,8 @@ def _settings(words: Sequence[Word], known: Sequence[top.Interface], part: str) 
     }
     lines = ["# SPDX-License-Identifier: Apache-2.0"]
     lines += [f"set {name} {value}" for name, value in values.items()]
-    lines.append(
-        "# name, offset, access, value after a reset, description, fields (name, lowest bit, width, access)"
-    )
+    lines.append("# name, offset, access, value after a reset, description, fields")
+    lines.append("# a field: name, lowest bit, width, access")
     lines.append("set registers {")
     for word in words:
         fields = [
