@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.machine import verilator_lint
 from tests.networks import small_spec, with_weights
 from tests.skips import SCHEMA, TCL
 from zynq_lstm.hls.board import checks, ipxact, register_map, top
@@ -25,8 +26,12 @@ from zynq_lstm.hls.board.packaged import SCRIPT, packaged
 from zynq_lstm.hls.board.top import Port
 from zynq_lstm.hls.engine.array import Array
 from zynq_lstm.hls.engine.design import Design
+from zynq_lstm.hls.engine.project import PROJECT_FILE, TOP
 from zynq_lstm.hls.synthesis.yosys import run_yosys
+from zynq_lstm.models.integers.reference import Reference
+from zynq_lstm.models.integers.text import generate
 from zynq_lstm.scripts.main import main
+from zynq_lstm.sim.simulation.rtl import Rtl
 
 STUB = Path(__file__).with_name("ipx_stub.tcl")
 S = f"{{{ipxact.SPIRIT}}}"
@@ -241,19 +246,22 @@ def test_schema_of_the_standard(files: dict[str, str], tmp_path: Path) -> None:
         assert not schema.validate(etree.fromstring(PLANTED[name][0](files[ipxact.FILE]).encode())), name
 
 
-def read_by_yosys(folder: Path, name: str) -> dict[str, Any]:
-    """Return the flat module of an IP; its top is read as Verilog, not as SystemVerilog."""
-    source, result = folder / "src", folder / "top.json"
+def read_by_yosys(folder: Path, name: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return an IP's modules, and its top made flat; the top is read as Verilog, not as SystemVerilog."""
+    source = folder / "src"
     sources = sorted(path.name for path in source.glob("*.sv"))
     script = [
         " ".join(["read_verilog -sv -defer", *sources]),
         f"read_verilog -defer {top.MODULE}.v",
         f"hierarchy -check -top {top.MODULE}",
-        *("proc", "flatten", "opt_clean", "memory_collect"),
-        ("write_json", str(result)),
+        "proc",
+        ("write_json", str(folder / "modules.json")),
+        *("flatten", "opt_clean", "memory_collect"),
+        ("write_json", str(folder / "flat.json")),
     ]
     run_yosys(script, source, folder / f"{name}.log")
-    return json.loads(result.read_text())["modules"][top.MODULE]  # type: ignore[no-any-return]
+    read = [json.loads((folder / f"{file}.json").read_text())["modules"] for file in ("modules", "flat")]
+    return read[0], read[1][top.MODULE]
 
 
 @pytest.mark.slow
@@ -261,7 +269,7 @@ def test_ports_and_memories_are_those_of_yosys(
     files: dict[str, str], embedded_files: dict[str, str], tmp_path: Path
 ) -> None:
     """Yosys finds the ports that component.xml lists, and the same words in both kinds of memories."""
-    plain = read_by_yosys(write(files, tmp_path / "plain"), "plain")
+    modules, plain = read_by_yosys(write(files, tmp_path / "plain"), "plain")
     ports = [Port(n, p["direction"] == "output", len(p["bits"])) for n, p in plain["ports"].items()]
     words = register_map.words(False, design().register_constants())
     listed = [path for path in files if path.startswith(("src/", "xgui/"))]
@@ -269,7 +277,18 @@ def test_ports_and_memories_are_those_of_yosys(
     fewer = [replace(ports[0], width=2), *ports[1:]]
     assert checks.faults(files[ipxact.FILE], listed, fewer, words)
 
-    embedded = read_by_yosys(write(embedded_files, tmp_path / "embedded"), "embedded")
+    # Every port of the engine is connected to the port of its name; the reset is inverted.
+    wrapper = modules[top.MODULE]
+    bits = {name: port["bits"] for name, port in wrapper["ports"].items()}
+    connected = wrapper["cells"]["u_engine"]["connections"]
+    assert wrapper["cells"]["u_engine"]["type"] == TOP
+    assert connected.keys() == modules[TOP]["ports"].keys()
+    (inverter,) = (cell for cell in wrapper["cells"].values() if cell["type"] in ("$not", "$logic_not"))
+    assert inverter["connections"] == {"A": bits["aresetn"], "Y": connected["rst_i"]}
+    own = {"clk_i": bits["aclk"], "rst_i": inverter["connections"]["Y"]}
+    assert connected == {name: own[name] if name in own else bits[name] for name in connected}
+
+    _, embedded = read_by_yosys(write(embedded_files, tmp_path / "embedded"), "embedded")
     assert not list((tmp_path / "embedded").rglob("*.mem"))
     memories = [
         {
@@ -283,6 +302,24 @@ def test_ports_and_memories_are_those_of_yosys(
     assert sum("1" in words for words in memories[0].values()) >= len(
         [n for n in files if n.endswith(".mem")]
     )
+
+
+@pytest.mark.slow
+@pytest.mark.rtl
+def test_embedded_engine_writes_the_reference_text(embedded_files: dict[str, str], tmp_path: Path) -> None:
+    """The bench compares every signal, and the text, of the engine with constants; it is free of lint."""
+    made, folder = design(), tmp_path / "project"
+    folder.mkdir()
+    for name, text in embedded_files.items():
+        if name.startswith("src/") or name == PROJECT_FILE:
+            (folder / Path(name).name).write_text(text, encoding="utf-8")
+    assert verilator_lint(folder) == ""
+    rtl = Rtl.build(made, tmp_path / "run", quick=True, project=folder)
+    assert not list((tmp_path / "run").rglob("*.mem"))
+    codes = np.arange(12) % made.network.spec.vocabulary
+    assert np.array_equal(rtl.score(codes).logits, Reference(made.network).run(codes))
+    written = list(rtl.stream(codes[:3], 20, temperature_raw=200, seed=5))
+    assert written == list(generate(made.network, codes[:3], 20, temperature_raw=200, seed=5))
 
 
 def test_embedded_words_are_the_files(files: dict[str, str], embedded_files: dict[str, str]) -> None:
