@@ -230,6 +230,12 @@ def test_planted_fault_is_found(name: str, files: dict[str, str]) -> None:
     assert any(re.search(said, line) for line in found), found
 
 
+def test_page_tells_the_number_of_planted_faults() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "board.md").read_text(encoding="utf-8")
+    assert f"finds each of {len(PLANTED)} planted faults" in page
+    assert page.split("\n\n")[1].startswith("**Nobody has run this on hardware yet")
+
+
 def test_schema_of_the_standard(files: dict[str, str], tmp_path: Path) -> None:
     """component.xml validates against Accellera's schema of IEEE 1685-2009, and an invalid one does not."""
     spec = importlib.util.find_spec("pyEDAA")
