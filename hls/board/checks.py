@@ -123,10 +123,15 @@ def _interfaces(root: Element, ports: dict[str, Port]) -> Iterator[str]:
     mapped: Counter[str] = Counter()
     maps = {_of(element, "name") for element in root.iterfind(f"{_NAME}memoryMaps/{_NAME}memoryMap")}
     for bus in root.iterfind(f"{_NAME}busInterfaces/{_NAME}busInterface"):
-        name, kind = _of(bus, "name"), bus.find(f"{_NAME}busType").get(f"{_NAME}name", "")  # type: ignore[union-attr]
+        name, kind = _of(bus, "name"), _kind(bus)
         if kind not in SIGNALS:
             yield f"{name}: {kind} is not a bus type that the IP has"
             continue
+        for tag, ending in (("busType", ""), ("abstractionType", "_rtl")):
+            library = "signal" if kind in ("clock", "reset") else "interface"
+            vlnv = ":".join(_type(bus, tag).values())
+            if vlnv != f"xilinx.com:{library}:{kind}{ending}:1.0":
+                yield f"{name}: {tag} is {vlnv}, not Vivado's of {kind}"
         master = bus.find(f"{_NAME}master") is not None
         signals = {}
         for entry in bus.iter(f"{_NAME}portMap"):
@@ -172,16 +177,27 @@ def _widths(
             yield f"{name}: {parameter} is {parameters.get(parameter)}, but the ports have {value}"
 
 
+def _kind(bus: Element) -> str:
+    return _type(bus, "busType")["name"]
+
+
+def _type(bus: Element, tag: str) -> dict[str, str]:
+    """Return vendor, library, name and version of a bus or abstraction type; empty where there is none."""
+    found = bus.find(f"{_NAME}{tag}")
+    names = ("vendor", "library", "name", "version")
+    return {name: "" if found is None else found.get(f"{_NAME}{name}", "") for name in names}
+
+
 def _parameters(bus: Element) -> dict[str, str]:
     return {_of(entry, "name"): _of(entry, "value") for entry in bus.iter(f"{_NAME}parameter")}
 
 
 def _clock_and_reset(root: Element) -> Iterator[str]:
     """Yield what is wrong with the association of the buses with the clock and the reset."""
-    buses, clocks, resets = [], [], []
-    for bus in root.iterfind(f"{_NAME}busInterfaces/{_NAME}busInterface"):
-        kind = bus.find(f"{_NAME}busType").get(f"{_NAME}name", "")  # type: ignore[union-attr]
-        {"clock": clocks, "reset": resets}.get(kind, buses).append(bus)
+    all_buses = list(root.iterfind(f"{_NAME}busInterfaces/{_NAME}busInterface"))
+    clocks = [bus for bus in all_buses if _kind(bus) == "clock"]
+    resets = [bus for bus in all_buses if _kind(bus) == "reset"]
+    buses = [bus for bus in all_buses if bus not in (*clocks, *resets)]
     if len(clocks) != 1 or len(resets) != 1:
         yield f"there are {len(clocks)} clocks and {len(resets)} resets, not one of each"
         return
@@ -222,15 +238,13 @@ def _registers(root: Element, words: Sequence[Word]) -> Iterator[str]:
             yield f"{name}: is not in the register map, or occurs twice"
             continue
         reset = register.find(f"{_NAME}reset/{_NAME}value")
-        found = (offset, _of(register, "access"), -1 if reset is None else _number(_text(reset)))
-        for what, is_it, should in zip(
-            ("address offset", "access", "value after a reset"),
-            found,
-            (word.address, word.access, word.reset),
-            strict=True,
-        ):
-            if is_it != should:
-                yield f"{name}: {what} is {_shown(is_it)}, in the register map {_shown(should)}"
+        value = None if reset is None else _number(_text(reset))
+        if offset != word.address:
+            yield f"{name}: address offset is {offset:#x}, in the register map {word.address:#x}"
+        if _of(register, "access") != word.access:
+            yield f"{name}: access is {_of(register, 'access')}, in the register map {word.access}"
+        if value != word.reset:
+            yield f"{name}: value after a reset is {_shown(value)}, in the register map {_shown(word.reset)}"
         yield from _fields(register, word)
     for name in expected:
         yield f"{name}: is missing"
@@ -256,19 +270,22 @@ def _fields(register: Element, word: Word) -> Iterator[str]:
             yield f"{word.name}.{name}: is not as in the register map"
 
 
-def _shown(value: int | str | None) -> str:
-    return f"{value:#x}" if isinstance(value, int) else str(value)
+def _shown(value: int | None) -> str:
+    return "unknown" if value is None else f"{value:#x}"
 
 
 def _ports(root: Element, ports: Sequence[Port]) -> Iterator[str]:
-    found = {}
-    for port in root.iterfind(f"{_NAME}model/{_NAME}ports/{_NAME}port"):
-        name = _of(port, "name")
+    found: dict[str, Port] = {}
+    for element in root.iterfind(f"{_NAME}model/{_NAME}ports/{_NAME}port"):
+        name, direction = _of(element, "name"), _of(element, f"wire/{_NAME}direction")
         if name in found:
             yield f"{name}: the port occurs twice"
-        left, right = (_of(port, f"wire/{_NAME}vector/{_NAME}{side}") or "0" for side in ("left", "right"))
-        width = _number(left) - _number(right) + 1
-        found[name] = Port(name, _of(port, f"wire/{_NAME}direction") == "out", width)
+        if direction not in ("in", "out"):
+            yield f"{name}: direction is {direction}, not in or out"
+        left, right = (_of(element, f"wire/{_NAME}vector/{_NAME}{side}") or "0" for side in ("left", "right"))
+        if right != "0":
+            yield f"{name}: the lowest bit is {right}, not 0"
+        found[name] = Port(name, direction == "out", _number(left) + 1)
     for port in ports:
         if port.name not in found:
             yield f"{port.name}: the top's port is missing"

@@ -142,8 +142,8 @@ def python_constants(parity: bool, constants: Constants) -> str:
         f"MAJOR, MINOR = {registers.MAJOR}, {registers.MINOR}",
         f'IDENTITY = "{identity}"  # SHA-256 of the network',
     ]
-    for register in ("SHAPE", "ARRAY"):
-        lines += [f"{name} = {value}" for name, value in constants[register][0].items()]
+    for constant in ("SHAPE", "ARRAY"):
+        lines += [f"{name} = {value}" for name, value in constants[constant][0].items()]
     lines += ["", "ADDRESSES = {", *(f'    "{r.name}": 0x{r.address:02X},' for r in shown), "}"]
     lines += ["", "FIELDS = {  # position of the lowest bit, and width"]
     for register in shown:

@@ -158,6 +158,14 @@ PLANTED: dict[str, tuple[Any, str]] = {
     ),
     "no reset": (_without("busInterface", "aresetn"), "0 resets"),
     "not AXI4-Lite": (_replaced('PROTOCOL">AXI4LITE', 'PROTOCOL">AXI4'), "PROTOCOL is AXI4, not AXI4LITE"),
+    "a clock for a bus": (
+        _replaced('spirit:name="axis_rtl"', 'spirit:name="clock_rtl"'),
+        "s_axis: abstractionType is xilinx.com:interface:clock_rtl:1.0, not Vivado's of axis",
+    ),
+    "bits from 1 on": (
+        _replaced('<spirit:right spirit:format="long">0<', '<spirit:right spirit:format="long">1<'),
+        "the lowest bit is 1, not 0",
+    ),
     "a wide address": (
         _replaced('ADDR_WIDTH">8', 'ADDR_WIDTH">12'),
         "ADDR_WIDTH is 12, but the ports have 8",
