@@ -2,7 +2,8 @@
 """An RTL project whose memories hold constants instead of reading files.
 
 Tools look for memory files in different folders: a simulator where it runs, a synthesis tool where the
-project is. A packaged IP is copied from place to place. With constants there is no file to be found.
+project is. A packaged IP is copied from place to place. With constants there is no file to be found. They are
+assigned word by word in an ``initial`` block, as AMD UG901 shows it ("Initializing Block RAM (Verilog)").
 """
 
 from __future__ import annotations

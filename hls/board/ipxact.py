@@ -58,8 +58,8 @@ def component(
         _bus(buses, interface)
     block = _add(_named(_add(root, "memoryMaps"), "memoryMap", MEMORY_MAP), "addressBlock")
     _add(block, "name", BLOCK)
-    _add(block, "baseAddress", "0x0", format="long")
-    _add(block, "range", f"0x{RANGE:X}", format="long")
+    _add(block, "baseAddress", "0", format="long")
+    _add(block, "range", str(RANGE), format="long")
     _add(block, "width", str(registers.WORD_BITS), format="long")
     _add(block, "usage", "register")
     for word in words:

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The top module of the packaged IP: plain Verilog around the generated SystemVerilog, and its interfaces.
 
-Block designs of Vivado take a module only if its top is Verilog or VHDL. The IP has a clock ``aclk`` and an
+Vivado's packager and its module references take a top only in Verilog or VHDL (AMD UG1118, "Top-Level HDL
+Requirements"; UG994, "Limitations of the Module Reference Feature"). The IP has a clock ``aclk`` and an
 active-low reset ``aresetn``, as the AXI specification names them (Arm IHI 0022): a tool that ignores the
 declared polarity and goes by the name comes to the same polarity.
 """
@@ -109,7 +110,7 @@ def verilog(engine: Sequence[Port], identity: str) -> str:
 
 
 def _attributes(known: Sequence[Interface]) -> dict[str, list[str]]:
-    """Return port -> Vivado's attributes (AMD UG994 and UG1118)."""
+    """Return port -> Vivado's attributes (AMD UG994, "List of Supported X_ Attributes")."""
     return {
         port: list(_port_attributes(interface, signal, first=k == 0))
         for interface in known
