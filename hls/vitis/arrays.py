@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from itertools import product
 from math import ceil, prod
+from typing import NamedTuple
 
 #: Reads and writes a cycle of a bank, by its storage (UG1399, bind_storage): both together, reads, writes.
 #: None is without a limit: the tool makes copies.
@@ -21,8 +22,15 @@ PORTS: dict[str, tuple[int | None, int | None, int | None]] = {
     "ram_1wnr": (None, None, 1),
 }
 
-Index = tuple[int | None, ...]
-Place = tuple[int, ...]
+class Symbol(NamedTuple):
+    """``factor * x + offset``, where x is data and ``number`` tells it from other data."""
+
+    factor: int
+    offset: int
+    number: int
+
+
+Index = tuple[int | Symbol | None, ...]
 
 
 @dataclass(frozen=True)
@@ -34,8 +42,15 @@ class Split:
     factor: int
     dim: int
 
-    def place(self, index: int, size: int) -> tuple[int, int]:
-        """Which part an element is in, and where in it."""
+    def place(self, index: int | Symbol | None, size: int) -> tuple[int | None, int | Symbol | None]:
+        """Which part an element is in, and where in it; None for what is not known."""
+        if isinstance(index, Symbol):
+            if self.way == "cyclic" and index.factor % self.factor == 0:
+                part, word = index.offset % self.factor, index.offset // self.factor
+                return part, Symbol(index.factor // self.factor, word, index.number)
+            return None, None
+        if index is None:
+            return None, None
         if self.way == "complete":
             return index, 0
         if self.way == "cyclic":
@@ -63,31 +78,27 @@ class Array:
     def _of(self, dim: int) -> list[Split]:
         return [one for one in self.splits if one.dim in (0, dim + 1)]
 
-    def locate(self, index: Index) -> tuple[list[Place], Place | None] | None:
+    def locate(self, index: Index) -> tuple[list[tuple[int, ...]], Index | None] | None:
         """Banks that an element may be in, and its word; None for an index beyond the array.
 
         An index that is not known may be in any bank and any word.
         """
         banks: list[list[int]] = []
-        words: list[int | None] = []
+        words: list[int | Symbol | None] = []
         for dim, size in enumerate(self.dims):
             word, here, extent = index[dim], [0], size
-            if word is not None and not 0 <= word < size:
+            if isinstance(word, int) and not 0 <= word < size:
                 return None
             for split in self._of(dim):
                 count = split.parts(extent)
-                if split.reshape:
-                    word = None if word is None else split.place(word, extent)[1]
-                elif word is None:
-                    here = [old * count + new for old in here for new in range(count)]
-                else:
-                    bank, word = split.place(word, extent)
-                    here = [old * count + bank for old in here]
+                part, word = split.place(word, extent)
+                if not split.reshape:
+                    parts = range(count) if part is None else (part,)
+                    here = [old * count + new for old in here for new in parts]
                 extent = ceil(extent / count)
             banks.append(here)
             words.append(0 if extent == 1 else word)
-        known = [word for word in words if word is not None]
-        return list(product(*banks)), tuple(known) if len(known) == len(words) else None
+        return list(product(*banks)), None if None in words else tuple(words)
 
     @property
     def registers(self) -> bool:

@@ -156,9 +156,9 @@ def _ports(run: Run, array: Array, iterations: list[list[Access]]) -> Iterator[F
             worst = max(worst, count)
     limits = zip(worst, (total, most_reads, most_writes), strict=False)
     if any(limit is not None and count > limit * run.interval for count, limit in limits):
-        of = f"{array.storage or 'a block RAM'} with {total if total is not None else 'one write'}"
-        text = f"{worst[1]} reads and {worst[2]} writes of a bank of {array.name} each {_cycles(run)}, for {of}"
-        yield _finding(run, array, "ports", run.loop.line, text + " ports" * (total is not None))
+        memory = array.storage or "memory of two ports"
+        text = f"{worst[1]} reads and {worst[2]} writes of a bank of {array.name} each {_cycles(run)}"
+        yield _finding(run, array, "ports", run.loop.line, f"{text}, which is {memory}")
 
 
 def _cycles(run: Run) -> str:
@@ -191,7 +191,7 @@ def _dependence(run: Run, array: Array, iterations: list[list[Access]]) -> Itera
     line = claims[0].line
     for one in iterations:
         for access in one:
-            if None in access.index:
+            if not all(isinstance(index, int) for index in access.index):
                 text = f"an index of {array.name} depends on data, so the DEPENDENCE pragma is not proved"
                 yield _finding(run, array, "dependence", line, text)
                 return

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from zynq_lstm.hls.vitis.arrays import Array, Index, Split
+from zynq_lstm.hls.vitis.arrays import Array, Index, Split, Symbol
 from zynq_lstm.hls.vitis.syntax import Node, Pragma, Source
 
 #: A loop that runs longer is taken for one without an end.
@@ -62,7 +62,7 @@ class Element:
         return len(self.index) == len(self.array.dims)
 
 
-Value = Known | Array | Element | None
+Value = Known | Symbol | Array | Element | None
 
 
 class Access(NamedTuple):
@@ -148,6 +148,7 @@ class Elaboration:
         self._nest: list[Run] | None = None  # of the perfect nest that we are in
         self._maybe = 0  # depth of branches that data decides
         self._set: set[int] = set()  # variables set in the branch that we are in
+        self._symbols = 0
         self._rolled = 0  # depth of loops that are not unrolled
         self._site: list[int] = []
         self._frames: list[_Frame] = []
@@ -200,7 +201,13 @@ class Elaboration:
             frame.values[node.key] = self._target(value[-1])
         else:
             found = self._value(value[-1]) if value else None
+            if found is None and node.constant:
+                found = self._symbol()
             frame.values[node.key] = None if node.static and not node.constant else found
+
+    def _symbol(self) -> Symbol:
+        self._symbols += 1
+        return Symbol(1, 0, self._symbols)
 
     def _if_stmt(self, node: Node) -> None:
         condition, *branches = node.children
@@ -512,7 +519,7 @@ class Elaboration:
             return self._target(node.children[0]) if node.children else None
         if node.kind == "ARRAY_SUBSCRIPT_EXPR":
             base, index = self._target(node.children[0]), self._value(node.children[1])
-            at = index.value if isinstance(index, Known) else None
+            at = index.value if isinstance(index, Known) else index if isinstance(index, Symbol) else None
             if isinstance(base, Element):
                 return Element(base.array, (*base.index, at))
             return Element(base, (at,)) if isinstance(base, Array) else None
@@ -553,9 +560,21 @@ class Elaboration:
                 self._value(argument)
             self._assign(first, None)
             return None
+        if node.name.startswith("operator ") or node.name in ("ap_int_base", "operator+", "operator-", "operator*"):
+            return self._of_class(node)
         for child in node.children:
             self._value(child)
         return None
+
+    def _of_class(self, node: Node) -> Value:
+        """Conversions, sums and products of the vendor's integers, which lose no bits."""
+        if node.name.startswith("operator ") and not node.arguments:
+            object_ = _object(node)
+            return self._value(object_) if object_ is not None else None
+        values = [self._value(argument) for argument in node.arguments]
+        if len(values) == 1 and node.name == "ap_int_base":
+            return values[0]
+        return _combined(node.name.removeprefix("operator"), *values) if len(values) == 2 else None
 
     def _bound(self, node: Node) -> list[Value]:
         found: list[Value] = []
@@ -580,7 +599,8 @@ class Elaboration:
         parameters = _parameters(function)
         frame = _Frame(function, {}, {one.name: one.key for one in parameters})
         for parameter, value in zip(parameters, arguments, strict=False):
-            frame.values[parameter.key] = value
+            plain = value is None and (parameter.constant or not parameter.reference)
+            frame.values[parameter.key] = self._symbol() if plain else value
         outside = self._nest, self._label, self._site
         self._nest, self._label = None, ""
         if caller is not None:
@@ -612,6 +632,16 @@ _COMPARES = ("==", "!=", "<=", ">=")
 
 
 def _combined(op: str, left: Any, right: Any) -> Value:
+    if isinstance(right, Symbol) and op in "+*":
+        left, right = right, left
+    if isinstance(left, Symbol) and isinstance(right, Known):
+        if op == "<<" and 0 <= right.value < 32:
+            op, right = "*", Known(1 << right.value, right.fixed)
+        if op in "+-":
+            return left._replace(offset=ARITHMETIC[op](left.offset, right.value))
+        if op == "*" and right.value > 0:
+            return Symbol(left.factor * right.value, left.offset * right.value, left.number)
+        return None
     if not isinstance(left, Known) or not isinstance(right, Known) or op not in ARITHMETIC:
         return None
     if (op in "/%" and right.value == 0) or (op in ("<<", ">>") and right.value < 0):
