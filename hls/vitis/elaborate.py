@@ -21,6 +21,8 @@ from zynq_lstm.hls.vitis.syntax import Node, Pragma, Source
 
 #: A loop that runs longer is taken for one without an end.
 LONGEST = 1 << 22
+#: Of a pipelined loop with more accesses, only the first iterations are gone through.
+MOST_ACCESSES = 1 << 14
 LOOPS = ("FOR_STMT", "WHILE_STMT", "DO_STMT", "CXX_FOR_RANGE_STMT")
 STEPS = {"x++": 1, "++x": 1, "x--": -1, "--x": -1}
 ARITHMETIC: dict[str, Callable[[int, int], int]] = {
@@ -102,6 +104,7 @@ class Run:
     loop: Loop
     interval: int
     iterations: list[list[Access]] = field(default_factory=list)
+    accesses: int = 0
     dependences: list[tuple[Array, Pragma]] = field(default_factory=list)
 
 
@@ -149,6 +152,7 @@ class Elaboration:
         self._maybe = 0  # depth of branches that data decides
         self._set: set[int] = set()  # variables set in the branch that we are in
         self._symbols = 0
+        self._inner: list[tuple[Loop, int, int]] = []  # of an iteration of the pipelined loop: entries, iterations
         self._rolled = 0  # depth of loops that are not unrolled
         self._site: list[int] = []
         self._frames: list[_Frame] = []
@@ -318,7 +322,7 @@ class Elaboration:
         if self._nest:
             self._run = self._nest[0]
             return
-        self._run = Run(loop, loop.interval, [], list(self._frames[-1].dependences))
+        self._run = Run(loop, loop.interval, dependences=list(self._frames[-1].dependences))
         self.runs.append(self._run)
         if self._nest is not None:
             self._nest.append(self._run)
@@ -359,8 +363,23 @@ class Elaboration:
         loop.trips.add(trips)
 
     def _iteration(self, loop: Loop, body: Node) -> None:
-        if loop.interval is not None and self._run is not None:
+        if loop.interval is None or self._run is None:
+            self._once(body)
+        elif self._run.accesses < MOST_ACCESSES:
+            before = {key: (one.entries, one.iterations) for key, one in self.loops.items()}
             self._run.iterations.append([])
+            self._once(body)
+            self._inner = []
+            for key, one in self.loops.items():
+                entries, iterations = before.get(key, (0, 0))
+                if one.entries > entries:
+                    self._inner.append((one, one.entries - entries, one.iterations - iterations))
+        else:  # the loops in a pipelined one are unrolled, so they run as often in every iteration
+            for one, entries, iterations in self._inner:
+                one.entries += entries
+                one.iterations += iterations
+
+    def _once(self, body: Node) -> None:
         try:
             self._execute(body)
         except _Continue:
@@ -460,6 +479,7 @@ class Elaboration:
         if self._run is not None:
             site = (id(node), *self._site)
             self._run.iterations[-1].append(Access(element.array, element.index, write, site, node.line))
+            self._run.accesses += 1
         return None
 
     def _binary(self, node: Node) -> Value:

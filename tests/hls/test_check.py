@@ -1,0 +1,255 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The checker of the HLS C++: planted faults, what it finds in our own kernel, and its counts of iterations."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.hls.hls4ml_networks import UNANALYSED, keras_model, random_network
+from zynq_lstm.hls.hls4ml.convert import convert, save
+from zynq_lstm.hls.vitis.check import FIRMWARE, Report, check
+from zynq_lstm.hls.vitis.elaborate import Loop
+
+pytestmark = pytest.mark.hls
+
+SEED = 7
+TOP = "char_lstm"
+
+#: A design without a fault; a planted fault replaces a text of it. Line N is the Nth of the file.
+SOUND = """\
+struct config { static const unsigned size = 32; static const unsigned lanes = 4; };
+const short table[256] = {1, 2, 3};
+
+template <class T> T twice(T value) {
+#pragma HLS INLINE
+    return 2 * value;
+}
+
+template <class CONFIG_T> void layer(const short x[CONFIG_T::size], short y[CONFIG_T::size]) {
+    const unsigned lanes = CONFIG_T::lanes;
+    static short state[CONFIG_T::size];
+    short sums[CONFIG_T::size];
+    short partial[CONFIG_T::lanes];
+#pragma HLS ARRAY_PARTITION variable=sums type=cyclic factor=lanes
+#pragma HLS ARRAY_RESHAPE variable=x type=cyclic factor=lanes
+#pragma HLS ARRAY_PARTITION variable=partial type=complete
+#pragma HLS BIND_STORAGE variable=table type=rom_2p impl=bram
+Sums:
+    for (unsigned group = 0; group < CONFIG_T::size; group += lanes) {
+#pragma HLS PIPELINE II=1
+        for (unsigned lane = 0; lane < lanes; lane++) {
+#pragma HLS UNROLL
+            sums[group + lane] = twice(x[group + lane]);
+            partial[lane] = partial[lane] + x[group + lane];
+        }
+    }
+Units:
+    for (unsigned u = 0; u < CONFIG_T::size; u++) {
+#pragma HLS PIPELINE II=1
+#pragma HLS DEPENDENCE variable=state type=inter dependent=false
+        const short now = table[sums[u] & 255] + table[state[u] & 255];
+        state[u] = now;
+        y[u] = now;
+    }
+}
+
+#ifndef __SYNTHESIS__
+#include <vector>
+inline double mean(const std::vector<double> &values) { return values.at(0); }
+#endif
+
+void top(const short x[32], short y[32]) {
+#pragma HLS INTERFACE port=x,y mode=ap_memory
+    layer<config>(x, y);
+}
+"""
+UNITS = "        const short now = "
+
+#: Name -> kind, text of the sound design, its replacement, and the text of the line that must be named.
+FAULTS = {
+    "three reads of a table": ("ports", UNITS, UNITS + "table[u] + ", "(unsigned u"),
+    "two reads of a memory with a port": ("ports", "rom_2p", "rom_1p", "(unsigned u"),
+    "lanes in a single bank": ("ports", "variable=sums type=cyclic factor=lanes", "variable=sums type=cyclic factor=1", "(unsigned group"),
+    "words not as wide as the lanes": ("ports", "variable=x type=cyclic", "variable=x type=block", "(unsigned group"),
+    "a written memory for reading": ("ports", "variable=table type=rom_2p", "variable=state type=rom_2p", "(unsigned u"),
+    "three lanes": ("bank", "factor=lanes\n#pragma HLS ARRAY_RESHAPE", "factor=6\n#pragma HLS ARRAY_RESHAPE", "(unsigned group"),
+    "a stride that is not the factor's": ("bank", "sums[u] & 255", "sums[3 * u % 32] & 255", "(unsigned u"),
+    "no pragma of a dependence": ("dependence", "#pragma HLS DEPENDENCE variable=state type=inter dependent=false\n", "", "(unsigned u"),
+    "a wrong pragma of a dependence": ("dependence", "state[u] = now", "state[(u + 1) % CONFIG_T::size] = now", "DEPENDENCE"),
+    "a pragma for another array": ("dependence", "variable=state type=inter", "variable=sums type=inter", "(unsigned u"),
+    "an index of a dependence by data": ("dependence", "state[u] = now", "state[now & 31] = now", "DEPENDENCE"),
+    "a bound by data": ("bound", "u < CONFIG_T::size; u++", "u < unsigned(x[0]); u++", "(unsigned u"),
+    "a loop that breaks off": ("bound", "        y[u] = now;", "        if (now == 0)\n            break;\n        y[u] = now;", "(unsigned u"),
+    "a while loop": ("bound", "    layer<config>(x, y);", "    while (y[0] < 3)\n        layer<config>(x, y);", "while"),
+    "a triangle": ("bound", "        y[u] = now;\n    }", "    }\n    for (unsigned i = 0; i < 8; i++)\n        for (unsigned j = 0; j < i; j++)\n            y[j] = 0;", "j < i"),
+    "a pragma for no variable": ("scope", "variable=partial", "variable=partials", "variable=partials"),
+    "a pragma before its variable": ("scope", "    static short state[CONFIG_T::size];", "#pragma HLS BIND_STORAGE variable=sums type=ram_2p\n    static short state[CONFIG_T::size];", "variable=sums type=ram_2p"),
+    "a factor that is no variable": ("scope", "variable=x type=cyclic factor=lanes", "variable=x type=cyclic factor=words", "factor=words"),
+    "a port that is no argument": ("scope", "port=x,y", "port=x,z", "port=x,z"),
+    "a pragma outside of functions": ("scope", "#ifndef", "#pragma HLS BIND_STORAGE variable=table type=rom_np\n#ifndef", "type=rom_np"),
+    "new": ("unsynthesisable", "    short partial[CONFIG_T::lanes];", "    short *partial = new short[4];", "new short"),
+    "floating point": ("unsynthesisable", "return 2 * value;", "return 2.5 * value;", "2.5"),
+    "a vector": ("unsynthesisable", "#ifndef __SYNTHESIS__", "#ifndef SYNTHESIS", "inline double"),
+    "recursion": ("unsynthesisable", "return 2 * value;", "return value > 9 ? value : twice(T(2 * value));", "twice(T"),
+    "a pointer to a function": ("unsynthesisable", "    layer<config>(x, y);", "    void (*apply)(const short *, short *) = layer<config>;\n    apply(x, y);", "(*apply)"),
+    "an exception": ("unsynthesisable", "        y[u] = now;", "        if (now < 0)\n            throw 1;\n        y[u] = now;", "throw"),
+    "the library's output": ("unsynthesisable", "    layer<config>(x, y);", "    layer<config>(x, y);\n    __builtin_printf(\"y\");", "printf"),
+}  # fmt: skip
+
+
+def design(folder: Path, text: str) -> Report:
+    """Check a file's text."""
+    (folder / FIRMWARE).mkdir()
+    (folder / FIRMWARE / "top.cpp").write_text(text)
+    return check(folder, "top")
+
+
+def test_the_sound_design_has_no_finding(tmp_path: Path) -> None:
+    report = design(tmp_path, SOUND)
+    assert not report.findings
+    assert {loop.label: (loop.iterations, loop.interval) for loop in report.loops if loop.label} == {
+        "Sums": (8, 1),
+        "Units": (32, 1),
+    }
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_planted_fault_is_found(tmp_path: Path, name: str) -> None:
+    kind, right, wrong, where = FAULTS[name]
+    assert right in SOUND
+    text = SOUND.replace(right, wrong, 1)
+    report = design(tmp_path, text)
+    lines = text.splitlines()
+    assert [f for f in report.findings if f.kind == kind and where in lines[f.line - 1]], report.findings
+
+
+def test_each_kind_of_fault_is_planted_twice() -> None:
+    kinds = Counter(kind for kind, *_ in FAULTS.values())
+    assert set(kinds) == {"ports", "bank", "dependence", "bound", "scope", "unsynthesisable"}
+    assert min(kinds.values()) >= 2
+
+
+@pytest.mark.parametrize(
+    "text, message",
+    [("void top() { return 1; }", "clang cannot read"), ("void other() {}", "defines no function top")],
+)
+def test_text_that_cannot_be_checked_is_refused(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        design(tmp_path, text)
+
+
+# Our own kernel
+
+#: Rules that the kernel breaks today: kind, loop and array. Issue 17 is to empty it.
+KNOWN = {
+    # The sums are read in the first and written in the last step of a group's product.
+    ("dependence", "Inputs of multiply_accumulate", "sums"),
+    # Lanes that are a quarter of the columns are not a power of two.
+    ("bank", "Units0 of first_lstm", "sums"),
+    ("bank", "Units0 of lstm_above", "sums"),
+    ("bank", "Logits of dense", "sums"),
+}
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    network = random_network("w8a8", 11, (6, 5), np.random.default_rng(SEED), extreme=True)
+    folder = tmp_path_factory.mktemp("project")
+    save(convert(keras_model(network), folder))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def report(project: Path) -> Report:
+    return check(project, TOP)
+
+
+def named(report: Report) -> set[tuple[str, str, str]]:
+    return {(one.kind, one.where.split("<")[0], one.subject) for one in report.findings}
+
+
+@pytest.mark.slow
+def test_findings_in_the_kernel_are_the_known_ones(report: Report) -> None:
+    assert named(report) == KNOWN, "\n".join(map(str, report.findings))
+
+
+@pytest.mark.slow
+def test_choice_of_a_character_is_checked_as_a_function_of_its_own(project: Path) -> None:
+    more = """
+    ap_uint<8> choice(const result_t logits[11], nnet::zynq_lstm::temperature_t temperature,
+                      nnet::zynq_lstm::Xorshift128 &random) {
+        return nnet::zynq_lstm::choose<11>(logits, temperature, random);
+    }
+    """
+    assert named(check(project, "choice", more)) == {
+        # Four lanes look up two tables at once.
+        ("ports", "Words of choose", "noise_table"),
+        ("ports", "Words of choose", "noise_tail"),
+    }
+
+
+# Iterations
+
+MAIN = """
+#include "char_lstm.cpp"
+#include <cstdio>
+int main() {
+    result_t logits[11];
+    for (unsigned n = 0; n < CALLS; n++) {
+        input_t code[1] = {input_t(n % 11 + (1 << nnet::zynq_lstm::CODE_BITS))};  // every one clears the state
+        char_lstm(code, logits);
+    }
+    for (const auto &one : zynq_counted())
+        std::printf("%s:%d:%ld\\n", one.first.first.c_str(), one.first.second.first, one.second);
+}
+"""
+COUNTER = """
+#include <map>
+#include <string>
+#include <utility>
+typedef std::map<std::pair<std::string, std::pair<int, std::string>>, long> zynq_counts;
+inline zynq_counts &zynq_counted() { static zynq_counts counts; return counts; }
+#define ZYNQ_COUNT(file, line) zynq_counted()[{file, {line, __PRETTY_FUNCTION__}}]++;
+"""
+CALLS = 3
+
+
+def instrumented(loops: tuple[Loop, ...]) -> None:
+    """Put a counter in the body of each loop, in the files themselves."""
+    for path in {loop.path for loop in loops}:
+        lines = path.read_text().splitlines()
+        for loop in {(loop.line, *loop.body) for loop in loops if loop.path == path}:
+            line, row, column = loop
+            text = lines[row - 1]
+            assert text[column - 1] == "{"
+            lines[row - 1] = f'{text[:column]} ZYNQ_COUNT("{path.name}", {line}) {text[column:]}'
+        path.write_text("\n".join(lines) + "\n")
+
+
+@pytest.mark.slow
+def test_iterations_are_those_of_the_c_simulation(project: Path, report: Report) -> None:
+    assert all(loop.trips != {None} and len(loop.trips) == 1 for loop in report.loops)
+    assert {loop.label for loop in report.loops if loop.sometimes} == {"Clear"}
+    texts = {loop.path: loop.path.read_text() for loop in report.loops}
+    firmware = project / FIRMWARE
+    (firmware / "counted.cpp").write_text(MAIN)
+    (firmware / "counter.h").write_text(COUNTER)
+    try:
+        instrumented(report.loops)
+        command = ["g++", "-std=c++20", "-w", "-O0", f"-DCALLS={CALLS}", "-include", "counter.h", *UNANALYSED]
+        command += ["-I.", "-Iap_types", '-DWEIGHTS_DIR="weights"', "counted.cpp", "-o", "counted"]
+        subprocess.run(command, cwd=firmware, check=True)
+        said = subprocess.run(["./counted"], cwd=firmware, check=True, capture_output=True, text=True).stdout
+    finally:
+        for path, text in texts.items():
+            path.write_text(text)
+        (firmware / "counted.cpp").unlink()
+    # An instance of a template is a line; several have a loop's place.
+    counted = sorted((file, int(line), int(n)) for file, line, n in re.findall(r"(.*):(\d+):(\d+)", said))
+    assert counted == sorted((one.path.name, one.line, CALLS * one.iterations) for one in report.loops)
