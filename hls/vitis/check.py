@@ -81,7 +81,7 @@ def check(project: Path, top: str, more: str = "") -> Report:
     if main is None:
         raise ValueError(f"{project / FIRMWARE} has no C++ source")
     source = Source(project, main.name, more)
-    cursors = list(source.definitions())
+    cursors = source.definitions()
     starts = [one for one in cursors if one.spelling == top]
     node = source.function(starts[0]) if starts else None
     if node is None:
@@ -97,7 +97,7 @@ def check(project: Path, top: str, more: str = "") -> Report:
             if one is not None:
                 functions.append(one)
     found = set(_of_loops(elaboration))
-    names = source.global_names()
+    names = set(source.variables())
     pragmas = {path: set(source.pragmas(path)) for path in {one.path for one in functions} if path}
     for one in functions:
         found.update(_unsynthesisable(one))
@@ -238,7 +238,7 @@ def _faults(node: Node) -> Iterable[tuple[str, str]]:
         elif node.virtual:
             yield node.name, f"{node.name} is virtual"
         elif node.function is not None and _of_the_system(node.function):
-            yield node.name, f"{node.name} is a function of the system's"
+            yield node.name, f"{node.name} is a function of the standard library"
 
 
 def _of_the_system(cursor: Any) -> bool:

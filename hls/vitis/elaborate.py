@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from zynq_lstm.hls.vitis.arrays import Array, Index, Split, Symbol
-from zynq_lstm.hls.vitis.syntax import Node, Pragma, Source
+from zynq_lstm.hls.vitis.syntax import Node, Pragma, Source, dims_of
 
 #: A loop that runs longer is taken for one without an end.
 LONGEST = 1 << 22
@@ -421,7 +421,9 @@ class Elaboration:
         frame = self._frames[-1]
         if name in frame.names:
             return frame.values.get(frame.names[name])
-        return next((array for array in self._statics.values() if array.name == name), None)
+        cursor = self.source.variables().get(name)
+        dims = dims_of(cursor) if cursor is not None else ()
+        return self._statics.setdefault(cursor.hash, Array(name, dims)) if dims else None
 
     def _number(self, text: str) -> int | None:
         if text.isdigit():
@@ -477,6 +479,8 @@ class Elaboration:
         if not element.whole:
             return element
         if self._run is not None:
+            if not self._run.iterations:
+                self._run.iterations.append([])  # in the loop's head
             site = (id(node), *self._site)
             self._run.iterations[-1].append(Access(element.array, element.index, write, site, node.line))
             self._run.accesses += 1

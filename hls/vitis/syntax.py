@@ -24,6 +24,14 @@ FIRMWARE, VENDOR = "firmware", "ap_types"
 #: The macro is defined after the vendor's headers, which need the vendor's compiler with it.
 VENDOR_HEADERS = ("ap_types/ap_fixed.h", "ap_types/ap_int.h", "nnet_utils/nnet_types.h")
 FUNCTIONS = (CursorKind.FUNCTION_DECL, CursorKind.CXX_METHOD, CursorKind.CONSTRUCTOR)
+CODE = (*FUNCTIONS, CursorKind.FUNCTION_TEMPLATE)
+SCOPES = (
+    CursorKind.NAMESPACE,
+    CursorKind.STRUCT_DECL,
+    CursorKind.CLASS_DECL,
+    CursorKind.CLASS_TEMPLATE,
+    CursorKind.LINKAGE_SPEC,
+)
 ERROR = 3  # clang's severity
 FLOATS = (TypeKind.FLOAT, TypeKind.DOUBLE, TypeKind.LONGDOUBLE, TypeKind.HALF, TypeKind.FLOAT128)
 LITERALS = (
@@ -170,6 +178,7 @@ class Source:
         if errors:
             raise ValueError(f"clang cannot read {self.folder / main}:\n" + "\n".join(errors[:5]))
         self._functions: dict[int, Node] = {}
+        self._outside: list[Any] = []
         self._ours: dict[str, Path | None] = {}
         self._pragmas: dict[Path, list[Pragma]] = {self.main: read_pragmas(self.main, text)}
 
@@ -198,36 +207,26 @@ class Source:
             ]
         return self._pragmas[path]
 
-    def definitions(self) -> Iterator[Any]:
+    def definitions(self) -> list[Any]:
         """Cursors of every function and template of one that the project defines."""
+        return [one for one in self._declared_outside() if one.kind in CODE and one.is_definition()]
 
-        def below(cursor: Any) -> Iterator[Any]:
-            for one in cursor.get_children():
-                if self.ours(one.location.file) is None and one.kind != CursorKind.NAMESPACE:
-                    continue
-                if one.kind in (*FUNCTIONS, CursorKind.FUNCTION_TEMPLATE):
-                    if one.is_definition():
-                        yield one
-                elif one.kind in (
-                    CursorKind.NAMESPACE,
-                    CursorKind.STRUCT_DECL,
-                    CursorKind.CLASS_DECL,
-                    CursorKind.CLASS_TEMPLATE,
-                    CursorKind.LINKAGE_SPEC,
-                ):
-                    yield from below(one)
+    def variables(self) -> dict[str, Any]:
+        """Cursors of the project's variables outside functions and of its classes' fields, by their names."""
+        kinds = (CursorKind.VAR_DECL, CursorKind.FIELD_DECL)
+        return {one.spelling: one for one in self._declared_outside() if one.kind in kinds}
 
-        return below(self.unit.cursor)
-
-    def global_names(self) -> set[str]:
-        """Names of the project's variables outside functions."""
-        found = set()
-        for cursor in self.unit.cursor.walk_preorder():
-            if cursor.kind in (CursorKind.VAR_DECL, CursorKind.FIELD_DECL) and self.ours(cursor.location.file):
-                parent = cursor.semantic_parent
-                if parent is None or parent.kind not in (*FUNCTIONS, CursorKind.FUNCTION_TEMPLATE):
-                    found.add(cursor.spelling)
-        return found
+    def _declared_outside(self) -> list[Any]:
+        """Cursors of all that the project declares outside functions."""
+        if not self._outside:
+            left = [self.unit.cursor]
+            while left:
+                for one in left.pop().get_children():
+                    if one.kind == CursorKind.NAMESPACE or self.ours(one.location.file) is not None:
+                        self._outside.append(one)
+                        if one.kind in SCOPES:
+                            left.append(one)
+        return self._outside
 
     def function(self, cursor: Any) -> Node | None:
         """The tree of a function of the project; None if its body is elsewhere."""
@@ -287,7 +286,7 @@ class Source:
         node.constant = target.is_const_qualified()
         node.static = cursor.storage_class == cindex.StorageClass.STATIC
         node.floating = re.search(r"\b(float|double|half)\b", of.spelling) is not None
-        node.dims = _dims(cursor)
+        node.dims = dims_of(cursor)
         if node.dims:
             node.reference = False  # a reference to an array is the array
 
@@ -298,7 +297,7 @@ class Source:
         node.key = meant.hash
         node.owner = meant.kind.name
         if meant.kind in (CursorKind.VAR_DECL, CursorKind.PARM_DECL, CursorKind.FIELD_DECL):
-            node.dims = _dims(meant)
+            node.dims = dims_of(meant)
         scalar = not node.dims and meant.kind in (CursorKind.VAR_DECL, CursorKind.ENUM_CONSTANT_DECL)
         if scalar and (meant.kind == CursorKind.ENUM_CONSTANT_DECL or meant.type.is_const_qualified()):
             node.value = _evaluated(cursor)
@@ -318,7 +317,7 @@ class Source:
                 node.parameters.append(parameter)
 
 
-def _dims(cursor: Any) -> tuple[int, ...]:
+def dims_of(cursor: Any) -> tuple[int, ...]:
     """Sizes of an array's dimensions; a parameter's are only in its spelling."""
     of = cursor.type.get_canonical()
     if cursor.kind == CursorKind.PARM_DECL and of.kind == TypeKind.POINTER:

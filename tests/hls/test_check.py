@@ -79,7 +79,7 @@ FAULTS = {
     "words not as wide as the lanes": ("ports", "variable=x type=cyclic", "variable=x type=block", "(unsigned group"),
     "a written memory for reading": ("ports", "variable=table type=rom_2p", "variable=state type=rom_2p", "(unsigned u"),
     "three lanes": ("bank", "factor=lanes\n#pragma HLS ARRAY_RESHAPE", "factor=6\n#pragma HLS ARRAY_RESHAPE", "(unsigned group"),
-    "a stride that is not the factor's": ("bank", "sums[u] & 255", "sums[3 * u % 32] & 255", "(unsigned u"),
+    "a bank by a remainder": ("bank", "size = 32; static const unsigned lanes = 4", "size = 33; static const unsigned lanes = 3", "(unsigned u"),
     "no pragma of a dependence": ("dependence", "#pragma HLS DEPENDENCE variable=state type=inter dependent=false\n", "", "(unsigned u"),
     "a wrong pragma of a dependence": ("dependence", "state[u] = now", "state[(u + 1) % CONFIG_T::size] = now", "DEPENDENCE"),
     "a pragma for another array": ("dependence", "variable=state type=inter", "variable=sums type=inter", "(unsigned u"),
@@ -99,7 +99,7 @@ FAULTS = {
     "recursion": ("unsynthesisable", "return 2 * value;", "return value > 9 ? value : twice(T(2 * value));", "twice(T"),
     "a pointer to a function": ("unsynthesisable", "    layer<config>(x, y);", "    void (*apply)(const short *, short *) = layer<config>;\n    apply(x, y);", "(*apply)"),
     "an exception": ("unsynthesisable", "        y[u] = now;", "        if (now < 0)\n            throw 1;\n        y[u] = now;", "throw"),
-    "the library's output": ("unsynthesisable", "    layer<config>(x, y);", "    layer<config>(x, y);\n    __builtin_printf(\"y\");", "printf"),
+    "the library's output": ("unsynthesisable", "void top(const short x[32], short y[32]) {", "#include <cstdio>\nvoid top(const short x[32], short y[32]) {\n    std::printf(\"top\");", "printf"),
 }  # fmt: skip
 
 
