@@ -22,6 +22,7 @@ PORTS: dict[str, tuple[int | None, int | None, int | None]] = {
     "ram_1wnr": (None, None, 1),
 }
 
+
 class Symbol(NamedTuple):
     """``factor * x + offset``, where x is data and ``number`` tells it from other data."""
 

@@ -31,7 +31,9 @@ from zynq_lstm.hls.vitis.syntax import FIRMWARE, Node, Pragma, Source
 #: Headers of our own, whose unused functions are checked, too.
 KERNEL = "zynq_lstm"
 #: What of the standard library a synthesis tool accepts: types without storage of their own on the heap.
-ACCEPTED = re.compile(r"std::(array|pair|tuple|complex|initializer_list|integral_constant|integer_sequence)\b")
+ACCEPTED = re.compile(
+    r"std::(array|pair|tuple|complex|initializer_list|integral_constant|integer_sequence)\b"
+)
 NOT_IN_HARDWARE = {
     "CXX_NEW_EXPR": "new",
     "CXX_DELETE_EXPR": "delete",
@@ -105,7 +107,12 @@ def check(project: Path, top: str, more: str = "") -> Report:
         for inner in one.walk():
             if one.path is not None:
                 pragmas[one.path].difference_update(inner.pragmas)
-    extents = {path: [(c.extent.start.line, c.extent.end.line) for c in cursors if source.ours(c.location.file) == path] for path in pragmas}
+    extents = {
+        path: [
+            (c.extent.start.line, c.extent.end.line) for c in cursors if source.ours(c.location.file) == path
+        ]
+        for path in pragmas
+    }
     for path, left in pragmas.items():
         for pragma in left:
             if not any(first <= pragma.line <= last for first, last in extents[path]):
@@ -174,7 +181,9 @@ def _banks(run: Run, array: Array, iterations: list[list[Access]]) -> Iterator[F
         if place is not None:
             sites[access.site].update(place[0])
     if any(len(banks) > 1 for banks in sites.values()):
-        text = f"the bank of {array.name} changes, and its factor {array.odd_factors[0]} is not a power of two"
+        text = (
+            f"the bank of {array.name} changes, and its factor {array.odd_factors[0]} is not a power of two"
+        )
         yield _finding(run, array, "bank", run.loop.line, text)
 
 

@@ -152,7 +152,9 @@ class Elaboration:
         self._maybe = 0  # depth of branches that data decides
         self._set: set[int] = set()  # variables set in the branch that we are in
         self._symbols = 0
-        self._inner: list[tuple[Loop, int, int]] = []  # of an iteration of the pipelined loop: entries, iterations
+        self._inner: list[
+            tuple[Loop, int, int]
+        ] = []  # of an iteration of the pipelined loop: entries, iterations
         self._rolled = 0  # depth of loops that are not unrolled
         self._site: list[int] = []
         self._frames: list[_Frame] = []
@@ -515,7 +517,9 @@ class Elaboration:
             return value
         if not isinstance(value, Known):
             return value if node.op == "&" else None
-        result = {"-": -value.value, "+": value.value, "~": ~value.value, "!": int(not value.value)}.get(node.op)
+        result = {"-": -value.value, "+": value.value, "~": ~value.value, "!": int(not value.value)}.get(
+            node.op
+        )
         return None if result is None else Known(result, value.fixed)
 
     def _conditional(self, node: Node) -> Value:
@@ -556,7 +560,11 @@ class Elaboration:
             object_ = _object(node)
             return self._target(object_) if object_ is not None else None
         inner = [child for child in node.children if not child.kind.endswith("_REF")]
-        return self._target(inner[0]) if len(inner) == 1 else None
+        if len(inner) == 1:
+            return self._target(inner[0])
+        for child in inner:  # no name: a value
+            self._value(child)
+        return None
 
     def _assign(self, node: Node, value: Value) -> Value:
         target = self._target(node)
@@ -575,7 +583,9 @@ class Elaboration:
         function = self.source.function(node.function) if node.owner in _CODE else None
         if function is not None and function.body is not None:
             return self._call(function, self._bound(node), node)
-        writes = node.name.startswith("operator") and node.name.endswith("=") and node.name[8:] not in _COMPARES
+        writes = (
+            node.name.startswith("operator") and node.name.endswith("=") and node.name[8:] not in _COMPARES
+        )
         if writes and node.arguments:
             first, *rest = node.arguments
             if node.name != "operator=":
@@ -584,7 +594,12 @@ class Elaboration:
                 self._value(argument)
             self._assign(first, None)
             return None
-        if node.name.startswith("operator ") or node.name in ("ap_int_base", "operator+", "operator-", "operator*"):
+        if node.name.startswith("operator ") or node.name in (
+            "ap_int_base",
+            "operator+",
+            "operator-",
+            "operator*",
+        ):
             return self._of_class(node)
         for child in node.children:
             self._value(child)

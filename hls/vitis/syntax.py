@@ -42,7 +42,9 @@ LITERALS = (
 )
 
 # CXBinaryOperatorKind and CXUnaryOperatorKind of clang-c/Index.h, in order.
-BINARY = (".* ->* * / % + - << >> <=> < > <= >= == != & ^ | && || = *= /= %= += -= <<= >>= &= ^= |= ,").split()
+BINARY = (
+    ".* ->* * / % + - << >> <=> < > <= >= == != & ^ | && || = *= /= %= += -= <<= >>= &= ^= |= ,"
+).split()
 UNARY = "x++ x-- ++x --x & * + - ~ !".split()
 
 
@@ -240,8 +242,7 @@ class Source:
             left = list(self.pragmas(path))
             node = self._converted(cursor, left)
             node.type = ", ".join(
-                cursor.get_template_argument_type(k).spelling
-                or str(cursor.get_template_argument_value(k))
+                cursor.get_template_argument_type(k).spelling or str(cursor.get_template_argument_value(k))
                 for k in range(max(cursor.get_num_template_arguments(), 0))
             )
             self._functions[cursor.hash] = node
@@ -257,7 +258,15 @@ class Source:
         below = list(cursor.get_children())
         children = [self._converted(child, pragmas) for child in below]
         plain = of.get_canonical()
-        node = Node(kind.name, cursor.spelling, self.ours(place.file), place.line, place.column, plain.spelling, children)
+        node = Node(
+            kind.name,
+            cursor.spelling,
+            self.ours(place.file),
+            place.line,
+            place.column,
+            plain.spelling,
+            children,
+        )
         node.floating = plain.kind in FLOATS
         if kind in (CursorKind.VAR_DECL, CursorKind.PARM_DECL, CursorKind.FIELD_DECL, *FUNCTIONS):
             node.key = cursor.hash
@@ -304,7 +313,9 @@ class Source:
 
     def _called(self, node: Node, cursor: Any, children: dict[int, Node]) -> None:
         default = Node("DEFAULT", "", None, node.line, 0, "", [])
-        node.arguments = [children.get(one.hash, default) for one in cursor.get_arguments() if one is not None]
+        node.arguments = [
+            children.get(one.hash, default) for one in cursor.get_arguments() if one is not None
+        ]
         meant = cursor.referenced
         if meant is None:
             return
