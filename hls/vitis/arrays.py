@@ -65,7 +65,7 @@ class Split:
 
 @dataclass(eq=False)
 class Array:
-    """An array, which all names that a program has for it share. ``dims`` is empty if its size is not known."""
+    """An array, which all of a program's names for it share. ``dims`` is empty if its size is not known."""
 
     name: str
     dims: tuple[int, ...]

@@ -4,10 +4,10 @@
 It finds, in the instances of functions and templates that the top function reaches:
 
 - ``ports``: a pipelined loop that accesses a bank of an array more often than its memory has ports
-- ``bank``: accesses to a cyclic partition whose bank changes, with a factor that is not a power of two: the index
-  needs a division
-- ``dependence``: an array in memory that a pipelined loop reads and writes, without a ``DEPENDENCE`` pragma or with
-  a wrong one
+- ``bank``: accesses to a cyclic partition whose bank changes, with a factor that is not a power of two: the
+  index needs a division
+- ``dependence``: an array in memory that a pipelined loop reads and writes, without a ``DEPENDENCE`` pragma or
+  with a wrong one
 - ``bound``: a loop whose number of iterations is not constant
 - ``scope``: a pragma that names no variable in scope, or a factor that is not a constant
 - ``unsynthesisable``: C++ without a counterpart in hardware
@@ -25,8 +25,9 @@ from pathlib import Path
 from typing import Any
 
 from zynq_lstm.hls.vitis.arrays import PORTS, Array
-from zynq_lstm.hls.vitis.elaborate import Access, Elaboration, Loop, Run
+from zynq_lstm.hls.vitis.elaborate import Elaboration
 from zynq_lstm.hls.vitis.syntax import FIRMWARE, Node, Pragma, Source
+from zynq_lstm.hls.vitis.values import Access, Loop, Run
 
 #: Headers of our own, whose unused functions are checked, too.
 KERNEL = "zynq_lstm"
@@ -66,7 +67,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Report:
-    """The findings, in the order of files and lines; and every loop that a call of the top function goes through."""
+    """The findings, in the order of files and lines; and the loops of a call of the top function."""
 
     findings: tuple[Finding, ...]
     loops: tuple[Loop, ...]
@@ -75,8 +76,8 @@ class Report:
 def check(project: Path, top: str, more: str = "") -> Report:
     """Check a project of ``zynq-lstm hls-project`` or of hls4ml.
 
-    ``top`` is the top function, defined in ``firmware/{top}.cpp``, or another one that ``more`` defines: C++ after
-    the project's own. Raises ``ValueError`` if clang finds an error, or no such function.
+    ``top`` is the top function, defined in ``firmware/{top}.cpp``, or another one that ``more`` defines: C++
+    after the project's own. Raises ``ValueError`` if clang finds an error, or no such function.
     """
     sources = sorted((project / FIRMWARE).glob("*.cpp"))
     main = next((path for path in sources if path.stem == top), sources[0] if sources else None)

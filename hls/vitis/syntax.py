@@ -42,15 +42,47 @@ LITERALS = (
 )
 
 # CXBinaryOperatorKind and CXUnaryOperatorKind of clang-c/Index.h, in order.
-BINARY = (
-    ".* ->* * / % + - << >> <=> < > <= >= == != & ^ | && || = *= /= %= += -= <<= >>= &= ^= |= ,"
-).split()
-UNARY = "x++ x-- ++x --x & * + - ~ !".split()
+BINARY = [
+    ".*",
+    "->*",
+    "*",
+    "/",
+    "%",
+    "+",
+    "-",
+    "<<",
+    ">>",
+    "<=>",
+    "<",
+    ">",
+    "<=",
+    ">=",
+    "==",
+    "!=",
+    "&",
+    "^",
+    "|",
+    "&&",
+    "||",
+    "=",
+    "*=",
+    "/=",
+    "%=",
+    "+=",
+    "-=",
+    "<<=",
+    ">>=",
+    "&=",
+    "^=",
+    "|=",
+    ",",
+]
+UNARY = ["x++", "x--", "++x", "--x", "&", "*", "+", "-", "~", "!"]
 
 
 @dataclass(frozen=True)
 class Pragma:
-    """A pragma ``HLS``: its directive in upper case, and its options; a word without a value has the value ''."""
+    """A pragma ``HLS``: its directive in upper case, and its options; a lone word has the value ''."""
 
     path: Path
     line: int
@@ -111,7 +143,7 @@ class Node:
 
 
 class _Range(Structure):
-    _fields_ = [("count", c_uint), ("ranges", POINTER(cindex.SourceRange))]  # noqa: RUF012
+    _fields_ = [("count", c_uint), ("ranges", POINTER(cindex.SourceRange))]
 
 
 @cache
@@ -344,7 +376,7 @@ def dims_of(cursor: Any) -> tuple[int, ...]:
 
 @cache
 def compiler_headers() -> tuple[str, ...]:
-    """Folders of the headers that come with a compiler (stddef.h), which the wheel of libclang lacks: g++'s."""
+    """Folders of g++'s own headers, such as stddef.h, which the wheel of libclang lacks."""
     import shutil
     import subprocess
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The checker of the HLS C++: planted faults, what it finds in our own kernel, and its counts of iterations."""
+"""The checker of the HLS C++: planted faults, findings in our own kernel, and counts of iterations."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from tests.hls.hls4ml_networks import UNANALYSED, keras_model, random_network
+from tests.hls.hls_faults import FAULTS, SOUND
 from zynq_lstm.hls.hls4ml.convert import convert, save
 from zynq_lstm.hls.vitis.check import FIRMWARE, Report, check
 from zynq_lstm.hls.vitis.elaborate import Loop
@@ -20,87 +21,6 @@ pytestmark = pytest.mark.hls
 
 SEED = 7
 TOP = "char_lstm"
-
-#: A design without a fault; a planted fault replaces a text of it. Line N is the Nth of the file.
-SOUND = """\
-struct config { static const unsigned size = 32; static const unsigned lanes = 4; };
-const short table[256] = {1, 2, 3};
-
-template <class T> T twice(T value) {
-#pragma HLS INLINE
-    return 2 * value;
-}
-
-template <class CONFIG_T> void layer(const short x[CONFIG_T::size], short y[CONFIG_T::size]) {
-    const unsigned lanes = CONFIG_T::lanes;
-    static short state[CONFIG_T::size];
-    short sums[CONFIG_T::size];
-    short partial[CONFIG_T::lanes];
-#pragma HLS ARRAY_PARTITION variable=sums type=cyclic factor=lanes
-#pragma HLS ARRAY_RESHAPE variable=x type=cyclic factor=lanes
-#pragma HLS ARRAY_PARTITION variable=partial type=complete
-#pragma HLS BIND_STORAGE variable=table type=rom_2p impl=bram
-Sums:
-    for (unsigned group = 0; group < CONFIG_T::size; group += lanes) {
-#pragma HLS PIPELINE II=1
-        for (unsigned lane = 0; lane < lanes; lane++) {
-#pragma HLS UNROLL
-            sums[group + lane] = twice(x[group + lane]);
-            partial[lane] = partial[lane] + x[group + lane];
-        }
-    }
-Units:
-    for (unsigned u = 0; u < CONFIG_T::size; u++) {
-#pragma HLS PIPELINE II=1
-#pragma HLS DEPENDENCE variable=state type=inter dependent=false
-        const short now = table[sums[u] & 255] + table[state[u] & 255];
-        state[u] = now;
-        y[u] = now;
-    }
-}
-
-#ifndef __SYNTHESIS__
-#include <vector>
-inline double mean(const std::vector<double> &values) { return values.at(0); }
-#endif
-
-void top(const short x[32], short y[32]) {
-#pragma HLS INTERFACE port=x,y mode=ap_memory
-    layer<config>(x, y);
-}
-"""
-UNITS = "        const short now = "
-
-#: Name -> kind, text of the sound design, its replacement, and the text of the line that must be named.
-FAULTS = {
-    "three reads of a table": ("ports", UNITS, UNITS + "table[u] + ", "(unsigned u"),
-    "two reads of a memory with a port": ("ports", "rom_2p", "rom_1p", "(unsigned u"),
-    "lanes in a single bank": ("ports", "variable=sums type=cyclic factor=lanes", "variable=sums type=cyclic factor=1", "(unsigned group"),
-    "words not as wide as the lanes": ("ports", "variable=x type=cyclic", "variable=x type=block", "(unsigned group"),
-    "a written memory for reading": ("ports", "variable=table type=rom_2p", "variable=state type=rom_2p", "(unsigned u"),
-    "three lanes": ("bank", "factor=lanes\n#pragma HLS ARRAY_RESHAPE", "factor=6\n#pragma HLS ARRAY_RESHAPE", "(unsigned group"),
-    "a bank by a remainder": ("bank", "size = 32; static const unsigned lanes = 4", "size = 33; static const unsigned lanes = 3", "(unsigned u"),
-    "no pragma of a dependence": ("dependence", "#pragma HLS DEPENDENCE variable=state type=inter dependent=false\n", "", "(unsigned u"),
-    "a wrong pragma of a dependence": ("dependence", "state[u] = now", "state[(u + 1) % CONFIG_T::size] = now", "DEPENDENCE"),
-    "a pragma for another array": ("dependence", "variable=state type=inter", "variable=sums type=inter", "(unsigned u"),
-    "an index of a dependence by data": ("dependence", "state[u] = now", "state[now & 31] = now", "DEPENDENCE"),
-    "a bound by data": ("bound", "u < CONFIG_T::size; u++", "u < unsigned(x[0]); u++", "(unsigned u"),
-    "a loop that breaks off": ("bound", "        y[u] = now;", "        if (now == 0)\n            break;\n        y[u] = now;", "(unsigned u"),
-    "a while loop": ("bound", "    layer<config>(x, y);", "    while (y[0] < 3)\n        layer<config>(x, y);", "while"),
-    "a triangle": ("bound", "        y[u] = now;\n    }", "    }\n    for (unsigned i = 0; i < 8; i++)\n        for (unsigned j = 0; j < i; j++)\n            y[j] = 0;", "j < i"),
-    "a pragma for no variable": ("scope", "variable=partial", "variable=partials", "variable=partials"),
-    "a pragma before its variable": ("scope", "    static short state[CONFIG_T::size];", "#pragma HLS BIND_STORAGE variable=sums type=ram_2p\n    static short state[CONFIG_T::size];", "variable=sums type=ram_2p"),
-    "a factor that is no variable": ("scope", "variable=x type=cyclic factor=lanes", "variable=x type=cyclic factor=words", "factor=words"),
-    "a port that is no argument": ("scope", "port=x,y", "port=x,z", "port=x,z"),
-    "a pragma outside of functions": ("scope", "#ifndef", "#pragma HLS BIND_STORAGE variable=table type=rom_np\n#ifndef", "type=rom_np"),
-    "new": ("unsynthesisable", "    short partial[CONFIG_T::lanes];", "    short *partial = new short[4];", "new short"),
-    "floating point": ("unsynthesisable", "return 2 * value;", "return 2.5 * value;", "2.5"),
-    "a vector": ("unsynthesisable", "#ifndef __SYNTHESIS__", "#ifndef SYNTHESIS", "inline double"),
-    "recursion": ("unsynthesisable", "return 2 * value;", "return value > 9 ? value : twice(T(2 * value));", "twice(T"),
-    "a pointer to a function": ("unsynthesisable", "    layer<config>(x, y);", "    void (*apply)(const short *, short *) = layer<config>;\n    apply(x, y);", "(*apply)"),
-    "an exception": ("unsynthesisable", "        y[u] = now;", "        if (now < 0)\n            throw 1;\n        y[u] = now;", "throw"),
-    "the library's output": ("unsynthesisable", "void top(const short x[32], short y[32]) {", "#include <cstdio>\nvoid top(const short x[32], short y[32]) {\n    std::printf(\"top\");", "printf"),
-}  # fmt: skip
 
 
 def design(folder: Path, text: str) -> Report:
@@ -121,16 +41,17 @@ def test_the_sound_design_has_no_finding(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", FAULTS)
 def test_planted_fault_is_found(tmp_path: Path, name: str) -> None:
-    kind, right, wrong, where = FAULTS[name]
-    assert right in SOUND
-    text = SOUND.replace(right, wrong, 1)
+    fault = FAULTS[name]
+    assert fault.right in SOUND
+    text = SOUND.replace(fault.right, fault.wrong, 1)
     report = design(tmp_path, text)
     lines = text.splitlines()
-    assert [f for f in report.findings if f.kind == kind and where in lines[f.line - 1]], report.findings
+    found = [f for f in report.findings if f.kind == fault.kind and fault.line in lines[f.line - 1]]
+    assert found, report.findings
 
 
 def test_each_kind_of_fault_is_planted_twice() -> None:
-    kinds = Counter(kind for kind, *_ in FAULTS.values())
+    kinds = Counter(fault.kind for fault in FAULTS.values())
     assert set(kinds) == {"ports", "bank", "dependence", "bound", "scope", "unsynthesisable"}
     assert min(kinds.values()) >= 2
 
@@ -202,7 +123,8 @@ MAIN = """
 int main() {
     result_t logits[11];
     for (unsigned n = 0; n < CALLS; n++) {
-        input_t code[1] = {input_t(n % 11 + (1 << nnet::zynq_lstm::CODE_BITS))};  // every one clears the state
+        // Every character clears the state.
+        input_t code[1] = {input_t(n % 11 + (1 << nnet::zynq_lstm::CODE_BITS))};
         char_lstm(code, logits);
     }
     for (const auto &one : zynq_counted())
