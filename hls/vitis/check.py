@@ -6,8 +6,8 @@ It finds, in the instances of functions and templates that the top function reac
 - ``ports``: a pipelined loop that accesses a bank of an array more often than its memory has ports
 - ``bank``: accesses to a cyclic partition whose bank changes, with a factor that is not a power of two: the
   index needs a division
-- ``dependence``: an array in memory that a pipelined loop reads and writes, without a ``DEPENDENCE`` pragma or
-  with a wrong one
+- ``dependence``: an array in memory that a pipelined loop reads and writes, without a ``DEPENDENCE`` pragma
+  or with a wrong one
 - ``bound``: a loop whose number of iterations is not constant
 - ``scope``: a pragma that names no variable in scope, or a factor that is not a constant
 - ``unsynthesisable``: C++ without a counterpart in hardware
@@ -26,8 +26,8 @@ from typing import Any
 
 from zynq_lstm.hls.vitis.arrays import PORTS, Array
 from zynq_lstm.hls.vitis.elaborate import Elaboration
+from zynq_lstm.hls.vitis.loops import Access, Loop, Run
 from zynq_lstm.hls.vitis.syntax import FIRMWARE, Node, Pragma, Source
-from zynq_lstm.hls.vitis.values import Access, Loop, Run
 
 #: Headers of our own, whose unused functions are checked, too.
 KERNEL = "zynq_lstm"

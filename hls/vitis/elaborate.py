@@ -4,18 +4,15 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
-from pathlib import Path
 
 from zynq_lstm.hls.vitis.arrays import Array, Split
+from zynq_lstm.hls.vitis.loops import Loop, Run, Unbounded
 from zynq_lstm.hls.vitis.syntax import Node, Pragma, Source
 from zynq_lstm.hls.vitis.values import (
     Element,
     Expressions,
     Known,
-    Loop,
     Return,
-    Run,
     Value,
     parameters_of,
 )
@@ -25,16 +22,6 @@ LONGEST = 1 << 22
 #: Of a pipelined loop with more accesses, only the first iterations are gone through.
 MOST_ACCESSES = 1 << 14
 LOOPS = ("FOR_STMT", "WHILE_STMT", "DO_STMT", "CXX_FOR_RANGE_STMT")
-
-
-@dataclass(frozen=True)
-class Unbounded:
-    """A loop whose number of iterations is not constant, and the reason."""
-
-    path: Path
-    line: int
-    loop: str
-    reason: str
 
 
 class _Continue(Exception):

@@ -2,8 +2,8 @@
 """Values of HLS C++ as far as they depend on constants, loop counters and their sums with data.
 
 A synthesis tool fixes the counters of unrolled loops (all loops in a pipelined one), so a condition on them
-picks a branch. Any other condition leaves both branches in the hardware, and the accesses of both are counted.
-Accesses in two branches that exclude each other are counted as if both took place, which a tool may do better.
+picks a branch. Any other condition leaves both branches in the hardware, and the accesses of both are
+counted, even if the branches exclude each other; a tool may do better.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from zynq_lstm.hls.vitis.arrays import Array, Index, Symbol
+from zynq_lstm.hls.vitis.loops import Access, Loop, Run
 from zynq_lstm.hls.vitis.syntax import Node, Pragma, Source, dims_of
 
 STEPS = {"x++": 1, "++x": 1, "x--": -1, "--x": -1}
@@ -59,47 +60,6 @@ class Element:
 
 
 Value = Known | Symbol | Array | Element | None
-
-
-class Access(NamedTuple):
-    """``site`` tells an access of the hardware: its place in the tree, and copies of it by unrolling."""
-
-    array: Array
-    index: Index
-    write: bool
-    site: tuple[int, ...]
-    line: int
-
-
-@dataclass(eq=False)
-class Loop:
-    """A loop in an instance of a function; the counts are of a call of the top function.
-
-    ``sometimes`` is set if a condition that depends on data decides whether it runs.
-    """
-
-    path: Path
-    line: int
-    label: str
-    function: str
-    body: tuple[int, int]  # line and column of the block's brace; (0, 0) without a block
-    interval: int | None = None  # of a pipelined loop
-    unrolled: bool = False
-    entries: int = 0
-    iterations: int = 0
-    trips: set[int | None] = field(default_factory=set)
-    sometimes: bool = False
-
-
-@dataclass(eq=False)
-class Run:
-    """A pipelined loop until its pipeline is empty: with all rounds of a perfect nest around it."""
-
-    loop: Loop
-    interval: int
-    iterations: list[list[Access]] = field(default_factory=list)
-    accesses: int = 0
-    dependences: list[tuple[Array, Pragma]] = field(default_factory=list)
 
 
 class Return(Exception):
