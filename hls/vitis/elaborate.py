@@ -77,11 +77,11 @@ class Elaboration(Expressions):
             if node.static:
                 frame.values[node.key] = self._statics.setdefault(node.key, Array(node.name, node.dims))
             elif "&" in node.type and value:
-                frame.values[node.key] = self._target(value[-1])
+                frame.values[node.key] = self._reference(value[-1])
             else:
                 frame.values[node.key] = Array(node.name, node.dims)
         elif node.reference and not node.constant and value:
-            frame.values[node.key] = self._target(value[-1])
+            frame.values[node.key] = self._reference(value[-1])
         else:
             found = self._value(value[-1]) if value else None
             if found is None and node.constant:

@@ -5,13 +5,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
 
 from zynq_lstm.hls.vitis.arrays import Array, Index
 from zynq_lstm.hls.vitis.syntax import Pragma
 
 
-class Access(NamedTuple):
+@dataclass(eq=False, slots=True)
+class Access:
     """``site`` tells an access of the hardware: its place in the tree, and copies of it by unrolling."""
 
     array: Array

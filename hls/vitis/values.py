@@ -150,8 +150,9 @@ class Expressions:
         if name in frame.names:
             return frame.values.get(frame.names[name])
         cursor = self.source.variables().get(name)
-        dims = dims_of(cursor) if cursor is not None else ()
-        return self._statics.setdefault(cursor.hash, Array(name, dims)) if dims else None
+        if cursor is None or not dims_of(cursor):
+            return None
+        return self._statics.setdefault(cursor.hash, Array(name, dims_of(cursor)))
 
     def _only_child(self, node: Node) -> Value:
         """The value of a cast or of parentheses; of anything else, the last part's if it is the only one."""
@@ -307,15 +308,19 @@ class Expressions:
             return values[0]
         return combined(node.name.removeprefix("operator"), *values) if len(values) == 2 else None
 
+    def _reference(self, node: Node) -> Value:
+        """An array or element that gets one more name; a variable that has two is not followed."""
+        target = self._target(node)
+        if isinstance(target, int):
+            self._assign(node, None)
+        return target if isinstance(target, Array | Element) else None
+
     def _bound(self, node: Node) -> list[Value]:
         found: list[Value] = []
         arguments = node.arguments[len(node.arguments) - len(node.parameters) :]
         for parameter, argument in zip(node.parameters, arguments, strict=False):
             if parameter.reference and not parameter.constant:
-                target = self._target(argument)
-                if isinstance(target, int):
-                    self._frames[-1].values[target] = None
-                found.append(target if isinstance(target, Array | Element) else None)
+                found.append(self._reference(argument))
             else:
                 found.append(self._value(argument))
         return found
