@@ -41,6 +41,15 @@ def test_the_sound_design_has_no_finding(tmp_path: Path) -> None:
     }
 
 
+def test_counts_are_the_same_if_only_the_first_iterations_are_gone_through(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("zynq_lstm.hls.vitis.elaborate.MOST_ACCESSES", 10)
+    report = design(tmp_path, SOUND)
+    assert not report.findings
+    assert [(loop.entries, loop.iterations) for loop in report.loops] == [(1, 8), (8, 32), (1, 32)]
+
+
 @pytest.mark.parametrize("name", FAULTS)
 def test_planted_fault_is_found(tmp_path: Path, name: str) -> None:
     fault = FAULTS[name]
