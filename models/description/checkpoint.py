@@ -192,16 +192,18 @@ def shipped_files() -> list[Path]:
     return sorted(SHIPPED.glob("*.safetensors"))
 
 
-def shipped(name: str, corpus: str = "shakespeare") -> Path:
+def shipped(name: str, corpus: str = "shakespeare", cell: str = "lstm") -> Path:
     """Return the path of a checkpoint that comes with the package.
 
     Args:
         name: ``float`` or a preset.
+        cell: the cell of all layers.
 
     Raises:
         UserError: there is no such checkpoint; names those that exist.
     """
-    path = SHIPPED / f"{corpus}-{name}.safetensors"
+    kind = name if cell == "lstm" else f"{cell}-{name}"
+    path = SHIPPED / f"{corpus}-{kind}.safetensors"
     if not path.is_file():
         known = ", ".join(p.stem for p in shipped_files()) or "none"
         raise UserError(f"no shipped checkpoint {path.stem!r}; there are: {known}")

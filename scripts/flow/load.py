@@ -93,11 +93,20 @@ class Flow:
         found = tuple(catalogue.written(catalogue.cell(name)) for name in names)
         return found * (shape.layers // len(found))
 
+    def shipped(self, name: str) -> Path:
+        """Return the shipped network of the configuration's text and cells; see :func:`shipped`.
+
+        Raises:
+            UserError: there is none; names those that exist.
+        """
+        cells = dict.fromkeys(self.config.model.cell_names)
+        return shipped(name, self.config.corpus.name, "-".join(cells))
+
     def given_file(self) -> Path | None:
         """Return the file of :meth:`given`; None if there is none."""
         name = self.config.training.checkpoint
         if name == SHIPPED:
-            return shipped(self.config.formats.preset, self.config.corpus.name)
+            return self.shipped(self.config.formats.preset)
         return self.path(name) if name else None
 
     def given(self) -> Checkpoint | None:
@@ -113,7 +122,7 @@ class Flow:
         if config.checkpoint != SHIPPED:
             return None
         try:
-            return shipped("float", self.config.corpus.name)
+            return self.shipped("float")
         except UserError:
             return None  # for some corpora only the quantized network is shipped
 
@@ -302,7 +311,7 @@ def _require_files(flow: Flow, text: str) -> None:
         where = f"{flow.file}:{line_of(text, key)}: {key}"
         if key == "training.checkpoint" and given == SHIPPED:
             try:
-                shipped(config.formats.preset, config.corpus.name)
+                flow.shipped(config.formats.preset)
             except UserError as error:
                 raise UserError(f"{where}: {error}") from None
         elif given is not None and not flow.path(given).is_file():

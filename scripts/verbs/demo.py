@@ -12,6 +12,8 @@ from zynq_lstm.scripts.files import Reads, Verb
 from zynq_lstm.scripts.flow import CHARACTERS, MINIMUM
 from zynq_lstm.scripts.options import Option, checkpoint_option, corpus_options, output_option, part_option
 
+SHIPPED_CELLS = ("lstm", "gru")  # cells of the shipped networks of the default corpus
+
 
 @click.command(cls=Verb, name="demo")
 @click.option(
@@ -28,6 +30,13 @@ from zynq_lstm.scripts.options import Option, checkpoint_option, corpus_options,
     help="A float network; the shipped one if not given.",
 )
 @checkpoint_option
+@click.option(
+    "--cell",
+    type=click.Choice(SHIPPED_CELLS),
+    default=SHIPPED_CELLS[0],
+    show_default=True,
+    help="Cell of the shipped network to take.",
+)
 @part_option("Zynq-7000 device to synthesize for.")
 @click.option("--synthesis/--no-synthesis", default=True, show_default=True, help="Run Yosys, too.")
 def command(
@@ -37,6 +46,7 @@ def command(
     corpus_file: Path | None,
     float_file: Path | None,
     checkpoint: Path | None,
+    cell: str,
     part: str,
     synthesis: bool,
 ) -> None:
@@ -55,6 +65,12 @@ def command(
 
     if characters < MINIMUM:
         raise UserError(f"--characters is {characters}; it must be at least {MINIMUM}")
+    if cell != SHIPPED_CELLS[0] and (checkpoint or float_file):
+        raise UserError(
+            f"--cell {cell} takes the shipped network; leave out --checkpoint and --float-checkpoint"
+        )
+    checkpoint = checkpoint or shipped(DEFAULT_PRESET, cell=cell)
+    float_file = float_file or shipped("float", cell=cell)
     load_float(float_file)
     quantized = load_quantized(checkpoint)
     frozen(quantized, "keras", "hls", "rtl")
@@ -63,10 +79,7 @@ def command(
     if held_out <= characters:
         raise UserError(f"--characters is {characters}; the validation split has {held_out} characters")
     claim(output)
-    networks = {
-        "checkpoint": checkpoint or shipped(DEFAULT_PRESET),
-        "float_checkpoint": float_file or shipped("float"),
-    }
+    networks = {"checkpoint": checkpoint, "float_checkpoint": float_file}
     demonstration.run(
         output,
         corpus={"name": corpus, "file": corpus_file and str(corpus_file.absolute())},
