@@ -141,6 +141,7 @@ def test_the_first_failure_ends_the_demo_at_once(
         (["--characters", "15"], "--characters is 15; it must be at least 16"),
         (["--characters", "100"], "the validation split has 100 characters"),
         (["--part", "xc6slx9"], "unknown part 'xc6slx9'"),
+        (["--cell", "gru"], "--cell gru takes the shipped network; leave out --checkpoint"),
     ],
 )
 def test_refused_before_any_work(

@@ -47,5 +47,6 @@ def _rate(program: list[str], folder: Path) -> int:
     options = ["--engine", "reference", "--characters", str(CHARACTERS), "--output", str(folder)]
     done = processes.run([*program, "benchmark", *options, "--json", str(figures), "--overwrite"])
     if done.returncode:
-        raise UserError(f"{program[0]}: the benchmark fails: {done.stderr.strip().splitlines()[-1:]}")
+        told = done.stderr.strip().splitlines()
+        raise UserError(f"{program[0]}: the benchmark fails: {told[-1] if told else done.returncode}")
     return int(json.loads(figures.read_text())["reference_chars_per_s"])
