@@ -74,6 +74,10 @@ def refused(tmp_path: Path, text: str, *changes: str) -> str:
             "training.checkpoint: shiped: no such file, did you mean 'shipped'",
         ),
         (
+            "[training]\ncheckpoint = 'shipped'\n[model]\ncell = 'rnn'",
+            "flow.toml:2: training.checkpoint: no shipped checkpoint 'shakespeare-rnn-w8a8'; there are: ",
+        ),
+        (
             "[training]\ncheckpoint = 'shipped'\n[formats]\npreset = 'q8.8'",
             "flow.toml:2: training.checkpoint: no shipped checkpoint 'shakespeare-q8.8'; there are: ",
         ),
@@ -179,12 +183,21 @@ def test_the_table_of_keys() -> None:
     assert "| `model.units` | `128` | a whole number from 1 to 512 | Units of each layer. |" in table()
 
 
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
+def test_the_shipped_network_is_that_of_the_cell(cell: str) -> None:
+    text = f"[training]\ncheckpoint = 'shipped'\n[model]\ncell = '{cell}'\n"
+    file = Path("flow.toml")
+    given = Flow(file, checked(tomllib.loads(text), file, text), ()).given()
+    assert given is not None and given.cells == (cell, cell)
+
+
 @pytest.mark.parametrize(
     ("text", "changes"),
     [
         ("", []),
         ("[corpus]\nfile = 'a \"b\".txt'\n", ["engine.lanes=16", "formats.h=ap_fixed<6,1,AP_RND,AP_SAT>"]),
         ("[training]\ncheckpoint = 'shipped'\n[formats]\npreset = 'w8a8'\n", ["engine.part=xc7z010"]),
+        ("[training]\ncheckpoint = 'shipped'\n[model]\ncell = 'gru'\n", ["engine.lanes=64"]),
         ("[training]\ncheckpoint = 'a.safetensors'\nfloat_checkpoint = 'b.safetensors'\n", []),
         ("name = 'x'\n[verification]\nengines = ['rtl']\n", ["verification.temperature=0.75"]),
     ],

@@ -125,6 +125,8 @@ _BESIDE_CHECKPOINT: Mapping[str, tuple[str, ...]] = {
     "model": (),
     "formats": (),
 }
+#: Keys that choose among the shipped networks.
+_OF_SHIPPED: Mapping[str, tuple[str, ...]] = {"model": ("cell",), "formats": ("preset",)}
 
 
 class Training(Section):
@@ -133,7 +135,7 @@ class Training(Section):
     checkpoint: str | None = key(
         None,
         f'A quantized network instead of training: "{SHIPPED}" for the one that comes with the project for '
-        "this corpus and preset, or a path.",
+        "this corpus, cell and preset, or a path.",
         example=SHIPPED,
     )
     float_checkpoint: str | None = key(
@@ -366,7 +368,7 @@ def with_effect(config: Config, section: str) -> tuple[str, ...]:
     given = config.training.checkpoint
     if given is None or section not in _BESIDE_CHECKPOINT:
         return tuple(sections()[section].model_fields)
-    return ("preset",) if section == "formats" and given == SHIPPED else _BESIDE_CHECKPOINT[section]
+    return _BESIDE_CHECKPOINT[section] + (_OF_SHIPPED.get(section, ()) if given == SHIPPED else ())
 
 
 def effective(config: Config) -> dict[str, dict[str, Any]]:

@@ -144,8 +144,10 @@ def test_shipped_network_gives_the_reference_logits_on_100_000_characters():
     assert np.array_equal(real * 2.0**network.spec.output.logits.frac, wanted)
 
 
-def test_shipped_network_gives_every_signal_of_the_reference():
-    checkpoint = Checkpoint.load(shipped("w8a8"))
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
+def test_shipped_network_gives_every_signal_of_the_reference(cell):
+    checkpoint = Checkpoint.load(shipped("w8a8", cell=cell))
+    assert checkpoint.cells == (cell, cell)
     codes = load_corpus().split().validation[:600]
     assert_same_trace(quantized.quantized_model(checkpoint), freeze(checkpoint), codes)
 
