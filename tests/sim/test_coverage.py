@@ -15,7 +15,7 @@ from click.testing import CliRunner
 
 from docs.tables import VERIFICATION, verification
 from tests.networks import small_spec, with_weights
-from tests.skips import needs_cocotb_coverage
+from tests.skips import needs_python_3_11
 from zynq_lstm.hls.engine.array import Array
 from zynq_lstm.hls.engine.design import Design
 from zynq_lstm.hls.engine.project import generate
@@ -90,7 +90,7 @@ def bins_of(cell: str) -> set[tuple[str, str]]:
     return {b for b in BINS if b[1].startswith(f"{cell}:")}
 
 
-@needs_cocotb_coverage
+@needs_python_3_11
 @pytest.mark.parametrize("more", range(3))
 def test_weights_take_every_accumulator_to_its_ends(seed: int, more: int) -> None:
     found = value_bins(designs(seed + more)["extremes"].network, [[0] * 60, [1] * 60])
@@ -101,7 +101,7 @@ def test_weights_take_every_accumulator_to_its_ends(seed: int, more: int) -> Non
     assert wanted <= found
 
 
-@needs_cocotb_coverage
+@needs_python_3_11
 def test_value_bins_are_not_hit_by_anything(rng: np.random.Generator) -> None:
     """Ordinary weights and a short text reach no proven bound, and hardly any corner of a table."""
     network = with_weights(small_spec("w8a8", 11, (7, 10)), rng)
@@ -110,7 +110,7 @@ def test_value_bins_are_not_hit_by_anything(rng: np.random.Generator) -> None:
     assert len(found) < len(bins_of("lstm")) / 2
 
 
-@needs_cocotb_coverage
+@needs_python_3_11
 def test_formats_of_the_plan_are_those_of_the_designs(seed: int) -> None:
     """The plan leaves out what its formats exclude: a design with other formats might hit it."""
     used: dict[str, list[dict[str, FixedFormat]]] = {name: [] for name in catalogue.names()}
@@ -134,7 +134,7 @@ def signal_formats(formats: CellFormats) -> dict[str, FixedFormat]:
     return {name: formats.format(name) for name in formats.signal_fields()}
 
 
-@needs_cocotb_coverage
+@needs_python_3_11
 @pytest.mark.parametrize("cell", OTHER_CELLS)
 def test_designs_reach_every_bin_of_their_cell(cell: str) -> None:
     """Random text is enough: a bin missed in simulation is then a matter of its length."""
@@ -144,7 +144,7 @@ def test_designs_reach_every_bin_of_their_cell(cell: str) -> None:
     assert bins_of(cell) <= found <= set(BINS)
 
 
-@needs_cocotb_coverage
+@needs_python_3_11
 @pytest.mark.parametrize("cell", catalogue.names())
 @pytest.mark.parametrize("preset", ["w8a8", "w4a8", "q8.8", "narrow"])
 def test_exact_sums_are_those_of_the_reference(cell: str, preset: str, rng: np.random.Generator) -> None:
@@ -186,7 +186,7 @@ def test_formats_exclude_bins() -> None:
     assert not [name for _, name in BINS if name.startswith("gru_reset_before: s,") and "est" in name]
 
 
-@needs_cocotb_coverage
+@needs_python_3_11
 def test_hit_of_a_bin_that_is_not_planned_fails() -> None:
     from zynq_lstm.sim.bench.coverage import Coverage
 
@@ -232,7 +232,7 @@ def test_every_exclusion_is_of_rtl_that_there_is() -> None:
         assert len(entry.why) > 20, entry
 
 
-@needs_cocotb_coverage
+@needs_python_3_11
 @pytest.mark.rtl
 @pytest.mark.slow
 def test_bench_counts_what_a_test_does(tmp_path: Path, seed: int) -> None:
@@ -249,7 +249,7 @@ def test_bench_counts_what_a_test_does(tmp_path: Path, seed: int) -> None:
     assert both == {bin_: hits[0][bin_] + hits[1][bin_] for bin_ in BINS}
 
 
-@needs_cocotb_coverage
+@needs_python_3_11
 @pytest.mark.rtl
 @pytest.mark.nightly
 @pytest.mark.timeout(36_000)
@@ -266,7 +266,7 @@ def test_plan_is_covered(
     assert data["code"]["line"] >= LINE_GOAL and data["code"]["toggle"] >= TOGGLE_GOAL
 
 
-@needs_cocotb_coverage
+@needs_python_3_11
 def test_verb_fails_below_its_goals(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     data: dict[str, Any] = {
         "bins": {"planned": 2, "hit": 1, "missed": ["reset: choice"]},
