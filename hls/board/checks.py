@@ -3,7 +3,7 @@
 
 The schema of IEEE 1685-2009 may be copied only unchanged, so it isn't part of this project. Instead,
 :data:`ELEMENTS` has the elements that occur here, in the schema's order, with those that it requires. A test
-also uses the schema itself where it is installed.
+also validates component.xml with the schema itself, which a package for development brings.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from dataclasses import replace
 from math import prod
 
 from zynq_lstm.hls.engine.array import Array
-from zynq_lstm.hls.engine.estimate import arrays_within, fits
+from zynq_lstm.hls.engine.estimate import arrays_within, exceeded, fits
 from zynq_lstm.hls.parts import parts
 from zynq_lstm.models.cells import catalogue
 from zynq_lstm.models.description.spec import PRESETS, NetworkSpec, network_spec
@@ -24,6 +24,12 @@ NAMES = {"lut": "LUT", "dsp": "DSP", "bram36": "block RAM"}
 def named(resources: Iterable[str]) -> str:
     """Return the names of resources, separated by commas."""
     return ", ".join(NAMES[name] for name in resources)
+
+
+def misfit(spec: NetworkSpec, array: Array, part: str) -> str:
+    """Return what a design has too much of for a part, and what would make it fit; empty if it fits."""
+    over = exceeded(spec, array, part)
+    return f"too much {named(over)}. {advice(spec, part)}" if over else ""
 
 
 def advice(spec: NetworkSpec, part: str) -> str:

@@ -103,7 +103,7 @@ class Array:
 
     @property
     def registers(self) -> bool:
-        """Whether each bank is a single word."""
+        """True if each bank is a single word."""
         left = []
         for dim, extent in enumerate(self.dims):
             for split in self._of(dim):

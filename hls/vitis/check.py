@@ -31,7 +31,7 @@ from zynq_lstm.hls.vitis.syntax import FIRMWARE, Node, Pragma, Source
 
 #: Headers of our own, whose unused functions are checked, too.
 KERNEL = "zynq_lstm"
-#: What of the standard library a synthesis tool accepts: types without storage of their own on the heap.
+#: Types of the standard library that a synthesis tool accepts: they keep nothing on the heap.
 ACCEPTED = re.compile(
     r"std::(array|pair|tuple|complex|initializer_list|integral_constant|integer_sequence)\b"
 )
@@ -213,7 +213,7 @@ def _dependence(run: Run, array: Array, iterations: list[list[Access]]) -> Itera
 
 
 def _denies(pragma: Pragma) -> bool:
-    """Whether a DEPENDENCE pragma says that iterations are independent."""
+    """Return True if a DEPENDENCE pragma says that iterations are independent."""
     false = pragma.options.get("dependent", "").lower() == "false" or "false" in pragma.options
     return false and pragma.one_of("type", "inter", "intra") in ("inter", "")
 
@@ -252,7 +252,7 @@ def _faults(node: Node) -> Iterable[tuple[str, str]]:
 
 
 def _of_the_system(cursor: Any) -> bool:
-    """Whether a function is of the C or C++ library, and not of an accepted type's."""
+    """Return True for a function of the C or C++ library that is not an accepted type's."""
     if cursor.location.file is None or not cursor.location.is_in_system_header:
         return False
     owner = cursor.semantic_parent

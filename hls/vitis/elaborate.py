@@ -247,7 +247,7 @@ class Elaboration(Expressions):
             self._execute(body)
 
     def _leaves(self, block: Node) -> bool:
-        """Whether a loop has a break or return of its own."""
+        """Return True if a loop has a break or return of its own."""
         for child in block.children:
             if child.kind in ("BREAK_STMT", "RETURN_STMT", "GOTO_STMT"):
                 return True
@@ -295,7 +295,7 @@ def _counter(start: Node) -> int | None:
 
 
 def _is_nest(block: Node) -> bool:
-    """Whether a loop and nothing else is in a block."""
+    """Return True if a block has a loop and nothing else."""
     if len(block.children) != 1:
         return False
     (only,) = block.children

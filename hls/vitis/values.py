@@ -228,7 +228,7 @@ class Expressions:
         return Known(value.value, False) if isinstance(value, Known) else value
 
     def _target(self, node: Node) -> Value | int:
-        """What an expression names: an array or element; a variable's key; None for anything else."""
+        """Return the array, element or key of a variable that an expression names; None if it names none."""
         if node.kind == "DECL_REF_EXPR":
             value = self._frames[-1].values.get(node.key)
             if isinstance(value, Array | Element):

@@ -366,7 +366,8 @@ def freeze_model(model: keras.Model, vocabulary: str) -> IntegerNetwork:
         vocabulary: the characters in code order.
 
     Raises:
-        UserError: sums are not exact; names the layer, the bound and the float type.
+        UserError: sums are not exact; names the layer, the bound and the float type. Also if the network
+            exceeds the Keras model's :mod:`zynq_lstm.models.integers.limits`.
     """
     network = IntegerNetwork.from_weights(spec_of_model(model), vocabulary, integer_weights(model))
     require("keras", network.spec, network)

@@ -147,6 +147,7 @@ class Steps:
         return tf.clip_by_value(raw, float(fmt.min_raw), float(fmt.max_raw)) * fmt.lsb
 
     def _computed(self, equation: Sum, values: Values) -> Any:
+        """A sum, rounded; one that float32 might not hold is computed in float64 until then."""
         if equation.signal in self.wide:
             values = {name: tf.cast(values[name], tf.float64) for name in equation.reads}
         return tf.cast(self._rounded(equation.format, self._summed(equation, values)), self.dtype)

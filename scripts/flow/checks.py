@@ -137,16 +137,11 @@ def _missing(config: Config, stages: Collection[str]) -> Iterator[tuple[str, str
 
 def _too_large(spec: NetworkSpec, config: Config) -> str | None:
     """Return a note if no engine for the network fits the part, with what to change; else None."""
-    from zynq_lstm.hls.engine.estimate import exceeded, fitting_array
-    from zynq_lstm.hls.engine.feasibility import advice, named
+    from zynq_lstm.hls.engine.estimate import fitting_array
+    from zynq_lstm.hls.engine.feasibility import misfit
     from zynq_lstm.hls.parts import part_name
 
     part = part_name(config.engine.part)
     array = fitting_array(spec, part, config.engine.dsp, config.engine.lanes)
-    over = exceeded(spec, array, part)
-    if not over:
-        return None
-    return (
-        f"no engine fits the {part}: too much {named(over)}. {advice(spec, part)} (options of "
-        "'zynq-lstm estimate')"
-    )
+    reason = misfit(spec, array, part)
+    return f"no engine fits the {part}: {reason} (options of 'zynq-lstm estimate')" if reason else None

@@ -43,8 +43,8 @@ def command(
     from zynq_lstm.hls.board import ipxact
     from zynq_lstm.hls.board.packaged import SCRIPT, packaged
     from zynq_lstm.hls.engine.design import Design
-    from zynq_lstm.hls.engine.estimate import exceeded, fitting_array
-    from zynq_lstm.hls.engine.feasibility import advice, named
+    from zynq_lstm.hls.engine.estimate import fitting_array
+    from zynq_lstm.hls.engine.feasibility import misfit
     from zynq_lstm.hls.vendor.run import PROGRAMS, command_line
     from zynq_lstm.models.description.checkpoint import load_quantized
     from zynq_lstm.models.store import claim
@@ -52,9 +52,8 @@ def command(
     network = frozen(load_quantized(checkpoint), "rtl")
     device = part_name(part)
     array = fitting_array(network.spec, device, dsp, lanes, parity)
-    if over := exceeded(network.spec, array, device):
-        said = f"this will not fit the {device}: too much {named(over)}. {advice(network.spec, device)}"
-        click.echo(said, err=True)
+    if reason := misfit(network.spec, array, device):
+        click.echo(f"this will not fit the {device}: {reason}", err=True)
     claim(output)
     _write(packaged(Design(network, array), part, embed), output)
     vlnv = ":".join((ipxact.VENDOR, ipxact.LIBRARY, ipxact.NAME, ipxact.VERSION))
@@ -72,6 +71,4 @@ def _write(files: Mapping[str, str], folder: Path) -> None:
         if f"{SOURCES}/{old.name}" not in files and old.suffix in (".mem", ".sv", ".svh", ".v"):
             old.unlink()
     for name, text in files.items():
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_text(path, text)
+        write_text(folder / name, text)

@@ -193,16 +193,15 @@ def _setting(project: Path, name: str) -> str:
 
 def _write_rtl(network: IntegerNetwork, part: str, folder: Path, limits: dict[str, Any]) -> Path:
     from zynq_lstm.hls.engine.design import Design
-    from zynq_lstm.hls.engine.estimate import exceeded, fitting_array
-    from zynq_lstm.hls.engine.feasibility import advice, named
+    from zynq_lstm.hls.engine.estimate import fitting_array
+    from zynq_lstm.hls.engine.feasibility import misfit
     from zynq_lstm.hls.parts import part_name
     from zynq_lstm.sim.simulation.rtl import write_project
 
     device = part_name(part)
     array = fitting_array(network.spec, device, **limits)
-    if over := exceeded(network.spec, array, device):
-        said = f"this will not fit the {device}: too much {named(over)}. {advice(network.spec, device)}"
-        click.echo(said, err=True)
+    if reason := misfit(network.spec, array, device):
+        click.echo(f"this will not fit the {device}: {reason}", err=True)
     write_project(Design(network, array), folder / "rtl")
     return folder / "rtl"
 
