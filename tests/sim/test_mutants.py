@@ -51,6 +51,7 @@ from zynq_lstm.sim.simulation.rtl import CORNER_TESTS, LONG_PROTOCOL_TESTS, PROT
 from zynq_lstm.sim.simulation.verilator import QUICK_OPTIONS
 
 COUNT = 20
+MANY = 60_000  # mutants: nearly every place of a small design has one, every one of a gate pipeline has all
 
 
 def a_mutant(number: int, module: str = "delay") -> Mutant:
@@ -362,7 +363,7 @@ def test_statement_is_the_same_however_it_is_wrapped(tmp_path: Path) -> None:
 @pytest.fixture(scope="module")
 def every_place(tmp_path_factory: pytest.TempPathFactory) -> list[Mutant]:
     """Make mutants of nearly every cell of the design."""
-    return make_list(small_design(1), tmp_path_factory.mktemp("list"), 60_000, 1)
+    return make_list(small_design(1), tmp_path_factory.mktemp("list"), MANY, 1)
 
 
 OTHER_CELLS = tuple(name for name in catalogue.names() if name != "lstm")
@@ -395,7 +396,7 @@ def test_every_argument_is_about_rtl_that_there_is(every_place: list[Mutant]) ->
 def test_mutants_of_gate_pipelines_alone(cell: str, tmp_path: Path) -> None:
     """They are in every pipeline of the cell and nowhere else; arguments about them are not stale."""
     modules = gates_of(cell)
-    places = make_list(small_design(1, cell), tmp_path, 20_000, 1, modules)
+    places = make_list(small_design(1, cell), tmp_path, MANY, 1, modules)
     assert modules and {mutant.module for mutant in places} == set(modules)
     assert all(module.startswith(cell) and module.endswith("_gates") for module in modules)
     check_arguments_for((entry for entry in EQUIVALENT if entry.module in modules), places)
