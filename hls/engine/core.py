@@ -170,10 +170,12 @@ class Core:
             address = f"{p}_row_address_q"
             stage = next(s for s in pipeline.stages if s.layer == 0)
             yield f"  logic [{self.address_bits - 1}:0] {address};"
+            # With one row a code there is no next one, and as many codes may be too large a number.
+            next_row = self.vocabulary % (1 << self.address_bits)
             yield "  always_ff @(posedge clk_i) begin"
             yield f"    if (start_i && beat_i == '0) {address} <= row_address_i;"
             yield f"    else if ({p}_start && {p}_stage == STAGE_BITS'({stage.number}))"
-            yield f"      {address} <= {address} + {self.address_bits}'d{self.vocabulary};"
+            yield f"      {address} <= {address} + {self.address_bits}'d{next_row};"
             yield "  end"
         yield f"  rom #(.WIDTH({rom.width}), .DEPTH({rom.depth}), .ROW_BITS({rom.row_bits}),"
         yield f'      .FILE("{pipeline.level.name}_rows.mem")) u_{p}_rows ('

@@ -52,7 +52,9 @@ module character_control #(
     // the output layer's result for the last finished character
     input  logic                        finished_i,
     input  logic                        sampled_i,
+    // verilator lint_off UNUSEDSIGNAL  // the upper bits if there are fewer codes than a word has logits
     input  logic [CODE_BITS-1:0]        code_i,
+    // verilator lint_on UNUSEDSIGNAL
     output logic                        sampled_last_o
 );
   localparam int CREDIT_BITS = $clog2(BEATS + 2);  // at least two

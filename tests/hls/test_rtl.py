@@ -376,6 +376,13 @@ def test_lint_is_clean(name: str, tmp_path: Path, seed: int) -> None:
         assert verilator_lint(tmp_path, *define) == ""
 
 
+def test_lint_is_clean_with_one_row_a_code(tmp_path: Path, rng: np.random.Generator) -> None:
+    """As many codes as the number of a row of W can't hold."""
+    spec = small_spec("w8a8", 2, (1,), "gru_reset_before")
+    write_project(Design(with_weights(spec, rng), Array(1, 1, 1, 1)), tmp_path)
+    assert verilator_lint(tmp_path) == ""
+
+
 def test_unknown_simulator_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="unknown simulator 'vcs'; legal are verilator, icarus"):
         build(tmp_path, "vcs")
