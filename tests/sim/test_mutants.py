@@ -51,7 +51,7 @@ from zynq_lstm.sim.simulation.rtl import CORNER_TESTS, LONG_PROTOCOL_TESTS, PROT
 from zynq_lstm.sim.simulation.verilator import QUICK_OPTIONS
 
 COUNT = 20
-MANY = 60_000  # mutants: nearly every place of a small design has one, every one of a gate pipeline has all
+MANY = 60_000  # mutants: all that a gate pipeline has, and one in nearly every place of a small design
 
 
 def a_mutant(number: int, module: str = "delay") -> Mutant:
