@@ -68,6 +68,11 @@ class CellStep:
             for name in cell.vectors
         }
         self._plan = self._planned()
+        self._single = self._alone()
+        self._indices = {z: group.index for group in self._groups for z, _ in group.signals}
+        self._to_raw = {
+            e.signal: 2.0 ** (formats[e.format].frac - self._scale[e.signal]) for e in cell.equations
+        }
 
     def _grouped(self) -> list[_Group]:
         groups: dict[str, _Group] = {}
@@ -137,6 +142,15 @@ class CellStep:
                     plan.append(self._product(gate, signal))
         return plan
 
+    def _alone(self) -> list[tuple[str, str, slice]]:
+        """Names of x and u, and the columns, of gates outside of groups; no u where it waits for a signal."""
+        grouped = {gate for group in self._groups for gate in group.gates}
+        return [
+            (f"x_{gate}", "" if gate in self.cell.recurrent else f"u_{gate}", self._block(gate))
+            for gate in self._order
+            if gate not in grouped
+        ]
+
     def _look_up_group(self, group: _Group) -> Callable[[dict[str, Floats]], None]:
         first, last = self._block(group.gates[0]), self._block(group.gates[-1])
         columns, units = slice(first.start, last.stop), self.units
@@ -184,22 +198,29 @@ class CellStep:
         for term in equation.terms:
             # Equal to one wherever the scales could be chosen so.
             factor = term.sign * 2.0 ** (fmt.frac - sum(self._scale[f] for f in term.factors))
-            terms.append((term.factors, self.dtype(factor)))
+            terms.append((term.factors, None if factor == 1 else self.dtype(factor)))
+        (first, sign), *others = terms
         scale_back = self.dtype(2.0 ** (self._scale[name] - fmt.frac))
 
         def run(values: dict[str, Floats]) -> None:
-            total: Any = None
-            for factors, factor in terms:
+            # Every operation but the first writes to the array that the first one makes.
+            if len(first) == 2:
+                total = values[first[0]] * values[first[1]]
+                if sign is not None:
+                    total *= sign
+            else:
+                total = values[first[0]] * (1 if sign is None else sign)
+            for factors, factor in others:
                 value = values[factors[0]]
                 if len(factors) == 2:
                     value = value * values[factors[1]]
-                if factor == -1 and total is not None:
-                    total = total - value
-                    continue
-                if factor != 1:
-                    value = value * factor
-                total = value if total is None else total + value
-            total = total + half
+                if factor is None:
+                    total += value
+                elif factor == -1:
+                    total -= value
+                else:
+                    total += value * factor
+            total += half
             np.floor(total, out=total)
             np.maximum(total, low, out=total)
             np.minimum(total, high, out=total)
@@ -234,13 +255,10 @@ class CellStep:
     def start(self, inputs: Floats, hU: Floats, state: Mapping[str, Floats]) -> dict[str, Floats]:
         """The values that a step begins with: x.W + b and h.U (streams, columns), and raw values before."""
         values: dict[str, Floats] = {"sums": inputs + hU, **self._vectors}
-        grouped = {gate for group in self._groups for gate in group.gates}
-        for gate in self._order:
-            if gate not in grouped:
-                block = self._block(gate)
-                values[f"x_{gate}"] = inputs[:, block]
-                if gate not in self.cell.recurrent:
-                    values[f"u_{gate}"] = hU[:, block]
+        for x, u, block in self._single:
+            values[x] = inputs[:, block]
+            if u:
+                values[u] = hU[:, block]
         for name, raw in state.items():
             values[f"{name}'"] = raw
         return values
@@ -253,15 +271,17 @@ class CellStep:
         return values
 
     def raw(self, values: Mapping[str, Floats], name: str) -> Floats:
-        """A signal of a step as raw integers in its format; "z" is those of all gates side by side."""
-        if name == "z" and name not in self.cell.signals:
+        """A signal of a step as raw integers in its format; "z" is those of all gates side by side.
+
+        It may be an array of ``values`` itself.
+        """
+        if name == "z" and name not in self._to_raw:
             return np.concatenate([self.raw(values, f"z_{gate}") for gate in self.cell.gates], axis=1)
-        for group in self._groups:
-            if any(name == z for z, _ in group.signals):
-                fmt = group.index
-                return np.clip(values[name], 0, fmt.max_raw - fmt.min_raw) + fmt.min_raw
-        fmt = self.formats[self.cell.equation(name).format]
-        return values[name] * 2.0 ** (fmt.frac - self._scale[name])
+        if name in self._indices:
+            fmt = self._indices[name]
+            return np.clip(values[name], 0, fmt.max_raw - fmt.min_raw) + fmt.min_raw
+        factor = self._to_raw[name]
+        return values[name] if factor == 1 else values[name] * factor
 
 
 def _scales(cell: Cell, formats: Mapping[str, FixedFormat]) -> dict[str, int]:
