@@ -68,7 +68,7 @@ class CellStep:
             for name in cell.vectors
         }
         self._plan = self._planned()
-        self._single = self._alone()
+        self._ungrouped = self._outside_groups()
         self._indices = {z: group.index for group in self._groups for z, _ in group.signals}
         self._to_raw = {
             e.signal: 2.0 ** (formats[e.format].frac - self._scale[e.signal]) for e in cell.equations
@@ -142,13 +142,12 @@ class CellStep:
                     plan.append(self._product(gate, signal))
         return plan
 
-    def _alone(self) -> list[tuple[str, str, slice]]:
+    def _outside_groups(self) -> list[tuple[str, str, slice]]:
         """Names of x and u, and the columns, of gates outside of groups; no u where it waits for a signal."""
-        grouped = {gate for group in self._groups for gate in group.gates}
+        first = sum(len(group.gates) for group in self._groups)  # those of groups come first
         return [
             (f"x_{gate}", "" if gate in self.cell.recurrent else f"u_{gate}", self._block(gate))
-            for gate in self._order
-            if gate not in grouped
+            for gate in self._order[first:]
         ]
 
     def _look_up_group(self, group: _Group) -> Callable[[dict[str, Floats]], None]:
@@ -198,29 +197,22 @@ class CellStep:
         for term in equation.terms:
             # Equal to one wherever the scales could be chosen so.
             factor = term.sign * 2.0 ** (fmt.frac - sum(self._scale[f] for f in term.factors))
-            terms.append((term.factors, None if factor == 1 else self.dtype(factor)))
-        (first, sign), *others = terms
+            terms.append((term.factors, factor))
         scale_back = self.dtype(2.0 ** (self._scale[name] - fmt.frac))
 
         def run(values: dict[str, Floats]) -> None:
-            # Every operation but the first writes to the array that the first one makes.
-            if len(first) == 2:
-                total = values[first[0]] * values[first[1]]
-                if sign is not None:
-                    total *= sign
-            else:
-                total = values[first[0]] * (1 if sign is None else sign)
-            for factors, factor in others:
+            total: Any = None
+            for factors, factor in terms:
                 value = values[factors[0]]
                 if len(factors) == 2:
                     value = value * values[factors[1]]
-                if factor is None:
-                    total += value
-                elif factor == -1:
-                    total -= value
-                else:
-                    total += value * factor
-            total += half
+                if factor == -1 and total is not None:
+                    total = total - value
+                    continue
+                if factor != 1:
+                    value = value * factor
+                total = value if total is None else total + value
+            total = total + half
             np.floor(total, out=total)
             np.maximum(total, low, out=total)
             np.minimum(total, high, out=total)
@@ -255,7 +247,7 @@ class CellStep:
     def start(self, inputs: Floats, hU: Floats, state: Mapping[str, Floats]) -> dict[str, Floats]:
         """The values that a step begins with: x.W + b and h.U (streams, columns), and raw values before."""
         values: dict[str, Floats] = {"sums": inputs + hU, **self._vectors}
-        for x, u, block in self._single:
+        for x, u, block in self._ungrouped:
             values[x] = inputs[:, block]
             if u:
                 values[u] = hU[:, block]
@@ -275,7 +267,7 @@ class CellStep:
 
         It may be an array of ``values`` itself.
         """
-        if name == "z" and name not in self._to_raw:
+        if name == "z" and name not in self.cell.signals:
             return np.concatenate([self.raw(values, f"z_{gate}") for gate in self.cell.gates], axis=1)
         if name in self._indices:
             fmt = self._indices[name]

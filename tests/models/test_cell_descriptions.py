@@ -65,6 +65,24 @@ def test_reference_is_the_oracle(cell: str, preset: str, extreme: bool, rng: np.
                 assert trace[f"layers.{k}.{name}"][t].tolist() == wanted, (name, t, k)
 
 
+def test_the_order_of_terms_does_not_matter(rng: np.random.Generator) -> None:
+    """A sum may begin with a vector, whose numbers are those of all streams."""
+    peephole = (catalogue.FOLDER / "peephole.cell").read_text(encoding="utf-8")
+    traces: list[dict[str, Any]] = []
+    arrays: dict[str, Any] = {}
+    codes = rng.integers(0, len(VOCABULARY), (3, 12))
+    for terms in ("x_i + u_i + pi", "pi + x_i + u_i"):
+        cell = parse(peephole.replace("x_i + u_i + pi c'", terms)).text
+        network = random_network(cell, "w8a8", rng)
+        arrays = arrays or {name: network.arrays[name] for name in network.spec.weight_formats()}
+        network = IntegerNetwork.from_weights(network.spec, VOCABULARY, arrays)
+        traces.append({})
+        Reference(network, 3).run(codes, traces[-1])
+    assert traces[0].keys() == traces[1].keys()
+    for name, wanted in traces[0].items():
+        assert np.array_equal(traces[1][name], wanted), name
+
+
 @pytest.mark.parametrize("cell", CELLS)
 def test_partly_rounded_arithmetic_with_all_rounded_is_the_reference(
     cell: str, rng: np.random.Generator
